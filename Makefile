@@ -1,0 +1,114 @@
+# Labs with which people really understand containers.
+#
+#   make lab-01 && sudo ./labs/01_chroot     builds one lab and plays its experiment
+#   make help                                lists what else there is
+
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+CFLAGS  ?= -O2 -g
+BUILD   ?= build
+# Where the programs are put: beside their sources, where the reader types them.
+BIN     ?= labs
+# What runs a command as root: nothing where we are root already.
+SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
+
+LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon
+
+SOURCES := $(sort $(wildcard labs/*.c))
+LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES))
+COMMON  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
+NUMBERS := $(patsubst labs/%,%,$(foreach lab,$(wildcard labs/0*.c),$(firstword $(subst _, ,$(lab)))))
+
+.DELETE_ON_ERROR:
+.PHONY: all
+all: $(LABS) #: all labs
+
+#: lab-NN         build lab NN
+#: run-NN         build it and play its experiment (with sudo, where you are not root)
+#: test-NN        build it and run its tests
+define LAB_TARGETS
+.PHONY: lab-$(1) run-$(1) test-$(1)
+lab-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
+	@echo "Now type: sudo ./$$<"
+run-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
+	@$$(SUDO) ./$$<
+test-$(1): $(LABS) $(BUILD)/.test-tools
+	$$(BATS) tests/$(1)_*.bats
+endef
+$(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
+
+$(LABS): $(BIN)/%: $(BUILD)/labs/%.o $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/libcommon.a: $(COMMON)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# In objects lies what depends on the flags, so they depend on the Makefile.
+$(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
+	@mkdir -p $(@D)
+	$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(wildcard common/*.c))
+
+# What is missing is named with the package that has it, once in a build directory.
+$(BUILD)/.compiler:
+	@CC="$(CC)" tests/packages.sh check build
+	@mkdir -p $(@D) $(BIN) && touch $@
+
+$(BUILD)/.test-tools:
+	@tests/packages.sh check build run test
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: deps
+deps: #: install what the labs and their tests need, from the distribution
+	tests/packages.sh install
+
+.PHONY: deps-lint
+deps-lint: #: install what lint and test-fresh need
+	tests/packages.sh install lint fresh
+
+.PHONY: tour
+tour: all #: play all experiments in order
+	@for lab in $(filter $(BIN)/0%,$(LABS)); do $(SUDO) ./$$lab || exit; echo; done
+
+# A test is told where the programs are by LABS; sudo would not hand on the variable by itself.
+BATS = $(SUDO) env LABS=$(abspath $(BIN)) bats
+
+.PHONY: test
+test: all $(BUILD)/.test-tools #: all tests, as root or through sudo
+	$(BATS) tests
+
+.PHONY: asan
+asan: #: all tests again, the labs built with AddressSanitizer and UBSan
+	$(MAKE) test BUILD=build/asan BIN=build/asan/bin \
+	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+.PHONY: test-fresh
+test-fresh: #: the commands of the README in a bare Debian, made in a temporary directory
+	$(SUDO) tests/fresh.sh
+
+C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c))
+H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
+S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats))
+
+.PHONY: lint
+lint: #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellcheck
+	@tests/packages.sh check build lint
+	clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
+	gcc $(LAB_CFLAGS) -Werror -O2 -fsyntax-only $(C_FILES)
+	clang $(LAB_CFLAGS) -Werror -fsyntax-only $(C_FILES)
+	clang-tidy --quiet $(C_FILES) -- $(LAB_CFLAGS)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	    --inline-suppr --suppress=missingIncludeSystem -D__GNUC__ -D_GNU_SOURCE -Icommon $(C_FILES)
+	shellcheck -x $(S_FILES)
+
+.PHONY: clean
+clean: #: remove what make has made
+	rm -rf $(BUILD) $(LABS)
+
+.PHONY: help
+help: #: this list
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n -e 's/^#: /  /p' -e 's/^\([a-z-]*\):.*#: /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 17

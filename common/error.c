@@ -1,0 +1,92 @@
+#include "error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int lab_exit_failure = EXIT_FAILURE;
+
+const char *lab_strerror(int error)
+{
+    static char text[128];
+    const char *name = strerrorname_np(error);
+
+    snprintf(text, sizeof(text), "%s (%s)", name ? name : "unknown error", strerror(error));
+    return text;
+}
+
+__attribute__((format(printf, 1, 0))) static void begin_line(const char *format, va_list arguments)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
+    vfprintf(stderr, format, arguments);
+}
+
+void lab_die(const char *format, ...)
+{
+    int error = errno;
+    va_list arguments;
+
+    va_start(arguments, format);
+    begin_line(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, ": %s\n", lab_strerror(error));
+    exit(lab_exit_failure);
+}
+
+void lab_die_remedy(const char *remedy, const char *format, ...)
+{
+    int error = errno;
+    va_list arguments;
+
+    va_start(arguments, format);
+    begin_line(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, ": %s; %s\n", lab_strerror(error), remedy);
+    exit(lab_exit_failure);
+}
+
+void lab_exit(int status, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    begin_line(format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    exit(status);
+}
+
+void lab_warn(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    begin_line(format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+void lab_cannot_run(const char *missing, const char *remedy)
+{
+    lab_exit(getenv("LAB_MUST_RUN") ? EXIT_FAILURE : LAB_EXIT_CANNOT_RUN, "%s; %s", missing,
+             remedy);
+}
+
+void lab_try_help(int status)
+{
+    fprintf(stderr, "Try '%s --help' for more information.\n", program_invocation_short_name);
+    exit(status);
+}
+
+void lab_exec(char *const argv[])
+{
+    fflush(stdout);
+    execvp(argv[0], argv);
+    int error = errno;
+    lab_exit(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+             "failed to run command '%s': %s", argv[0], strerror(error));
+}

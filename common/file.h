@@ -1,0 +1,44 @@
+/*
+ * file.h - descriptors that close themselves, small files read and written whole, and paths that
+ * are resolved inside a root directory.
+ */
+#ifndef LAB_FILE_H
+#define LAB_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Declare a descriptor that is closed at the end of its block (not by exit(3)); -1 is none. */
+void lab_close_fd(int *fd);
+#define lab_fd __attribute__((cleanup(lab_close_fd))) int
+
+/* Declare a string of malloc(3) that is freed at the end of its block. */
+void lab_free_string(char **string);
+#define lab_string __attribute__((cleanup(lab_free_string))) char *
+
+/* Read the file PATH into BUFFER (SIZE bytes, ended by NUL, a last newline removed).
+ * Returns its length, or -1 with errno; EFBIG where it does not fit. */
+ssize_t lab_read_file(const char *path, char *buffer, size_t size);
+
+/* Write TEXT to the file PATH by one write(2), as the files of /proc and /sys want it. The file
+ * must exist: it is opened without O_CREAT. Returns 0, or -1 with errno. */
+int lab_write_file(const char *path, const char *text);
+
+/* Make the directory PATH below the directory ROOT, parents included. Links are resolved inside
+ * ROOT (openat2(2), RESOLVE_IN_ROOT), so an absolute link in ROOT does not lead out of it.
+ * Returns a descriptor of the directory (O_PATH), or -1 with errno. */
+int lab_make_directory_in(int root, const char *path);
+
+/* Make or replace the file PATH below the directory ROOT with MODE and the contents of the file
+ * SOURCE; parents are made, links are resolved as above. Returns 0, or -1 with errno. */
+int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode);
+
+/* The same with TEXT as the contents. */
+int lab_write_text_in(int root, const char *path, const char *text, mode_t mode);
+
+/* Bytes that the files below the directory PATH have on disk (st_blocks), each inode once for a
+ * file with many links, without crossing into other file systems. The walk stops once LIMIT bytes
+ * (0: no limit) are passed. Returns the bytes, or -1 with errno. */
+long long lab_disk_usage(const char *path, long long limit);
+
+#endif

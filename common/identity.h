@@ -1,0 +1,34 @@
+/*
+ * identity.h - users and groups, by name or number, as chroot(1) and docker-run(1) take them.
+ */
+#ifndef LAB_IDENTITY_H
+#define LAB_IDENTITY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+enum { LAB_MAX_GROUPS = 64 };
+
+/* Who a process is to become. Begin with {0}: nobody else. */
+struct lab_identity {
+    bool has_user, has_group, has_groups;
+    uid_t user;
+    gid_t group;
+    int group_count; /* of the supplementary groups */
+    gid_t groups[LAB_MAX_GROUPS];
+};
+
+/* Find out who USER_SPEC ("USER", "USER:GROUP", ":GROUP"; NULL: not given) and GROUPS
+ * ("G,G,..."; "" for none at all; NULL: not given) are, in the /etc/passwd and /etc/group of the
+ * present root. A name comes before a number. A user without a group gets the user's own one,
+ * without GROUPS the user's supplementary ones. GROUPS that cannot be found keep the value that they
+ * have in *IDENTITY: by a call before chroot(2) and one after it, as chroot(1) does, the inside is
+ * preferred and the outside helps.
+ * Returns NULL, or what is wrong in words (a static buffer). */
+const char *lab_identify(struct lab_identity *identity, const char *user_spec, const char *groups);
+
+/* Become IDENTITY: setgroups(2), setgid(2), setuid(2), in the only order that works.
+ * Returns NULL, or the name of the call that failed, with errno. */
+const char *lab_become(const struct lab_identity *identity);
+
+#endif

@@ -1,0 +1,37 @@
+#include "namespace.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
+    {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user", "user and group IDs"},
+    {"cgroup", "cgroup", 'C', CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup", "the cgroup root"},
+    {"ipc", "ipc", 'i', CLONE_NEWIPC, "CLONE_NEWIPC", "ipc", "System V IPC, POSIX queues"},
+    {"uts", "uts", 'u', CLONE_NEWUTS, "CLONE_NEWUTS", "uts", "host name, domain name"},
+    {"net", "net", 'n', CLONE_NEWNET, "CLONE_NEWNET", "net", "devices, addresses, ports"},
+    {"pid", "pid", 'p', CLONE_NEWPID, "CLONE_NEWPID", "pid_for_children", "process IDs"},
+    {"time", "time", 'T', CLONE_NEWTIME, "CLONE_NEWTIME", "time_for_children", "boot-time clocks"},
+    {"mnt", "mount", 'm', CLONE_NEWNS, "CLONE_NEWNS", "mnt", "mount points"},
+};
+
+const struct lab_namespace *lab_namespace_named(const char *name)
+{
+    for (int i = 0; i < LAB_NAMESPACES; i++)
+        if (strcmp(lab_namespaces[i].name, name) == 0)
+            return &lab_namespaces[i];
+    return NULL;
+}
+
+ino_t lab_namespace_inode(pid_t pid, const char *file)
+{
+    char path[64];
+    struct stat status;
+
+    if (pid == 0)
+        snprintf(path, sizeof(path), "/proc/self/ns/%s", file);
+    else
+        snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, file);
+    return stat(path, &status) == 0 ? status.st_ino : 0;
+}

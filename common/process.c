@@ -1,0 +1,216 @@
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+
+pid_t lab_fork(void)
+{
+    pid_t parent = getpid();
+
+    fflush(stdout);
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The parent may have died before prctl; then nobody would kill us any more. In a new PID
+     * namespace the parent is not visible and getppid() is 0. */
+    pid_t now = getppid();
+    if (now != parent && now != 0)
+        _exit(EXIT_FAILURE);
+    return 0;
+}
+
+int lab_wait(pid_t pid)
+{
+    int wait_status;
+
+    while (waitpid(pid, &wait_status, 0) == -1)
+        if (errno != EINTR)
+            return -1;
+    return lab_shell_status(wait_status);
+}
+
+int lab_shell_status(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+const char *lab_signal_name(int signal)
+{
+    static char text[32];
+    const char *name = sigabbrev_np(signal);
+
+    if (name)
+        snprintf(text, sizeof(text), "SIG%s", name);
+    else
+        snprintf(text, sizeof(text), "signal %d", signal);
+    return text;
+}
+
+int lab_signal_number(const char *name)
+{
+    if (*name >= '0' && *name <= '9') {
+        char *end;
+        long number = strtol(name, &end, 10);
+        return *end == '\0' && number > 0 && number < NSIG ? (int)number : -1;
+    }
+    if (strncasecmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (int signal = 1; signal < NSIG; signal++) {
+        const char *abbreviation = sigabbrev_np(signal);
+        if (abbreviation && strcasecmp(name, abbreviation) == 0)
+            return signal;
+    }
+    return -1;
+}
+
+void lab_output_free(struct lab_output *output)
+{
+    free(output->text);
+    output->text = NULL;
+}
+
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Read what is there now. Returns false at end of file. */
+static bool read_some(struct lab_output *output, int from)
+{
+    char buffer[4096];
+    ssize_t count;
+
+    while ((count = read(from, buffer, sizeof(buffer))) > 0) {
+        size_t room = LAB_OUTPUT_LIMIT - output->length;
+        size_t kept = (size_t)count < room ? (size_t)count : room;
+        memcpy(output->text + output->length, buffer, kept);
+        output->length += kept;
+        output->truncated |= kept < (size_t)count;
+    }
+    return count == -1 && (errno == EAGAIN || errno == EINTR);
+}
+
+/* Read until CHILD has ended. Waiting for the end of file alone would hang when a grandchild goes
+ * on with our pipe in its hands. */
+static void listen_until_end(struct lab_output *output, int from, int pidfd)
+{
+    int64_t deadline = milliseconds() + INT64_C(1000) * LAB_OUTPUT_SECONDS;
+    struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
+
+    while (!(wanted[0].revents & POLLIN)) {
+        int64_t left = deadline - milliseconds();
+        if (left <= 0) {
+            output->timed_out = true;
+            return;
+        }
+        if (poll(wanted, 2, (int)left) == -1 && errno != EINTR)
+            return;
+        if (wanted[1].revents && !read_some(output, from))
+            wanted[1].fd = -1;
+    }
+    if (wanted[1].fd != -1)
+        read_some(output, from);
+}
+
+__attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *argument)
+{
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (nothing != -1)
+        dup2(nothing, STDIN_FILENO);
+    dup2(to, STDOUT_FILENO);
+    dup2(to, STDERR_FILENO);
+    /* A group of its own, so that a command which hangs is killed with its children. */
+    setpgid(0, 0);
+    exit(body(argument));
+}
+
+int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument)
+{
+    int ends[2];
+
+    *output = (struct lab_output){.text = calloc(1, LAB_OUTPUT_LIMIT + 1)};
+    if (!output->text || pipe2(ends, O_CLOEXEC) == -1)
+        return -1;
+    lab_fd from = ends[0], to = ends[1];
+    fcntl(from, F_SETFL, O_NONBLOCK);
+    pid_t child = lab_fork();
+    if (child == -1)
+        return -1;
+    if (child == 0)
+        speak(to, body, argument);
+    close(to);
+    to = -1;
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (pidfd != -1)
+        listen_until_end(output, from, pidfd);
+    if (pidfd == -1 || output->timed_out) {
+        kill(child, SIGKILL);
+        kill(-child, SIGKILL);
+    }
+    output->status = lab_wait(child);
+    return pidfd == -1 || output->status == -1 ? -1 : 0;
+}
+
+static int exec_command(void *argument)
+{
+    lab_exec(argument);
+}
+
+int lab_listen_command(struct lab_output *output, const char *const argv[])
+{
+    /* exec does not write to its arguments; its prototype is older than const. */
+    return lab_listen(output, exec_command, (void *)argv);
+}
+
+static bool is_executable(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+}
+
+bool lab_find_command(const char *command, char *path, size_t size)
+{
+    char candidate[PATH_MAX];
+    const char *directories = getenv("PATH");
+
+    if (!directories)
+        directories = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    if (strchr(command, '/'))
+        directories = "";
+    for (const char *next = directories; next; next = strchr(next, ':'), next += next != NULL) {
+        int length = (int)strcspn(next, ":");
+        int needed = snprintf(candidate, sizeof(candidate), "%.*s%s%s", length, next,
+                              length ? "/" : "", command);
+        if (needed >= (int)sizeof(candidate) || !is_executable(candidate))
+            continue;
+        if (path && snprintf(path, size, "%s", candidate) >= (int)size) {
+            errno = ENAMETOOLONG;
+            return false;
+        }
+        return true;
+    }
+    errno = ENOENT;
+    return false;
+}

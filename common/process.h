@@ -1,0 +1,58 @@
+/*
+ * process.h - start processes, hear what they say, learn how they ended.
+ */
+#ifndef LAB_PROCESS_H
+#define LAB_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* What a process that was listened to has said and how it ended. Free with lab_output_free(), or
+ * declare it with LAB_OUTPUT, which does it at the end of the block. */
+struct lab_output {
+    char *text;     /* its stdout and stderr, in order, ended by NUL; never NULL after success */
+    size_t length;  /* bytes of text */
+    int status;     /* as a shell tells it: the exit status, or 128 + the signal's number */
+    bool truncated; /* it said more than LAB_OUTPUT_LIMIT; the rest was read and dropped */
+    bool timed_out; /* it was killed because LAB_OUTPUT_SECONDS had passed */
+};
+
+enum {
+    LAB_OUTPUT_LIMIT = 256 * 1024, /* bytes that are kept */
+    LAB_OUTPUT_SECONDS = 10,
+};
+
+void lab_output_free(struct lab_output *output);
+
+#define LAB_OUTPUT __attribute__((cleanup(lab_output_free))) struct lab_output
+
+/* fork(2) for the experiments: stdout is flushed first, so that no line is printed twice, and the
+ * child is killed when its parent dies (PR_SET_PDEATHSIG(2const)), so that no experiment leaves
+ * one behind. Returns as fork(2) does. */
+pid_t lab_fork(void);
+
+/* Wait until PID has ended. Returns its status as a shell tells it, -1 with errno on failure. */
+int lab_wait(pid_t pid);
+
+/* Turn a status of wait(2) into a shell's: the exit status, or 128 + the signal's number. */
+int lab_shell_status(int wait_status);
+
+/* The name of a signal, "SIGKILL"; "signal 99" for an unknown one. In a static buffer. */
+const char *lab_signal_name(int signal);
+
+/* The number of a signal given as "KILL", "SIGKILL" or "9"; -1 when there is no such signal. */
+int lab_signal_number(const char *name);
+
+/* Run BODY(ARGUMENT) in a child with an empty stdin and listen to it; what BODY returns is its exit
+ * status. Returns 0 with *OUTPUT filled in, or -1 with errno when it could not be started. */
+int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument);
+
+/* The same for a command, looked up in PATH. Status 127 when there is no such command. */
+int lab_listen_command(struct lab_output *output, const char *const argv[]);
+
+/* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is
+ * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */
+bool lab_find_command(const char *command, char *path, size_t size);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * run.h - one run of an experiment: what it owns, and how all of it goes away.
+ *
+ * An experiment owns few things that die together: private namespaces, which the kernel takes away
+ * with the last process in them, and one directory, on whose name a tmpfs of the private mount
+ * namespace lies. So there is nothing to undo, whatever ends the run:
+ *
+ *     supervisor          the process that was typed; it waits, kills what is left of its
+ *       |                 descendants (it is their subreaper) and removes the directory
+ *       +-- experiment    a child, in the private namespaces; killed when the supervisor dies
+ *
+ * Only kill -9 of the supervisor itself leaves a name behind, an empty directory in
+ * /run/container-labs. It is locked as long as its run lives; the next run sweeps those that are
+ * not.
+ */
+#ifndef LAB_RUN_H
+#define LAB_RUN_H
+
+#include <stdbool.h>
+
+#define LAB_VERSION "container-labs 1.0"
+
+/* Whether WORD, the first argument, is an option of every experiment: --step or --shell. */
+bool lab_is_experiment_option(const char *word);
+
+/* Begin the experiment NUMBER ("01") with TITLE and STEPS steps: read the experiment's options,
+ * sweep what dead runs left, and go on as the supervised child with root privileges, in a mount
+ * namespace of its own (nothing propagates out of it) and in the run's empty directory, a tmpfs.
+ * Exits with 2 for other arguments, with 77 without root or without the right to make a mount
+ * namespace. Man pages: mount_namespaces(7), prctl(2), flock(2). */
+void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
+
+/* What the shell of --shell does first, in its process: enter the place that the experiment is
+ * about (it exits when it cannot). The shell of `s` after a step starts where the step is. */
+void lab_shell_enters(void (*enter)(void));
+
+/* End the experiment: open the shell of --shell, sum up. Returns the status for main to return: 0
+ * when all checks held, else 1. */
+int lab_close(void);
+
+/* --help and --version of every program: print and exit with 0 (1 if stdout cannot be written). */
+__attribute__((noreturn)) void lab_print_help(const char *text);
+__attribute__((noreturn)) void lab_print_version(void);
+
+#endif

@@ -1,0 +1,158 @@
+# Loaded by every test file: the assertions of bats-assert, the programs, the promise that is held
+# against every test (the machine is afterwards as it was before), and the comparison of a tool
+# with its model.
+#
+#     load helpers
+#     setup() { machine_before; }
+#     teardown() { machine_after; }
+
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+LABS=${LABS:-${BATS_TEST_DIRNAME%/tests*}/labs}
+export LABS
+# Programs of the distribution that an ordinary user's PATH may not have.
+export PATH="$PATH:/usr/sbin:/sbin"
+# Leaks do not count in programs that end at once, and the search for them needs a /proc, which a
+# chroot may not have.
+export ASAN_OPTIONS=detect_leaks=0
+# In a test nothing may be passed over because "the machine cannot".
+export LAB_MUST_RUN=1
+export LC_ALL=C
+
+# What a test could leave behind, as lines to compare. Directories of other runs that live at this
+# moment do not count: they carry the PID of a living process.
+machine_state() {
+    sed -E 's/^[0-9]+ [0-9]+ /mount /' /proc/self/mountinfo | sort
+    echo "hostname $(cat /proc/sys/kernel/hostname)"
+    ip -o link show | sed -E 's/^[0-9]+: ([^:]+): <([^>]*)>.*/link \1 \2/'
+    ip -o addr show | awk '{print "address", $2, $3, $4}'
+    ip route show table all | sed 's/^/route /'
+    ip rule show | sed 's/^/rule /'
+    ls /run/netns 2>/dev/null | sed 's/^/netns /'
+    (cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv4/conf/all/forwarding \
+        kernel/core_pattern net/ipv4/ping_group_range 2>/dev/null)
+    ls -d /run/container-labs/* /tmp/container-labs* /sys/fs/cgroup/container-labs/* \
+        /sys/fs/cgroup/*/container-labs/* 2>/dev/null | without_living_runs | sed 's/^/left /'
+    ls -A /dev/shm /run /var/tmp "$TMPDIR" | grep -v '^container-labs$' | sed 's/^/file /'
+    processes_left | sed 's/^/process /'
+}
+
+without_living_runs() {
+    local path
+    while read -r path; do
+        [ -e "/proc/${path##*-}" ] || echo "$path"
+    done
+}
+
+# The processes that carry this test's mark in their environment and are no descendants of the
+# test's shell: what was left alone has another parent.
+processes_left() {
+    local environment pid
+    grep -lzxF "LAB_TEST_MARK=$LAB_TEST_MARK" /proc/[0-9]*/environ 2>/dev/null |
+        while IFS=/ read -r _ _ pid environment; do
+            is_below "$pid" $$ || echo "$pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
+        done
+}
+
+# Whether process $1 is a descendant of process $2, or no more there.
+is_below() {
+    local pid=$1 stat
+    while [ "$pid" -gt 1 ]; do
+        [ "$pid" = "$2" ] && return 0
+        read -r stat 2>/dev/null <"/proc/$pid/stat" || return 0
+        stat=${stat##*) ? }
+        pid=${stat%% *}
+    done
+    return 1
+}
+
+machine_before() {
+    export LAB_TEST_MARK="$$-$BATS_SUITE_TEST_NUMBER"
+    export TMPDIR="$BATS_TEST_TMPDIR/tmp"
+    mkdir "$TMPDIR"
+    # Rows that run as an ordinary user must be able to reach what a test has made.
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    machine_state >"$BATS_TEST_TMPDIR/before"
+}
+
+# The kernel takes network namespaces and dead processes away a moment later: wait for that, but
+# not for ever.
+machine_after() {
+    local attempt
+    for attempt in $(seq 30); do
+        machine_state >"$BATS_TEST_TMPDIR/after"
+        cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" && return 0
+        sleep 0.1
+    done
+    echo "The machine is not as it was (looked $attempt times):"
+    diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+    return 1
+}
+
+# compare_rows MODEL OURS < ROWS: run the installed tool MODEL and our program OURS with the
+# arguments of each row (shell words, variables and quotes included; blank lines and # lines are
+# skipped) and compare: the same exit status, the same stdout, stderr empty in both or in neither.
+# A row may begin with "user:" (run as an ordinary user) or "env NAME=VALUE... --" before its
+# arguments. `fresh`, if the test file defines it, is called before every single run.
+# Fails naming every row that differs; prints the number of rows to fd 3 for the count in a report.
+compare_rows() {
+    local model=$1 ours=$2 row rows=0 different=0
+    while read -r row; do
+        case $row in '' | '#'*) continue ;; esac
+        rows=$((rows + 1))
+        run_row "$model" "$BATS_TEST_TMPDIR/model" "$row"
+        run_row "$ours" "$BATS_TEST_TMPDIR/ours" "$row"
+        if ! same_row; then
+            different=$((different + 1))
+            echo "row: $row"
+            (cd "$BATS_TEST_TMPDIR" && head -n 5 model.status ours.status model.out ours.out \
+                model.err ours.err)
+        fi
+    done
+    echo "$rows rows, $different different"
+    [ "$different" -eq 0 ] && [ "$rows" -ge "${MINIMUM_ROWS:-40}" ]
+}
+
+run_row() {
+    local program=$1 to=$2 row=$3 status=0
+    local -a before=(timeout -k 1 20)
+    if [[ $row == user:* ]]; then
+        before+=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+        row=${row#user:}
+    fi
+    if declare -F fresh >/dev/null; then fresh; fi
+    eval "set -- $row"
+    if [ "${1:-}" = env ]; then
+        while [ "$1" != -- ]; do
+            before+=("$1")
+            shift
+        done
+        shift
+    fi
+    "${before[@]}" "$program" "$@" >"$to.out" 2>"$to.err" </dev/null 3>&- || status=$?
+    echo "$status" >"$to.status"
+}
+
+same_row() {
+    cd "$BATS_TEST_TMPDIR" || return
+    local model_spoke=no ours_spoke=no
+    [ -s model.err ] && model_spoke=yes
+    [ -s ours.err ] && ours_spoke=yes
+    cmp -s model.status ours.status && cmp -s model.out ours.out && [ "$model_spoke" = "$ours_spoke" ]
+}
+
+# play LAB [OPTION...]: play an experiment within a limit of time; for `run`.
+play() {
+    local lab=$1
+    shift
+    timeout -k 1 30 "$LABS/$lab" "$@" 3>&-
+}
+
+# No experiment may hold back a failed check: assert on status, summary and the count of checks.
+assert_experiment_held() {
+    assert_success
+    refute_line --regexp '^  FAIL'
+    assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed$'
+}
