@@ -99,7 +99,7 @@ lint: #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellch
 	clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
 	gcc $(LAB_CFLAGS) -Werror -O2 -fsyntax-only $(C_FILES)
 	clang $(LAB_CFLAGS) -Werror -fsyntax-only $(C_FILES)
-	clang-tidy --quiet $(C_FILES) -- $(LAB_CFLAGS)
+	printf '%s\n' $(C_FILES) | xargs -I FILE -P 2 clang-tidy --quiet FILE -- $(LAB_CFLAGS)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --suppress=missingIncludeSystem -D__GNUC__ -D_GNU_SOURCE -Icommon $(C_FILES)
 	shellcheck -x $(S_FILES)

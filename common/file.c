@@ -24,6 +24,14 @@ void lab_close_fd(int *fd)
     *fd = -1;
 }
 
+int lab_take_fd(int *fd)
+{
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 void lab_free_string(char **string)
 {
     free(*string);

@@ -12,6 +12,9 @@
 void lab_close_fd(int *fd);
 #define lab_fd __attribute__((cleanup(lab_close_fd))) int
 
+/* Take the descriptor out of such a variable: it is the caller's now, and the variable has none. */
+int lab_take_fd(int *fd);
+
 /* Declare a string of malloc(3) that is freed at the end of its block. */
 void lab_free_string(char **string);
 #define lab_string __attribute__((cleanup(lab_free_string))) char *

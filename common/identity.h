@@ -21,10 +21,10 @@ struct lab_identity {
 /* Find out who USER_SPEC ("USER", "USER:GROUP", ":GROUP"; NULL: not given) and GROUPS
  * ("G,G,..."; "" for none at all; NULL: not given) are, in the /etc/passwd and /etc/group of the
  * present root. A name comes before a number. A user without a group gets the user's own one,
- * without GROUPS the user's supplementary ones. GROUPS that cannot be found keep the value that they
- * have in *IDENTITY: by a call before chroot(2) and one after it, as chroot(1) does, the inside is
- * preferred and the outside helps.
- * Returns NULL, or what is wrong in words (a static buffer). */
+ * without GROUPS the user's supplementary ones. GROUPS that cannot be found keep the value that
+ * they have in *IDENTITY: by a call before chroot(2) and one after it, as chroot(1) does, the
+ * inside is preferred and the outside helps. Returns NULL, or what is wrong in words (a static
+ * buffer). */
 const char *lab_identify(struct lab_identity *identity, const char *user_spec, const char *groups);
 
 /* Become IDENTITY: setgroups(2), setgid(2), setuid(2), in the only order that works.

@@ -159,8 +159,7 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
         return -1;
     if (child == 0)
         speak(to, body, argument);
-    close(to);
-    to = -1;
+    lab_close_fd(&to);
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     if (pidfd != -1)
         listen_until_end(output, from, pidfd);

@@ -79,9 +79,7 @@ static int lock_runs(void)
         if (fd == -1 || flock(fd, LOCK_EX) == -1 || fstat(fd, &opened) == -1 ||
             stat(RUNS, &present) == -1 || opened.st_ino != present.st_ino)
             continue;
-        int locked = fd;
-        fd = -1;
-        return locked;
+        return lab_take_fd(&fd);
     }
 }
 
@@ -89,12 +87,12 @@ static int lock_runs(void)
 static void sweep(int runs)
 {
     lab_fd listed = openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fdopendir(listed);
+    DIR *directory = listed == -1 ? NULL : fdopendir(listed);
     const struct dirent *entry;
 
     if (!directory)
         return;
-    listed = -1; /* closedir() closes it */
+    lab_take_fd(&listed); /* closedir() closes it */
     while ((entry = readdir(directory)) != NULL) {
         if (entry->d_name[0] == '.')
             continue;
@@ -175,14 +173,15 @@ static int wait_for_experiment(pid_t experiment, int *asked)
     }
 }
 
-/* A shell that is killed leaves the terminal to its own process group and with its own settings. */
-static void give_back_terminal(const struct termios *settings)
+/* An interactive shell makes its own process group the terminal's foreground and does not give it
+ * back when it is killed. From the background that is allowed only with SIGTTOU ignored. */
+static void take_terminal(void)
 {
-    void (*before)(int) = signal(SIGTTOU, SIG_IGN);
-
+    if (!isatty(STDIN_FILENO))
+        return;
+    signal(SIGTTOU, SIG_IGN);
     tcsetpgrp(STDIN_FILENO, getpgrp());
-    tcsetattr(STDIN_FILENO, TCSADRAIN, settings);
-    signal(SIGTTOU, before);
+    signal(SIGTTOU, SIG_DFL);
 }
 
 /* Pass on how the experiment ended: by its exit status, or by dying of the same signal. */
@@ -226,8 +225,9 @@ static void supervise(void)
     }
     int wait_status = wait_for_experiment(experiment, &asked);
     kill_descendants();
+    take_terminal();
     if (terminal)
-        give_back_terminal(&settings);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
     release_directory();
     end_like(wait_status, asked);
 }
@@ -266,11 +266,7 @@ static void open_shell(void (*enter)(void))
     }
     lab_say("(exit leaves the shell)");
     lab_wait(child);
-    if (isatty(STDIN_FILENO)) {
-        signal(SIGTTOU, SIG_IGN);
-        tcsetpgrp(STDIN_FILENO, getpgrp());
-        signal(SIGTTOU, SIG_DFL);
-    }
+    take_terminal();
 }
 
 /* --step: wait for a word from the reader. The input is read byte by byte, because what follows the
@@ -278,15 +274,13 @@ static void open_shell(void (*enter)(void))
 static void ask(void)
 {
     for (;;) {
-        char answer = '\n', next;
-        ssize_t count;
+        char answer = 'q';
 
         printf("    -- Enter: go on, s: a shell here, q: end -- ");
         fflush(stdout);
-        if (read(STDIN_FILENO, &answer, 1) <= 0)
-            answer = 'q';
-        for (next = answer; next != '\n'; next = count > 0 ? next : '\n')
-            count = read(STDIN_FILENO, &next, 1);
+        if (read(STDIN_FILENO, &answer, 1) == 1 && answer != '\n')
+            for (char rest = ' '; rest != '\n' && read(STDIN_FILENO, &rest, 1) == 1;)
+                continue;
         if (!isatty(STDIN_FILENO))
             putchar('\n');
         if (answer == 'q')

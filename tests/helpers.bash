@@ -30,12 +30,13 @@ machine_state() {
     ip -o addr show | awk '{print "address", $2, $3, $4}'
     ip route show table all | sed 's/^/route /'
     ip rule show | sed 's/^/rule /'
-    ls /run/netns 2>/dev/null | sed 's/^/netns /'
     (cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv4/conf/all/forwarding \
         kernel/core_pattern net/ipv4/ping_group_range 2>/dev/null)
-    ls -d /run/container-labs/* /tmp/container-labs* /sys/fs/cgroup/container-labs/* \
-        /sys/fs/cgroup/*/container-labs/* 2>/dev/null | without_living_runs | sed 's/^/left /'
-    ls -A /dev/shm /run /var/tmp "$TMPDIR" | grep -v '^container-labs$' | sed 's/^/file /'
+    find /run/container-labs /tmp/container-labs* /sys/fs/cgroup/container-labs /run/netns \
+        /sys/fs/cgroup/*/container-labs -mindepth 1 -maxdepth 1 2>/dev/null |
+        without_living_runs | sed 's/^/left /'
+    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs \
+        -printf 'file %p\n'
     processes_left | sed 's/^/process /'
 }
 
@@ -49,9 +50,9 @@ without_living_runs() {
 # The processes that carry this test's mark in their environment and are no descendants of the
 # test's shell: what was left alone has another parent.
 processes_left() {
-    local environment pid
+    local pid
     grep -lzxF "LAB_TEST_MARK=$LAB_TEST_MARK" /proc/[0-9]*/environ 2>/dev/null |
-        while IFS=/ read -r _ _ pid environment; do
+        while IFS=/ read -r _ _ pid _; do
             is_below "$pid" $$ || echo "$pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
         done
 }
