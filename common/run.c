@@ -198,6 +198,21 @@ __attribute__((noreturn)) static void end_like(int wait_status, int asked)
     exit(lab_shell_status(wait_status));
 }
 
+/* What is to end the run is waited for instead of being handled. A signal that is ignored, such as
+ * nohup(1)'s, goes on being ignored. */
+static void block_signals(void)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction present;
+
+    sigemptyset(&run.ends_run);
+    sigaddset(&run.ends_run, SIGCHLD);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+        if (sigaction(ending[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
+            sigaddset(&run.ends_run, ending[i]);
+    sigprocmask(SIG_BLOCK, &run.ends_run, &run.signals_before);
+}
+
 /* Fork. The child returns and is the experiment; the parent never does. */
 static void supervise(void)
 {
@@ -206,13 +221,7 @@ static void supervise(void)
     int asked;
 
     signal(SIGCHLD, SIG_DFL); /* ignored, it would keep the statuses from us */
-    sigemptyset(&run.ends_run);
-    sigaddset(&run.ends_run, SIGCHLD);
-    sigaddset(&run.ends_run, SIGINT);
-    sigaddset(&run.ends_run, SIGTERM);
-    sigaddset(&run.ends_run, SIGHUP);
-    sigaddset(&run.ends_run, SIGQUIT);
-    sigprocmask(SIG_BLOCK, &run.ends_run, &run.signals_before);
+    block_signals();
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1)
         lab_die("prctl PR_SET_CHILD_SUBREAPER");
     pid_t experiment = lab_fork();
