@@ -45,7 +45,7 @@ void lab_die_remedy(const char *remedy, const char *format, ...)
     va_start(arguments, format);
     begin_line(format, arguments);
     va_end(arguments);
-    fprintf(stderr, ": %s; %s\n", lab_strerror(error), remedy);
+    fprintf(stderr, ": %s%s%s\n", lab_strerror(error), remedy ? "; " : "", remedy ? remedy : "");
     exit(lab_exit_failure);
 }
 

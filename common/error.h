@@ -28,7 +28,7 @@ const char *lab_strerror(int error);
 /* Print "program: MESSAGE: ENAME (text)" for the present errno and exit(lab_exit_failure). */
 __attribute__((noreturn, format(printf, 1, 2))) void lab_die(const char *format, ...);
 
-/* The same with what can be done about it behind it: "...: ENAME (text); REMEDY". */
+/* The same with what can be done about it behind it: "...: ENAME (text); REMEDY"; NULL: nothing. */
 __attribute__((noreturn, format(printf, 2, 3))) void lab_die_remedy(const char *remedy,
                                                                     const char *format, ...);
 

@@ -40,7 +40,7 @@ static const char HOST_FILE[] = "/etc/passwd"; /* a file that every machine has 
 static void change_root(const char *directory, bool change_directory)
 {
     if (chroot(directory) == -1)
-        lab_die_remedy(errno == EPERM ? "only root may: try sudo" : "nothing was changed",
+        lab_die_remedy(errno == EPERM ? "only root may: try sudo" : NULL,
                        "cannot change root directory to '%s'", directory);
     if (change_directory && chdir("/") == -1)
         lab_die("cannot chdir to root directory");
