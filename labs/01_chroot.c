@@ -115,6 +115,7 @@ static void read_options(int argc, char *argv[])
     };
     int option;
 
+    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
         if (option == 'g')
             wanted.groups = optarg;
