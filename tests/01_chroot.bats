@@ -160,7 +160,7 @@ refuses() {
     [ ! -e "$missing" ]
     refuses 125 "option '--with' requires an argument" --with
     refuses 125 "unrecognized option '--without'" --without
-    refuses 125 "missing operand"
+    refuses 125 "missing operand" --skip-chdir
     refuses 125 "invalid user: 'nobody-at-all'" --userspec nobody-at-all "$JAIL" true
     refuses 127 "failed to run command 'missing': No such file or directory" "$JAIL" missing
     refuses 126 "failed to run command '/bin/plain': Permission denied" "$JAIL" /bin/plain
