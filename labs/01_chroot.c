@@ -251,9 +251,9 @@ static int check_copy(const char *path, void *count)
     struct stat outer = {0}, inner = {0};
 
     snprintf(inside, sizeof(inside), "%s%s", JAIL, path);
-    lab_check(stat(path, &outer) == 0 && stat(inside, &inner) == 0 &&
-                  outer.st_size == inner.st_size,
-              "%s (%lld bytes)", inside, (long long)inner.st_size);
+    bool copied = stat(path, &outer) == 0 && stat(inside, &inner) == 0;
+    lab_check(copied && outer.st_size == inner.st_size, "%s (%lld bytes)", inside,
+              (long long)inner.st_size);
     ++*(int *)count;
     return 0;
 }
@@ -294,38 +294,33 @@ static void nothing_else_inside(void)
     lab_check_number(output.status, 127, "ls: command not found (exit status 127)");
 }
 
-/* Can the host's file be opened after ENTER? Returns 0 or the errno of open(2). */
-static int open_host_file(void *enter)
-{
-    ((void (*)(void))enter)();
-    return open(HOST_FILE, O_RDONLY | O_CLOEXEC) == -1 ? errno : 0;
-}
-
-static int errno_of_host_file(void (*enter)(void))
-{
-    LAB_OUTPUT output = {0};
-
-    if (lab_listen(&output, open_host_file, (void *)enter) == -1)
-        lab_die("start a child");
-    lab_fact("open.errno", "%s", output.status ? lab_strerror(output.status) : "0 (opened)");
-    return output.status;
-}
-
 static void enter_jail(void)
 {
     change_root(JAIL, true);
 }
 
-static void enter_and_climb(void)
+enum { BY_CHROOT = 0, BY_PIVOT = 1, THEN_CLIMB = 2 };
+
+/* Can the machine's file be opened from inside? Returns 0 or the errno of open(2). */
+static int open_host_file(void *how)
 {
-    enter_jail();
-    climb_out();
+    if (*(int *)how & BY_PIVOT)
+        pivot_into(JAIL);
+    else
+        enter_jail();
+    if (*(int *)how & THEN_CLIMB)
+        climb_out();
+    return open(HOST_FILE, O_RDONLY | O_CLOEXEC) == -1 ? errno : 0;
 }
 
-static void pivot_and_climb(void)
+static int errno_of_host_file(int how)
 {
-    pivot_into(JAIL);
-    climb_out();
+    LAB_OUTPUT output = {0};
+
+    if (lab_listen(&output, open_host_file, &how) == -1)
+        lab_die("start a child");
+    lab_fact("open.errno", "%s", output.status ? lab_strerror(output.status) : "0 (opened)");
+    return output.status;
 }
 
 static void hidden_files(void)
@@ -333,7 +328,7 @@ static void hidden_files(void)
     lab_step("the files of the machine are hidden");
     lab_shell("cat %s   # inside", HOST_FILE);
     lab_check(access(HOST_FILE, R_OK) == 0, "%s is there for everybody outside", HOST_FILE);
-    lab_check_errno(errno_of_host_file(enter_jail), ENOENT, "inside it is not");
+    lab_check_errno(errno_of_host_file(BY_CHROOT), ENOENT, "inside it is not");
 }
 
 static void walk_out(void)
@@ -343,11 +338,12 @@ static void walk_out(void)
         "Root in the jail keeps a directory open, moves its root below that directory by a second\n"
         "chroot, and climbs: \"..\" stops only at the root, and the root is below now.");
     lab_shell("mkdir nested; chroot nested; cd ..; cd ..; ...; chroot .");
-    lab_check_errno(errno_of_host_file(enter_and_climb), 0, "root has walked out of the jail");
+    lab_check_errno(errno_of_host_file(BY_CHROOT | THEN_CLIMB), 0,
+                    "root has walked out of the jail");
     lab_say(
         "pivot_root(2) changes the root of a mount namespace and lets the old one be unmounted.\n"
         "Then nothing lies above the root any more. Container runtimes do this.");
-    lab_check_errno(errno_of_host_file(pivot_and_climb), ENOENT,
+    lab_check_errno(errno_of_host_file(BY_PIVOT | THEN_CLIMB), ENOENT,
                     "from a root entered by pivot_root the same climb leads nowhere");
     lab_shell_enters(enter_jail);
 }
