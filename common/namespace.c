@@ -35,3 +35,20 @@ ino_t lab_namespace_inode(pid_t pid, const char *file)
         snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, file);
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
+
+int lab_namespaces_differing(pid_t a, pid_t b, char *names, size_t size)
+{
+    size_t length = 0;
+
+    *names = '\0';
+    for (int i = 0; i < LAB_NAMESPACES; i++) {
+        const char *name = lab_namespaces[i].name;
+        ino_t of_a = lab_namespace_inode(a, name), of_b = lab_namespace_inode(b, name);
+        if (of_a == 0 || of_b == 0)
+            return -1;
+        if (of_a != of_b && length < size)
+            length +=
+                (size_t)snprintf(names + length, size - length, "%s%s", length ? " " : "", name);
+    }
+    return 0;
+}

@@ -35,4 +35,9 @@ const struct lab_namespace *lab_namespace_named(const char *name);
  * Two processes are in the same namespace when the numbers are equal. 0 with errno on failure. */
 ino_t lab_namespace_inode(pid_t pid, const char *file);
 
+/* Write to NAMES (SIZE bytes) the kinds in which the processes A and B (0: this one) are in
+ * different namespaces, in the order above, as in "pid mnt"; "" where they share all eight.
+ * Returns 0, or -1 with errno where one of them cannot be looked at. */
+int lab_namespaces_differing(pid_t a, pid_t b, char *names, size_t size);
+
 #endif
