@@ -24,7 +24,7 @@ __attribute__((format(printf, 1, 2))) static const char *wrong(const char *forma
     return problem;
 }
 
-static bool find_user(const char *word, uid_t *user)
+bool lab_find_user(const char *word, uid_t *user)
 {
     const struct passwd *entry = getpwnam(word);
     long long number;
@@ -38,7 +38,7 @@ static bool find_user(const char *word, uid_t *user)
     return true;
 }
 
-static bool find_group(const char *word, gid_t *group)
+bool lab_find_group(const char *word, gid_t *group)
 {
     const struct group *entry = getgrnam(word);
     long long number;
@@ -64,12 +64,12 @@ static const char *identify_spec(struct lab_identity *identity, const char *spec
     strcpy(word, spec);
     word[strcspn(word, ":")] = '\0';
     if (*word) {
-        if (!find_user(word, &found.user))
+        if (!lab_find_user(word, &found.user))
             return wrong("invalid user: '%s'", spec);
         found.has_user = true;
     }
     if (colon && colon[1]) {
-        if (!find_group(colon + 1, &found.group))
+        if (!lab_find_group(colon + 1, &found.group))
             return wrong("invalid group: '%s'", spec);
         found.has_group = true;
     }
@@ -88,7 +88,7 @@ static const char *identify_groups(struct lab_identity *identity, const char *li
     for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         if (found.group_count == LAB_MAX_GROUPS)
             return wrong("too many groups: '%.200s'", list);
-        if (!find_group(word, &found.groups[found.group_count++]))
+        if (!lab_find_group(word, &found.groups[found.group_count++]))
             return wrong("invalid group: '%s'", word);
     }
     if (*list && found.group_count == 0)

@@ -18,6 +18,11 @@ struct lab_identity {
     gid_t groups[LAB_MAX_GROUPS];
 };
 
+/* The number of the user or group that WORD names, or is. A name comes before a number.
+ * Returns whether there is one. getpwnam(3), getgrnam(3). */
+bool lab_find_user(const char *word, uid_t *user);
+bool lab_find_group(const char *word, gid_t *group);
+
 /* Find out who USER_SPEC ("USER", "USER:GROUP", ":GROUP"; NULL: not given) and GROUPS
  * ("G,G,..."; "" for none at all; NULL: not given) are, in the /etc/passwd and /etc/group of the
  * present root. A name comes before a number. A user without a group gets the user's own one,
