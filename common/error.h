@@ -50,4 +50,9 @@ __attribute__((noreturn)) void lab_try_help(int status);
  * where it is not found, 126 where it is and cannot be executed, with chroot(1)'s words. */
 __attribute__((noreturn)) void lab_exec(char *const argv[]);
 
+/* Replace this process by $SHELL, or /bin/sh where that is not set, as a login shell ("-sh" as its
+ * name): what unshare(1) and nsenter(1) do without a command. SHELL is a path, not looked up in
+ * PATH. Returns only by exiting, as lab_exec(). */
+__attribute__((noreturn)) void lab_exec_shell(void);
+
 #endif
