@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -19,21 +20,43 @@
 #include "error.h"
 #include "file.h"
 
-pid_t lab_fork(void)
+/* In a new child: be killed when the parent dies. */
+static void die_with(pid_t parent)
 {
-    pid_t parent = getpid();
-
-    fflush(stdout);
-    pid_t child = fork();
-    if (child != 0)
-        return child;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The parent may have died before prctl; then nobody would kill us any more. In a new PID
      * namespace the parent is not visible and getppid() is 0. */
     pid_t now = getppid();
     if (now != parent && now != 0)
         _exit(EXIT_FAILURE);
-    return 0;
+}
+
+pid_t lab_fork(void)
+{
+    pid_t parent = getpid();
+
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        die_with(parent);
+    return child;
+}
+
+pid_t lab_clone(unsigned long long flags, pid_t number)
+{
+    pid_t parent = getpid();
+    struct clone_args how = {
+        .flags = flags,
+        .exit_signal = SIGCHLD,
+        .set_tid = number ? (uintptr_t)&number : 0,
+        .set_tid_size = number ? 1 : 0,
+    };
+
+    fflush(stdout);
+    pid_t child = (pid_t)syscall(SYS_clone3, &how, sizeof(how));
+    if (child == 0)
+        die_with(parent);
+    return child;
 }
 
 int lab_wait(pid_t pid)

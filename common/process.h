@@ -32,6 +32,11 @@ void lab_output_free(struct lab_output *output);
  * one behind. Returns as fork(2) does. */
 pid_t lab_fork(void);
 
+/* The same in new namespaces: FLAGS are those of clone(2), CLONE_NEW.... With NUMBER (0: any) the
+ * child's PID in the innermost PID namespace is chosen; EEXIST in errno where it is taken.
+ * clone3(2), Linux 5.5. */
+pid_t lab_clone(unsigned long long flags, pid_t number);
+
 /* Wait until PID has ended. Returns its status as a shell tells it, -1 with errno on failure. */
 int lab_wait(pid_t pid);
 
