@@ -16,22 +16,34 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "error.h"
 #include "file.h"
+#include "hierarchy.h"
 #include "narrate.h"
 #include "process.h"
 
 /* Below /run, which only root can write to: nobody can have put a link there. */
 #define RUNS "/run/container-labs"
 
+/* The file in a run's directory that says it has a cgroup: empty, or where a process that the group
+ * was only lent belongs, see lab_cgroup_origin(). */
+static const char CGROUP[] = "cgroup";
+
 static struct {
     bool step, shell;
     void (*enter)(void);
+    char name[32];      /* NN-PID */
     char directory[64]; /* RUNS/NN-PID */
-    int lock;           /* held by the supervisor alone */
-    sigset_t ends_run;  /* the signals that a supervisor waits for */
+    int place;          /* that directory, whatever is mounted on it in the experiment's eyes */
+    int lock;           /* held by the supervisor, or the tool, alone */
+    pid_t owner;        /* the process with which a tool's run ends */
+    struct lab_hierarchies hierarchies;
+    int tie; /* a pipe that nobody writes to: its end tells the guardian of ours */
+    pid_t guardian;
+    sigset_t ends_run; /* the signals that a supervisor waits for */
     sigset_t signals_before;
-} run = {.lock = -1};
+} run = {.place = -1, .lock = -1, .tie = -1};
 
 bool lab_is_experiment_option(const char *word)
 {
@@ -57,7 +69,7 @@ static void need_root(const char *program)
     if (geteuid() == 0)
         return;
     snprintf(remedy, sizeof(remedy), "type: sudo %s", program);
-    lab_cannot_run("the experiment needs root", remedy);
+    lab_cannot_run("this needs root", remedy);
 }
 
 /*
@@ -83,7 +95,21 @@ static int lock_runs(void)
     }
 }
 
-/* Remove the names of runs that live no more: those whose lock can be had. */
+/* Remove the groups of the run NAME, if it has any, and its directory in RUNS. */
+static int remove_run(int runs, const char *name)
+{
+    char path[64], origin[4096];
+
+    snprintf(path, sizeof(path), RUNS "/%.31s/%s", name, CGROUP);
+    ssize_t length = lab_read_file(path, origin, sizeof(origin));
+    if (length != -1 && lab_cgroup_remove_run(name, origin) == -1)
+        return -1;
+    if (length != -1 && unlink(path) == -1)
+        return -1;
+    return unlinkat(runs, name, AT_REMOVEDIR);
+}
+
+/* Remove what is left of runs that live no more: those whose lock can be had. */
 static void sweep(int runs)
 {
     lab_fd listed = openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -98,7 +124,7 @@ static void sweep(int runs)
             continue;
         lab_fd fd = openat(runs, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            unlinkat(runs, entry->d_name, AT_REMOVEDIR);
+            remove_run(runs, entry->d_name);
     }
     closedir(directory);
 }
@@ -110,20 +136,25 @@ static void claim_directory(const char *number)
     if (runs == -1)
         lab_die("make and lock %s", RUNS);
     sweep(runs);
-    snprintf(run.directory, sizeof(run.directory), RUNS "/%s-%d", number, (int)getpid());
+    snprintf(run.name, sizeof(run.name), "%s-%d", number, (int)getpid());
+    snprintf(run.directory, sizeof(run.directory), RUNS "/%s", run.name);
     if (mkdir(run.directory, 0755) == -1)
         lab_die("mkdir %s", run.directory);
     run.lock = open(run.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run.lock == -1 || flock(run.lock, LOCK_EX) == -1)
         lab_die("lock %s", run.directory);
+    run.place = open(run.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (run.place == -1)
+        lab_die("open %s", run.directory);
 }
 
-static void release_directory(void)
+static void release(void)
 {
     lab_fd runs = lock_runs();
 
-    if (runs == -1 || rmdir(run.directory) == -1)
-        lab_warn("rmdir %s: %s", run.directory, lab_strerror(errno));
+    /* The guardian may have been there before us. */
+    if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
+        lab_warn("remove the run %s: %s", run.name, lab_strerror(errno));
     rmdir(RUNS); /* fails where another run has its directory in it, as it should */
 }
 
@@ -237,8 +268,91 @@ static void supervise(void)
     take_terminal();
     if (terminal)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
-    release_directory();
+    release();
     end_like(wait_status, asked);
+}
+
+/*
+ * Control groups.
+ */
+
+/* Wait, as a process of its own, until nobody is left who could clear up, then do it. */
+__attribute__((noreturn)) static void guard(int tied_to)
+{
+    char nothing;
+    sigset_t all;
+
+    setsid(); /* so that Ctrl-C passes by */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    prctl(PR_SET_NAME, "guardian");
+    /* Whoever reads what the run prints must not wait for us. */
+    dup2(tied_to, STDIN_FILENO);
+    close_range(STDIN_FILENO + 1, ~0U, 0);
+    while (read(STDIN_FILENO, &nothing, 1) == -1 && errno == EINTR)
+        ;
+    if (chdir("/") == 0 && run.owner == 0)
+        umount2(run.directory, MNT_DETACH); /* the tmpfs that an experiment has on it */
+    release();
+    _exit(EXIT_SUCCESS);
+}
+
+static void start_guardian(void)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        lab_die("pipe");
+    fflush(stdout);
+    run.guardian = fork();
+    if (run.guardian == -1)
+        lab_die("fork");
+    if (run.guardian == 0)
+        guard(ends[0]);
+    close(ends[0]);
+    run.tie = ends[1];
+}
+
+void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
+{
+    char origin[4096] = "";
+
+    if (lab_hierarchies_find(&run.hierarchies) == -1)
+        lab_die("read /proc/self/mountinfo");
+    *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
+    if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
+        lab_cgroup_die();
+    lab_fd runs = lock_runs();
+    lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (runs == -1 || file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin))
+        lab_die("write %s/%s", run.directory, CGROUP);
+    start_guardian();
+    if (lab_cgroup_create_run(group, &run.hierarchies, run.name, controllers) == 0)
+        return;
+    int error = errno;
+    /* What is there by our name is not ours. */
+    unlinkat(run.place, CGROUP, 0);
+    errno = error;
+    lab_cgroup_die();
+}
+
+static void end_tool(void)
+{
+    if (getpid() != run.owner)
+        return;
+    release();
+    if (run.guardian) {
+        close(run.tie);
+        waitpid(run.guardian, NULL, 0);
+    }
+}
+
+void lab_begin_tool(const char *number)
+{
+    need_root(program_invocation_name);
+    claim_directory(number);
+    run.owner = getpid();
+    atexit(end_tool);
 }
 
 static void own_namespaces(void)

@@ -12,11 +12,19 @@
  * Only kill -9 of the supervisor itself leaves a name behind, an empty directory in
  * /run/container-labs. It is locked as long as its run lives; the next run sweeps those that are
  * not.
+ *
+ * A run that needs control groups asks for them and owns one more thing: the group
+ * container-labs/NN-PID in the hierarchies of its controllers. It goes with the rest. For kill -9
+ * a guardian stands by, a small process that outlives the run by an instant and removes what is
+ * left; a sweep does it where even the guardian was killed.
  */
 #ifndef LAB_RUN_H
 #define LAB_RUN_H
 
 #include <stdbool.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
 
 #define LAB_VERSION "container-labs 1.0"
 
@@ -29,6 +37,18 @@ bool lab_is_experiment_option(const char *word);
  * Exits with 2 for other arguments, with 77 without root or without the right to make a mount
  * namespace. Man pages: mount_namespaces(7), prctl(2), flock(2). */
 void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
+
+/* Begin a tool that changes something for as long as it runs, as run number NUMBER ("05"): needs root,
+ * claims the run's directory, sweeps what dead runs left. The process stays what it is; when it
+ * ends by exit(3) its run ends with it. A forked child may exit as it likes. */
+void lab_begin_tool(const char *number);
+
+/* The group of this run, an experiment's or a tool's: container-labs/NN-PID in the hierarchies of
+ * all CONTROLLERS (a set of LAB_BIT()s), found on this machine. Where PID is not 0, that process,
+ * which is not ours, is going to be put into the group and shall be given back to where it is now,
+ * instead of killed, when the run ends. Exits, with what is missing and what to do about it, where
+ * that cannot be. */
+void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid);
 
 /* What the shell of --shell does first, in its process: enter the place that the experiment is
  * about (it exits when it cannot). The shell of `s` after a step starts where the step is. */

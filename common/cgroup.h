@@ -1,0 +1,145 @@
+/*
+ * cgroup.h - a control group: one object, whichever dialect the machine speaks.
+ *
+ * A group is a name below the root of each controller's hierarchy: on v2 one directory, on v1 as
+ * many as the controllers asked for have mounts. mkdir(2) makes a group, rmdir(2) removes it, and
+ * everything else is a write to or a read of a file in it. Files are opened without O_CREAT, are
+ * checked to be on a cgroup file system, and are read back after they were written.
+ *
+ * Functions return 0 or -1 with errno; lab_cgroup_die() then prints what was tried, on which file,
+ * and what can be done about it. cgroups(7), Documentation/admin-guide/cgroup-v2.rst and
+ * cgroup-v1/ of the kernel.
+ */
+#ifndef LAB_CGROUP_H
+#define LAB_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "hierarchy.h"
+
+/* A set of controllers: LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY). */
+#define LAB_BIT(controller) (1U << (controller))
+
+enum { LAB_CGROUP_NAME = 256 };
+
+struct lab_cgroup {
+    const struct lab_hierarchies *where;
+    unsigned controllers;       /* a set */
+    char name[LAB_CGROUP_NAME]; /* below the base of each hierarchy: "container-labs/05-4711/A" */
+};
+
+/* The dialect that CONTROLLER of GROUP speaks: 1 or 2. */
+int lab_cgroup_version(const struct lab_cgroup *group, enum lab_controller controller);
+
+/* The path of FILE ("": the directory itself) of GROUP in CONTROLLER's hierarchy. Returns one of
+ * four static buffers, so that a few paths can stand in one call. */
+const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller controller,
+                            const char *file);
+
+/* The groups of the labs are made below container-labs/NAME, each NAME a run's. */
+#define LAB_CGROUP_PARENT "container-labs"
+
+/* Make GROUP: container-labs/NAME below the roots of the hierarchies of all CONTROLLERS. On v2 the
+ * controllers are handed on by cgroup.subtree_control from the root downwards. A group that exists
+ * is EEXIST, a controller that is nowhere ENODEV. What was made is removed again when a later part
+ * fails. WHERE must live as long as GROUP. Runs are expected to lock each other out meanwhile. */
+int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies *where,
+                          const char *name, unsigned controllers);
+
+/* Make CHILD: the group NAME in PARENT, with the same controllers. On v2 PARENT hands them on, so it
+ * must have no processes of its own. */
+int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *parent,
+                         const char *name);
+
+/* Write TEXT to FILE of GROUP in CONTROLLER's hierarchy. */
+int lab_cgroup_write(const struct lab_cgroup *group, enum lab_controller controller,
+                     const char *file, const char *text);
+
+/* Read FILE into BUFFER (SIZE bytes); a last newline is removed. */
+int lab_cgroup_read(const struct lab_cgroup *group, enum lab_controller controller,
+                    const char *file, char *buffer, size_t size);
+
+/* The number behind KEY in FILE, whose lines are "key number" (cpu.stat, memory.events), or the
+ * only number of FILE where KEY is NULL. "max" is -1. EBADMSG where there is no such number. */
+int lab_cgroup_number(const struct lab_cgroup *group, enum lab_controller controller,
+                      const char *file, const char *key, long long *number);
+
+/* The same of a text in the form of such a file. Returns whether there is one. */
+bool lab_cgroup_parse_number(const char *text, const char *key, long long *number);
+
+enum {
+    LAB_UNLIMITED = -1,
+    LAB_MINIMUM_QUOTA = 1000, /* microseconds; the kernel refuses less */
+    LAB_MINIMUM_PERIOD = 1000,
+    LAB_MAXIMUM_PERIOD = 1000000,
+};
+
+/* At most QUOTA microseconds of CPU time (or LAB_UNLIMITED) in every PERIOD microseconds:
+ * cpu.cfs_quota_us and cpu.cfs_period_us, or cpu.max. EINVAL where a parent allows less (v1). */
+int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, long long period);
+
+/* Read that limit back. */
+int lab_cgroup_cpu_limit(const struct lab_cgroup *group, long long *quota, long long *period);
+
+/* The same of a text in the form of cpu.max: "max 100000". Returns whether it was. */
+bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *period);
+
+/* At most BYTES of memory, and no swap beyond it where swap is counted: memory.limit_in_bytes
+ * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max. */
+int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes);
+
+/* What is in force: bytes, or LAB_UNLIMITED. */
+int lab_cgroup_memory_limit(const struct lab_cgroup *group, long long *bytes);
+
+struct lab_memory_events {
+    long long reached;  /* times that usage came up against the limit: memory.failcnt, "max" */
+    long long oom_kill; /* processes killed because of it */
+};
+
+int lab_cgroup_memory_events(const struct lab_cgroup *group, struct lab_memory_events *events);
+
+/* At most COUNT processes and threads: pids.max, the same in both dialects. */
+int lab_cgroup_set_pids(const struct lab_cgroup *group, long long count);
+
+/* Move process PID with all its threads (0: the caller) into GROUP, by cgroup.procs of each of its
+ * hierarchies. */
+int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid);
+
+/* A descriptor of the group's directory for CLONE_INTO_CGROUP of clone3(2). Only v2 has that:
+ * EOPNOTSUPP where any controller of GROUP speaks v1. */
+int lab_cgroup_open(const struct lab_cgroup *group);
+
+/* The processes in GROUP itself: up to COUNT of them in PIDS. Returns how many there are. */
+int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count);
+
+/* Kill every process in GROUP and in the groups below it, and wait until they are dead: cgroup.kill,
+ * or SIGKILL to each until none is left. */
+int lab_cgroup_kill(const struct lab_cgroup *group);
+
+/* Remove GROUP and the groups below it; they must have no processes. One that is gone is fine. */
+int lab_cgroup_remove(const struct lab_cgroup *group);
+
+/* Where process PID is now in the hierarchies of GROUP's controllers: a line "controller directory"
+ * for each, in TEXT (SIZE bytes). ESRCH where there is no such process, ENOTSUP where its group
+ * cannot be seen from here. */
+int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size);
+
+/* Give back what lab_cgroup_origin() told: move every process of GROUP to the directories of ORIGIN;
+ * to the nearest group above one that is there no more. */
+int lab_cgroup_give_back(const struct lab_cgroup *group, const char *origin);
+
+/* Take away all that the run NAME has in any hierarchy: its processes are killed (given back where
+ * ORIGIN is not empty), its groups removed, and container-labs too where it is empty then. Runs are
+ * expected to lock each other out meanwhile. */
+int lab_cgroup_remove_run(const char *name, const char *origin);
+
+/* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as
+ * lab_cannot_run() does where it is the machine that lacks something. */
+__attribute__((noreturn)) void lab_cgroup_die(void);
+
+/* What can be done about ERROR, met at a write to FILE (its last name) or with a directory (""). */
+const char *lab_cgroup_remedy(int error, const char *file);
+
+#endif
