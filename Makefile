@@ -89,9 +89,36 @@ asan: #: all tests again, the labs built with AddressSanitizer and UBSan
 test-fresh: #: the commands of the README in a bare Debian, made in a temporary directory
 	$(SUDO) tests/fresh.sh
 
+# make ends with 2 whatever its recipe ended with, and with 1 only where -q finds a target out of date.
+# So that `make vm RUN=false` has the status of its command, -q is asked, about a file that is there when
+# the command has held. (Lines with + are run in spite of -q.)
+.PHONY: vm vm-command
+vm: vm-command #: a throw-away machine: a shell, or RUN='COMMAND' [CGROUP=v1] [TIMEOUT=SECONDS]
+ifeq ($(MAKECMDGOALS) $(findstring n,$(firstword -$(MAKEFLAGS))),vm )
+MAKEFLAGS += --question
+.NOTPARALLEL:
+HELD := $(BUILD)/.held-$(shell echo $$PPID)
+vm: $(HELD)
+$(HELD):
+	@false
+# RUN is a shell's command line: its dollars are the shell's, not make's.
+override RUN := $(value RUN)
+vm-command: export RUN := $(value RUN)
+vm-command:
+	@+mkdir -p $(BUILD); find $(BUILD) -maxdepth 1 -name '.held-*' -mmin +1 -delete; \
+	MAKEFLAGS= $(MAKE) --no-print-directory -s all || exit; \
+	tests/vm/vm.sh $(if $(RUN),"$$RUN"); status=$$?; \
+	[ $$status -ne 0 ] || touch $(HELD); [ $$status -le 1 ] || exit $$status
+endif
+
+.PHONY: test-vm
+test-vm: all $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
+	@tests/vm/vm.sh 'LABS=$(abspath $(BIN)) bats tests'
+
 C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c))
 H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
-S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats))
+S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
+    tests/vm/init tests/vm/session))
 
 .PHONY: lint
 lint: #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellcheck

@@ -31,6 +31,12 @@ lint   clang-format                      clang-format    clang-tools-extra clang
 lint   clang-tidy                        clang-tidy      clang-tools-extra clang     clang-extra-tools
 lint   cppcheck                          cppcheck        cppcheck        cppcheck    cppcheck
 lint   shellcheck                        shellcheck      ShellCheck      shellcheck  shellcheck
+vm     qemu-system-x86_64                qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
+vm     depmod                            kmod            kmod            kmod        kmod
+vm     cpio                              cpio            cpio            cpio        cpio
+vm     busybox                           busybox-static  busybox         busybox     busybox-static
+vm     xz                                xz-utils        xz              xz          xz
+vm     ar                                binutils        binutils        binutils    binutils
 fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
 '
 
