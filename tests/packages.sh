@@ -18,13 +18,14 @@ run    ldd                               libc-bin        glibc-common    glibc  
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
 run    mount                             mount           util-linux      util-linux  util-linux
+run    ipcmk                             util-linux      util-linux      util-linux  util-linux-misc
+run    ps                                procps          procps-ng       procps-ng   procps
 test   bats                              bats            bats            bats        bats
 test   /usr/lib/bats/bats-assert/load.bash   bats-assert  bats-assert    bats-assert bats-assert
 test   /usr/lib/bats/bats-support/load.bash  bats-support bats-support   bats-support bats-support
 test   unshare                           util-linux      util-linux      util-linux  util-linux
 test   chroot                            coreutils       coreutils       coreutils   coreutils
 test   setpriv                           util-linux      util-linux      util-linux  setpriv
-test   ps                                procps          procps-ng       procps-ng   procps
 test   script                            bsdutils        util-linux      util-linux  util-linux-misc
 lint   clang                             clang           clang           clang       clang
 lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools
