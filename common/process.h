@@ -37,6 +37,11 @@ pid_t lab_fork(void);
  * clone3(2), Linux 5.5. */
 pid_t lab_clone(unsigned long long flags, pid_t number);
 
+/* Start a process in new namespaces (FLAGS as above) that calls FURNISH in them and then holds
+ * still until it is killed. Returns its PID when FURNISH has returned, -1 with errno; ECHILD: it
+ * has ended in FURNISH. */
+pid_t lab_hold(unsigned long long flags, void (*furnish)(void));
+
 /* Wait until PID has ended. Returns its status as a shell tells it, -1 with errno on failure. */
 int lab_wait(pid_t pid);
 
