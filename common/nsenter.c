@@ -1,0 +1,179 @@
+#include "nsenter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "number.h"
+#include "run.h"
+
+static const char HELP[] =
+    "Usage: 04_setns [OPTION]... [COMMAND [ARG]...]\n"
+    "   or: 04_setns [--step] [--shell]\n"
+    "Run COMMAND ($SHELL, or /bin/sh, if none) in namespaces of other processes.\n"
+    "Without any argument, play the experiment.\n"
+    "\n"
+    "  -t, --target PID       whose namespaces to enter, where no FILE is given\n"
+    "  -a, --all              enter all namespaces of the target\n"
+    "  -m, --mount[=FILE]     enter the mount namespace (-mFILE); likewise -u, --uts,\n"
+    "       -i, --ipc, -n, --net, -p, --pid, -C, --cgroup, -U, --user, -T, --time\n"
+    "  -S, --setuid UID       become UID inside; likewise -G, --setgid GID\n"
+    "  --preserve-credentials do not become 0:0 in a user namespace\n"
+    "  -r, --root[=DIR]       set the root directory (without DIR: the target's)\n"
+    "  -w, --wd[=DIR]         set the working directory (without DIR: the target's)\n"
+    "  -W DIR, --wdns=DIR     set the working directory, DIR as it is named inside\n"
+    "  -F, --no-fork          do not fork after entering a PID namespace\n"
+    "  -Z, --follow-context   take the target's SELinux context, where there is SELinux\n"
+    "  --step                 experiment: wait for Enter after each step\n"
+    "  --shell                experiment: end with a shell in the target's namespaces\n"
+    "  -h, --help, -V, --version  print this, or the version, and exit\n"
+    "\n"
+    "Exit status: 1 if 04_setns itself fails, 126 if COMMAND cannot be invoked, 127 if it\n"
+    "is not found, else that of COMMAND; the signal that kills COMMAND kills 04_setns.\n";
+
+static const struct option LONG_OPTIONS[] = {
+    {"all", no_argument, NULL, 'a'},
+    {"target", required_argument, NULL, 't'},
+    {"mount", optional_argument, NULL, 'm'},
+    {"uts", optional_argument, NULL, 'u'},
+    {"ipc", optional_argument, NULL, 'i'},
+    {"net", optional_argument, NULL, 'n'},
+    {"pid", optional_argument, NULL, 'p'},
+    {"cgroup", optional_argument, NULL, 'C'},
+    {"user", optional_argument, NULL, 'U'},
+    {"time", optional_argument, NULL, 'T'},
+    {"setuid", required_argument, NULL, 'S'},
+    {"setgid", required_argument, NULL, 'G'},
+    {"root", optional_argument, NULL, 'r'},
+    {"wd", optional_argument, NULL, 'w'},
+    {"wdns", optional_argument, NULL, 'W'},
+    {"no-fork", no_argument, NULL, 'F'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"follow-context", no_argument, NULL, 'Z'},
+    {"preserve-credentials", no_argument, NULL, 'P'},
+    {0},
+};
+
+static void open_place(struct lab_place *place, const char *path, int flags)
+{
+    lab_close_fd(&place->fd);
+    place->fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    if (place->fd == -1)
+        lab_die_remedy(*path == '=' ? "a short option takes FILE without '='" : NULL,
+                       "cannot open '%s'", path);
+}
+
+/* Open the target's FILE if OPTION has asked for it. */
+static void open_of_target(struct lab_place *place, pid_t target, const char *file,
+                           const char *option)
+{
+    char path[64];
+
+    if (!place->of_target)
+        return;
+    if (!target)
+        lab_exit(lab_exit_failure, "--%s needs a file or a target (-t PID)", option);
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)target, file);
+    open_place(place, path, 0);
+}
+
+/* An option that names a place. Returns whether it is one. */
+static bool read_place(struct lab_nsenter *wanted, int letter)
+{
+    struct lab_place *place = letter == 'r'   ? &wanted->root
+                              : letter == 'w' ? &wanted->directory
+                                              : NULL;
+    bool is_directory = place != NULL;
+
+    for (int i = 0; i < LAB_NAMESPACES; i++)
+        if (lab_namespaces[i].letter == letter)
+            place = &wanted->namespaces[i];
+    if (place && optarg)
+        open_place(place, optarg, is_directory ? O_DIRECTORY : 0);
+    else if (place)
+        place->of_target = true;
+    return place != NULL;
+}
+
+static long long number_of(const char *what, long long minimum, long long maximum)
+{
+    long long number;
+
+    if (!lab_parse_number(optarg, minimum, maximum, &number))
+        lab_exit(lab_exit_failure, "invalid %s: '%s'", what, optarg);
+    return number;
+}
+
+static void read_options(struct lab_nsenter *wanted, int argc, char *argv[])
+{
+    static const char LETTERS[] = "+at:m::u::i::n::p::C::U::T::S:G:r::w::W:FZhV";
+    int option;
+
+    while ((option = getopt_long(argc, argv, LETTERS, LONG_OPTIONS, NULL)) != -1) {
+        if (option == 't')
+            wanted->target = (pid_t)number_of("PID", 1, INT_MAX);
+        else if (option == 'a')
+            wanted->all = true;
+        else if (option == 'S')
+            wanted->user = number_of("user ID", 0, (uid_t)-2);
+        else if (option == 'G')
+            wanted->group = number_of("group ID", 0, (gid_t)-2);
+        else if (option == 'P')
+            wanted->preserve = true;
+        else if (option == 'W')
+            wanted->directory_inside = optarg;
+        else if (option == 'F')
+            wanted->no_fork = true;
+        else if (option == 'Z')
+            wanted->follow_context = true;
+        else if (option == 'h')
+            lab_print_help(HELP);
+        else if (option == 'V')
+            lab_print_version();
+        else if (!read_place(wanted, option))
+            lab_try_help(lab_exit_failure);
+    }
+    if (wanted->directory_inside && (wanted->directory.fd != -1 || wanted->directory.of_target))
+        lab_exit(lab_exit_failure, "--wd and --wdns exclude each other");
+}
+
+/* --all is every kind that this kernel has, but not the user namespace that we are in already:
+ * setns(2) refuses it, for it would give back rights that a process has dropped. */
+static void want_all(struct lab_nsenter *wanted)
+{
+    if (!wanted->target)
+        lab_exit(lab_exit_failure, "--all needs a target (-t PID)");
+    for (int i = 0; i < LAB_NAMESPACES; i++) {
+        const char *name = lab_namespaces[i].name;
+        ino_t ours = lab_namespace_inode(0, name);
+        bool same = ours == lab_namespace_inode(wanted->target, name);
+        if (ours && wanted->namespaces[i].fd == -1 &&
+            !(same && lab_namespaces[i].flag == CLONE_NEWUSER))
+            wanted->namespaces[i].of_target = true;
+    }
+}
+
+void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
+{
+    *wanted = (struct lab_nsenter){.root.fd = -1, .directory.fd = -1, .user = -1, .group = -1};
+    for (int i = 0; i < LAB_NAMESPACES; i++)
+        wanted->namespaces[i].fd = -1;
+    read_options(wanted, argc, argv);
+    if (wanted->all)
+        want_all(wanted);
+    /* Now, before anything is joined: afterwards, /proc may be another one. */
+    for (int i = 0; i < LAB_NAMESPACES; i++) {
+        char file[32];
+        snprintf(file, sizeof(file), "ns/%s", lab_namespaces[i].name);
+        open_of_target(&wanted->namespaces[i], wanted->target, file, lab_namespaces[i].option);
+    }
+    open_of_target(&wanted->root, wanted->target, "root", "root");
+    open_of_target(&wanted->directory, wanted->target, "cwd", "wd");
+}
