@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -66,7 +67,9 @@ static void open_place(struct lab_place *place, const char *path, int flags)
     lab_close_fd(&place->fd);
     place->fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (place->fd == -1)
-        lab_die_remedy(*path == '=' ? "a short option takes FILE without '='" : NULL,
+        lab_die_remedy(*path == '='                        ? "a short option takes FILE without '='"
+                       : errno == EACCES && geteuid() != 0 ? "only root may: try sudo"
+                                                           : NULL,
                        "cannot open '%s'", path);
 }
 
@@ -80,6 +83,8 @@ static void open_of_target(struct lab_place *place, pid_t target, const char *fi
         return;
     if (!target)
         lab_exit(lab_exit_failure, "--%s needs a file or a target (-t PID)", option);
+    if (kill(target, 0) == -1 && errno == ESRCH)
+        lab_exit(lab_exit_failure, "there is no process %d", (int)target);
     snprintf(path, sizeof(path), "/proc/%d/%s", (int)target, file);
     open_place(place, path, 0);
 }
@@ -165,6 +170,7 @@ void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
     *wanted = (struct lab_nsenter){.root.fd = -1, .directory.fd = -1, .user = -1, .group = -1};
     for (int i = 0; i < LAB_NAMESPACES; i++)
         wanted->namespaces[i].fd = -1;
+    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     read_options(wanted, argc, argv);
     if (wanted->all)
         want_all(wanted);

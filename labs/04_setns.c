@@ -91,7 +91,7 @@ static void go_on_as_child(void)
     fflush(stdout);
     pid_t child = fork();
     if (child == -1)
-        lab_die_remedy("ENOMEM: PID 1 of that namespace has ended", "fork");
+        lab_die_remedy(errno == ENOMEM ? "PID 1 of that namespace has ended" : NULL, "fork");
     if (child == 0)
         return;
     while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
@@ -135,7 +135,7 @@ static void follow_context(pid_t target)
 static void become(long long user, long long group, bool groups_dropped)
 {
     if (group != -1 && setgroups(0, NULL) == -1 && !groups_dropped)
-        lab_die("drop the supplementary groups");
+        lab_die_remedy("--preserve-credentials keeps them", "drop the supplementary groups");
     if (group != -1 && setgid((gid_t)group) == -1)
         lab_die("become group %lld", group);
     if (user != -1 && setuid((uid_t)user) == -1)
