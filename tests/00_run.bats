@@ -212,7 +212,7 @@ type_at_terminal() {
         run -77 --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups \
             env -u LAB_MUST_RUN "$LABS/$lab" 3>&-
         assert_equal "$output" ""
-        assert_equal "$stderr" "$lab: the experiment needs root; type: sudo $LABS/$lab"
+        assert_equal "$stderr" "$lab: this needs root; type: sudo $LABS/$lab"
     done
 }
 
