@@ -125,8 +125,8 @@ static int create_in(int root, const char *path, mode_t mode)
     if (parent == -1)
         return -1;
     int fd = open_in_root(root, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
-    if (fd != -1)
-        fchmod(fd, mode); /* whatever the umask says */
+    if (fd != -1 && fchmod(fd, mode) == -1) /* whatever the umask says */
+        lab_close_fd(&fd);
     return fd;
 }
 
@@ -161,28 +161,34 @@ int lab_write_text_in(int root, const char *path, const char *text, mode_t mode)
 /* nftw(3) hands no argument to its callback. */
 static struct {
     long long bytes, limit;
-    ino_t counted[16]; /* inodes with several links that were counted already */
+    ino_t *counted; /* inodes with several links that were counted already */
     size_t count;
 } usage;
 
-static bool counted_before(const struct stat *status)
+/* Whether a link to the same inode was counted before: 1 or 0, -1 with errno. One file system is
+ * walked, so the inode number is enough. */
+static int counted_before(const struct stat *status)
 {
     if (status->st_nlink == 1 || !S_ISREG(status->st_mode))
-        return false;
+        return 0;
     for (size_t i = 0; i < usage.count; i++)
         if (usage.counted[i] == status->st_ino)
-            return true;
-    if (usage.count < sizeof(usage.counted) / sizeof(usage.counted[0]))
-        usage.counted[usage.count++] = status->st_ino;
-    return false;
+            return 1;
+    ino_t *larger = reallocarray(usage.counted, usage.count + 1, sizeof(*larger));
+    if (!larger)
+        return -1;
+    usage.counted = larger;
+    usage.counted[usage.count++] = status->st_ino;
+    return 0;
 }
 
 static int add_usage(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
     (void)path, (void)walk;
-    if (type != FTW_NS && !counted_before(status))
+    int before = type == FTW_NS ? 1 : counted_before(status);
+    if (before == 0)
         usage.bytes += (long long)status->st_blocks * 512;
-    return usage.limit > 0 && usage.bytes > usage.limit;
+    return before == -1 ? -1 : usage.limit > 0 && usage.bytes > usage.limit;
 }
 
 long long lab_disk_usage(const char *path, long long limit)
@@ -190,5 +196,8 @@ long long lab_disk_usage(const char *path, long long limit)
     usage.bytes = 0;
     usage.limit = limit;
     usage.count = 0;
-    return nftw(path, add_usage, 16, FTW_PHYS | FTW_MOUNT) == -1 ? -1 : usage.bytes;
+    int walked = nftw(path, add_usage, 16, FTW_PHYS | FTW_MOUNT);
+    free(usage.counted);
+    usage.counted = NULL;
+    return walked == -1 ? -1 : usage.bytes;
 }
