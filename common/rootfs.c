@@ -20,7 +20,7 @@ int lab_loader_of(const char *program, char *loader, size_t size)
 {
     ElfW(Ehdr) header;
     ElfW(Phdr) segment;
-    lab_fd fd = open(program, O_RDONLY | O_CLOEXEC);
+    lab_fd fd = open(program, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would wait */
 
     if (fd == -1)
         return -1;
@@ -47,13 +47,15 @@ int lab_loader_of(const char *program, char *loader, size_t size)
 
 /* The path in a line of ldd(1), of the forms "NAME => PATH (ADDRESS)" and "PATH (ADDRESS)"; NULL
  * for the vdso, which is no file. LINE is changed. */
-static char *path_in_line(char *line)
+static const char *path_in_line(char *line)
 {
-    char *path = strchr(line, '/');
+    const char *arrow = strstr(line, " => ");
+    const char *path = arrow ? arrow + strlen(" => ") : line + strspn(line, " \t");
+    char *address = strstr(line, " (0x");
 
-    if (path)
-        path[strcspn(path, " \t")] = '\0';
-    return path;
+    if (address)
+        *address = '\0';
+    return *path == '/' ? path : NULL;
 }
 
 int lab_libraries_of(const char *program, int (*each)(const char *path, void *argument),
@@ -126,9 +128,20 @@ int lab_find_busybox(char *path, size_t size)
                : -1;
 }
 
-static const char *const directories[] = {"dev",  "proc", "root", "run",     "sys",    "tmp",
-                                          "var",  "home", "etc",  "usr/bin", "mnt",    "usr/sbin",
-                                          "sbin", "bin",  "lib",  "var/log", "var/tmp"};
+/* All commands are in /bin; the other directories of PATH are names for it, so that a script's
+ * "#!/usr/bin/env sh" finds what it asks for. */
+static const char *const directories[] = {"bin", "dev",  "etc",     "home",   "lib",
+                                          "mnt", "proc", "root",    "run",    "sys",
+                                          "tmp", "usr",  "var/log", "var/tmp"};
+
+static const struct {
+    const char *path, *target;
+} links[] = {{"sbin", "bin"}, {"usr/bin", "../bin"}, {"usr/sbin", "../bin"}};
+
+static const struct {
+    const char *path;
+    mode_t mode;
+} modes[] = {{"tmp", 01777}, {"var/tmp", 01777}, {"root", 0700}};
 
 static const struct {
     const char *path, *text;
@@ -144,51 +157,86 @@ static const struct {
     {"etc/profile", "export PATH=/bin:/sbin:/usr/bin:/usr/sbin\n"},
 };
 
-/* The applets by which the busybox inside can be called, as it lists them itself: paths with
- * --list-full where it was built with that, plain names for /bin where not. */
-static int link_applets(int root, const char *busybox)
-{
-    LAB_OUTPUT list = {0};
-    char target[PATH_MAX];
-    char *rest;
-    int count = 0;
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-    if (lab_listen_command(&list, (const char *const[]){busybox, "--list", NULL}) == -1)
+/* busybox looks at the name it is called by; a copy may have any. */
+static int list_applets(void *busybox)
+{
+    execv(busybox, (char *const[]){"busybox", "--list", NULL});
+    _exit(LAB_EXIT_CANNOT_INVOKE);
+}
+
+/* Whether NAME is a line of LIST. */
+static bool lists(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *line = list; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (strncmp(line, name, length) == 0 && (line[length] == '\n' || !line[length]))
+            return true;
+    return false;
+}
+
+/* The applets by which BUSYBOX can be called, in *LIST as it lists them itself, a name per line. */
+static int ask_for_applets(struct lab_output *list, const char *busybox)
+{
+    char loader[PATH_MAX];
+
+    if (lab_loader_of(busybox, loader, sizeof(loader)) == -1 ||
+        lab_listen(list, list_applets, (void *)busybox) == -1)
         return -1;
-    if (list.status != 0) {
-        errno = ENOEXEC; /* not a busybox, or not for this machine */
-        return -1;
-    }
-    for (char *name = strtok_r(list.text, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
+    if (list->status == LAB_EXIT_CANNOT_INVOKE)
+        errno = ENOEXEC; /* for another machine, as the kernel found out */
+    else if (list->status != 0 || list->truncated || !lists(list->text, "sh"))
+        errno = EINVAL;
+    else
+        return 0;
+    return -1;
+}
+
+static int link_applets(int bin, char *list)
+{
+    int count = 0;
+    char *rest;
+
+    for (char *name = strtok_r(list, "\n", &rest); name; name = strtok_r(NULL, "\n", &rest)) {
         if (strchr(name, '/') || strcmp(name, "busybox") == 0)
             continue;
-        snprintf(target, sizeof(target), "bin/%s", name);
-        if (symlinkat("busybox", root, target) == -1)
+        if (symlinkat("busybox", bin, name) == -1)
             return -1;
         count++;
     }
     return count;
 }
 
-int lab_make_rootfs(const char *root, const char *busybox)
+static int make_skeleton(int root)
 {
-    lab_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-    if (root_fd == -1)
-        return -1;
-    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
-        lab_fd made = lab_make_directory_in(root_fd, directories[i]);
+    for (size_t i = 0; i < COUNT_OF(directories); i++) {
+        lab_fd made = lab_make_directory_in(root, directories[i]);
         if (made == -1)
             return -1;
     }
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-        if (lab_write_text_in(root_fd, files[i].path, files[i].text, 0644) == -1)
+    for (size_t i = 0; i < COUNT_OF(links); i++)
+        if (symlinkat(links[i].target, root, links[i].path) == -1)
             return -1;
-    if (fchmodat(root_fd, "tmp", 01777, 0) == -1 || fchmodat(root_fd, "var/tmp", 01777, 0) == -1 ||
-        fchmodat(root_fd, "root", 0700, 0) == -1)
-        return -1;
-    if (lab_copy_file_in(root_fd, "bin/busybox", busybox, 0755) == -1 ||
+    for (size_t i = 0; i < COUNT_OF(files); i++)
+        if (lab_write_text_in(root, files[i].path, files[i].text, 0644) == -1)
+            return -1;
+    for (size_t i = 0; i < COUNT_OF(modes); i++)
+        if (fchmodat(root, modes[i].path, modes[i].mode, 0) == -1)
+            return -1;
+    return 0;
+}
+
+int lab_make_rootfs(const char *root, const char *busybox)
+{
+    LAB_OUTPUT list = {0};
+    lab_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (root_fd == -1 || ask_for_applets(&list, busybox) == -1 || make_skeleton(root_fd) == -1 ||
+        lab_copy_file_in(root_fd, "bin/busybox", busybox, 0755) == -1 ||
         lab_libraries_of(busybox, copy_to_same_path, &root_fd) == -1)
         return -1;
-    return link_applets(root_fd, busybox);
+    lab_fd bin = openat(root_fd, "bin", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return bin == -1 ? -1 : link_applets(bin, list.text);
 }

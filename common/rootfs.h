@@ -28,7 +28,11 @@ int lab_find_busybox(char *path, size_t size);
 
 /* Make a root file system in the existing, empty directory ROOT: BUSYBOX (with its libraries, where
  * it is dynamic) in /bin, a link for each of its applets, and the files and directories a shell and
- * a runtime expect. Returns the number of applets linked, or -1 with errno. */
+ * a runtime expect; /dev stays empty, as in an image. Directories get 0755 less the umask(2).
+ * BUSYBOX is run (--list) before anything is made.
+ * Returns the number of applets linked, or -1 with errno: ENOEXEC where this machine cannot run
+ * BUSYBOX, EINVAL where it is no busybox (its list of applets has no sh). What was made before a
+ * failure stays. */
 int lab_make_rootfs(const char *root, const char *busybox);
 
 #endif
