@@ -72,7 +72,9 @@ static void take_back(const char *path, bool made, mode_t mode)
 
     snprintf(inside, sizeof(inside), "%s/.", path); /* PATH itself may be a link */
     nftw(inside, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-    if (made ? rmdir(path) == -1 : chmod(path, mode) == -1)
+    struct stat now;
+    if (made ? rmdir(path) == -1
+             : stat(path, &now) == -1 || ((now.st_mode & 07777) != mode && chmod(path, mode) == -1))
         lab_warn("leave '%s' as it was: %s", path, lab_strerror(errno));
 }
 

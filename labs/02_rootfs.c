@@ -31,9 +31,9 @@
 #include "rootfs.h"
 #include "run.h"
 
-static const char ROOTFS[] = "rootfs";                   /* the experiment's root file system */
-static const char PAGE[] = "a page of the rootfs";       /* what its web server has to offer */
-static const long long ENOUGH_BYTES = 100 * 1000 * 1000; /* of /usr; the article's "100 MB" */
+static const char ROOTFS[] = "rootfs";             /* the experiment's root file system */
+static const char PAGE[] = "a page of the rootfs"; /* what its web server has to offer */
+static const long long ENOUGH_BYTES = 100000000LL; /* of /usr; the article's "100 MB" */
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -120,6 +120,7 @@ static void read_options(int argc, char *argv[])
     };
     int option;
 
+    argv[0] = program_invocation_short_name;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'b')
             tool.busybox = optarg;
@@ -199,7 +200,8 @@ static int rootfs_tool(int argc, char *argv[])
     bool makes_tar = tool.tar && faccessat(AT_FDCWD, tool.tar, F_OK, AT_SYMLINK_NOFOLLOW) == -1;
     int status = lab_fill_directory(tool.directory, build);
     if (status == -1)
-        lab_die_remedy("nothing was changed", "fill the directory '%s'", tool.directory);
+        lab_die_remedy(errno == EWOULDBLOCK ? "another run is filling it" : "nothing was changed",
+                       "fill the directory '%s'", tool.directory);
     if (status != 0 && makes_tar)
         unlink(tool.tar);
     return status;

@@ -17,6 +17,7 @@ run    busybox                           busybox-static  busybox         busybox
 run    ldd                               libc-bin        glibc-common    glibc       musl-utils
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
+run    tar                               tar             tar             tar         tar
 run    mount                             mount           util-linux      util-linux  util-linux
 run    ipcmk                             util-linux      util-linux      util-linux  util-linux-misc
 run    ps                                procps          procps-ng       procps-ng   procps
