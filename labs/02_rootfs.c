@@ -253,11 +253,13 @@ static const char *contents(const char *path)
     return text;
 }
 
-/* Run a command outside that cannot fail. */
+/* Run a command outside that has no reason to fail. */
 static void listen_outside(struct lab_output *output, const char *const argv[])
 {
-    if (lab_listen_command(output, argv) == -1 || output->status != 0)
-        lab_die("%s: status %d: %s", argv[0], output->status, output->text);
+    if (lab_listen_command(output, argv) == -1)
+        lab_die("start %s", argv[0]);
+    if (output->status != 0)
+        lab_exit(EXIT_FAILURE, "%s: status %d: %s", argv[0], output->status, output->text);
 }
 
 /* What a person would do by hand, 268 times. */
