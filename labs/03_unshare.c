@@ -368,7 +368,7 @@ static void own_mounts(void)
         lab_die("mkdir private");
     LAB_SANDBOX sandbox =
         type(unshare_in_child, "--mount",
-             "mount -t tmpfs tmpfs private; echo hello >private/note; ls private");
+             "mount -n -t tmpfs tmpfs private; echo hello >private/note; ls private");
     snprintf(inside, sizeof(inside), "/proc/%d/cwd/private/note", (int)sandbox.pid);
     int error = access("private/note", F_OK) == -1 ? errno : 0;
     lab_fact("private/note.outside", "%s", error ? lab_strerror(error) : "0 (found)");

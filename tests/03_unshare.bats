@@ -48,13 +48,14 @@ env SHELL=/bin/true -- --fork
 # Each kind.
 -u sh -c 'echo x >/proc/sys/kernel/hostname; uname -n'
 --uts sh -c 'hostname y; hostname'
--m sh -c 'mount -t tmpfs none /mnt && ls -A /mnt; umount /mnt'
+-m sh -c 'mount -n -t tmpfs none /mnt && ls -A /mnt; umount -n /mnt'
 --mount sh -c 'grep -c . /proc/self/mountinfo'
 -i sh -c 'ipcmk -Q >/dev/null; ipcs -q | grep -c 0x'
 --ipc ipcs -q
 -n ip -brief link
 --net sh -c 'cat /proc/net/dev | wc -l'
--p sh -c 'echo $$ | grep -c .'
+-p sh -c ':'
+-p sh -c '/bin/true && echo one child may be born'
 -p -f sh -c 'echo $$'
 --pid --fork sh -c 'echo $$; sh -c "echo \$\$"'
 -p sh -c '/bin/true; /bin/true; echo not reached'
@@ -98,7 +99,7 @@ env SHELL=/bin/true -- --fork
 --map-user=5 -r id
 -c --map-group=7 id
 -r -n ip -brief link
--r -m sh -c 'mount -t tmpfs none /mnt && echo mounted'
+-r -m sh -c 'mount -n -t tmpfs none /mnt && echo mounted'
 -r -u sh -c 'echo mine >/proc/sys/kernel/hostname; uname -n'
 --setgroups=allow true
 --setgroups=deny true
@@ -114,7 +115,7 @@ env SHELL=/bin/true -- --fork
 -pf --mount-proc sh -c 'echo $$; echo /proc/[0-9]*'
 --pid --fork --mount-proc sh -c 'readlink /proc/self; :'
 --mount-proc sh -c 'tail -n 1 /proc/self/mountinfo | cut -d " " -f 4-'
--pf --mount-proc="$ROOT/proc" sh -c 'echo "$ROOT"/proc/[0-9]* | wc -w'
+-pf --mount-proc="$ROOT/proc" sh -c 'cd "$ROOT/proc"; echo [0-9]*'
 -pf --mount-proc=/missing true
 --mount-proc= true
 --mount-proc=/etc/passwd true
@@ -217,7 +218,7 @@ user:--map-user=5 id
 user:--map-user=5 cat /proc/self/uid_map /proc/self/gid_map
 user:--map-user=root --map-group=games id
 user:--map-group=6 id
-user:-r -m sh -c 'mount -t tmpfs none /mnt && ls -A /mnt'
+user:-r -m sh -c 'mount -n -t tmpfs none /mnt && ls -A /mnt'
 user:-r -n ip -brief link
 user:-r -u sh -c 'echo mine >/proc/sys/kernel/hostname; uname -n'
 user:-r -pf --mount-proc sh -c 'echo $$; echo /proc/[0-9]*'
@@ -326,7 +327,8 @@ refuses() {
     done
 }
 
-# Run a script in a private mount namespace: what it mounts goes with it. A mount namespace can only
+# Run a script in a private mount namespace: what it mounts goes with it (and mount -n keeps no list
+# of it in /run/mount). A mount namespace can only
 # be kept in an older one, and kernels that number them for each CPU call the older one older only
 # if both were made on the same CPU: hence taskset.
 in_private_mounts() {
@@ -344,7 +346,7 @@ in_private_mounts() {
             [ \"\$inside\" != \"\$(readlink /proc/self/ns/$name)\" ]
             [ \"\$inside\" = \"$name:[\$(stat -Lc %i kept)]\" ]
             [ \"\$inside\" = \"\$(nsenter --preserve-credentials --$option=\$PWD/kept readlink /proc/self/ns/$name)\" ]
-            umount kept && rm kept"
+            umount -n kept && rm kept"
         assert_output nsfs
     done
 }
@@ -354,7 +356,7 @@ in_private_mounts() {
         touch kept
         '$LABS/03_unshare' --uts=kept sh -c 'echo sandbox >/proc/sys/kernel/hostname'
         nsenter --uts=kept uname -n
-        umount kept && rm kept"
+        umount -n kept && rm kept"
     assert_output sandbox
 }
 
@@ -368,7 +370,7 @@ in_private_mounts() {
         [ \"\$inside\" = \"\$(nsenter --pid=kept readlink /proc/self/ns/pid)\" ]
         nsenter --pid=kept sh -c 'echo \$\$'
         echo >end && wait
-        umount kept && rm kept begun end"
+        umount -n kept && rm kept begun end"
     assert_output --regexp '^[2-9]$'
 }
 
@@ -378,7 +380,7 @@ in_private_mounts() {
         '$LABS/03_unshare' --mount=m --uts=u --net=n --user=U -r readlink /proc/self/ns/{mnt,uts,net,user} >inside
         [ \"\$(stat -Lc %i m u n U)\" = \"\$(tr -dc '0-9\n' <inside)\" ]
         stat -fc %T m u n U
-        umount m u n U && rm m u n U inside"
+        umount -n m u n U && rm m u n U inside"
     assert_output "$(printf 'nsfs\n%.0s' 1 2 3 4)"
 }
 
@@ -397,15 +399,15 @@ in_private_mounts() {
 @test "03 tool: --mount-proc and --propagation change nothing outside" {
     # Mounts that are shared, as systemd makes them: what a new namespace mounts would come out.
     run -0 in_private_mounts "
-        mkdir shared && mount -t tmpfs tmpfs shared && mount --make-rshared / && grep -c . /proc/self/mountinfo >before
-        '$LABS/03_unshare' --mount sh -c 'mount -t tmpfs tmpfs shared'
-        '$LABS/03_unshare' --mount --propagation=slave sh -c 'mount -t tmpfs tmpfs shared'
+        mkdir shared && mount -n -t tmpfs tmpfs shared && mount -n --make-rshared / && grep -c . /proc/self/mountinfo >before
+        '$LABS/03_unshare' --mount sh -c 'mount -n -t tmpfs tmpfs shared'
+        '$LABS/03_unshare' --mount --propagation=slave sh -c 'mount -n -t tmpfs tmpfs shared'
         '$LABS/03_unshare' --mount-proc -pf --propagation=unchanged true
         '$LABS/03_unshare' --mount-proc -pf --propagation=shared true
         grep -c . /proc/self/mountinfo | cmp - before
-        '$LABS/03_unshare' --mount --propagation=unchanged sh -c 'mount -t tmpfs tmpfs shared'
+        '$LABS/03_unshare' --mount --propagation=unchanged sh -c 'mount -n -t tmpfs tmpfs shared'
         [ \$(grep -c . /proc/self/mountinfo) -eq \$((\$(cat before) + 1)) ]
-        rm before; umount shared shared && rmdir shared"
+        rm before; umount -n shared shared && rmdir shared"
 }
 
 # Start our tool with --fork and OPTIONS, a child that sleeps, and kill the tool. Sets $child.
