@@ -111,12 +111,13 @@ static void go_on_as_child(void)
 static void enter_directories(const struct lab_nsenter *wanted)
 {
     const char *inside = wanted->directory_inside;
+    bool new_root = wanted->root.fd != -1, new_directory = wanted->directory.fd != -1;
     lab_fd here = open(".", O_PATH | O_CLOEXEC);
-    int directory = wanted->directory.fd != -1 ? wanted->directory.fd : here;
+    int directory = new_directory ? wanted->directory.fd : here;
 
-    if (wanted->root.fd != -1 && (fchdir(wanted->root.fd) == -1 || chroot(".") == -1))
+    if (new_root && (fchdir(wanted->root.fd) == -1 || chroot(".") == -1))
         lab_die("change the root directory");
-    if (inside ? chdir(inside) == -1 : fchdir(directory) == -1)
+    if (inside ? chdir(inside) == -1 : (new_root || new_directory) && fchdir(directory) == -1)
         lab_die("change the working directory");
 }
 
@@ -259,7 +260,7 @@ static void enter_pid_and_net(void)
     LAB_OUTPUT output = {0};
 
     lab_step("enter two of them");
-    type(&output, "nsenter --target $TARGET --pid --net sh -c 'readlink /proc/self/ns/*'");
+    type(&output, "nsenter --target $TARGET --pid --net sh -c 'exec readlink /proc/self/ns/*'");
     compare_namespaces(output.text, CLONE_NEWPID | CLONE_NEWNET);
 }
 
@@ -274,7 +275,7 @@ static void why_pid_needs_a_fork(void)
          "nsenter -t $TARGET -p --no-fork sh -c 'cd /proc/self/ns; readlink pid pid_for_children'");
     listen_to(&links, in_shell, "readlink /proc/self/ns/pid /proc/$TARGET/ns/pid");
     lab_check_text(alone.text, links.text, "pid is the caller's, pid_for_children the target's");
-    type(&child, "nsenter -t $TARGET -p sh -c 'echo $$; readlink /proc/self/ns/pid'");
+    type(&child, "nsenter -t $TARGET -p sh -c 'echo $$; exec readlink /proc/self/ns/pid'");
     listen_to(&link, in_shell, "readlink /proc/$TARGET/ns/pid");
     const char *second_line = strchr(child.text, '\n');
     lab_check(second_line && strcmp(second_line + 1, link.text) == 0,
@@ -292,7 +293,7 @@ static void enter_target(void)
 static int enter_five(__attribute__((unused)) void *unused)
 {
     enter_target();
-    return in_shell("readlink /proc/self/ns/*");
+    return in_shell("exec readlink /proc/self/ns/*");
 }
 
 /* Ask for one namespace that can be joined and one that cannot. Returns the errno of setns(2), or

@@ -332,6 +332,18 @@ refuses() {
         "04_setns: join the uts namespace: EPERM (Operation not permitted); only root may: try sudo"
 }
 
+@test "04 tool: a working directory that may not be entered stays, as with nsenter(1)" {
+    local program
+    hold_targets
+    mkdir -m 700 "$DIR/closed"
+    cd "$DIR/closed"
+    for program in nsenter "$LABS/04_setns"; do
+        run -0 setpriv --reuid=65534 --regid=65534 --clear-groups \
+            "$program" -t "$U" -U -u --preserve-credentials hostname
+        assert_output user
+    done
+}
+
 @test "04 tool: nobody can be born in a PID namespace whose PID 1 has ended" {
     hold_targets
     umount "$DIR/bound"

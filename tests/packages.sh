@@ -25,6 +25,8 @@ test   bats                              bats            bats            bats   
 test   /usr/lib/bats/bats-assert/load.bash   bats-assert  bats-assert    bats-assert bats-assert
 test   /usr/lib/bats/bats-support/load.bash  bats-support bats-support   bats-support bats-support
 test   unshare                           util-linux      util-linux      util-linux  util-linux
+test   nsenter                           util-linux      util-linux      util-linux  util-linux-misc
+test   hostname                          hostname        hostname        inetutils   busybox
 test   chroot                            coreutils       coreutils       coreutils   coreutils
 test   setpriv                           util-linux      util-linux      util-linux  setpriv
 test   script                            bsdutils        util-linux      util-linux  util-linux-misc
