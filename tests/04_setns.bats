@@ -397,8 +397,8 @@ wait_for_state() {
     run play 04_setns
     assert_experiment_held
     assert_line "  ok    these are its own, the other three are ours"
-    assert_line "  ok    net: the target's"
-    assert_line "  ok    uts: the caller's own"
+    assert_line "  ok    net and pid are the target's, all others the caller's own"
+    assert_line "  ok    five were joined by one call"
     assert_line "  ok    pid is the caller's, pid_for_children the target's"
     assert_line "  ok    EINVAL, and the net namespace is still the old one"
     assert_line "    | life 2 of PID 1000: kill 0, setns(pidfd) ESRCH"
