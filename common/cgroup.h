@@ -48,8 +48,8 @@ const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller 
 int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies *where,
                           const char *name, unsigned controllers);
 
-/* Make CHILD: the group NAME in PARENT, with the same controllers. On v2 PARENT hands them on, so it
- * must have no processes of its own. */
+/* Make CHILD: the group NAME in PARENT, with the same controllers. On v2 PARENT hands them on, so
+ * it must have no processes of its own. */
 int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *parent,
                          const char *name);
 
@@ -114,8 +114,8 @@ int lab_cgroup_open(const struct lab_cgroup *group);
 /* The processes in GROUP itself: up to COUNT of them in PIDS. Returns how many there are. */
 int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count);
 
-/* Kill every process in GROUP and in the groups below it, and wait until they are dead: cgroup.kill,
- * or SIGKILL to each until none is left. */
+/* Kill every process in GROUP and in the groups below it, and wait until they are dead:
+ * cgroup.kill, or SIGKILL to each until none is left. */
 int lab_cgroup_kill(const struct lab_cgroup *group);
 
 /* Remove GROUP and the groups below it; they must have no processes. One that is gone is fine. */
@@ -126,8 +126,8 @@ int lab_cgroup_remove(const struct lab_cgroup *group);
  * cannot be seen from here. */
 int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size);
 
-/* Give back what lab_cgroup_origin() told: move every process of GROUP to the directories of ORIGIN;
- * to the nearest group above one that is there no more. */
+/* Give back what lab_cgroup_origin() told: move every process of GROUP to the directories of
+ * ORIGIN; to the nearest group above one that is there no more. */
 int lab_cgroup_give_back(const struct lab_cgroup *group, const char *origin);
 
 /* Take away all that the run NAME has in any hierarchy: its processes are killed (given back where
