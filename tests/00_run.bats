@@ -29,7 +29,8 @@ start_and_stop_after_step() {
         [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -ge "$step" ] && break
         sleep 0.02
     done
-    experiment=$(pgrep -P "$supervisor")
+    # The oldest of its children: orphans of the experiment become its children too.
+    experiment=$(pgrep -o -P "$supervisor")
     [ -n "$experiment" ] && [ "$attempt" -lt 600 ] || fail "$lab does not wait after step $step"
 }
 

@@ -58,8 +58,8 @@ steady() { sed -E 's/[0-9]+([.][0-9]+)?/N/g; s#/(lib|usr/lib)[^ ]*#LIBRARY#g'; }
 
 @test "docs: every make target that is named exists" {
     local target
-    for target in $(grep -hoE '`make [a-z][a-zA-Z0-9-]*' "$REPO"/*.md "$REPO"/docs/*.md | awk '{print $2}' |
-        sed 's/-NN$/-01/' | sort -u); do
+    while read -r target; do
         make -C "$REPO" -n "$target" >/dev/null 2>&1 || fail "make $target does not exist"
-    done
+    done < <(grep -hoE '`make [a-z][a-zA-Z0-9-]*' "$REPO"/*.md "$REPO"/docs/*.md | awk '{print $2}' |
+        sed 's/-NN$/-01/' | sort -u)
 }

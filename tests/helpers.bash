@@ -36,7 +36,8 @@ machine_state() {
         find /run/container-labs /tmp/container-labs* /run/netns -mindepth 1 -maxdepth 1
         find /sys/fs/cgroup/container-labs /sys/fs/cgroup/*/container-labs -mindepth 1 -maxdepth 1 -type d
     } 2>/dev/null | without_living_runs | sed 's/^/left /'
-    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs \
+    # /run/mount is mount(8)'s own.
+    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -path /run/mount \
         -printf 'file %p\n'
     processes_left | sed 's/^/process /'
 }
