@@ -77,24 +77,6 @@ static void need_root(const char *program)
  * last. Its own lock is held while names in it come and go.
  */
 
-/* Open and lock RUNS. It may be removed between the two by a run that ends; then it is made anew.
- * Returns the descriptor, or -1 with errno. */
-static int lock_runs(void)
-{
-    for (;;) {
-        struct stat opened, present;
-        if (mkdir(RUNS, 0755) == -1 && errno != EEXIST)
-            return -1;
-        lab_fd fd = open(RUNS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd == -1 && errno != ENOENT)
-            return -1;
-        if (fd == -1 || flock(fd, LOCK_EX) == -1 || fstat(fd, &opened) == -1 ||
-            stat(RUNS, &present) == -1 || opened.st_ino != present.st_ino)
-            continue;
-        return lab_take_fd(&fd);
-    }
-}
-
 /* Remove the groups of the run NAME, if it has any, and its directory in RUNS. */
 static int remove_run(int runs, const char *name)
 {
@@ -131,7 +113,7 @@ static void sweep(int runs)
 
 static void claim_directory(const char *number)
 {
-    lab_fd runs = lock_runs();
+    lab_fd runs = lab_lock_directory(RUNS);
 
     if (runs == -1)
         lab_die("make and lock %s", RUNS);
@@ -150,7 +132,7 @@ static void claim_directory(const char *number)
 
 static void release(void)
 {
-    lab_fd runs = lock_runs();
+    lab_fd runs = lab_lock_directory(RUNS);
 
     /* The guardian may have been there before us. */
     if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
@@ -322,7 +304,7 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();
-    lab_fd runs = lock_runs();
+    lab_fd runs = lab_lock_directory(RUNS);
     lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (runs == -1 || file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin))
         lab_die("write %s/%s", run.directory, CGROUP);
