@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -349,6 +351,43 @@ static void own_namespaces(void)
         lab_die("mount tmpfs on %s", run.directory);
     if (chdir(run.directory) == -1)
         lab_die("chdir %s", run.directory);
+}
+
+/* A tmpfs on /run itself, because a mount needs a directory to lie on, and /run/netns may not be
+ * there: made on the host, it would stay. The run's directory is bound to its name again, by way of
+ * a descriptor, since the name is hidden from here on. */
+static void own_run(void)
+{
+    char here_path[64];
+    lab_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    snprintf(here_path, sizeof(here_path), "/proc/self/fd/%d", here);
+    if (here == -1 || mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == -1)
+        lab_die("mount tmpfs on /run");
+    if (mkdir(RUNS, 0755) == -1 || mkdir(run.directory, 0755) == -1 ||
+        mount(here_path, run.directory, NULL, MS_BIND, NULL) == -1 || chdir(run.directory) == -1)
+        lab_die("bind %s to its name again", run.directory);
+}
+
+static void bring_loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    lab_fd any_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (any_socket == -1 || ioctl(any_socket, SIOCSIFFLAGS, &request) == -1)
+        lab_die("bring lo up");
+}
+
+void lab_own_network(void)
+{
+    if (unshare(CLONE_NEWNET) == -1)
+        lab_cannot_run("unshare CLONE_NEWNET is refused",
+                       "run it on the machine itself or in a virtual machine");
+    own_run();
+    /* A sysfs shows the devices of the namespace in which it was mounted. */
+    if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == -1)
+        lab_die("mount sysfs on /sys");
+    bring_loopback_up();
 }
 
 /*

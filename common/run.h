@@ -50,6 +50,13 @@ void lab_begin_tool(const char *number);
  * that cannot be. */
 void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid);
 
+/* After lab_open(): go on in a network namespace of our own, with a /sys that shows it and an empty
+ * /run, so that /run/netns, where `ip netns` keeps its names, and the locks of iptables(8) are ours
+ * as well. Only lo is in it, and up. All of it goes away with the last process of the run. (The
+ * mounts below /sys, cgroups among them, are hidden by the new /sys: not for a run that also uses
+ * lab_run_cgroup().) network_namespaces(7). */
+void lab_own_network(void);
+
 /* What the shell of --shell does first, in its process: enter the place that the experiment is
  * about (it exits when it cannot). The shell of `s` after a step starts where the step is. */
 void lab_shell_enters(void (*enter)(void));
