@@ -1,0 +1,89 @@
+#include "command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "file.h"
+#include "narrate.h"
+
+/* Run LINE, which is cut into its words. */
+static int run_line(struct lab_output *output, char *line)
+{
+    const char *argv[64];
+    int count = 0;
+
+    for (char *word = strtok(line, " "); word && count < 63; word = strtok(NULL, " "))
+        argv[count++] = word;
+    argv[count] = NULL;
+    if (lab_listen_command(output, argv) == -1)
+        lab_die("start %s", argv[0]);
+    return output->status;
+}
+
+static char *format_line(const char *format, va_list arguments)
+    __attribute__((format(printf, 1, 0)));
+
+static char *format_line(const char *format, va_list arguments)
+{
+    char *line = NULL;
+
+    if (vasprintf(&line, format, arguments) == -1)
+        lab_die("vasprintf");
+    return line;
+}
+
+int lab_command(struct lab_output *output, const char *format, ...)
+{
+    va_list arguments;
+    LAB_OUTPUT dropped = {0};
+
+    va_start(arguments, format);
+    lab_string line = format_line(format, arguments);
+    va_end(arguments);
+    return run_line(output ? output : &dropped, line);
+}
+
+int lab_shell_try(struct lab_output *output, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    lab_string line = format_line(format, arguments);
+    va_end(arguments);
+    lab_shell("%s", line);
+    run_line(output, line);
+    lab_quote(output->text);
+    return output->status;
+}
+
+void lab_shell_run(const char *format, ...)
+{
+    va_list arguments;
+    LAB_OUTPUT output = {0};
+
+    va_start(arguments, format);
+    lab_string line = format_line(format, arguments);
+    lab_string words = strdup(line);
+    va_end(arguments);
+    if (!words)
+        lab_die("strdup");
+    lab_shell("%s", line);
+    if (run_line(&output, words) == 0)
+        return;
+    output.text[strcspn(output.text, "\n")] = '\0';
+    lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output.text, output.status);
+}
+
+void lab_need_command(const char *command, const char *package)
+{
+    char missing[128], remedy[128];
+
+    if (lab_find_command(command, NULL, 0))
+        return;
+    snprintf(missing, sizeof(missing), "no %s is installed", command);
+    snprintf(remedy, sizeof(remedy), "install the package %s", package);
+    lab_cannot_run(missing, remedy);
+}

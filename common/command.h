@@ -1,0 +1,28 @@
+/*
+ * command.h - commands as a person types them: shown, run, and heard.
+ *
+ * A command is given as one line; its words are separated by single blanks and nothing in it is
+ * special, because no shell reads it. At most 63 words.
+ */
+#ifndef LAB_COMMAND_H
+#define LAB_COMMAND_H
+
+#include "process.h"
+
+/* Run a command in silence. Returns its exit status as a shell tells it, with *OUTPUT filled in
+ * (NULL: what it says is dropped). Exits where no child can be started. */
+__attribute__((format(printf, 2, 3))) int lab_command(struct lab_output *output, const char *format,
+                                                      ...);
+
+/* Show a command with lab_shell(), run it, and show what it says. Returns as lab_command(). */
+__attribute__((format(printf, 2, 3))) int lab_shell_try(struct lab_output *output,
+                                                        const char *format, ...);
+
+/* Show a command and run it. It must succeed: otherwise what it said is the error, and the process
+ * exits. What it says when it succeeds is not shown. */
+__attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...);
+
+/* Exit with lab_cannot_run() unless COMMAND is found in PATH; PACKAGE, Debian's, has it. */
+void lab_need_command(const char *command, const char *package);
+
+#endif

@@ -1,0 +1,164 @@
+#include "host.h"
+
+#include <arpa/inet.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "change.h"
+#include "command.h"
+#include "error.h"
+#include "file.h"
+
+bool lab_host_default_route(const char *wanted, char uplink[IF_NAMESIZE])
+{
+    LAB_OUTPUT routes = {0};
+
+    lab_command(&routes, "ip -4 route show default");
+    for (char *line = strtok(routes.text, "\n"); line; line = strtok(NULL, "\n")) {
+        const char *device = strstr(line, " dev ");
+        if (device && sscanf(device, " dev %15s", uplink) == 1 &&
+            (!wanted || strcmp(uplink, wanted) == 0))
+            return true;
+    }
+    return false;
+}
+
+void lab_host_must_have_uplink(const char *wanted)
+{
+    char uplink[IF_NAMESIZE];
+
+    if (wanted && if_nametoindex(wanted) == 0)
+        lab_exit(EXIT_FAILURE, "there is no network device '%s'", wanted);
+    if (wanted && !lab_host_default_route(wanted, uplink))
+        lab_exit(EXIT_FAILURE, "no default route leaves by '%s': it leads nowhere", wanted);
+    if (!lab_host_default_route(NULL, uplink))
+        lab_exit(EXIT_FAILURE, "this host has no default route: there is no way out to share");
+}
+
+void lab_host_port_must_be_free(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    lab_fd listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (listener == -1 || bind(listener, (void *)&address, sizeof(address)) == -1)
+        lab_die_remedy("`ss -ltnp` shows who listens", "publish port %d of this host", port);
+}
+
+const char *lab_host_sysctl(const char *path)
+{
+    static char value[32];
+    char full[160];
+
+    snprintf(full, sizeof(full), "/proc/sys/%s", path);
+    if (lab_read_file(full, value, sizeof(value)) == -1)
+        return "?";
+    return value;
+}
+
+long long lab_host_ip_counter(const char *name)
+{
+    char text[8192], *lines, *names, *values;
+
+    if (lab_read_file("/proc/net/snmp", text, sizeof(text)) == -1)
+        return -1;
+    /* "Ip: NAME NAME ...", and below it "Ip: VALUE VALUE ..." */
+    names = strtok_r(text, "\n", &lines);
+    values = strtok_r(NULL, "\n", &lines);
+    while (names && values && *names && *values) {
+        const char *key = strsep(&names, " "), *value = strsep(&values, " ");
+        if (strcmp(key, name) == 0)
+            return atoll(value);
+    }
+    return -1;
+}
+
+void lab_host_note_forwarding(void)
+{
+    static const char all_redirects[] = "net/ipv4/conf/all/accept_redirects";
+    glob_t found = {0};
+
+    /* The kernel turns accept_redirects of "all" against ip_forward, and forwarding of every device
+     * with it. `down` runs these lines from the last one: first ip_forward, which sets all of them
+     * to 0, and then those that were not. */
+    lab_undo("sysctl -q -w %s=%s", all_redirects, lab_host_sysctl(all_redirects));
+    glob("/proc/sys/net/ipv4/conf/*/forwarding", 0, NULL, &found);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        const char *path = found.gl_pathv[i] + strlen("/proc/sys/");
+        const char *value = lab_host_sysctl(path);
+        if (strcmp(value, "0") != 0)
+            lab_undo("sysctl -q -w %s=%s", path, value);
+    }
+    globfree(&found);
+    lab_undo("sysctl -q -w net/ipv4/ip_forward=0");
+}
+
+/* Whether the resolv.conf(5) at PATH names a server that is reached from elsewhere (LOOPBACK false)
+ * or one at a loopback address (true). */
+static bool names_server(const char *path, bool loopback)
+{
+    char text[16384];
+
+    if (lab_read_file(path, text, sizeof(text)) == -1)
+        return false;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        char server[64];
+        if (sscanf(line, " nameserver %63s", server) != 1)
+            continue;
+        if (loopback == (strncmp(server, "127.", 4) == 0 || strcmp(server, "::1") == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Make the directory PATH, to be removed by `down` if nobody has put anything else into it. */
+static void make_directory(const char *path)
+{
+    if (access(path, F_OK) == 0)
+        return;
+    lab_undo("rmdir --ignore-fail-on-non-empty %s", path);
+    lab_shell_run("mkdir %s", path);
+}
+
+void lab_host_give_resolver(const struct lab_network *network)
+{
+    static const char upstream[] = "/run/systemd/resolve/resolv.conf";
+    char directory[64], file[96];
+
+    if (!names_server("/etc/resolv.conf", true) || names_server("/etc/resolv.conf", false))
+        return;
+    if (!names_server(upstream, false)) {
+        lab_warn("the resolver of this host is at a loopback address, which containers cannot "
+                 "reach: write their own /etc/netns/NAME/resolv.conf");
+        return;
+    }
+    make_directory("/etc/netns");
+    for (int n = 1; n <= network->namespaces; n++) {
+        snprintf(directory, sizeof(directory), "/etc/netns/net%d", n);
+        snprintf(file, sizeof(file), "%s/resolv.conf", directory);
+        if (access(file, F_OK) == 0)
+            continue;
+        make_directory(directory);
+        lab_undo("rm %s", file);
+        lab_shell_run("cp %s %s", upstream, file);
+    }
+}
+
+void lab_host_report_bridge_netfilter(void)
+{
+    const char *value = lab_host_sysctl("net/bridge/bridge-nf-call-iptables");
+    LAB_OUTPUT rules = {0};
+
+    printf("net.bridge.bridge-nf-call-iptables = %s: frames between two ports of a bridge %s\n",
+           *value == '?' ? "(no br_netfilter)" : value,
+           *value == '1' ? "pass the chain FORWARD, too" : "are no matter of iptables");
+    if (*value != '1' || !lab_find_command("iptables-save", NULL, 0) ||
+        lab_command(&rules, "iptables-save -t filter") != 0 ||
+        !strstr(rules.text, ":FORWARD DROP") || strstr(rules.text, "container-labs:08"))
+        return;
+    lab_warn("the policy of FORWARD is DROP, so no packet passes between the ports; "
+             "08_nat up lets those of its bridge pass");
+}

@@ -1,0 +1,117 @@
+#include "iptables.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "change.h"
+#include "command.h"
+#include "error.h"
+#include "file.h"
+#include "nft.h"
+
+static struct {
+    char command[64];
+    bool nf_tables;
+} chosen;
+
+/* Whether `COMMAND`, an iptables-save, prints a rule or a policy that drops. */
+static bool has_rules(const char *command)
+{
+    LAB_OUTPUT saved = {0};
+
+    return lab_find_command(command, NULL, 0) && lab_command(&saved, "%s", command) == 0 &&
+           (strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP ["));
+}
+
+static void warn_of_the_other(void)
+{
+    char tables[256];
+    /* The file lists the tables of legacy iptables that are in use. To ask iptables-legacy-save on
+     * a machine without any would load modules. */
+    bool has_legacy = lab_read_file("/proc/net/ip_tables_names", tables, sizeof(tables)) > 0;
+
+    if (chosen.nf_tables && has_legacy && has_rules("iptables-legacy-save"))
+        lab_warn("iptables-legacy has rules, too: packets must pass both (iptables-legacy-save)");
+    if (!chosen.nf_tables && has_rules("iptables-nft-save"))
+        lab_warn("iptables-nft has rules, too: packets must pass both (iptables-nft-save)");
+}
+
+void lab_iptables_choose(void)
+{
+    const char *wanted = getenv("IPTABLES");
+    LAB_OUTPUT version = {0};
+
+    snprintf(chosen.command, sizeof(chosen.command), "%s", wanted && *wanted ? wanted : "iptables");
+    lab_need_command(chosen.command, "iptables");
+    lab_command(&version, "%s -V", chosen.command);
+    chosen.nf_tables = strstr(version.text, "nf_tables") != NULL;
+    warn_of_the_other();
+}
+
+const char *lab_iptables(void)
+{
+    return chosen.command;
+}
+
+const char *lab_iptables_backend(void)
+{
+    return chosen.nf_tables ? "nf_tables" : "legacy";
+}
+
+bool lab_iptables_has_chain(const char *table, const char *chain)
+{
+    char line[64];
+    LAB_OUTPUT saved = {0};
+
+    snprintf(line, sizeof(line), "\n:%s ", chain);
+    return lab_command(&saved, "%s-save -t %s", chosen.command, table) == 0 &&
+           strstr(saved.text, line);
+}
+
+int lab_iptables_policy_count(const char *chain, const char *policy)
+{
+    int packets = -1;
+    char wanted[64];
+    LAB_OUTPUT saved = {0};
+
+    snprintf(wanted, sizeof(wanted), "\n:%s %s [", chain, policy);
+    lab_command(&saved, "%s-save -c -t filter", chosen.command);
+    const char *line = strstr(saved.text, wanted);
+    if (line)
+        sscanf(line + strlen(wanted), "%d", &packets);
+    return packets;
+}
+
+void lab_iptables_add(const char *number, const char *table, const char *chain, char how,
+                      const char *rule, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, rule);
+    vsnprintf(text, sizeof(text), rule, arguments);
+    va_end(arguments);
+    if (chosen.nf_tables && !lab_nft_exists(table, NULL))
+        lab_undo("nft delete table ip %s", table);
+    if (chosen.nf_tables && !lab_nft_exists(table, chain))
+        lab_undo("nft delete chain ip %s %s", table, chain);
+    /* -w: wait for another iptables that is at work, instead of failing. */
+    lab_undo("%s -w -t %s -D %s %s -m comment --comment container-labs:%s", chosen.command, table,
+             chain, text, number);
+    lab_shell_run("%s -w -t %s -%c %s %s -m comment --comment container-labs:%s", chosen.command,
+                  table, how, chain, text, number);
+}
+
+void lab_iptables_print(const char *number)
+{
+    char mark[64];
+    LAB_OUTPUT saved = {0};
+
+    snprintf(mark, sizeof(mark), "container-labs:%s", number);
+    lab_command(&saved, "%s-save -c", chosen.command);
+    for (char *line = strtok(saved.text, "\n"); line; line = strtok(NULL, "\n"))
+        if (strstr(line, mark))
+            printf("  %s\n", line);
+}

@@ -1,0 +1,40 @@
+/*
+ * iptables.h - which iptables this machine has, and rules that can be taken back.
+ *
+ * There are two programs of that name, one that keeps its rules in nf_tables and one, "legacy",
+ * with tables of its own. The kernel asks the rules of both. A run uses one: the command in
+ * $IPTABLES, or else `iptables`. iptables(8), iptables-nft(8).
+ */
+#ifndef LAB_IPTABLES_H
+#define LAB_IPTABLES_H
+
+#include <stdbool.h>
+
+#include "process.h"
+
+/* Find out which one is here, and warn when the other one has rules. Exits with 77 when there is
+ * none. Before all others. */
+void lab_iptables_choose(void);
+
+/* The command, and what stands behind it: "nf_tables" or "legacy". */
+const char *lab_iptables(void);
+const char *lab_iptables_backend(void);
+
+/* Where there is such a chain now: ":DOCKER-USER" in the table filter, say. */
+bool lab_iptables_has_chain(const char *table, const char *chain);
+
+/* How many packets the policy of CHAIN in the table filter has decided on; -1 where its policy is
+ * not POLICY ("DROP", "ACCEPT"). */
+int lab_iptables_policy_count(const char *chain, const char *policy);
+
+/* Add a rule to CHAIN of TABLE, with lab_undo(): HOW is 'A' to append it, 'I' to insert it as the
+ * first. A comment in it names the lab NUMBER. Tables and chains that iptables-nft makes for it are
+ * noted as well. */
+__attribute__((format(printf, 5, 6))) void lab_iptables_add(const char *number, const char *table,
+                                                            const char *chain, char how,
+                                                            const char *rule, ...);
+
+/* Print the rules of lab NUMBER with their counters of packets and bytes. */
+void lab_iptables_print(const char *number);
+
+#endif

@@ -1,0 +1,330 @@
+#include "network.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "change.h"
+#include "command.h"
+#include "error.h"
+#include "file.h"
+#include "number.h"
+
+/*
+ * The plan.
+ */
+
+void lab_network_read_subnet(struct lab_network *network, const char *text)
+{
+    char address[INET_ADDRSTRLEN];
+    struct in_addr base;
+    long long prefix;
+    const char *slash = strchr(text, '/');
+    size_t length = slash ? (size_t)(slash - text) : 0;
+
+    if (!slash || length >= sizeof(address) || !lab_parse_number(slash + 1, 0, 32, &prefix))
+        lab_exit(LAB_EXIT_USAGE, "'%s' is no subnet: it looks like 192.168.0.0/24", text);
+    memcpy(address, text, length);
+    address[length] = '\0';
+    if (inet_pton(AF_INET, address, &base) != 1)
+        lab_exit(LAB_EXIT_USAGE, "'%s' is no subnet: it looks like 192.168.0.0/24", text);
+    network->base = ntohl(base.s_addr);
+    network->prefix = (int)prefix;
+    uint32_t hosts = prefix == 0 ? UINT32_MAX : (UINT32_C(1) << (32 - prefix)) - 1;
+    if (network->base & hosts) {
+        network->base &= ~hosts;
+        lab_exit(LAB_EXIT_USAGE, "'%s' is an address in a subnet; the subnet is %s", text,
+                 lab_network_subnet(network));
+    }
+    uint32_t first_byte = network->base >> 24;
+    if (prefix < 8 || first_byte == 0 || first_byte == 127 || first_byte >= 224)
+        lab_exit(LAB_EXIT_USAGE, "'%s' is no subnet for hosts of one network", text);
+}
+
+void lab_network_read_namespaces(struct lab_network *network, const char *text)
+{
+    long long number;
+
+    if (!lab_parse_number(text, 2, 200, &number))
+        lab_exit(LAB_EXIT_USAGE, "'%s' is no number of namespaces from 2 to 200", text);
+    network->namespaces = (int)number;
+}
+
+/* Addresses of hosts: all but the first (the subnet) and the last (broadcast). */
+static long host_addresses(const struct lab_network *network)
+{
+    return (1L << (32 - network->prefix)) - 2;
+}
+
+void lab_network_check_size(const struct lab_network *network)
+{
+    if (host_addresses(network) < network->namespaces + 1)
+        lab_exit(LAB_EXIT_USAGE, "%s is too small for %d namespaces and the bridge: it has %ld %s",
+                 lab_network_subnet(network), network->namespaces,
+                 host_addresses(network) > 0 ? host_addresses(network) : 0, "addresses of hosts");
+}
+
+/* ADDRESS as text, with "/PREFIX" unless that is negative. */
+static const char *address_text(uint32_t address, int prefix)
+{
+    static char texts[8][32];
+    static unsigned next;
+    char *text = texts[next++ % 8];
+
+    int length = snprintf(text, sizeof(texts[0]), "%u.%u.%u.%u", address >> 24, address >> 16 & 255,
+                          address >> 8 & 255, address & 255);
+    if (prefix >= 0)
+        snprintf(text + length, sizeof(texts[0]) - (size_t)length, "/%d", prefix);
+    return text;
+}
+
+static uint32_t address_of(const struct lab_network *network, int number)
+{
+    bool as_the_article = host_addresses(network) >= 100 + network->namespaces;
+
+    return network->base + (as_the_article ? 100 : 1) + (uint32_t)number;
+}
+
+const char *lab_network_address(const struct lab_network *network, int number)
+{
+    return address_text(address_of(network, number), -1);
+}
+
+const char *lab_network_address_length(const struct lab_network *network, int number)
+{
+    return address_text(address_of(network, number), network->prefix);
+}
+
+const char *lab_network_subnet(const struct lab_network *network)
+{
+    return address_text(network->base, network->prefix);
+}
+
+/*
+ * What must be free.
+ */
+
+/* The lab whose `up` has made what UNDO takes back. */
+static const char *maker_of(const char *undo)
+{
+    if (lab_changes_include("07", undo))
+        return "made by 07_veth_bridge up";
+    if (lab_changes_include("08", undo))
+        return "made by 08_nat up";
+    return "not made by these labs";
+}
+
+static void link_must_be_free(const char *name)
+{
+    char undo[64];
+    LAB_OUTPUT output = {0};
+
+    if (if_nametoindex(name) == 0)
+        return;
+    snprintf(undo, sizeof(undo), "ip link del %s", name);
+    lab_command(&output, "ip -br link show dev %s", name);
+    output.text[strcspn(output.text, "\n")] = '\0';
+    lab_exit(EXIT_FAILURE, "the link %s is there already (%s): %s", name, maker_of(undo),
+             output.text);
+}
+
+static void namespace_must_be_free(const char *name)
+{
+    char undo[64], path[64];
+
+    snprintf(path, sizeof(path), "/run/netns/%s", name);
+    if (access(path, F_OK) == -1)
+        return;
+    snprintf(undo, sizeof(undo), "ip netns del %s", name);
+    lab_exit(EXIT_FAILURE, "the network namespace %s is there already (%s): %s", name,
+             maker_of(undo), path);
+}
+
+/* Exit when LINES of `ip`, which speak of addresses or routes within or around the subnet, are
+ * about anything but a default route. Halves of it (0.0.0.0/1), as VPNs make them, count as one. */
+static void lines_must_be_default(const char *subnet, char *lines)
+{
+    for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
+        int prefix = 32;
+        bool is_default = strncmp(line, "default", 7) == 0 ||
+                          (sscanf(line, "%*[0-9.]/%d", &prefix) == 1 && prefix < 8);
+        if (!is_default)
+            lab_exit(EXIT_FAILURE, "%s is in use already: %s; choose another with --subnet", subnet,
+                     line);
+    }
+}
+
+static void subnet_must_be_free(const char *subnet)
+{
+    LAB_OUTPUT addresses = {0}, within = {0}, around = {0};
+
+    if (lab_command(&addresses, "ip -o -4 addr show to %s", subnet) != 0 ||
+        lab_command(&within, "ip -4 route show table all root %s", subnet) != 0 ||
+        lab_command(&around, "ip -4 route show table all match %s", subnet) != 0)
+        lab_exit(EXIT_FAILURE, "ip cannot tell whether %s is in use: %s%s%s", subnet,
+                 addresses.text, within.text ? within.text : "", around.text ? around.text : "");
+    lines_must_be_default(subnet, addresses.text);
+    lines_must_be_default(subnet, within.text);
+    lines_must_be_default(subnet, around.text);
+}
+
+void lab_network_must_be_free(const struct lab_network *network)
+{
+    char name[32];
+
+    link_must_be_free(LAB_BRIDGE);
+    for (int n = 1; n <= network->namespaces; n++) {
+        snprintf(name, sizeof(name), "net%d", n);
+        namespace_must_be_free(name);
+        snprintf(name, sizeof(name), "veth%d", 2 * n - 1);
+        link_must_be_free(name);
+        snprintf(name, sizeof(name), "veth%d", 2 * n);
+        link_must_be_free(name);
+    }
+    subnet_must_be_free(lab_network_subnet(network));
+}
+
+/*
+ * What the kernel says.
+ */
+
+/* The file FILE of the device NAME, as /sys has it; "?" where it cannot be read. */
+static void read_device(const char *name, const char *file, char *text, size_t size)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, file);
+    if (lab_read_file(path, text, size) == -1)
+        snprintf(text, size, "?");
+}
+
+void lab_network_wait_for(const char *name)
+{
+    char state[32], message[4096];
+    struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct pollfd wanted = {.fd = netlink, .events = POLLIN};
+
+    /* Listen first, look then: a change between the two is not missed. */
+    if (netlink == -1 || bind(netlink, (void *)&link_events, sizeof(link_events)) == -1)
+        lab_die("listen to events of links");
+    do {
+        read_device(name, "operstate", state, sizeof(state));
+        if (strcmp(state, "up") == 0)
+            return;
+    } while (poll(&wanted, 1, 2000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
+}
+
+bool lab_network_read_link(struct lab_link *link, const char *namespace, const char *name)
+{
+    LAB_OUTPUT output = {0};
+    int status = namespace
+                     ? lab_command(&output, "ip -n %s -br -4 addr show dev %s", namespace, name)
+                     : lab_command(&output, "ip -br -4 addr show dev %s", name);
+
+    *link = (struct lab_link){.state = "?", .address = "-"};
+    if (status != 0)
+        return false;
+    /* ip shows nothing at all for a device without an address of the family */
+    if (sscanf(output.text, "%*s %15s %31s", link->state, link->address) < 1 && !namespace)
+        read_device(name, "operstate", link->state, sizeof(link->state));
+    if (!namespace) {
+        read_device(name, "statistics/rx_packets", link->rx, sizeof(link->rx));
+        read_device(name, "statistics/tx_packets", link->tx, sizeof(link->tx));
+    }
+    return true;
+}
+
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+void lab_network_each_port(void (*each)(const char *port, int container))
+{
+    struct dirent **ports;
+    int count = scandir("/sys/class/net/" LAB_BRIDGE "/brif", &ports, is_visible, versionsort);
+
+    for (int i = 0; i < count; i++) {
+        const char *name = ports[i]->d_name;
+        int number = 0, end = 0;
+        bool ours = sscanf(name, "veth%d%n", &number, &end) == 1 && name[end] == '\0';
+        each(name, ours && number > 0 && number % 2 == 0 ? number / 2 : 0);
+        free(ports[i]);
+    }
+    if (count >= 0)
+        free(ports);
+}
+
+static void draw_port(const char *port, int container)
+{
+    static const char *const states[] = {"disabled", "listening", "learning", "forwarding",
+                                         "blocking"};
+    char inner[16], namespace[16], number[16];
+    struct lab_link outside, inside;
+    long long state = -1;
+
+    lab_network_read_link(&outside, NULL, port);
+    read_device(port, "brport/state", number, sizeof(number));
+    if (!lab_parse_number(number, 0, 4, &state))
+        state = 0;
+    printf("  |-- %-8s port %s, %s packets in, %s out\n", port, states[state], outside.rx,
+           outside.tx);
+    snprintf(inner, sizeof(inner), "veth%d", 2 * container - 1);
+    snprintf(namespace, sizeof(namespace), "net%d", container);
+    if (container && lab_network_read_link(&inside, namespace, inner))
+        printf("  |     ||\n  |   %-8s %s %s   in namespace %s\n", inner, inside.address,
+               inside.state, namespace);
+    puts("  |");
+}
+
+void lab_network_draw(void)
+{
+    struct lab_link bridge;
+
+    if (!lab_network_read_link(&bridge, NULL, LAB_BRIDGE)) {
+        puts("there is no " LAB_BRIDGE);
+        return;
+    }
+    printf("%s  %s %s   bridge on the host, %s packets in, %s out\n  |\n", LAB_BRIDGE,
+           bridge.address, bridge.state, bridge.rx, bridge.tx);
+    lab_network_each_port(draw_port);
+}
+
+static void draw_port_dot(const char *port, int container)
+{
+    char inner[16], namespace[16];
+    struct lab_link inside;
+
+    printf("  br0 -- %s;\n", port);
+    snprintf(inner, sizeof(inner), "veth%d", 2 * container - 1);
+    snprintf(namespace, sizeof(namespace), "net%d", container);
+    if (!container || !lab_network_read_link(&inside, namespace, inner))
+        return;
+    printf("  subgraph cluster_%s { label=\"%s\"; %s [label=\"%s\\n%s\"]; }\n", namespace,
+           namespace, inner, inner, inside.address);
+    printf("  %s -- %s [label=\"cable\"];\n", port, inner);
+}
+
+void lab_network_draw_dot(const char *uplink)
+{
+    struct lab_link bridge, out;
+
+    lab_network_read_link(&bridge, NULL, LAB_BRIDGE);
+    lab_network_read_link(&out, NULL, uplink);
+    printf("graph network {\n  node [shape=box];\n");
+    printf("  br0 [label=\"br0\\n%s\"];\n  \"%s\" [label=\"%s\\n%s\"];\n", bridge.address, uplink,
+           uplink, out.address);
+    printf("  outside [shape=ellipse];\n  br0 -- \"%s\" [label=\"forwarding, NAT\"];\n", uplink);
+    printf("  \"%s\" -- outside;\n", uplink);
+    lab_network_each_port(draw_port_dot);
+    puts("}");
+}

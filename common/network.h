@@ -1,0 +1,67 @@
+/*
+ * network.h - what labs 07 and 08 share: the plan of the article's network (names, addresses), what
+ * must be free before it is built on a host, its picture, and waiting for a link.
+ *
+ * Container n (1, 2, ...) is the network namespace net<n>. Its cable is veth<2n-1>, inside, and
+ * veth<2n>, outside, which is a port of the bridge br0.
+ */
+#ifndef LAB_NETWORK_H
+#define LAB_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LAB_BRIDGE "br0"
+
+struct lab_network {
+    uint32_t base;  /* the first address of the subnet, in host order */
+    int prefix;     /* the length of its prefix, bits */
+    int namespaces; /* how many containers: 2..200 */
+};
+
+/* 192.168.0.0/24 and two containers. */
+#define LAB_NETWORK_OF_THE_ARTICLE                                                                 \
+    {                                                                                              \
+        .base = 0xc0a80000, .prefix = 24, .namespaces = 2                                          \
+    }
+
+/* Read the arguments of --subnet ("10.1.2.0/24") and --namespaces ("2".."200"), and when both are
+ * known see that there is an address for everybody. They exit with 2 and one line when not. */
+void lab_network_read_subnet(struct lab_network *network, const char *text);
+void lab_network_read_namespaces(struct lab_network *network, const char *text);
+void lab_network_check_size(const struct lab_network *network);
+
+/* The address of container NUMBER, or of the bridge for 0: base+100 and the bridge before, as in
+ * the article, or base+1 where the subnet is too small for that. LENGTH: with "/24" behind it. The
+ * text is in one of eight static buffers. */
+const char *lab_network_address(const struct lab_network *network, int number);
+const char *lab_network_address_length(const struct lab_network *network, int number);
+const char *lab_network_subnet(const struct lab_network *network);
+
+/* Exit with 1 and one line, which names what and whose it is, where a name, an address or the
+ * subnet that NETWORK needs is in use on this host. Changes nothing. */
+void lab_network_must_be_free(const struct lab_network *network);
+
+/* Wait until the kernel has brought the device NAME to work (operstate "up"), at most 2 s: a link
+ * that is set up carries packets a moment later, when the kernel's link watch has run.
+ * rtnetlink(7), RTMGRP_LINK. */
+void lab_network_wait_for(const char *name);
+
+/* What the kernel says of the device NAME in the network namespace NAMESPACE (NULL: here). Returns
+ * whether it is there. */
+struct lab_link {
+    char state[16];      /* "UP", "DOWN", "LOWERLAYERDOWN" */
+    char address[32];    /* its first IPv4 address, "192.168.0.100/24", or "-" */
+    char rx[24], tx[24]; /* packets received and sent, of links here */
+};
+bool lab_network_read_link(struct lab_link *link, const char *namespace, const char *name);
+
+/* Call EACH for every port of the bridge, with the container that hangs on it (0: not ours). */
+void lab_network_each_port(void (*each)(const char *port, int container));
+
+/* Print the bridge, its ports and the containers as a picture of text, or as a graph for Graphviz,
+ * in which UPLINK is the device that leads outside. */
+void lab_network_draw(void);
+void lab_network_draw_dot(const char *uplink);
+
+#endif
