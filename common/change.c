@@ -29,7 +29,7 @@ static struct {
     pid_t process;      /* whose changes these are; 0: none have begun */
     const char *number; /* of the lab */
     int lock, notes;    /* descriptors: of NOTES, locked, and of the lab's file in it */
-    char last[256];     /* the line noted last */
+    char last[512];     /* the line noted last */
     bool any;           /* whether a line was noted at all */
 } changes = {.lock = -1, .notes = -1};
 

@@ -62,14 +62,13 @@ int lab_shell_try(struct lab_output *output, const char *format, ...)
 void lab_shell_run(const char *format, ...)
 {
     va_list arguments;
+    char line[1024];
     LAB_OUTPUT output = {0};
 
     va_start(arguments, format);
-    lab_string line = format_line(format, arguments);
-    lab_string words = strdup(line);
+    lab_string words = format_line(format, arguments);
     va_end(arguments);
-    if (!words)
-        lab_die("strdup");
+    snprintf(line, sizeof(line), "%s", words);
     lab_shell("%s", line);
     if (run_line(&output, words) == 0)
         return;

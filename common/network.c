@@ -304,7 +304,7 @@ static void draw_port_dot(const char *port, int container)
     char inner[16], namespace[16];
     struct lab_link inside;
 
-    printf("  br0 -- %s;\n", port);
+    printf("  br0 -- \"%s\";\n", port);
     snprintf(inner, sizeof(inner), "veth%d", 2 * container - 1);
     snprintf(namespace, sizeof(namespace), "net%d", container);
     if (!container || !lab_network_read_link(&inside, namespace, inner))

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "change.h"
-#include "command.h"
 #include "error.h"
 #include "host.h"
 #include "number.h"
@@ -134,6 +133,6 @@ int lab_updown(const struct lab_updown *tool, int argc, char *argv[])
     }
     if (geteuid() != 0)
         lab_exit(EXIT_FAILURE, "'%s' needs root; type: sudo %s %s", verb, argv[0], verb);
-    lab_need_command("ip", "iproute2");
+    tool->need_tools();
     return is_up ? bring_up(tool) : is_down ? take_down(tool->number) : show(tool);
 }

@@ -26,6 +26,8 @@ struct lab_updown {
     struct lab_network *network; /* set by --subnet and --namespaces of `up` */
     bool has_way_out;            /* takes --uplink, --publish and --dot as well */
 
+    void (*need_tools)(void); /* exits where a command is missing */
+
     /* Build it. Changes have begun; the names, the subnet and the ports are free, and with
      * has_way_out there is a default route. */
     void (*up)(const struct lab_wanted *wanted);

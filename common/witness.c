@@ -102,7 +102,7 @@ static int ask(void *argument)
     struct sockaddr_in there = socket_address(question->address, question->port);
     struct timeval patience = {
         .tv_sec = question->milliseconds / 1000,
-        .tv_usec = question->milliseconds % 1000 * 1000,
+        .tv_usec = question->milliseconds % 1000 * 1000L,
     };
     char answer[64] = "";
 

@@ -76,10 +76,15 @@ static const char HELP[] =
     "\n"
     "Exit status: 0; 1 for a failure, which changes nothing; 2 for wrong usage.\n";
 
+static void need_tools(void)
+{
+    lab_need_command("ip", "iproute2");
+    lab_need_command("brctl", "bridge-utils");
+}
+
 static void up(const struct lab_wanted *wanted)
 {
     (void)wanted;
-    lab_need_command("brctl", "bridge-utils");
     for (int n = 1; n <= network.namespaces; n++)
         plug_cable_into(n);
     build_bridge();
@@ -98,6 +103,7 @@ static const struct lab_updown tool = {
     .number = "07",
     .help = HELP,
     .network = &network,
+    .need_tools = need_tools,
     .up = up,
     .status = status,
 };
@@ -245,8 +251,7 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return lab_updown(&tool, argc, argv);
     lab_open("07", "two containers and a switch", 6, argc, argv);
-    lab_need_command("ip", "iproute2");
-    lab_need_command("brctl", "bridge-utils");
+    need_tools();
     lab_need_command("ping", "iputils-ping");
     lab_own_network();
     first_container();

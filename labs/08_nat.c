@@ -9,22 +9,18 @@
  * outside can answer to.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "change.h"
 #include "command.h"
-#include "error.h"
 #include "file.h"
 #include "host.h"
 #include "iptables.h"
 #include "narrate.h"
 #include "network.h"
-#include "number.h"
 #include "process.h"
 #include "run.h"
 #include "updown.h"
@@ -96,7 +92,7 @@ static const char HELP[] =
     "Without a command, play the experiment in a private network. With one, build containers\n"
     "with a way out on this host, show them, or take down exactly what was built.\n"
     "\n"
-    "  --uplink=IFACE     the only way out (any that has the default route)\n"
+    "  --uplink=IFACE     the device to leave by (whichever the routes say)\n"
     "  --publish=HOSTPORT:NS:PORT\n"
     "                     a TCP port of this host leads to a port in NS, as 8080:net1:80\n"
     "  --subnet=CIDR      the network of the containers (192.168.0.0/24)\n"
@@ -121,13 +117,18 @@ static void let_pass(void)
                      "-o br0 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT");
 }
 
+static void need_tools(void)
+{
+    lab_need_command("ip", "iproute2");
+    lab_need_command("brctl", "bridge-utils");
+    lab_need_command("sysctl", "procps");
+    lab_iptables_choose();
+}
+
 static void up(const struct lab_wanted *wanted)
 {
     const char *subnet = lab_network_subnet(&network);
 
-    lab_need_command("brctl", "bridge-utils");
-    lab_need_command("sysctl", "procps");
-    lab_iptables_choose();
     printf("iptables: %s (%s)\n", lab_iptables(), lab_iptables_backend());
     if (strcmp(lab_host_sysctl("net/ipv4/ip_forward"), "1") != 0) {
         lab_host_note_forwarding();
@@ -150,6 +151,7 @@ static void up(const struct lab_wanted *wanted)
         lab_iptables_add("08", "nat", "OUTPUT", 'A', "! -d 127.0.0.0/8 " PUBLISH, "tcp", host_port,
                          address, port);
     }
+    puts("Try: 08_nat status");
 }
 
 static void status(const struct lab_wanted *wanted)
@@ -161,7 +163,6 @@ static void status(const struct lab_wanted *wanted)
         lab_network_draw_dot(uplink);
         return;
     }
-    lab_iptables_choose();
     printf("default route by %s; net.ipv4.ip_forward = %s\n\n", uplink,
            lab_host_sysctl("net/ipv4/ip_forward"));
     lab_network_draw();
@@ -175,6 +176,7 @@ static const struct lab_updown tool = {
     .help = HELP,
     .network = &network,
     .has_way_out = true,
+    .need_tools = need_tools,
     .up = up,
     .status = status,
 };
@@ -217,9 +219,7 @@ static void build_the_world(void)
     lab_shell_run("ip netns exec outside ip link set wan0 up");
     lab_network_wait_for("eth0");
     lab_shell_run("ip route add default via %s", ROUTER);
-    /* As on a host that routes for nobody, with the policy that Docker leaves behind. */
-    lab_shell_run("sysctl -w net.ipv4.ip_forward=0");
-    lab_shell_run("%s -P FORWARD DROP", lab_iptables());
+    lab_shell_run("sysctl -w net.ipv4.ip_forward=0"); /* a new namespace may have the host's */
     outside_saw = lab_witness("outside", SERVER, SERVER_PORT);
     LAB_OUTPUT ping = {0};
     lab_check_number(lab_shell_try(&ping, "ping -c 1 -w 1 %s", SERVER), 0,
@@ -261,11 +261,14 @@ static void before_the_policy(void)
     lab_check_text(lab_host_sysctl("net/ipv4/conf/all/forwarding"), "1",
                    "the host is a router (conf.all.forwarding)");
     lab_check_text(lab_host_sysctl("net/ipv4/ip_forward"), "1", "ip_forward is the same switch");
+    lab_say("Docker leaves hosts with the policy that nothing is to be forwarded:");
+    lab_shell_run("%s -P FORWARD DROP", lab_iptables());
+    int dropped = lab_iptables_policy_count("FORWARD", "DROP");
     lab_check_number(ping_server(ONE), 1, "still no reply");
-    lab_shell("%s-save -c -t filter", lab_iptables());
-    lab_fact("FORWARD.DROP.packets", "%d", lab_iptables_policy_count("FORWARD", "DROP"));
-    lab_check_number(lab_iptables_policy_count("FORWARD", "DROP"), 1,
-                     "the policy of the chain FORWARD has dropped it");
+    lab_shell("%s-save -c -t filter   # before and after", lab_iptables());
+    dropped = lab_iptables_policy_count("FORWARD", "DROP") - dropped;
+    lab_fact("FORWARD.DROP.packets", "+%d", dropped);
+    lab_check_number(dropped, 1, "the policy of the chain FORWARD has dropped it");
     lab_shell_run("%s -P FORWARD ACCEPT", lab_iptables());
     lab_check(lab_iptables_policy_count("FORWARD", "ACCEPT") != -1,
               "the policy of FORWARD is ACCEPT now");
@@ -347,12 +350,9 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return lab_updown(&tool, argc, argv);
     lab_open("08", "out of the box and back", 7, argc, argv);
-    lab_need_command("ip", "iproute2");
-    lab_need_command("brctl", "bridge-utils");
     lab_need_command("ping", "iputils-ping");
-    lab_need_command("sysctl", "procps");
     lab_own_network();
-    lab_iptables_choose();
+    need_tools();
     lab_fact("iptables", "%s (%s)", lab_iptables(), lab_iptables_backend());
     build_the_world();
     before_the_route();
