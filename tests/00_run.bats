@@ -14,26 +14,6 @@ experiments() {
     echo "$found"
 }
 
-# Start an experiment with --step and let it go on to the end of step $2. Its supervisor is
-# $supervisor, its own process $experiment.
-start_and_stop_after_step() {
-    local lab=$1 step=$2 attempt
-    rm -f "$BATS_TEST_TMPDIR/keys"
-    mkfifo "$BATS_TEST_TMPDIR/keys"
-    exec 8<>"$BATS_TEST_TMPDIR/keys"
-    # A shell lets its background commands ignore SIGINT; a terminal's foreground group does not.
-    env --default-signal=INT,QUIT setsid "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/out" 2>&1 8<&- 3>&- &
-    supervisor=$!
-    for ((i = 1; i < step; i++)); do echo; done >&8
-    for attempt in $(seq 600); do
-        [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -ge "$step" ] && break
-        sleep 0.02
-    done
-    # The oldest of its children: orphans of the experiment become its children too.
-    experiment=$(pgrep -o -P "$supervisor")
-    [ -n "$experiment" ] && [ "$attempt" -lt 600 ] || fail "$lab does not wait after step $step"
-}
-
 # The number of steps of an experiment, from its own first step.
 steps_of() {
     local steps
@@ -59,15 +39,6 @@ end_at_each_step() {
             [ ! -e /run/container-labs/"${lab%%_*}-$supervisor" ] || fail "$lab left its directory"
         done
     done
-}
-
-wait_until_gone() {
-    local attempt
-    for attempt in $(seq 100); do
-        [ -e "/proc/$1" ] || return 0
-        sleep 0.02
-    done
-    fail "process $1 is still there (looked $attempt times)"
 }
 
 press_control_c() { kill -INT -- "-$supervisor"; }
