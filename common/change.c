@@ -33,6 +33,17 @@ static struct {
     bool any;           /* whether a line was noted at all */
 } changes = {.lock = -1, .notes = -1};
 
+/* The lock on all notes. The commands that we run inherit it: so after kill -9 of `up`, `down`
+ * waits until the command that was at work has ended, too. Returns its descriptor. */
+static int lock_notes(void)
+{
+    int lock = lab_lock_directory(NOTES);
+
+    if (lock == -1 || fcntl(lock, F_SETFD, 0) == -1)
+        lab_die("make and lock %s", NOTES);
+    return lock;
+}
+
 static const char *notes_of(const char *number)
 {
     static char path[64];
@@ -113,7 +124,7 @@ static void heed_signals(void)
  * 0: not known)? */
 static bool is_gone(const char *line, unsigned long long made)
 {
-    char name[128], path[160];
+    char name[128] = "/", path[160];
     const char *deletes = strstr(line, " -D ");
 
     if (strncmp(line, "ip ", 3) == 0) {
@@ -122,9 +133,8 @@ static bool is_gone(const char *line, unsigned long long made)
             lab_warn("left alone, because it is not the one that was made here: %s", line);
         return !present || (made && present != made);
     }
-    if (sscanf(line, "rm %127s", name) == 1)
-        return access(name, F_OK) == -1;
-    if (sscanf(line, "rmdir --ignore-fail-on-non-empty %127s", name) == 1)
+    if (sscanf(line, "rmdir --ignore-fail-on-non-empty %127s", name) == 1 ||
+        sscanf(line, "rm /%126s", name + 1) == 1)
         return access(name, F_OK) == -1;
     if (sscanf(line, "sysctl -q -w %127[^=]", name) == 1) {
         snprintf(path, sizeof(path), "/proc/sys/%s", name);
@@ -212,9 +222,7 @@ int lab_changes_take_back(const char *number)
 
     if (!lab_changes_are_there(number))
         return -1;
-    lab_fd lock = lab_lock_directory(NOTES);
-    if (lock == -1)
-        lab_die("lock %s", NOTES);
+    lab_fd lock = lock_notes();
     block_signals(SIG_BLOCK);
     int failed = stat(notes_of(number), &status) == 0 ? take_back_all(notes_of(number)) : -1;
     rmdir(NOTES); /* fails while another lab has its changes in it, as it should */
@@ -267,9 +275,7 @@ void lab_changes_begin(const char *number)
     char text[MAXIMUM_BYTES];
     const char *path = notes_of(number);
 
-    changes.lock = lab_lock_directory(NOTES);
-    if (changes.lock == -1)
-        lab_die("make and lock %s", NOTES);
+    changes.lock = lock_notes();
     if (lab_read_file(path, text, sizeof(text)) != -1)
         lab_exit(EXIT_FAILURE, "%s; take it down first: %s down",
                  strstr(text, COMPLETE) ? "it is up already" : "an earlier `up` was cut short",

@@ -154,6 +154,7 @@ static void lines_must_be_default(const char *subnet, char *lines)
 {
     for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
         int prefix = 32;
+        line[strcspn(line, "\\")] = '\0'; /* from there on `ip -o` tells lifetimes */
         bool is_default = strncmp(line, "default", 7) == 0 ||
                           (sscanf(line, "%*[0-9.]/%d", &prefix) == 1 && prefix < 8);
         if (!is_default)

@@ -18,6 +18,10 @@ run    ldd                               libc-bin        glibc-common    glibc  
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
 run    tar                               tar             tar             tar         tar
+run    brctl                             bridge-utils    bridge-utils    bridge-utils bridge-utils
+run    iptables                          iptables        iptables-nft    iptables    iptables
+run    ping                              iputils-ping    iputils         iputils     iputils-ping
+run    sysctl                            procps          procps-ng       procps      procps
 run    mount                             mount           util-linux      util-linux  util-linux
 run    ipcmk                             util-linux      util-linux      util-linux  util-linux-misc
 run    ps                                procps          procps-ng       procps-ng   procps
@@ -30,6 +34,9 @@ test   hostname                          hostname        hostname        inetuti
 test   chroot                            coreutils       coreutils       coreutils   coreutils
 test   setpriv                           util-linux      util-linux      util-linux  setpriv
 test   script                            bsdutils        util-linux      util-linux  util-linux-misc
+test   nft                               nftables        nftables        nftables    nftables
+test   nsenter                           util-linux      util-linux      util-linux  util-linux
+test   findmnt                           mount           util-linux      util-linux  findmnt
 lint   clang                             clang           clang           clang       clang
 lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools
 lint   clang-tidy                        clang-tidy      clang-tools-extra clang     clang-extra-tools
