@@ -222,10 +222,11 @@ int lab_changes_take_back(const char *number)
 
     if (!lab_changes_are_there(number))
         return -1;
-    lab_fd lock = lock_notes();
+    int lock = lock_notes();
     block_signals(SIG_BLOCK);
     int failed = stat(notes_of(number), &status) == 0 ? take_back_all(notes_of(number)) : -1;
     rmdir(NOTES); /* fails while another lab has its changes in it, as it should */
+    close(lock);
     block_signals(SIG_UNBLOCK);
     return failed;
 }
