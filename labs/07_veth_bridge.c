@@ -150,7 +150,7 @@ static void before_the_bridge(void)
 
     lab_step("before the bridge");
     int ping_status =
-        lab_shell_try(&ping, "ip netns exec net1 ping -c 1 -W 0.3 192.168.0.102 -I veth1");
+        lab_shell_try(&ping, "ip netns exec net1 ping -c 1 -W 0.2 192.168.0.102 -I veth1");
     lab_fact("ping.exit_status", "%d", ping_status);
     lab_check_number(ping_status, 1, "no reply");
     lab_say("The address fits the subnet of veth1, so net1 asks for its MAC address on the cable.\n"

@@ -197,7 +197,7 @@ static int ping_server(const char *how)
     return ping_status;
 }
 
-static const char ONE[] = "-c 1 -W 0.3", SOME[] = "-c 2 -i 0.2 -w 1";
+static const char ONE[] = "-c 1 -W 0.2", SOME[] = "-c 2 -i 0.2 -w 1";
 
 static void build_the_world(void)
 {
@@ -287,7 +287,7 @@ static void before_the_rule(void)
         lab_tcpdump_end();
     else
         lab_say("(No tcpdump is installed. It would show the source 192.168.0.101.)");
-    lab_check_errno(lab_witness_ask(&answer, "net1", SERVER, SERVER_PORT, 300), EAGAIN,
+    lab_check_errno(lab_witness_ask(&answer, "net1", SERVER, SERVER_PORT, 200), EAGAIN,
                     "the server gives no answer that arrives");
     struct lab_sighting sighting = lab_witness_saw(outside_saw);
     lab_fact("outside.saw", "%s", sighting.source);

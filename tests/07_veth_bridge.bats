@@ -5,7 +5,11 @@ load helpers
 load network
 
 setup() { machine_before; }
-teardown() { machine_after; }
+teardown() {
+    # A test that failed half-way has left its experiment waiting.
+    [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null || true
+    machine_after
+}
 
 # in_run COMMAND...: run it in the private namespaces of the experiment that waits after a step.
 in_run() { nsenter --target "$experiment" --net --mount -- "$@"; }
