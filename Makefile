@@ -69,6 +69,10 @@ deps: #: install what the labs and their tests need, from the distribution
 deps-lint: #: install what lint and test-fresh need
 	tests/packages.sh install lint fresh
 
+.PHONY: doctor
+doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do where it cannot
+	@$(SUDO) $(if $(filter-out /%,$<),./)$<
+
 .PHONY: tour
 tour: all #: play all experiments in order
 	@for lab in $(filter $(BIN)/0%,$(LABS)); do $(SUDO) ./$$lab || exit; echo; done

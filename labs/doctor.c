@@ -1,0 +1,848 @@
+/*
+ * doctor - what this machine can do for the labs, and what to do where it cannot.
+ *
+ *     sudo ./labs/doctor            a line for each thing that a lab needs
+ *     sudo ./labs/doctor --json     the same for programs
+ *
+ * Nothing is guessed from a version: each probe is a child process that really does the thing, in
+ * private namespaces that vanish with it. It says what it saw, or fails as a lab would fail, with
+ * the same words; docs/troubleshooting.md has a section for each line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "error.h"
+#include "file.h"
+#include "hierarchy.h"
+#include "namespace.h"
+#include "process.h"
+#include "rootfs.h"
+#include "run.h"
+
+#define EVERY_LAB "01 02 03 04 05 06 07 08 09"
+#define ELSEWHERE "run the labs on the machine itself, or in a virtual one (make vm)"
+
+enum { NOTE = 3 }; /* exit status of a probe: every lab can run, but something is to be known */
+
+struct probe {
+    const char *name;
+    const char *labs; /* that cannot run without it; "": it never keeps one from running */
+    void (*body)(const void *argument); /* prints what it saw and returns, or exits with a remedy */
+    const void *argument;
+    bool anybody; /* it needs no root */
+};
+
+/* Say what is to be known, and what can be done about it, though no lab fails. */
+__attribute__((noreturn, format(printf, 2, 3))) static void note(const char *remedy,
+                                                                 const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("; %s\n", remedy);
+    exit(NOTE);
+}
+
+/* Fail because of something that no errno tells. */
+__attribute__((noreturn, format(printf, 2, 3))) static void refuse(const char *remedy,
+                                                                   const char *format, ...)
+{
+    char seen[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(seen, sizeof(seen), format, arguments);
+    va_end(arguments);
+    lab_exit(EXIT_FAILURE, "%s; %s", seen, remedy);
+}
+
+/*
+ * The machine.
+ */
+
+static void probe_kernel(const void *unused)
+{
+    char text[4096], name[128] = "an unknown distribution";
+    struct utsname system;
+    int major = 0, minor = 0;
+
+    (void)unused;
+    if (uname(&system) == -1)
+        lab_die("uname");
+    const char *pretty = lab_read_file("/etc/os-release", text, sizeof(text)) == -1
+                             ? NULL
+                             : strstr(text, "PRETTY_NAME=");
+    if (pretty)
+        sscanf(pretty, "PRETTY_NAME=%*[\"']%127[^\"'\n]", name);
+    sscanf(system.release, "%d.%d", &major, &minor);
+    if (major < 5 || (major == 5 && minor < 8))
+        refuse("boot a newer one, or take make vm",
+               "Linux %s is older than 5.8, which the labs are written for", system.release);
+    printf("Linux %s, %s\n", system.release, name);
+}
+
+/* The numbers of the namespaces that the machine starts with; linux/proc_ns.h. */
+enum { INITIAL_USER = (int)0xEFFFFFFD, INITIAL_PID = (int)0xEFFFFFFC };
+
+/* What kind of container this is, or NULL. A file alone proves nothing: an image may have kept it.
+ */
+static const char *container_kind(void)
+{
+    static char kind[64];
+
+    if ((int)lab_namespace_inode(0, "user") == INITIAL_USER &&
+        (int)lab_namespace_inode(0, "pid") == INITIAL_PID)
+        return NULL;
+    if (lab_read_file("/run/systemd/container", kind, sizeof(kind)) > 0)
+        return kind;
+    if (access("/.dockerenv", F_OK) == 0)
+        return "docker";
+    return access("/run/.containerenv", F_OK) == 0 ? "podman" : "of an unknown kind";
+}
+
+static void probe_surroundings(const void *unused)
+{
+    char release[256] = "";
+    const char *kind = container_kind();
+
+    (void)unused;
+    lab_read_file("/proc/sys/kernel/osrelease", release, sizeof(release));
+    if (strstr(release, "Microsoft"))
+        refuse("in PowerShell: wsl --set-version DISTRIBUTION 2", "WSL 1 has no Linux kernel");
+    if (kind)
+        note("where a line below says no, " ELSEWHERE, "in a container (%s)", kind);
+    printf("%s\n", strstr(release, "microsoft") ? "WSL 2: a virtual machine with its own kernel"
+                                                : "no container");
+}
+
+static void probe_root(const void *unused)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } needed[] = {
+        {CAP_CHOWN, "CHOWN"},
+        {CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
+        {CAP_KILL, "KILL"},
+        {CAP_SETGID, "SETGID"},
+        {CAP_SETUID, "SETUID"},
+        {CAP_SETPCAP, "SETPCAP"},
+        {CAP_NET_ADMIN, "NET_ADMIN"},
+        {CAP_NET_RAW, "NET_RAW"},
+        {CAP_SYS_CHROOT, "SYS_CHROOT"},
+        {CAP_SYS_PTRACE, "SYS_PTRACE"},
+        {CAP_SYS_ADMIN, "SYS_ADMIN"},
+        {CAP_MKNOD, "MKNOD"},
+    };
+    char status[8192], missing[256] = "";
+    unsigned long long effective = 0;
+
+    (void)unused;
+    if (geteuid() != 0)
+        refuse("type: sudo ./labs/doctor (the labs themselves want sudo, too)", "uid %d",
+               (int)geteuid());
+    if (lab_read_file("/proc/self/status", status, sizeof(status)) == -1)
+        lab_die("read /proc/self/status");
+    const char *line = strstr(status, "CapEff:");
+    if (line)
+        sscanf(line, "CapEff: %llx", &effective);
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+        size_t length = strlen(missing);
+        if (!(effective >> needed[i].number & 1))
+            snprintf(missing + length, sizeof(missing) - length, " CAP_%s", needed[i].name);
+    }
+    if (*missing)
+        refuse("a container's root has not all rights: " ELSEWHERE, "root, but without%s", missing);
+    printf("root, with every capability that the labs use\n");
+}
+
+static void probe_cpus(const void *unused)
+{
+    cpu_set_t set;
+
+    (void)unused;
+    if (sched_getaffinity(0, sizeof(set), &set) == -1)
+        lab_die("sched_getaffinity");
+    if (CPU_COUNT(&set) < 2)
+        note("lab 05 cannot show 150%, the rest is as on any machine", "1 CPU");
+    printf("%d CPUs\n", CPU_COUNT(&set));
+}
+
+/* The calls that are younger than the others, or that containers' filters like to refuse. */
+static void probe_system_calls(const void *unused)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+
+    (void)unused;
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd == -1)
+        lab_die_remedy(ELSEWHERE, "pidfd_open, Linux 5.3");
+    if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == -1)
+        lab_die_remedy(ELSEWHERE, "pidfd_send_signal, Linux 5.1");
+    lab_fd root = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
+    if (root == -1)
+        lab_die_remedy(ELSEWHERE, "openat2, Linux 5.6");
+    /* No argument at all is EINVAL to a kernel that has the call. */
+    if (syscall(SYS_clone3, NULL, 0) == -1 && errno != EINVAL)
+        lab_die_remedy(ELSEWHERE, "clone3, Linux 5.3");
+    if (close_range(~0U, ~0U, 0) == -1)
+        lab_die_remedy(ELSEWHERE, "close_range, Linux 5.9");
+    if (syscall(SYS_mount_setattr, -1, "", 0, NULL, 0) == -1 && errno != EINVAL)
+        lab_die_remedy(ELSEWHERE, "mount_setattr, Linux 5.12");
+    printf("openat2, clone3, pidfd_open and the like are there\n");
+}
+
+/*
+ * Namespaces.
+ */
+
+static const char *unshare_remedy(int error, const struct lab_namespace *kind)
+{
+    static char remedy[256];
+
+    if (error == ENOSPC)
+        snprintf(remedy, sizeof(remedy),
+                 "a limit forbids it: sysctl -w user.max_%s_namespaces=10000 (it counts for every "
+                 "user namespace above this one, too)",
+                 kind->name);
+    else if (error == EINVAL)
+        snprintf(remedy, sizeof(remedy), "the kernel is built without it: %s", ELSEWHERE);
+    else
+        snprintf(remedy, sizeof(remedy), "a container or a filter forbids it: %s", ELSEWHERE);
+    return remedy;
+}
+
+static void unshare_or_die(const char *name)
+{
+    const struct lab_namespace *kind = lab_namespace_named(name);
+
+    if (unshare(kind->flag) == -1)
+        lab_die_remedy(unshare_remedy(errno, kind), "unshare %s", kind->flag_name);
+}
+
+/* Map root to root in the user namespace that was just made. user_namespaces(7). */
+static void map_root(void)
+{
+    static const char map[] = "0 0 1";
+
+    if (lab_write_file("/proc/self/uid_map", map) == -1)
+        lab_die_remedy(ELSEWHERE, "write '%s' to /proc/self/uid_map", map);
+}
+
+/* A child of ours is in the namespace, if anybody is: for pid and time the caller itself is not. */
+static void probe_namespace(const void *name)
+{
+    ino_t before = lab_namespace_inode(0, name);
+    int status;
+
+    unshare_or_die(name);
+    if (strcmp(name, "user") == 0) {
+        before = lab_namespace_inode(getppid(), name);
+        map_root();
+    }
+    pid_t child = fork();
+    if (child == -1)
+        lab_die_remedy(ELSEWHERE, "fork into it");
+    if (child == 0)
+        _exit(lab_namespace_inode(0, name) == before ||
+              (strcmp(name, "pid") == 0 && getpid() != 1));
+    status = lab_wait(child);
+    if (status != 0)
+        refuse(ELSEWHERE, "a child is not in the new namespace");
+    printf("made and entered\n");
+}
+
+/* Read the number in PATH; -1 where there is none. */
+static int number_in(const char *path)
+{
+    char text[32];
+
+    return lab_read_file(path, text, sizeof(text)) == -1 ? -1 : atoi(text);
+}
+
+/* What keeps an ordinary user from a user namespace, as far as the kernel says it. */
+static const char *unprivileged_remedy(void)
+{
+    if (number_in("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        return "AppArmor forbids it (Ubuntu since 23.10): "
+               "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+    if (number_in("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+        return "a sysctl forbids it (Debian): sysctl -w kernel.unprivileged_userns_clone=1";
+    if (number_in("/proc/sys/user/max_user_namespaces") == 0)
+        return "a limit forbids it: sysctl -w user.max_user_namespaces=10000";
+    return "a container or a filter forbids it: " ELSEWHERE;
+}
+
+/* AppArmor lets the namespace be made and then gives no rights in it, so something is done that
+ * needs one: a host name in a UTS namespace. */
+static void probe_unprivileged(const void *unused)
+{
+    enum { NOBODY = 65534 };
+
+    (void)unused;
+    if (geteuid() == 0 && (setgid(NOBODY) == -1 || setuid(NOBODY) == -1))
+        lab_die("become uid %d", NOBODY);
+    if (unshare(CLONE_NEWUSER) == -1)
+        note(unprivileged_remedy(), "unshare CLONE_NEWUSER as uid %d: %s", (int)getuid(),
+             lab_strerror(errno));
+    if (unshare(CLONE_NEWUTS) == -1 || sethostname("doctor", 6) == -1)
+        note(unprivileged_remedy(), "no rights in its user namespace, as uid %d: %s", (int)getuid(),
+             lab_strerror(errno));
+    printf("uid %d has made one, and has rights in it\n", (int)getuid());
+}
+
+/*
+ * File systems.
+ */
+
+/* A mount namespace of our own, with a tmpfs on /tmp. */
+static void private_mounts(void)
+{
+    unshare_or_die("mnt");
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+        lab_die_remedy(ELSEWHERE, "make / MS_PRIVATE");
+    if (mount("tmpfs", "/tmp", "tmpfs", MS_NODEV, NULL) == -1)
+        lab_die_remedy(ELSEWHERE, "mount a tmpfs");
+}
+
+static void probe_pivot_root(const void *unused)
+{
+    (void)unused;
+    private_mounts();
+    if (mkdir("/tmp/old", 0755) == -1)
+        lab_die("mkdir /tmp/old");
+    if (syscall(SYS_pivot_root, "/tmp", "/tmp/old") == -1)
+        lab_die_remedy(errno == EINVAL ? "the present root is not the root of a mount, as in a "
+                                         "chroot: run the labs outside of it"
+                                       : ELSEWHERE,
+                       "pivot_root");
+    if (chdir("/") == -1 || umount2("/old", MNT_DETACH) == -1)
+        lab_die("umount the old root");
+    if (access("/proc", F_OK) == 0)
+        refuse(ELSEWHERE, "the old root is still there");
+    printf("the root was changed, the old one unmounted\n");
+}
+
+static void probe_proc(const void *unused)
+{
+    char self[16] = "";
+
+    (void)unused;
+    private_mounts();
+    unshare_or_die("pid");
+    pid_t child = fork();
+    if (child == -1)
+        lab_die("fork");
+    if (child > 0)
+        exit(lab_wait(child));
+    if (mount("proc", "/proc", "proc", 0, NULL) == -1)
+        lab_die_remedy("parts of the present /proc are covered, as in a container: " ELSEWHERE,
+                       "mount proc in a new PID namespace");
+    if (readlink("/proc/self", self, sizeof(self) - 1) == -1 || strcmp(self, "1") != 0)
+        refuse(ELSEWHERE, "/proc/self is '%s', not 1", self);
+    printf("mounted; /proc/self is 1\n");
+}
+
+static void probe_overlay(const void *unused)
+{
+    static const char *const directories[] = {"/tmp/lower", "/tmp/upper", "/tmp/work", "/tmp/all"};
+
+    (void)unused;
+    private_mounts();
+    for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+        if (mkdir(directories[i], 0755) == -1)
+            lab_die("mkdir %s", directories[i]);
+    if (mount("overlay", "/tmp/all", "overlay", MS_NOATIME,
+              "lowerdir=/tmp/lower,upperdir=/tmp/upper,workdir=/tmp/work") == -1)
+        lab_die_remedy(errno == ENODEV ? "the kernel has no overlayfs: modprobe overlay, or make vm"
+                                       : ELSEWHERE,
+                       "mount an overlay");
+    if (mkdir("/tmp/all/here", 0755) == -1 || access("/tmp/upper/here", F_OK) == -1)
+        lab_die("write through the overlay");
+    printf("mounted; what is written lies in its upper directory\n");
+}
+
+/* Programs are run from a temporary directory by the tests, and by whoever makes a root there. */
+static void probe_tmp(const void *unused)
+{
+    char path[PATH_MAX];
+    const char *directory = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    LAB_OUTPUT output = {0};
+
+    (void)unused;
+    snprintf(path, sizeof(path), "%s/doctor.XXXXXX", directory);
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd == -1)
+        lab_die_remedy("name another one in TMPDIR", "make a file in %s", directory);
+    bool written = write(fd, "#!/bin/sh\n", 10) == 10 && fchmod(fd, 0700) == 0;
+    close(fd);
+    int result = lab_listen_command(&output, (const char *[]){path, NULL});
+    unlink(path);
+    if (!written || result == -1)
+        lab_die("write and start %s", path);
+    if (output.status != 0)
+        refuse("mount -o remount,exec it, or name another directory in TMPDIR",
+               "%s is mounted noexec: no program runs from there", directory);
+    printf("programs run from %s\n", directory);
+}
+
+/*
+ * Control groups.
+ */
+
+static void probe_cgroup(const void *unused)
+{
+    struct lab_hierarchies found;
+
+    (void)unused;
+    if (lab_hierarchies_find(&found) == -1)
+        lab_die("read /proc/self/mountinfo");
+    if (!found.unified.version && !*found.v1)
+        refuse("mount -t cgroup2 none /sys/fs/cgroup", "%s is mounted",
+               lab_hierarchies_kind(&found));
+    printf("%s", lab_hierarchies_kind(&found));
+    if (*found.v1)
+        printf("; v1 has %s", found.v1);
+    if (found.unified.version)
+        printf("; v2 has %s", *found.v2 ? found.v2 : "no controllers");
+    printf("\n");
+}
+
+/* Do what the labs do, with their own functions: make a group, limit it, enter it. How it fails is
+ * how they fail. */
+static void probe_controller(const void *name)
+{
+    unsigned controllers = strcmp(name, "memory") == 0 ? LAB_BIT(LAB_MEMORY)
+                           : strcmp(name, "pids") == 0 ? LAB_BIT(LAB_PIDS)
+                                                       : LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
+    struct lab_cgroup run, group;
+    int result;
+
+    lab_begin_tool("doctor");
+    lab_run_cgroup(&run, controllers, 0);
+    if (lab_cgroup_create_in(&group, &run, "A") == -1)
+        lab_cgroup_die();
+    if (strcmp(name, "memory") == 0)
+        result = lab_cgroup_set_memory(&group, 64 << 20);
+    else if (strcmp(name, "pids") == 0)
+        result = lab_cgroup_set_pids(&group, 64);
+    else
+        result = lab_cgroup_set_cpu_limit(&group, 50000, 100000);
+    if (result == -1)
+        lab_cgroup_die();
+    pid_t child = lab_fork();
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0) {
+        if (lab_cgroup_enter(&group, 0) == -1)
+            lab_cgroup_die();
+        _exit(EXIT_SUCCESS);
+    }
+    result = lab_wait(child);
+    if (result != 0)
+        exit(result);
+    printf("cgroup v%d: made a group, limited it, entered it\n",
+           run.where
+               ->of[strcmp(name, "memory") == 0 ? LAB_MEMORY
+                    : strcmp(name, "pids") == 0 ? LAB_PIDS
+                                                : LAB_CPU]
+               .version);
+}
+
+/*
+ * The network.
+ */
+
+/* Run "sh -c COMMAND" and hear what it says; its first line is what a remedy is about. */
+static int shell(struct lab_output *output, const char *command)
+{
+    if (lab_listen_command(output, (const char *[]){"sh", "-c", command, NULL}) == -1)
+        lab_die("start sh");
+    output->text[strcspn(output->text, "\n")] = '\0';
+    return output->status;
+}
+
+/* Make a link of KIND in a network namespace, with ip(8) as the labs do. */
+static void probe_link(const void *kind)
+{
+    char command[128];
+    LAB_OUTPUT output = {0};
+
+    unshare_or_die("net");
+    snprintf(command, sizeof(command), "ip link add lab1 type %s && ip link set lab1 up",
+             (const char *)kind);
+    if (shell(&output, command) != 0)
+        refuse(strstr(output.text, "not found") ? "install ip: make deps"
+               : strstr(output.text, "Unknown device")
+                   ? "the kernel has no module for it: modprobe it, or make vm"
+                   : ELSEWHERE,
+               "ip link add type %s: %s", (const char *)kind, output.text);
+    if (shell(&output, "ip -o link show lab1") != 0)
+        refuse(ELSEWHERE, "no link after ip link add: %s", output.text);
+    printf("made, in a network namespace\n");
+}
+
+static void probe_nat(const void *unused)
+{
+    static const char rule[] = "POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE";
+    char command[256];
+    LAB_OUTPUT output = {0};
+
+    (void)unused;
+    unshare_or_die("net");
+    for (int check = 0; check < 2; check++) {
+        snprintf(command, sizeof(command), "iptables -t nat -%c %s", check ? 'C' : 'A', rule);
+        if (shell(&output, command) != 0)
+            refuse(strstr(output.text, "not found") ? "install iptables: make deps"
+                   : strstr(output.text, "does not exist") || strstr(output.text, "not supported")
+                       ? "the kernel lacks what this iptables speaks: modprobe nf_tables "
+                         "nft_chain_nat, "
+                         "update-alternatives --config iptables, or make vm"
+                       : ELSEWHERE,
+                   "%s: %s", command, output.text);
+    }
+    printf("a MASQUERADE rule was made and found\n");
+}
+
+static void probe_forwarding(const void *unused)
+{
+    static const char path[] = "/proc/sys/net/ipv4/ip_forward";
+    int host = number_in(path);
+
+    (void)unused;
+    unshare_or_die("net");
+    if (lab_write_file(path, "1") == -1)
+        lab_die_remedy("/proc/sys is read-only, as in a container: " ELSEWHERE, "write 1 to %s",
+                       path);
+    if (number_in(path) != 1)
+        refuse(ELSEWHERE, "%s is %d after 1 was written", path, number_in(path));
+    printf("can be switched on (it is %d now, outside)\n", host);
+}
+
+static void probe_forward_policy(const void *unused)
+{
+    LAB_OUTPUT output = {0};
+
+    (void)unused;
+    if (shell(&output, "iptables -S FORWARD") != 0)
+        note("install iptables: make deps", "unknown: %s", output.text);
+    if (strcmp(output.text, "-P FORWARD DROP") == 0)
+        note("Docker and ufw set it; the experiments have a network of their own, and 08_nat up "
+             "lets "
+             "its own bridge through",
+             "DROP");
+    printf("%s\n", strncmp(output.text, "-P FORWARD ", 11) == 0 ? output.text + 11 : output.text);
+}
+
+static void probe_bridge_netfilter(const void *unused)
+{
+    (void)unused;
+    int value = number_in("/proc/sys/net/bridge/bridge-nf-call-iptables");
+    if (value == 1)
+        note("what a bridge passes on, iptables sees: with a FORWARD policy of DROP, sysctl -w "
+             "net.bridge.bridge-nf-call-iptables=0 before 07_veth_bridge up",
+             "1");
+    printf("%s\n", value == 0 ? "0" : "not loaded");
+}
+
+/*
+ * Programs.
+ */
+
+/* Fail, with the package, where COMMAND is not in PATH. */
+static void need_command(const char *command)
+{
+    static const char *const outside[] = {"/usr/sbin", "/sbin"};
+
+    if (lab_find_command(command, NULL, 0))
+        return;
+    for (int i = 0; i < 2; i++) {
+        lab_fd directory = open(outside[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
+            refuse("use sudo, or su with a minus sign: then PATH has it",
+                   "%s/%s is there, and PATH has no %s", outside[i], command, outside[i]);
+    }
+    refuse("install what is missing: make deps", "%s is not installed", command);
+}
+
+/* ROW: the command and the option that makes it tell its version. */
+static void probe_command(const void *row)
+{
+    char command[64];
+    LAB_OUTPUT output = {0};
+
+    snprintf(command, sizeof(command), "%s", (const char *)row);
+    command[strcspn(command, " ")] = '\0';
+    need_command(command);
+    shell(&output, row);
+    if (strstr(output.text, "BusyBox") || strstr(output.text, "busybox"))
+        refuse("install the real one: make deps",
+               "this %s is busybox's, which cannot all that the labs ask", command);
+    if (output.status != 0)
+        refuse("install it anew: make deps", "%s: %s", (const char *)row, output.text);
+    printf("%s\n", output.text);
+}
+
+static void probe_busybox(const void *wants_static)
+{
+    char path[PATH_MAX], loader[PATH_MAX];
+
+    if (lab_find_busybox(path, sizeof(path)) == -1)
+        refuse("install busybox-static (make deps), or name one in BUSYBOX", "not installed");
+    if (lab_loader_of(path, loader, sizeof(loader)) == -1)
+        lab_die_remedy("name another one in BUSYBOX", "read the ELF header of %s", path);
+    if (wants_static && *loader)
+        refuse("install busybox-static (make deps), or name one in BUSYBOX",
+               "%s is dynamic: it wants %s", path, loader);
+    printf("%s, %s\n", path, *loader ? "dynamic" : "static");
+}
+
+/*
+ * The lines.
+ */
+
+static const struct probe probes[] = {
+    {"kernel", EVERY_LAB, probe_kernel, NULL, true},
+    {"surroundings", EVERY_LAB, probe_surroundings, NULL, true},
+    {"root", EVERY_LAB, probe_root, NULL, true},
+    {"CPUs", "", probe_cpus, NULL, true},
+    {"system calls", EVERY_LAB, probe_system_calls, NULL, true},
+    {"mount namespace", EVERY_LAB, probe_namespace, "mnt", false},
+    {"UTS namespace", "03 04 09", probe_namespace, "uts", false},
+    {"IPC namespace", "03 04 09", probe_namespace, "ipc", false},
+    {"PID namespace", "03 04 09", probe_namespace, "pid", false},
+    {"network namespace", "03 04 07 08 09", probe_namespace, "net", false},
+    {"user namespace", "03 04 09", probe_namespace, "user", false},
+    {"cgroup namespace", "03 04 09", probe_namespace, "cgroup", false},
+    {"time namespace", "03 04", probe_namespace, "time", false},
+    {"unprivileged user namespaces", "", probe_unprivileged, NULL, true},
+    {"pivot_root", "01 09", probe_pivot_root, NULL, false},
+    {"mount proc", "02 03 04 09", probe_proc, NULL, false},
+    {"overlayfs", "02 09", probe_overlay, NULL, false},
+    {"programs in /tmp", "", probe_tmp, NULL, true},
+    {"cgroup", "05 06 09", probe_cgroup, NULL, true},
+    {"cgroup cpu", "05 06 09", probe_controller, "cpu", false},
+    {"cgroup memory", "09", probe_controller, "memory", false},
+    {"cgroup pids", "09", probe_controller, "pids", false},
+    {"bridge", "07 08 09", probe_link, "bridge", false},
+    {"veth", "07 08 09", probe_link, "veth", false},
+    {"NAT rule", "08 09", probe_nat, NULL, false},
+    {"ip_forward", "08 09", probe_forwarding, NULL, false},
+    {"FORWARD policy", "", probe_forward_policy, NULL, false},
+    {"bridge-nf-call-iptables", "", probe_bridge_netfilter, NULL, true},
+    {"busybox", "01 02 09", probe_busybox, NULL, true},
+    {"static busybox", "01", probe_busybox, "static", true},
+    {"ip", "07 08", probe_command, "ip -V", true},
+    {"brctl", "07 08", probe_command, "brctl --version", true},
+    {"iptables", "08", probe_command, "iptables -V", true},
+    {"ping", "07 08", probe_command, "ping -V", true},
+    {"bats", "", probe_command, "bats --version", true},
+};
+
+enum { PROBES = sizeof(probes) / sizeof(probes[0]) };
+
+static const char *const VERDICTS[] = {"ok", "note", "no", "untried"};
+
+struct finding {
+    enum { WORKS, NOTED, FAILS, UNTRIED } verdict;
+    char seen[512], remedy[512];
+};
+
+static int run_probe(void *probe)
+{
+    const struct probe *chosen = probe;
+
+    chosen->body(chosen->argument);
+    return EXIT_SUCCESS;
+}
+
+/* The last line that a probe prints is what it found. Behind the first "; " of a failure stands the
+ * remedy, as in all complaints of the labs, and before it the program's name. */
+static void read_finding(struct finding *finding, char *text)
+{
+    char prefix[64];
+    int length = snprintf(prefix, sizeof(prefix), "%s: ", program_invocation_short_name);
+
+    for (char *end = text + strlen(text); end > text && end[-1] == '\n';)
+        *--end = '\0';
+    char *line = strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text;
+    if (strncmp(line, prefix, (size_t)length) == 0)
+        line += length;
+    char *remedy = finding->verdict == WORKS ? NULL : strstr(line, "; ");
+    if (remedy)
+        *remedy = '\0';
+    snprintf(finding->seen, sizeof(finding->seen), "%s", line);
+    snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy ? remedy + 2 : "");
+}
+
+static void try_probe(const struct probe *probe, struct finding *finding)
+{
+    LAB_OUTPUT output = {0};
+
+    *finding = (struct finding){.verdict = UNTRIED, .seen = "needs root"};
+    if (!probe->anybody && geteuid() != 0)
+        return;
+    finding->verdict = FAILS;
+    if (lab_listen(&output, run_probe, (void *)probe) == -1) {
+        snprintf(finding->seen, sizeof(finding->seen), "a child cannot be started: %s",
+                 lab_strerror(errno));
+        return;
+    }
+    if (output.status == EXIT_SUCCESS || output.status == NOTE)
+        finding->verdict = output.status == NOTE ? NOTED : WORKS;
+    read_finding(finding, output.text);
+    if (output.timed_out)
+        snprintf(finding->seen, sizeof(finding->seen), "it hung, and was ended");
+    else if (output.status > 128)
+        snprintf(finding->seen, sizeof(finding->seen), "it was ended by %s",
+                 lab_signal_name(output.status - 128));
+}
+
+static void print_line(const struct probe *probe, const struct finding *finding)
+{
+    printf("  %-7s %-29s %s\n", VERDICTS[finding->verdict], probe->name, finding->seen);
+    if (finding->verdict == FAILS)
+        printf("  %-7s %-29s concerns %s%s\n", "", "",
+               *probe->labs ? "labs " : "no lab, but the tests", probe->labs);
+    if (*finding->remedy)
+        printf("  %-7s %-29s %s\n", "", "", finding->remedy);
+}
+
+/* A JSON string. RFC 8259: quotes, backslashes and what is below a blank are escaped. */
+static void print_string(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ')
+            printf("\\u%04x", (unsigned)*text);
+        else
+            printf("%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
+    }
+    putchar('"');
+}
+
+/* "03 04" as ["03", "04"]. */
+static void print_labs(const char *labs)
+{
+    putchar('[');
+    for (const char *lab = labs; *lab; lab += lab[2] ? 3 : 2)
+        printf("%s\"%.2s\"", lab == labs ? "" : ", ", lab);
+    putchar(']');
+}
+
+static void print_json(const struct finding findings[], const char *lost)
+{
+    printf("{\"every_lab_can_run\": %s, \"cannot_run\": ", *lost ? "false" : "true");
+    print_labs(lost);
+    printf(", \"lines\": [\n");
+    for (int i = 0; i < PROBES; i++) {
+        printf("  {\"name\": ");
+        print_string(probes[i].name);
+        printf(", \"labs\": ");
+        print_labs(probes[i].labs);
+        printf(", \"verdict\": \"%s\", \"seen\": ", VERDICTS[findings[i].verdict]);
+        print_string(findings[i].seen);
+        printf(", \"remedy\": ");
+        print_string(findings[i].remedy);
+        printf("}%s\n", i + 1 < PROBES ? "," : "");
+    }
+    printf("]}\n");
+}
+
+/* The labs, "07 08", that something keeps from running. */
+static void collect_lost(const struct finding findings[], char *lost, size_t size)
+{
+    char lab[] = "00";
+
+    *lost = '\0';
+    for (lab[1] = '1'; lab[1] <= '9'; lab[1]++) {
+        bool keeps = false;
+        for (int i = 0; i < PROBES; i++)
+            keeps |= findings[i].verdict == FAILS && strstr(probes[i].labs, lab);
+        size_t length = strlen(lost);
+        if (keeps)
+            snprintf(lost + length, size - length, "%s%s", length ? " " : "", lab);
+    }
+}
+
+static const char HELP[] =
+    "Usage: doctor [--json]\n"
+    "Try each thing that the labs need and tell what works, or why not and what to do.\n"
+    "\n"
+    "  --json             the same for programs\n"
+    "  --help, --version  print this, or the version, and exit\n"
+    "\n"
+    "Exit status: 0 when every lab can run; 1 when one cannot; 2 for wrong usage.\n";
+
+static bool wants_json(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    bool json = false;
+    int option;
+
+    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'h')
+            lab_print_help(HELP);
+        if (option == 'v')
+            lab_print_version();
+        if (option != 'j')
+            lab_try_help(LAB_EXIT_USAGE);
+        json = true;
+    }
+    if (optind < argc) {
+        lab_warn("'%s' is no option", argv[optind]);
+        lab_try_help(LAB_EXIT_USAGE);
+    }
+    return json;
+}
+
+int main(int argc, char *argv[])
+{
+    struct finding findings[PROBES];
+    char lost[64];
+    bool json = wants_json(argc, argv);
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (int i = 0; i < PROBES; i++) {
+        try_probe(&probes[i], &findings[i]);
+        if (!json)
+            print_line(&probes[i], &findings[i]);
+    }
+    collect_lost(findings, lost, sizeof(lost));
+    if (json)
+        print_json(findings, lost);
+    else if (*lost)
+        printf(
+            "Labs that cannot run here: %s. docs/troubleshooting.md has a section for each line.\n",
+            lost);
+    else
+        printf("Every lab can run here.\n");
+    if (fflush(stdout) == EOF)
+        lab_die("write to stdout");
+    return *lost ? EXIT_FAILURE : EXIT_SUCCESS;
+}
