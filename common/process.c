@@ -19,6 +19,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "number.h"
 
 /* In a new child: be killed when the parent dies. */
 static void die_with(pid_t parent)
@@ -129,6 +130,14 @@ int lab_signal_number(const char *name)
     return -1;
 }
 
+int lab_slowness(void)
+{
+    const char *text = getenv("LAB_SLOW");
+    long long factor;
+
+    return text && lab_parse_number(text, 1, 100, &factor) ? (int)factor : 1;
+}
+
 void lab_output_free(struct lab_output *output)
 {
     free(output->text);
@@ -163,7 +172,7 @@ static bool read_some(struct lab_output *output, int from)
  * on with our pipe in its hands. */
 static void listen_until_end(struct lab_output *output, int from, int pidfd)
 {
-    int64_t deadline = milliseconds() + INT64_C(1000) * LAB_OUTPUT_SECONDS;
+    int64_t deadline = milliseconds() + INT64_C(1000) * LAB_OUTPUT_SECONDS * lab_slowness();
     struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
 
     while (!(wanted[0].revents & POLLIN)) {

@@ -15,7 +15,7 @@ struct lab_output {
     size_t length;  /* bytes of text */
     int status;     /* as a shell tells it: the exit status, or 128 + the signal's number */
     bool truncated; /* it said more than LAB_OUTPUT_LIMIT; the rest was read and dropped */
-    bool timed_out; /* it was killed because LAB_OUTPUT_SECONDS had passed */
+    bool timed_out; /* it was killed because LAB_OUTPUT_SECONDS times lab_slowness() had passed */
 };
 
 enum {
@@ -26,6 +26,10 @@ enum {
 void lab_output_free(struct lab_output *output);
 
 #define LAB_OUTPUT __attribute__((cleanup(lab_output_free))) struct lab_output
+
+/* How many times slower than usual things may be here: LAB_SLOW of the environment (1 to 100),
+ * or 1. An emulated machine has it set (make vm). Every limit of time is to be stretched by it. */
+int lab_slowness(void);
 
 /* fork(2) for the experiments: stdout is flushed first, so that no line is printed twice, and the
  * child is killed when its parent dies (PR_SET_PDEATHSIG(2const)), so that no experiment leaves

@@ -108,7 +108,7 @@ kill_experiment() { kill -KILL "$experiment"; }
     local lab labs
     labs=$(experiments)
     for lab in $labs; do
-        run -141 bash -c 'set -o pipefail; timeout -k 1 30 "$1" | head -n 3' - "$LABS/$lab" 3>&-
+        run -141 bash -c 'set -o pipefail; timeout -k 1 $((30 * $2)) "$1" | head -n 3' - "$LABS/$lab" "$SLOW" 3>&-
     done
 }
 
@@ -142,14 +142,14 @@ type_at_terminal() {
     shift
     mkfifo "$BATS_TEST_TMPDIR/keyboard"
     exec 8<>"$BATS_TEST_TMPDIR/keyboard"
-    timeout -k 1 20 script -qefc "$command" /dev/null <&8 >"$BATS_TEST_TMPDIR/screen" 2>&1 8<&- 3>&- &
+    timeout -k 1 $((20 * SLOW)) script -qefc "$command" /dev/null <&8 >"$BATS_TEST_TMPDIR/screen" 2>&1 8<&- 3>&- &
     for key in "$@"; do
         typed=$((typed + 1))
-        for attempt in $(seq 300); do
+        for attempt in $(seq $((300 * SLOW))); do
             [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/screen" | wc -l)" -ge "$typed" ] && break
             sleep 0.02
         done
-        [ "$attempt" -lt 300 ] || fail "no question before '$key': $(cat "$BATS_TEST_TMPDIR/screen")"
+        [ "$attempt" -lt $((300 * SLOW)) ] || fail "no question before '$key': $(cat "$BATS_TEST_TMPDIR/screen")"
         # shellcheck disable=SC2059 # the key is a format, for \r and \003
         printf "$key" >&8
     done

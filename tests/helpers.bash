@@ -20,6 +20,9 @@ export ASAN_OPTIONS=detect_leaks=0
 # In a test nothing may be passed over because "the machine cannot".
 export LAB_MUST_RUN=1
 export LC_ALL=C
+# How many times slower than usual things may be: in an emulated machine every limit of time is
+# stretched by this factor. The labs read the same variable.
+SLOW=${LAB_SLOW:-1}
 
 # What a test could leave behind, as lines to compare. Directories of other runs that live at this
 # moment do not count: they carry the PID of a living process.
@@ -93,14 +96,14 @@ forget_what_others_removed() {
 # The kernel takes network namespaces and dead processes away a moment later: wait for that, but
 # not for ever.
 machine_after() {
-    local attempt
-    for attempt in $(seq 30); do
+    local end=$((SECONDS + 3 * SLOW))
+    while [ "$SECONDS" -lt "$end" ]; do
         machine_state >"$BATS_TEST_TMPDIR/after"
         forget_what_others_removed
         cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" && return 0
         sleep 0.1
     done
-    echo "The machine is not as it was (looked $attempt times):"
+    echo "The machine is not as it was (looked for $((3 * SLOW)) seconds):"
     diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
     return 1
 }
@@ -131,7 +134,7 @@ compare_rows() {
 
 run_row() {
     local program=$1 to=$2 row=$3 status=0
-    local -a before=(timeout -k 1 20)
+    local -a before=(timeout -k 1 $((20 * SLOW)))
     if [[ $row == user:* ]]; then
         before+=(setpriv --reuid=65534 --regid=65534 --clear-groups)
         row=${row#user:}
@@ -161,7 +164,7 @@ same_row() {
 play() {
     local lab=$1
     shift
-    timeout -k 1 30 "$LABS/$lab" "$@" 3>&-
+    timeout -k 1 $((30 * SLOW)) "$LABS/$lab" "$@" 3>&-
 }
 
 # No experiment may hold back a failed check: assert on status, summary and the count of checks.
@@ -182,20 +185,31 @@ start_and_stop_after_step() {
     env --default-signal=INT,QUIT setsid "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/out" 2>&1 8<&- 3>&- &
     supervisor=$!
     for ((i = 1; i < step; i++)); do echo; done >&8
-    for attempt in $(seq 600); do
+    for attempt in $(seq $((600 * SLOW))); do
         [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -ge "$step" ] && break
         sleep 0.02
     done
     # The oldest of its children: orphans of the experiment become its children too.
     experiment=$(pgrep -o -P "$supervisor")
-    [ -n "$experiment" ] && [ "$attempt" -lt 600 ] || fail "$lab does not wait after step $step"
+    [ -n "$experiment" ] && [ "$attempt" -lt $((600 * SLOW)) ] || fail "$lab does not wait after step $step"
 }
 
 wait_until_gone() {
     local attempt
-    for attempt in $(seq 100); do
+    for attempt in $(seq $((100 * SLOW))); do
         [ -e "/proc/$1" ] || return 0
         sleep 0.02
     done
     fail "process $1 is still there (looked $attempt times)"
+}
+
+# A PATH with everything that the machine has but the commands $@.
+path_without() {
+    local directory file
+    rm -rf "$BATS_TEST_TMPDIR/path" && mkdir "$BATS_TEST_TMPDIR/path"
+    for directory in /usr/bin /usr/sbin /bin /sbin; do
+        ln -sf "$directory"/* "$BATS_TEST_TMPDIR/path/"
+    done
+    for file in "$@"; do rm -f "$BATS_TEST_TMPDIR/path/$file"; done
+    echo "$BATS_TEST_TMPDIR/path"
 }
