@@ -119,7 +119,7 @@ endif
 test-vm: all $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
 	@tests/vm/vm.sh 'LABS=$(abspath $(BIN)) bats tests'
 
-C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c))
+C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c))
 H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
 S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
     tests/vm/init tests/vm/session))

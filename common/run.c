@@ -308,14 +308,18 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
         lab_cgroup_die();
     lab_fd runs = lab_lock_directory(RUNS);
     lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (runs == -1 || file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin))
+    if (runs == -1 || file == -1 ||
+        write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
+        lab_close_fd(&runs); /* the end of a tool takes the lock itself */
         lab_die("write %s/%s", run.directory, CGROUP);
+    }
     start_guardian();
     if (lab_cgroup_create_run(group, &run.hierarchies, run.name, controllers) == 0)
         return;
     int error = errno;
     /* What is there by our name is not ours. */
     unlinkat(run.place, CGROUP, 0);
+    lab_close_fd(&runs);
     errno = error;
     lab_cgroup_die();
 }

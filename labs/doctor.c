@@ -2,6 +2,7 @@
  * doctor - what this machine can do for the labs, and what to do where it cannot.
  *
  *     sudo ./labs/doctor            a line for each thing that a lab needs
+ *     sudo ./labs/doctor LINE...    these lines alone: "cgroup cpu"
  *     sudo ./labs/doctor --json     the same for programs
  *
  * Nothing is guessed from a version: each probe is a child process that really does the thing, in
@@ -152,6 +153,7 @@ static void probe_root(const void *unused)
         {CAP_SYS_PTRACE, "SYS_PTRACE"},
         {CAP_SYS_ADMIN, "SYS_ADMIN"},
         {CAP_MKNOD, "MKNOD"},
+        {CAP_SETFCAP, "SETFCAP"},
     };
     char status[8192], missing[256] = "";
     unsigned long long effective = 0;
@@ -531,8 +533,9 @@ static void probe_forwarding(const void *unused)
     (void)unused;
     unshare_or_die("net");
     if (lab_write_file(path, "1") == -1)
-        lab_die_remedy("/proc/sys is read-only, as in a container: " ELSEWHERE, "write 1 to %s",
-                       path);
+        lab_die_remedy(errno == EROFS ? "/proc/sys is read-only, as in a container: " ELSEWHERE
+                                      : ELSEWHERE,
+                       "write 1 to %s", path);
     if (number_in(path) != 1)
         refuse(ELSEWHERE, "%s is %d after 1 was written", path, number_in(path));
     printf("can be switched on (it is %d now, outside)\n", host);
@@ -663,7 +666,7 @@ enum { PROBES = sizeof(probes) / sizeof(probes[0]) };
 static const char *const VERDICTS[] = {"ok", "note", "no", "untried"};
 
 struct finding {
-    enum { WORKS, NOTED, FAILS, UNTRIED } verdict;
+    enum { WORKS, NOTED, FAILS, UNTRIED, UNWANTED } verdict;
     char seen[512], remedy[512];
 };
 
@@ -703,8 +706,11 @@ static void try_probe(const struct probe *probe, struct finding *finding)
         return;
     finding->verdict = FAILS;
     if (lab_listen(&output, run_probe, (void *)probe) == -1) {
-        snprintf(finding->seen, sizeof(finding->seen), "a child cannot be started: %s",
-                 lab_strerror(errno));
+        /* Not even that: every lab listens to its children through pidfds. */
+        lab_fd pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+        snprintf(finding->seen, sizeof(finding->seen), "%s: %s",
+                 pidfd == -1 ? "pidfd_open, Linux 5.3" : "start a child", lab_strerror(errno));
+        snprintf(finding->remedy, sizeof(finding->remedy), "%s", ELSEWHERE);
         return;
     }
     if (output.status == EXIT_SUCCESS || output.status == NOTE)
@@ -751,11 +757,15 @@ static void print_labs(const char *labs)
 
 static void print_json(const struct finding findings[], const char *lost)
 {
-    printf("{\"every_lab_can_run\": %s, \"cannot_run\": ", *lost ? "false" : "true");
+    bool first = true;
+
+    printf("{\"cannot_run\": ");
     print_labs(lost);
-    printf(", \"lines\": [\n");
+    printf(", \"lines\": [");
     for (int i = 0; i < PROBES; i++) {
-        printf("  {\"name\": ");
+        if (findings[i].verdict == UNWANTED)
+            continue;
+        printf("%s\n  {\"name\": ", first ? "" : ",");
         print_string(probes[i].name);
         printf(", \"labs\": ");
         print_labs(probes[i].labs);
@@ -763,9 +773,10 @@ static void print_json(const struct finding findings[], const char *lost)
         print_string(findings[i].seen);
         printf(", \"remedy\": ");
         print_string(findings[i].remedy);
-        printf("}%s\n", i + 1 < PROBES ? "," : "");
+        printf("}");
+        first = false;
     }
-    printf("]}\n");
+    printf("\n]}\n");
 }
 
 /* The labs, "07 08", that something keeps from running. */
@@ -785,13 +796,14 @@ static void collect_lost(const struct finding findings[], char *lost, size_t siz
 }
 
 static const char HELP[] =
-    "Usage: doctor [--json]\n"
-    "Try each thing that the labs need and tell what works, or why not and what to do.\n"
+    "Usage: doctor [--json] [LINE]...\n"
+    "Try each thing that the labs need and tell what works, or why not and what to do. With\n"
+    "LINEs, such as 'cgroup cpu' and veth, try these alone.\n"
     "\n"
     "  --json             the same for programs\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"
-    "Exit status: 0 when every lab can run; 1 when one cannot; 2 for wrong usage.\n";
+    "Exit status: 0 when no line keeps a lab from running; 1 when one does; 2 for wrong usage.\n";
 
 static bool wants_json(int argc, char *argv[])
 {
@@ -814,21 +826,37 @@ static bool wants_json(int argc, char *argv[])
             lab_try_help(LAB_EXIT_USAGE);
         json = true;
     }
-    if (optind < argc) {
-        lab_warn("'%s' is no option", argv[optind]);
-        lab_try_help(LAB_EXIT_USAGE);
-    }
     return json;
+}
+
+/* Mark the lines that the words of ARGV, if there are any, do not name. */
+static void choose(char *argv[], struct finding findings[])
+{
+    for (int i = 0; i < PROBES; i++)
+        findings[i].verdict = *argv ? UNWANTED : UNTRIED;
+    for (; *argv; argv++) {
+        int i = 0;
+        while (i < PROBES && strcasecmp(*argv, probes[i].name) != 0)
+            i++;
+        if (i == PROBES) {
+            lab_warn("there is no line '%s'", *argv);
+            lab_try_help(LAB_EXIT_USAGE);
+        }
+        findings[i].verdict = UNTRIED;
+    }
 }
 
 int main(int argc, char *argv[])
 {
-    struct finding findings[PROBES];
+    struct finding findings[PROBES] = {0};
     char lost[64];
     bool json = wants_json(argc, argv);
 
+    choose(argv + optind, findings);
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (int i = 0; i < PROBES; i++) {
+        if (findings[i].verdict == UNWANTED)
+            continue;
         try_probe(&probes[i], &findings[i]);
         if (!json)
             print_line(&probes[i], &findings[i]);
@@ -837,10 +865,8 @@ int main(int argc, char *argv[])
     if (json)
         print_json(findings, lost);
     else if (*lost)
-        printf(
-            "Labs that cannot run here: %s. docs/troubleshooting.md has a section for each line.\n",
-            lost);
-    else
+        printf("Labs that cannot run here: %s. See docs/troubleshooting.md, by line.\n", lost);
+    else if (optind == argc)
         printf("Every lab can run here.\n");
     if (fflush(stdout) == EOF)
         lab_die("write to stdout");
