@@ -166,13 +166,15 @@ int lab_cgroup_number(const struct lab_cgroup *group, enum lab_controller contro
  * silently make a threaded group of it, whose children take no process (EOPNOTSUPP). */
 static bool must_not_hand_on(const char *directory)
 {
-    char path[PATH_SIZE + 32], first[2];
+    char path[PATH_SIZE + 32], pid[16];
 
     snprintf(path, sizeof(path), "%s/cgroup.type", directory);
     if (access(path, F_OK) == -1)
         return false;
     snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
-    return lab_read_file(path, first, sizeof(first)) != 0;
+    /* A threaded group cannot be read (EOPNOTSUPP): what it refuses it says itself. */
+    ssize_t length = lab_read_file(path, pid, sizeof(pid));
+    return length > 0 || (length == -1 && errno == EFBIG);
 }
 
 /* v2: let the children of DIRECTORY have the controllers of GROUP. Those that were not enabled

@@ -316,14 +316,25 @@ static void probe_unprivileged(const void *unused)
  * File systems.
  */
 
-/* A mount namespace of our own, with a tmpfs on /tmp. */
+/* A mount namespace of our own, with a tmpfs on /tmp: what every experiment begins with. */
 static void private_mounts(void)
 {
     unshare_or_die("mnt");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-        lab_die_remedy(ELSEWHERE, "make / MS_PRIVATE");
+        lab_die_remedy(errno == EINVAL
+                           ? "the present root is no mount, as in a chroot: mount --bind "
+                             "DIRECTORY DIRECTORY before chroot DIRECTORY"
+                           : ELSEWHERE,
+                       "make / MS_PRIVATE");
     if (mount("tmpfs", "/tmp", "tmpfs", MS_NODEV, NULL) == -1)
         lab_die_remedy(ELSEWHERE, "mount a tmpfs");
+}
+
+static void probe_mounts(const void *unused)
+{
+    (void)unused;
+    private_mounts();
+    printf("made, and a tmpfs mounted in it\n");
 }
 
 static void probe_pivot_root(const void *unused)
@@ -333,8 +344,7 @@ static void probe_pivot_root(const void *unused)
     if (mkdir("/tmp/old", 0755) == -1)
         lab_die("mkdir /tmp/old");
     if (syscall(SYS_pivot_root, "/tmp", "/tmp/old") == -1)
-        lab_die_remedy(errno == EINVAL ? "the present root is not the root of a mount, as in a "
-                                         "chroot: run the labs outside of it"
+        lab_die_remedy(errno == EINVAL ? "the present root is an initial ramdisk: boot a real one"
                                        : ELSEWHERE,
                        "pivot_root");
     if (chdir("/") == -1 || umount2("/old", MNT_DETACH) == -1)
@@ -629,7 +639,7 @@ static const struct probe probes[] = {
     {"root", EVERY_LAB, probe_root, NULL, true},
     {"CPUs", "", probe_cpus, NULL, true},
     {"system calls", EVERY_LAB, probe_system_calls, NULL, true},
-    {"mount namespace", EVERY_LAB, probe_namespace, "mnt", false},
+    {"mount namespace", EVERY_LAB, probe_mounts, NULL, false},
     {"UTS namespace", "03 04 09", probe_namespace, "uts", false},
     {"IPC namespace", "03 04 09", probe_namespace, "ipc", false},
     {"PID namespace", "03 04 09", probe_namespace, "pid", false},
@@ -868,7 +878,7 @@ int main(int argc, char *argv[])
         printf("Labs that cannot run here: %s. See docs/troubleshooting.md, by line.\n", lost);
     else if (optind == argc)
         printf("Every lab can run here.\n");
-    if (fflush(stdout) == EOF)
+    if (fflush(stdout) == EOF || ferror(stdout))
         lab_die("write to stdout");
     return *lost ? EXIT_FAILURE : EXIT_SUCCESS;
 }

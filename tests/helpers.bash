@@ -160,6 +160,20 @@ same_row() {
     cmp -s model.status ours.status && cmp -s model.out ours.out && [ "$model_spoke" = "$ours_spoke" ]
 }
 
+# on_v2 || return 0: go on where the controllers of this machine are on cgroup v2. Elsewhere run the present
+# test, this one alone, in the virtual machine that has it (make vm).
+on_v2() {
+    grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null && return 0
+    [ -z "${LAB_VM:-}" ] || skip "the machine of make test-vm CGROUP=v1 is not the one with v2"
+    local repository=${BATS_TEST_FILENAME%/tests/*}
+    "$repository/tests/packages.sh" check vm || skip "no virtual machine; type: tests/packages.sh install vm"
+    run -0 env TIMEOUT=600 "$repository/tests/vm/vm.sh" \
+        "cd '$repository' && LABS='$LABS' bats --filter '^$BATS_TEST_DESCRIPTION\$' '$BATS_TEST_FILENAME'" 3>&-
+    assert_line --partial "ok 1 $BATS_TEST_DESCRIPTION"
+    refute_line --partial '# skip'
+    return 1
+}
+
 # play LAB [OPTION...]: play an experiment within a limit of time; for `run`.
 play() {
     local lab=$1
