@@ -332,7 +332,7 @@ refuses() {
 # be kept in an older one, and kernels that number them for each CPU call the older one older only
 # if both were made on the same CPU: hence taskset.
 in_private_mounts() {
-    timeout -k 1 30 taskset -c 0 unshare --mount bash -euc "cd '$TMPDIR'; $1" 3>&-
+    timeout -k 1 $((30 * SLOW)) taskset -c 0 unshare --mount bash -euc "cd '$TMPDIR'; $1" 3>&-
 }
 
 @test "03 tool: --KIND=FILE keeps the namespace when its processes have ended" {
@@ -415,7 +415,7 @@ kill_parent_of_child() {
     local parent attempt
     "$LABS/03_unshare" --fork "$@" sleep 60 3>&- &
     parent=$!
-    for attempt in $(seq 200); do
+    for attempt in $(seq $((200 * SLOW))); do
         child=$(pgrep -P "$parent" -x sleep) && break
         sleep 0.02
     done
@@ -432,7 +432,7 @@ is_running() { grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; }
     for options in --kill-child --kill-child=TERM "--kill-child --setuid=1 --setgid=1" "--kill-child -r" "--kill-child --pid"; do
         # shellcheck disable=SC2086 # words
         kill_parent_of_child $options
-        for attempt in $(seq 100); do
+        for attempt in $(seq $((100 * SLOW))); do
             is_running "$child" || break
             sleep 0.02
         done
@@ -481,7 +481,7 @@ is_running() { grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; }
 
 @test "03 experiment: --shell ends in a shell inside" {
     run bash -c 'echo "uname -n; echo pid \$\$; echo devices \$(ip -o link | wc -l); readlink /proc/self/ns/uts" |
-        SHELL=/bin/sh timeout 30 "$LABS/03_unshare" --shell 2>&1 3>&-'
+        SHELL=/bin/sh timeout 300 "$LABS/03_unshare" --shell 2>&1 3>&-'
     assert_success
     assert_line --partial sandbox
     assert_line --partial "pid 1"

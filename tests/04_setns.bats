@@ -11,7 +11,7 @@ hold() {
     mkfifo -m 666 "$TMPDIR/ready"
     "${before_unshare[@]}" unshare --kill-child --fork "$@" >/dev/null 2>&1 </dev/null 3>&- &
     holders+=($!)
-    timeout 10 cat "$TMPDIR/ready" >/dev/null
+    timeout $((10 * SLOW)) cat "$TMPDIR/ready" >/dev/null
     rm "$TMPDIR/ready"
     declare -g "$name=$(pgrep -P $!)"
     [ -e "/proc/${!name}/ns" ]
@@ -358,7 +358,7 @@ state_of() { sed -E 's/.*\) (.).*/\1/' "/proc/$1/stat"; }
 
 wait_for_state() {
     local attempt
-    for attempt in $(seq 300); do
+    for attempt in $(seq $((300 * SLOW))); do
         [ "$(state_of "$1")" = "$2" ] && return 0
         sleep 0.02
     done
