@@ -129,10 +129,7 @@ int lab_witness_ask(struct lab_output *answer, const char *name, const char *add
     return answer->status;
 }
 
-static struct {
-    pid_t process;
-    FILE *said;
-} tcpdump;
+static FILE *tcpdump_said;
 
 __attribute__((noreturn)) static void exec_tcpdump(int to, const char *name, const char *device,
                                                    const char *filter)
@@ -157,16 +154,16 @@ bool lab_tcpdump_begin(const char *name, const char *device, const char *filter)
         return false;
     if (pipe2(ends, O_CLOEXEC) == -1)
         lab_die("pipe");
-    tcpdump.process = lab_fork();
-    if (tcpdump.process == -1)
+    pid_t child = lab_fork();
+    if (child == -1)
         lab_die("fork");
-    if (tcpdump.process == 0)
+    if (child == 0)
         exec_tcpdump(ends[1], name, device, filter);
     close(ends[1]);
-    tcpdump.said = fdopen(ends[0], "r");
-    if (!tcpdump.said)
+    tcpdump_said = fdopen(ends[0], "r");
+    if (!tcpdump_said)
         lab_die("fdopen");
-    while (!strstr(line, "listening on") && fgets(line, sizeof(line), tcpdump.said))
+    while (!strstr(line, "listening on") && fgets(line, sizeof(line), tcpdump_said))
         continue;
     return true;
 }
@@ -175,8 +172,9 @@ void lab_tcpdump_end(void)
 {
     char line[256];
 
-    if (fgets(line, sizeof(line), tcpdump.said))
+    if (fgets(line, sizeof(line), tcpdump_said))
         lab_quote(line);
-    fclose(tcpdump.said);
-    lab_wait(tcpdump.process);
+    /* It ends by itself now. That takes the kernel a while (packet(7) sockets), and it is not worth
+     * waiting for. */
+    fclose(tcpdump_said);
 }
