@@ -1,0 +1,152 @@
+#include "cpumeter.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+
+long long lab_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+void lab_sleep_until(long long moment)
+{
+    struct timespec until = {.tv_sec = moment / 1000000, .tv_nsec = moment % 1000000 * 1000};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
+}
+
+bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sample)
+{
+    bool any = lab_cgroup_parse_number(text, "nr_periods", &sample->periods);
+
+    any |= lab_cgroup_parse_number(text, "nr_throttled", &sample->throttled);
+    if (version == 2) {
+        any |= lab_cgroup_parse_number(text, "throttled_usec", &sample->throttled_time);
+        any |= lab_cgroup_parse_number(text, "usage_usec", &sample->usage);
+    } else if (lab_cgroup_parse_number(text, "throttled_time", &sample->throttled_time)) {
+        sample->throttled_time /= 1000; /* v1 counts nanoseconds */
+        any = true;
+    }
+    return any;
+}
+
+int lab_cpu_sample(const struct lab_cgroup *group, struct lab_cpu_sample *sample)
+{
+    char text[4096];
+
+    *sample = (struct lab_cpu_sample){0};
+    if (lab_cgroup_version(group, LAB_CPUACCT) == 1) {
+        if (lab_cgroup_number(group, LAB_CPUACCT, "cpuacct.usage", NULL, &sample->usage) == -1)
+            return -1;
+        sample->usage /= 1000;
+    } else {
+        if (lab_cgroup_read(group, LAB_CPUACCT, "cpu.stat", text, sizeof(text)) == -1)
+            return -1;
+        lab_cpu_parse_stat(text, 2, sample);
+    }
+    sample->at = lab_now();
+    if (lab_cgroup_version(group, LAB_CPU) == 1) {
+        if (lab_cgroup_read(group, LAB_CPU, "cpu.stat", text, sizeof(text)) == -1)
+            return -1;
+        lab_cpu_parse_stat(text, 1, sample);
+    }
+    return 0;
+}
+
+int lab_cpu_sample_process(pid_t pid, struct lab_cpu_sample *sample)
+{
+    clockid_t clock;
+    struct timespec used;
+
+    *sample = (struct lab_cpu_sample){0};
+    errno = clock_getcpuclockid(pid, &clock);
+    if (errno || clock_gettime(clock, &used) == -1)
+        return -1;
+    sample->at = lab_now();
+    sample->usage = used.tv_sec * 1000000LL + used.tv_nsec / 1000;
+    return 0;
+}
+
+struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
+                                         const struct lab_cpu_sample *to)
+{
+    return (struct lab_cpu_sample){
+        .at = to->at - from->at,
+        .usage = to->usage - from->usage,
+        .periods = to->periods - from->periods,
+        .throttled = to->throttled - from->throttled,
+        .throttled_time = to->throttled_time - from->throttled_time,
+    };
+}
+
+double lab_cpu_percent(const struct lab_cpu_sample *from, const struct lab_cpu_sample *to)
+{
+    return to->at > from->at ? 100.0 * (double)(to->usage - from->usage) / (double)(to->at - from->at)
+                             : 0;
+}
+
+int lab_cpu_count(void)
+{
+    cpu_set_t cpus;
+
+    /* A machine of more than 1024 CPUs does not fit: then all that are online. */
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        return CPU_COUNT(&cpus);
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count)
+{
+    long long sum = 0;
+
+    for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL) {
+        int cpu;
+        long long idle, iowait;
+        /* cpuN user nice system idle iowait irq softirq steal guest guest_nice */
+        if (sscanf(line, "cpu%d %*d %*d %*d %lld %lld", &cpu, &idle, &iowait) == 3 && cpu >= 0 &&
+            cpu < count && is_wanted[cpu])
+            sum += idle + iowait;
+    }
+    return sum;
+}
+
+long long lab_cpu_idle_time(void)
+{
+    enum { SIZE = 1 << 20 };
+    bool is_wanted[CPU_SETSIZE];
+    cpu_set_t cpus;
+    lab_string text = malloc(SIZE);
+
+    if (!text || lab_read_file("/proc/stat", text, SIZE) == -1)
+        return -1;
+    bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1;
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        is_wanted[i] = all || CPU_ISSET(i, &cpus);
+    return lab_cpu_parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
+}
+
+void lab_cpu_align(const struct lab_cgroup *group, long long period)
+{
+    enum { STEP = 1000 };
+    struct lab_cpu_sample sample;
+    long long end = lab_now() + 3 * period;
+
+    if (lab_cpu_sample(group, &sample) == -1)
+        return;
+    for (long long before = sample.throttled; sample.throttled == before && lab_now() < end;) {
+        lab_sleep_until(lab_now() + STEP);
+        if (lab_cpu_sample(group, &sample) == -1)
+            return;
+    }
+}

@@ -1,0 +1,65 @@
+/*
+ * cpumeter.h - how much CPU time a group or a process has used, by the kernel's own accounting.
+ *
+ * The rate of use is the difference of two samples. Under a quota it is only the quota over a whole
+ * number of periods, so lab_cpu_measure() takes its samples a whole number of periods apart. Why a
+ * group got less than it wanted is told by the periods in which it was throttled: there its limit
+ * held it back; where it was not throttled, others had the CPUs.
+ */
+#ifndef LAB_CPUMETER_H
+#define LAB_CPUMETER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+
+/* What was used until now; all times in microseconds. */
+struct lab_cpu_sample {
+    long long at;             /* CLOCK_MONOTONIC */
+    long long usage;          /* CPU time of all processes of the group, the dead ones included */
+    long long periods;        /* that have passed while the group had a quota and ran */
+    long long throttled;      /* of these, those in which the quota was used up */
+    long long throttled_time; /* the group's CPUs stood still so long */
+};
+
+/* Take a sample of GROUP: cpuacct.usage and cpu.stat of v1 (LAB_CPUACCT and LAB_CPU must be among
+ * its controllers), cpu.stat of v2. Returns 0, or -1 with errno, see lab_cgroup_die(). */
+int lab_cpu_sample(const struct lab_cgroup *group, struct lab_cpu_sample *sample);
+
+/* Read the text of a cpu.stat in the dialect of VERSION into *SAMPLE. Numbers that are not there
+ * stay as they are: v1 has no usage in it, v2 no periods where the cpu controller is not enabled.
+ * Returns whether there was any. */
+bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sample);
+
+/* The same of one process: only the time and the usage, clock_getcpuclockid(3). */
+int lab_cpu_sample_process(pid_t pid, struct lab_cpu_sample *sample);
+
+/* CPU time that was used between two samples, in percent of one CPU. */
+double lab_cpu_percent(const struct lab_cpu_sample *from, const struct lab_cpu_sample *to);
+
+/* *TO minus *FROM, field by field. */
+struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
+                                         const struct lab_cpu_sample *to);
+
+/* The CPUs that this process may use. */
+int lab_cpu_count(void);
+
+/* The time (microseconds, summed over the CPUs that this process may use) in which nothing ran: idle
+ * and iowait of /proc/stat. Returns -1 with errno. */
+long long lab_cpu_idle_time(void);
+
+/* The same of a text in the form of /proc/stat, for the CPUs in the array IS_WANTED of COUNT. In
+ * ticks. */
+long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count);
+
+/* Microseconds of CLOCK_MONOTONIC, and a sleep until such a moment. */
+long long lab_now(void);
+void lab_sleep_until(long long moment);
+
+/* Wait for a good moment to begin: one in which a group with a quota is throttled, as nothing of it
+ * runs then and its accounting is exact. At most three periods of PERIOD microseconds; a group that
+ * is not throttled is taken as it is. */
+void lab_cpu_align(const struct lab_cgroup *group, long long period);
+
+#endif

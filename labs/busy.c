@@ -1,0 +1,105 @@
+/*
+ * busy - keep CPUs busy: the load of the article.
+ *
+ *     ./labs/busy -j 20        20 threads, until Ctrl-C or SIGTERM
+ *     ./labs/busy -j 4 -t 10   4 threads for 10 seconds
+ *
+ * A thread that never waits for anything wants a whole CPU. That is all labs 05 and 06 need to show
+ * who gets how much of what is there.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "number.h"
+#include "run.h"
+
+enum { MAXIMUM_THREADS = 10000 };
+
+static const char HELP[] = "Usage: busy [-j THREADS] [-t SECONDS]\n"
+                           "Keep THREADS threads busy (default: one for each CPU that may be used).\n"
+                           "\n"
+                           "  -j, --threads=THREADS  1 to 10000\n"
+                           "  -t, --time=SECONDS     end after SECONDS (default: at SIGTERM)\n"
+                           "  --help, --version      print this, or the version, and exit\n";
+
+/* The counter is volatile, or the compiler would see a loop without effect. */
+static void *spin(void *unused)
+{
+    for (volatile unsigned turns = 0;; turns++)
+        ;
+    return unused;
+}
+
+static int usable_cpus(void)
+{
+    cpu_set_t cpus;
+
+    /* A machine of more than 1024 CPUs does not fit: then all that are online. */
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        return CPU_COUNT(&cpus);
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static void start_threads(long long count)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN); /* memory is not what it shows */
+    for (long long i = 0; i < count; i++) {
+        errno = pthread_create(&thread, &attributes, spin, NULL);
+        if (errno)
+            lab_die_remedy("a limit is reached: pids.max of the cgroup, or ulimit -u",
+                           "start thread %lld of %lld", i + 1, count);
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+static long long read_number(const char *option, const char *text, long long maximum)
+{
+    long long number;
+
+    if (!lab_parse_number(text, 1, maximum, &number))
+        lab_exit(LAB_EXIT_USAGE, "%s '%s' is no number from 1 to %lld", option, text, maximum);
+    return number;
+}
+
+int main(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"threads", required_argument, NULL, 'j'}, {"time", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    long long threads = usable_cpus(), seconds = 0;
+    int option;
+
+    while ((option = getopt_long(argc, argv, "j:t:", options, NULL)) != -1) {
+        if (option == 'j')
+            threads = read_number("threads", optarg, MAXIMUM_THREADS);
+        else if (option == 't')
+            seconds = read_number("seconds", optarg, INT_MAX);
+        else if (option == 'h')
+            lab_print_help(HELP);
+        else if (option == 'v')
+            lab_print_version();
+        else
+            lab_try_help(LAB_EXIT_USAGE);
+    }
+    if (optind < argc)
+        lab_exit(LAB_EXIT_USAGE, "unexpected operand '%s'", argv[optind]);
+    start_threads(threads);
+    if (seconds == 0)
+        pause();
+    while (seconds > 0)
+        seconds = sleep((unsigned)seconds);
+    return 0; /* takes the threads along */
+}
