@@ -1,8 +1,11 @@
 #include "number.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "error.h"
 
 bool lab_parse_number(const char *text, long long minimum, long long maximum, long long *number)
 {
@@ -18,4 +21,35 @@ bool lab_parse_number(const char *text, long long minimum, long long maximum, lo
         return false;
     *number = value;
     return true;
+}
+
+long long lab_number_option(const char *option, const char *text, long long minimum,
+                            long long maximum)
+{
+    long long number;
+
+    if (!lab_parse_number(text, minimum, maximum, &number))
+        lab_exit(LAB_EXIT_USAGE, "%s '%s' is no number from %lld to %lld", option, text, minimum,
+                 maximum);
+    return number;
+}
+
+bool lab_parse_decimal(const char *text, long long maximum, long long *millionths)
+{
+    enum { PLACES = 6 };
+    char whole[24] = "0", fraction[PLACES + 1] = "000000";
+    size_t digits = strcspn(text, ".");
+    const char *behind = text + digits + (text[digits] == '.');
+    long long units, rest;
+
+    if (digits >= sizeof(whole) || strlen(behind) > PLACES || strlen(text) == strspn(text, "."))
+        return false;
+    if (digits > 0)
+        *stpncpy(whole, text, digits) = '\0';
+    memcpy(fraction, behind, strlen(behind));
+    if (!lab_parse_number(whole, 0, maximum, &units) ||
+        !lab_parse_number(fraction, 0, 999999, &rest) || units > INT64_MAX / 1000000 - 1)
+        return false;
+    *millionths = units * 1000000 + rest;
+    return *millionths <= maximum * 1000000;
 }
