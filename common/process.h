@@ -4,6 +4,7 @@
 #ifndef LAB_PROCESS_H
 #define LAB_PROCESS_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -48,6 +49,16 @@ pid_t lab_hold(unsigned long long flags, void (*furnish)(void));
 
 /* Wait until PID has ended. Returns its status as a shell tells it, -1 with errno on failure. */
 int lab_wait(pid_t pid);
+
+/* For a tool that runs a command: block the signals that ask a process to end (SIGINT, SIGTERM,
+ * SIGHUP, SIGQUIT). The mask before goes to *BEFORE, for the command. Returns a descriptor of
+ * signalfd(2) that tells of them, or -1 with errno. */
+int lab_ending_signals(sigset_t *before);
+
+/* Wait until the process behind PIDFD has ended. The SIGNALS of lab_ending_signals() are passed on
+ * to COMMAND, which decides what to do; Ctrl-C it has heard itself, from the terminal. Where
+ * COMMAND is 0 the first of them ends the wait. Returns 0, or -1 with errno. */
+int lab_wait_passing_on(int pidfd, int signals, pid_t command);
 
 /* Turn a status of wait(2) into a shell's: the exit status, or 128 + the signal's number. */
 int lab_shell_status(int wait_status);
