@@ -92,8 +92,9 @@ struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
 
 double lab_cpu_percent(const struct lab_cpu_sample *from, const struct lab_cpu_sample *to)
 {
-    return to->at > from->at ? 100.0 * (double)(to->usage - from->usage) / (double)(to->at - from->at)
-                             : 0;
+    return to->at > from->at
+               ? 100.0 * (double)(to->usage - from->usage) / (double)(to->at - from->at)
+               : 0;
 }
 
 int lab_cpu_count(void)

@@ -1,0 +1,202 @@
+#include "measure.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "plot.h"
+#include "process.h"
+
+enum { SLICE = 100000, SECOND = 1000000, POINTS = 1000, EVENTS = 16 };
+
+/* What the picture is made of. */
+static struct {
+    long long beginning;
+    const char *target; /* what targets are called */
+    char names[LAB_MEASURED][32];
+    struct {
+        int name;
+        double at, percent, target;
+    } points[POINTS];
+    struct {
+        double at;
+        char text[64];
+    } events[EVENTS];
+    int name_count, point_count, event_count;
+} record;
+
+static double seconds_now(void)
+{
+    if (!record.beginning)
+        record.beginning = lab_now();
+    return (double)(lab_now() - record.beginning) / SECOND;
+}
+
+/* A bar: PERCENT of MAXIMUM, with a mark at TARGET (0: none): "[=====    |    ]". */
+static const char *bar_of(double percent, double target, double maximum)
+{
+    enum { COLUMNS = 40 };
+    static char bar[COLUMNS + 3];
+    int used = (int)(percent / maximum * COLUMNS + 0.5);
+    int mark = (int)(target / maximum * COLUMNS + 0.5);
+
+    bar[0] = '[';
+    for (int i = 1; i <= COLUMNS; i++)
+        bar[i] = (char)(i == mark ? '|' : i <= used ? '=' : ' ');
+    bar[COLUMNS + 1] = ']';
+    return bar;
+}
+
+static void take(const struct lab_measured *measured, struct lab_cpu_sample *sample)
+{
+    if (measured->group && lab_cpu_sample(measured->group, sample) == -1)
+        lab_cgroup_die();
+    if (!measured->group && lab_cpu_sample_process(measured->pid, sample) == -1)
+        lab_die("read the CPU time of process %d", (int)measured->pid);
+}
+
+static int name_number(const char *name)
+{
+    for (int i = 0; i < record.name_count; i++)
+        if (strcmp(record.names[i], name) == 0)
+            return i;
+    if (record.name_count == LAB_MEASURED)
+        return LAB_MEASURED - 1;
+    snprintf(record.names[record.name_count], sizeof(record.names[0]), "%s", name);
+    return record.name_count++;
+}
+
+static void remember(const struct lab_measured *measured, double percent)
+{
+    if (record.point_count == POINTS)
+        return;
+    int i = record.point_count++;
+    record.points[i].name = name_number(measured->name);
+    record.points[i].at = seconds_now();
+    record.points[i].percent = percent;
+    record.points[i].target = measured->target;
+}
+
+static void show(const struct lab_measured *measured, double percent)
+{
+    double maximum = 100.0 * lab_cpu_count() + 20;
+
+    printf("    %-6s%s %6.1f%%%s\n", measured->name, bar_of(percent, measured->target, maximum),
+           percent, measured->target > 0 ? "  (| is the target)" : "");
+}
+
+void lab_measure(struct lab_measured *measured, int count, long long window)
+{
+    struct lab_cpu_sample first[LAB_MEASURED], last[LAB_MEASURED], now;
+    const char *terminal = getenv("TERM");
+    bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+
+    for (int i = 0; i < count; i++) {
+        take(&measured[i], &first[i]);
+        last[i] = first[i];
+    }
+    for (long long passed = SLICE; passed <= window; passed += SLICE) {
+        lab_sleep_until(first[0].at + passed);
+        if (live && passed > SLICE)
+            printf("\033[%dA", count); /* back to the first bar */
+        for (int i = 0; i < count; i++) {
+            take(&measured[i], &now);
+            double percent = lab_cpu_percent(&last[i], &now);
+            remember(&measured[i], percent);
+            if (live)
+                show(&measured[i], percent);
+            last[i] = now;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        measured[i].used = lab_cpu_difference(&first[i], &last[i]);
+        measured[i].percent = lab_cpu_percent(&first[i], &last[i]);
+    }
+}
+
+pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
+{
+    const struct lab_measured watched = {.group = group};
+    struct lab_cpu_sample last, now;
+    pid_t watcher = lab_fork();
+
+    if (watcher == -1)
+        lab_die("fork");
+    if (watcher > 0)
+        return watcher;
+    take(&watched, &last);
+    for (int second = 1;; second++, last = now) {
+        lab_sleep_until(last.at + SECOND);
+        take(&watched, &now);
+        double percent = lab_cpu_percent(&last, &now);
+        fprintf(stderr, "%4d s %s %.1f%%\n", second,
+                bar_of(percent, target, target > 100 ? target * 1.25 : 100), percent);
+    }
+}
+
+void lab_measure_event(const char *event, ...)
+{
+    va_list arguments;
+
+    if (record.event_count == EVENTS)
+        return;
+    record.events[record.event_count].at = seconds_now();
+    va_start(arguments, event);
+    vsnprintf(record.events[record.event_count++].text, sizeof(record.events[0].text), event,
+              arguments);
+    va_end(arguments);
+}
+
+/* Points of one name, a gap wherever it was not measured for a while. */
+static void draw_points(FILE *script, int name)
+{
+    double before = -1;
+
+    fprintf(script, "$usage%d << END\n", name);
+    for (int i = 0; i < record.point_count; i++) {
+        if (record.points[i].name != name)
+            continue;
+        if (before >= 0 && record.points[i].at - before > 0.5)
+            fputs("\n", script);
+        before = record.points[i].at;
+        fprintf(script, "%.2f %.1f %.1f\n", before, record.points[i].percent,
+                record.points[i].target);
+    }
+    fputs("END\n", script);
+}
+
+static void draw(FILE *script)
+{
+    static const char *const colours[LAB_MEASURED] = {"#1f6fb4", "#d9730d", "#2e8b57", "#8a4fbf",
+                                                      "#777777", "#b03060", "#008080", "#808000"};
+
+    fprintf(script,
+            "set xlabel 'seconds'\nset ylabel 'CPU used, in %% of one CPU'\n"
+            "set yrange [0:%d]\nset key outside right\n",
+            lab_cpu_count() * 100 + 50);
+    for (int i = 0; i < record.event_count; i++)
+        fprintf(script,
+                "set arrow from %.2f, graph 0 to %.2f, graph 0.86 nohead dt 3 lc '#888888'\n"
+                "set label \"%s\" at %.2f, graph 0.92 center font ',10'\n",
+                record.events[i].at, record.events[i].at, record.events[i].text,
+                record.events[i].at);
+    for (int name = 0; name < record.name_count; name++)
+        draw_points(script, name);
+    for (int name = 0; name < record.name_count; name++)
+        fprintf(script,
+                "%s$usage%d using 1:2 with lines lw 2 lc '%s' title '%s', "
+                "$usage%d using 1:($3 > 0 ? $3 : NaN) with lines dt 2 lw 2 lc '%s' title '%s %s'",
+                name ? ", " : "plot ", name, colours[name], record.names[name], name, colours[name],
+                record.names[name], record.target);
+    fputs("\n", script);
+}
+
+void lab_measure_plot(const char *target)
+{
+    record.target = target;
+    lab_plot(draw);
+}
