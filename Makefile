@@ -38,6 +38,15 @@ test-$(1): $(LABS) $(BUILD)/.test-tools
 endef
 $(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
 
+# What a lab needs beyond the C library.
+$(BIN)/busy: LDLIBS += -pthread
+$(BIN)/06_cpu_shares: LDLIBS += -lm
+# The load that these two measure.
+lab-05 lab-06 run-05 run-06: $(BIN)/busy
+
+.PHONY: busy
+busy: $(BIN)/busy #: the load of labs 05 and 06
+
 $(LABS): $(BIN)/%: $(BUILD)/labs/%.o $(BUILD)/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -11,23 +11,24 @@
 #include <getopt.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cpumeter.h"
 #include "error.h"
 #include "number.h"
 #include "run.h"
 
 enum { MAXIMUM_THREADS = 10000 };
 
-static const char HELP[] = "Usage: busy [-j THREADS] [-t SECONDS]\n"
-                           "Keep THREADS threads busy (default: one for each CPU that may be used).\n"
-                           "\n"
-                           "  -j, --threads=THREADS  1 to 10000\n"
-                           "  -t, --time=SECONDS     end after SECONDS (default: at SIGTERM)\n"
-                           "  --help, --version      print this, or the version, and exit\n";
+static const char HELP[] =
+    "Usage: busy [-j THREADS] [-t SECONDS]\n"
+    "Keep THREADS threads busy (default: one for each CPU that may be used).\n"
+    "\n"
+    "  -j, --threads=THREADS  1 to 10000\n"
+    "  -t, --time=SECONDS     end after SECONDS (default: at SIGTERM)\n"
+    "  --help, --version      print this, or the version, and exit\n";
 
 /* The counter is volatile, or the compiler would see a loop without effect. */
 static void *spin(void *unused)
@@ -35,16 +36,6 @@ static void *spin(void *unused)
     for (volatile unsigned turns = 0;; turns++)
         ;
     return unused;
-}
-
-static int usable_cpus(void)
-{
-    cpu_set_t cpus;
-
-    /* A machine of more than 1024 CPUs does not fit: then all that are online. */
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-        return CPU_COUNT(&cpus);
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 static void start_threads(long long count)
@@ -63,30 +54,24 @@ static void start_threads(long long count)
     pthread_attr_destroy(&attributes);
 }
 
-static long long read_number(const char *option, const char *text, long long maximum)
-{
-    long long number;
-
-    if (!lab_parse_number(text, 1, maximum, &number))
-        lab_exit(LAB_EXIT_USAGE, "%s '%s' is no number from 1 to %lld", option, text, maximum);
-    return number;
-}
-
 int main(int argc, char *argv[])
 {
     static const struct option options[] = {
-        {"threads", required_argument, NULL, 'j'}, {"time", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},          {"version", no_argument, NULL, 'v'},
+        {"threads", required_argument, NULL, 'j'},
+        {"time", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
         {0},
     };
-    long long threads = usable_cpus(), seconds = 0;
+    long long threads = lab_cpu_count(), seconds = 0;
     int option;
 
+    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     while ((option = getopt_long(argc, argv, "j:t:", options, NULL)) != -1) {
         if (option == 'j')
-            threads = read_number("threads", optarg, MAXIMUM_THREADS);
+            threads = lab_number_option("--threads", optarg, 1, MAXIMUM_THREADS);
         else if (option == 't')
-            seconds = read_number("seconds", optarg, INT_MAX);
+            seconds = lab_number_option("--time", optarg, 1, INT_MAX);
         else if (option == 'h')
             lab_print_help(HELP);
         else if (option == 'v')

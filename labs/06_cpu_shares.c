@@ -1,0 +1,429 @@
+/*
+ * 06_cpu_shares - who gets how much CPU when all want it.
+ *
+ *     sudo ./labs/06_cpu_shares                     the experiment: the article's groups, and more
+ *     sudo ./labs/06_cpu_shares A=512:12 B=1024:4   the tool: any set of groups, nested ones too
+ *
+ * Shows the weight of a group among its siblings (cpu.shares of v1, cpu.weight of v2), predicts
+ * what each group gets, and measures it.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "cpumeter.h"
+#include "error.h"
+#include "fairness.h"
+#include "load.h"
+#include "measure.h"
+#include "narrate.h"
+#include "number.h"
+#include "plot.h"
+#include "run.h"
+#include "shares.h"
+
+enum {
+    ARTICLE_CPUS = 12, /* of the machine of the article */
+    SECOND = 1000000,
+    WINDOW = 1000000,
+    SETTLING = 400000, /* until the kernel's averages of the load have settled */
+    CPUS_WANTED = 2,   /* to compete for; more of them add nothing but noise */
+    MAXIMUM_THREADS = 1000,
+    UNSAID = -1,
+};
+
+static const unsigned CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
+
+/* The groups that compete. */
+struct group {
+    char name[64];    /* "A", "A/B" */
+    int parent;       /* number of the group that it is in, or LAB_TOP */
+    int shares;       /* in the unit of v1, as in the article */
+    int threads;      /* busy in it; 0 where other groups are in it */
+    pid_t busy;       /* the process of these threads, 0: none */
+    long long weight; /* as the kernel has it: shares of v1, weight of v2 */
+    struct lab_cgroup cgroup;
+};
+
+static struct group groups[LAB_MEASURED];
+static int group_count;
+static struct lab_cgroup run_group;
+static cpu_set_t arena; /* the CPUs that they compete for */
+
+/*
+ * The mechanism.
+ */
+
+/* A group is a directory; its weight is a number in a file. */
+static void make_group(struct group *group)
+{
+    const struct lab_cgroup *parent =
+        group->parent == LAB_TOP ? &run_group : &groups[group->parent].cgroup;
+    const char *slash = strrchr(group->name, '/');
+
+    if (lab_cgroup_create_in(&group->cgroup, parent, slash ? slash + 1 : group->name) == -1)
+        lab_cgroup_die();
+    /* The default is what the kernel has written already. */
+    if (group->shares != LAB_DEFAULT_SHARES &&
+        lab_cgroup_set_shares(&group->cgroup, group->shares) == -1)
+        lab_cgroup_die();
+    if (lab_cgroup_weight(&group->cgroup, &group->weight) == -1)
+        lab_cgroup_die();
+}
+
+/* On a machine with more CPUs than threads everybody has what he wants, and weights decide nothing.
+ * So all threads are kept on a few CPUs. */
+static void choose_arena(void)
+{
+    cpu_set_t usable;
+
+    CPU_ZERO(&arena);
+    if (sched_getaffinity(0, sizeof(usable), &usable) == -1)
+        lab_die("sched_getaffinity");
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&arena) < CPUS_WANTED; cpu++)
+        if (CPU_ISSET(cpu, &usable))
+            CPU_SET(cpu, &arena);
+}
+
+static void say_arena(void)
+{
+    char list[64] = "";
+
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &arena))
+            snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%d", *list ? ", " : "",
+                     cpu);
+    lab_say("All threads are kept on CPU %s: with a CPU for each, nothing would compete.", list);
+}
+
+static void start(struct group *group)
+{
+    if (group->threads > 0)
+        group->busy = lab_start_busy(group->threads, &group->cgroup, &arena);
+}
+
+static void stop(struct group *group)
+{
+    if (group->busy)
+        lab_stop_busy(group->busy);
+    group->busy = 0;
+    group->threads = 0;
+}
+
+/* What each group is to get of CPUS, in percent of one CPU. */
+static void predict(double *percent, int cpus)
+{
+    struct lab_competitor competitors[LAB_MEASURED];
+
+    for (int i = 0; i < group_count; i++)
+        competitors[i] = (struct lab_competitor){.parent = groups[i].parent,
+                                                 .weight = (double)groups[i].weight,
+                                                 .threads = groups[i].threads};
+    lab_share_out(competitors, group_count, cpus);
+    for (int i = 0; i < group_count; i++)
+        percent[i] = 100 * competitors[i].share;
+}
+
+static const char *weight_file(void)
+{
+    return lab_cgroup_version(&run_group, LAB_CPU) == 1 ? "cpu.shares" : "cpu.weight";
+}
+
+/* Measure all groups, and show what was predicted beside it. Returns whether they are alike, or the
+ * machine too busy to tell. */
+static bool compete(long long window)
+{
+    struct lab_measured measured[LAB_MEASURED] = {0};
+    double predicted[LAB_MEASURED], all = 0, all_predicted = 0;
+    int cpus = CPU_COUNT(&arena);
+    bool alike = true;
+
+    predict(predicted, cpus);
+    lab_sleep_until(lab_now() + SETTLING);
+    for (int i = 0; i < group_count; i++)
+        measured[i] = (struct lab_measured){
+            .name = groups[i].name, .group = &groups[i].cgroup, .target = predicted[i]};
+    lab_measure(measured, group_count, window);
+    lab_say("%-8s %10s %8s %10s %10s", "group", weight_file(), "threads", "predicted", "measured");
+    for (int i = 0; i < group_count; i++) {
+        lab_say("%-8s %10lld %8d %9.1f%% %9.1f%%", groups[i].name, groups[i].weight,
+                groups[i].threads, predicted[i], measured[i].percent);
+        all += groups[i].parent == LAB_TOP ? measured[i].percent : 0;
+        all_predicted += groups[i].parent == LAB_TOP ? predicted[i] : 0;
+        double difference = measured[i].percent - predicted[i];
+        alike &= difference < 8 * cpus && difference > -8 * cpus;
+    }
+    if (all > 0.95 * all_predicted)
+        return alike;
+    lab_say(
+        "(The machine is busy: others have %.0f%% of these CPUs. So compare the groups with each\n"
+        "other: what part has each of all that they have?)",
+        all_predicted - all);
+    for (int i = 0; i < group_count; i++)
+        lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
+                 100 * predicted[i] / all_predicted);
+    return true;
+}
+
+static void make_all(void)
+{
+    for (int i = 0; i < group_count; i++)
+        make_group(&groups[i]);
+    for (int i = 0; i < group_count; i++)
+        start(&groups[i]);
+}
+
+static void remove_all(void)
+{
+    for (int i = 0; i < group_count; i++)
+        stop(&groups[i]);
+    for (int i = group_count; i-- > 0;)
+        if (lab_cgroup_remove(&groups[i].cgroup) == -1)
+            lab_cgroup_die();
+    group_count = 0;
+}
+
+/*
+ * Reading NAME=SHARES[:THREADS].
+ */
+
+static int find_group(const char *name)
+{
+    for (int i = 0; i < group_count; i++)
+        if (strcmp(groups[i].name, name) == 0)
+            return i;
+    return LAB_TOP;
+}
+
+/* Add a group, and before it those that it is in, unless they are there. Returns its number. */
+static int add_group(const char *name, int shares, int threads)
+{
+    struct group group = {.parent = LAB_TOP, .shares = shares, .threads = threads};
+    const char *slash = strrchr(name, '/');
+
+    snprintf(group.name, sizeof(group.name), "%s", name);
+    if (slash) {
+        char parent[sizeof(group.name)];
+        snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name), name);
+        group.parent = find_group(parent);
+        if (group.parent == LAB_TOP)
+            group.parent = add_group(parent, LAB_DEFAULT_SHARES, UNSAID);
+        if (groups[group.parent].threads > 0)
+            lab_exit(LAB_EXIT_USAGE, "'%s' has groups in it, so it can have no threads itself",
+                     groups[group.parent].name);
+        groups[group.parent].threads = 0;
+    }
+    if (group_count == LAB_MEASURED)
+        lab_exit(LAB_EXIT_USAGE, "more than %d groups", LAB_MEASURED);
+    groups[group_count] = group;
+    return group_count++;
+}
+
+static void read_group(const char *text)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/";
+    char name[sizeof(groups[0].name)], number[32], what[96];
+    size_t length = strspn(text, letters), digits;
+    long long threads = UNSAID;
+
+    if (length == 0 || length >= sizeof(name) || text[length] != '=' || *text == '/' ||
+        text[length - 1] == '/' || strstr(text, "//"))
+        lab_exit(LAB_EXIT_USAGE, "'%s' is no NAME=SHARES[:THREADS]", text);
+    snprintf(name, sizeof(name), "%.*s", (int)length, text);
+    text += length + 1;
+    digits = strcspn(text, ":");
+    snprintf(number, sizeof(number), "%.*s", (int)digits, text);
+    snprintf(what, sizeof(what), "the shares of %s:", name);
+    long long shares = lab_number_option(what, number, LAB_MINIMUM_SHARES, LAB_MAXIMUM_SHARES);
+    snprintf(what, sizeof(what), "the threads of %s:", name);
+    if (text[digits] == ':')
+        threads = lab_number_option(what, text + digits + 1, 1, MAXIMUM_THREADS);
+    if (find_group(name) != LAB_TOP)
+        lab_exit(LAB_EXIT_USAGE,
+                 "the group '%s' exists already (name it once, and before those in it)", name);
+    add_group(name, (int)shares, (int)threads);
+}
+
+static void read_groups(char *const texts[])
+{
+    for (int i = 0; texts[i]; i++)
+        read_group(texts[i]);
+    for (int i = 0; i < group_count; i++)
+        if (groups[i].threads == UNSAID)
+            groups[i].threads = CPU_COUNT(&arena);
+}
+
+/*
+ * The tool.
+ */
+
+static const char HELP[] =
+    "Usage: 06_cpu_shares [--seconds S] NAME=SHARES[:THREADS]...\n"
+    "   or: 06_cpu_shares [--step] [--shell] [--plot FILE.svg]\n"
+    "Let groups with these shares compete for CPUs, each with so many busy threads, and print "
+    "what\n"
+    "was predicted and what was measured. A/B is the group B in the group A.\n"
+    "Without groups, play the experiment.\n"
+    "\n"
+    "  SHARES             2 to 262144; a group that nobody sets has 1024\n"
+    "  THREADS            default: one for each of the CPUs\n"
+    "  --seconds S        measure for S seconds, 1 to 3600 (default: 2)\n"
+    "  --step             experiment: wait for Enter after each step\n"
+    "  --shell            experiment: end with a shell\n"
+    "  --plot FILE.svg    experiment: draw the usage over time (with gnuplot)\n"
+    "  --help, --version  print this, or the version, and exit\n";
+
+static int shares_tool(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"seconds", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    long long seconds = 2;
+    int option;
+
+    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 's')
+            seconds = lab_number_option("--seconds", optarg, 1, 3600);
+        else if (option == 'h')
+            lab_print_help(HELP);
+        else if (option == 'v')
+            lab_print_version();
+        else
+            lab_try_help(LAB_EXIT_USAGE);
+    }
+    if (optind == argc)
+        lab_exit(LAB_EXIT_USAGE, "missing operand: NAME=SHARES[:THREADS]");
+    choose_arena();
+    read_groups(argv + optind);
+    lab_begin_tool("06");
+    lab_run_cgroup(&run_group, CONTROLLERS, 0);
+    say_arena();
+    make_all();
+    compete(seconds * SECOND);
+    remove_all();
+    return EXIT_SUCCESS;
+}
+
+/*
+ * The experiment.
+ */
+
+static void two_groups(void)
+{
+    bool v1 = lab_cgroup_version(&run_group, LAB_CPU) == 1;
+
+    lab_step("two groups: A has 512 shares, B the default");
+    say_arena();
+    read_groups((char *[]){"A=512:12", "B=1024:4", NULL});
+    make_group(&groups[0]);
+    make_group(&groups[1]);
+    for (int i = 0; i < 2; i++)
+        lab_shell("mkdir %s", lab_cgroup_file(&groups[i].cgroup, LAB_CPU, ""));
+    lab_shell("echo %lld > %s", groups[0].weight,
+              lab_cgroup_file(&groups[0].cgroup, LAB_CPU, weight_file()));
+    if (!v1)
+        lab_say(
+            "512 shares of v1 are a weight of %d by the newer conversion (%d by the linear one).",
+            lab_weight_of_shares(512), lab_weight_of_shares_linear(512));
+    lab_fact(v1 ? "A/cpu.shares" : "A/cpu.weight", "%lld", groups[0].weight);
+    lab_fact(v1 ? "B/cpu.shares" : "B/cpu.weight", "%lld", groups[1].weight);
+    lab_check(groups[0].weight == (v1 ? 512 : lab_weight_of_shares(512)), "A has what was written");
+    lab_check(groups[1].weight == (v1 ? LAB_DEFAULT_SHARES : LAB_DEFAULT_WEIGHT),
+              "B has the default without anybody's doing");
+}
+
+static void both_busy(void)
+{
+    double percent[LAB_MEASURED];
+
+    lab_step("both want all of it");
+    lab_shell("./busy -j 12   # in A");
+    lab_shell("./busy -j 4    # in B");
+    start(&groups[0]);
+    start(&groups[1]);
+    lab_measure_event("A and B");
+    lab_check(compete(WINDOW), "A and B share by weight, or what a busy machine leaves");
+    predict(percent, ARTICLE_CPUS);
+    lab_say(
+        "On the article's 12 CPUs the four threads of B can use 4 of them at most, and A takes\n"
+        "what B leaves:");
+    lab_fact("on 12 CPUs", "A %.0f%%, B %.0f%%", percent[0], percent[1]);
+    lab_check(percent[0] + percent[1] == 100.0 * ARTICLE_CPUS && percent[1] <= 400,
+              "nothing is left over: the sharing is work conserving");
+}
+
+static void only_one_busy(void)
+{
+    lab_step("only A is busy: it has everything, whatever its shares");
+    lab_shell("kill %%2          # the one in B");
+    stop(&groups[1]);
+    lab_measure_event("A alone");
+    lab_check(compete(WINDOW), "A alone has all there is, or what a busy machine leaves");
+    remove_all();
+}
+
+static void three_groups(void)
+{
+    lab_step("the formula: its shares / the sum of its siblings' shares and its own");
+    read_groups((char *[]){"A=512:4", "B=1024:4", "C=2048:4", NULL});
+    make_all();
+    lab_measure_event("A, B, C");
+    lab_check(compete(WINDOW), "the three share by the formula, or what a busy machine leaves");
+    remove_all();
+}
+
+static void nested_groups(void)
+{
+    lab_step("beyond the article: groups in a group share what that group gets");
+    read_groups((char *[]){"A=1024", "A/X=1024:4", "A/Y=3072:4", "B=1024:4", NULL});
+    make_all();
+    lab_measure_event("A(X, Y), B");
+    lab_check(compete(WINDOW), "X and Y divide the half that is A's, B has the other half");
+    remove_all();
+}
+
+static void conversions(void)
+{
+    static const int shares[] = {2, 512, 1024, 2048, 262144};
+    bool there_and_back = true;
+
+    lab_step("beyond the article: shares of v1, weights of v2");
+    lab_say("%10s  %18s  %18s", "shares", "linear: weight", "newer: weight");
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+        lab_say("%10d  %18d  %18d", shares[i], lab_weight_of_shares_linear(shares[i]),
+                lab_weight_of_shares(shares[i]));
+    for (int weight = LAB_MINIMUM_WEIGHT; weight <= LAB_MAXIMUM_WEIGHT; weight++)
+        there_and_back &=
+            lab_weight_of_shares(lab_shares_of_weight(weight)) == weight &&
+            lab_weight_of_shares_linear(lab_shares_of_weight_linear(weight)) == weight;
+    lab_check(there_and_back, "each weight, made shares and a weight again, is the same weight");
+    lab_check_number(lab_weight_of_shares(LAB_DEFAULT_SHARES), LAB_DEFAULT_WEIGHT,
+                     "the newer conversion makes one default of the other");
+}
+
+int main(int argc, char *argv[])
+{
+    lab_plot_option(&argc, argv);
+    if (argc > 1 && !lab_is_experiment_option(argv[1]))
+        return shares_tool(argc, argv);
+    lab_open("06", "who gets how much CPU when all want it", 6, argc, argv);
+    choose_arena();
+    lab_run_cgroup(&run_group, CONTROLLERS, 0);
+    two_groups();
+    both_busy();
+    only_one_busy();
+    three_groups();
+    nested_groups();
+    conversions();
+    lab_measure_plot("predicted");
+    return lab_close();
+}
