@@ -18,6 +18,8 @@ LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototype
 SOURCES := $(sort $(wildcard labs/*.c))
 LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES))
 COMMON  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
+# What calls the parsers on recorded trees, for tests/cgroup.bats.
+UNIT    := $(BUILD)/tests/unit
 NUMBERS := $(patsubst labs/%,%,$(foreach lab,$(wildcard labs/0*.c),$(firstword $(subst _, ,$(lab)))))
 
 .DELETE_ON_ERROR:
@@ -33,10 +35,14 @@ lab-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@echo "Now type: sudo ./$$<"
 run-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@$$(SUDO) ./$$<
-test-$(1): $(LABS) $(BUILD)/.test-tools
+test-$(1): $(LABS) $(UNIT) $(BUILD)/.test-tools
 	$$(BATS) tests/$(1)_*.bats
 endef
 $(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
+
+$(UNIT): LDLIBS += -lm
+$(UNIT): $(BUILD)/tests/unit.o $(BUILD)/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # What a lab needs beyond the C library.
 $(BIN)/busy: LDLIBS += -pthread
@@ -59,7 +65,7 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
 	@mkdir -p $(@D)
 	$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(wildcard common/*.c))
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(wildcard common/*.c) tests/unit.c)
 
 # What is missing is named with the package that has it, once in a build directory.
 $(BUILD)/.compiler:
@@ -86,11 +92,11 @@ doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do w
 tour: all #: play all experiments in order
 	@for lab in $(filter $(BIN)/0%,$(LABS)); do $(SUDO) ./$$lab || exit; echo; done
 
-# A test is told where the programs are by LABS; sudo would not hand on the variable by itself.
-BATS = $(SUDO) env LABS=$(abspath $(BIN)) bats
+# A test is told where the programs are; sudo would not hand on the variables by itself.
+BATS = $(SUDO) env LABS=$(abspath $(BIN)) UNIT=$(abspath $(UNIT)) bats
 
 .PHONY: test
-test: all $(BUILD)/.test-tools #: all tests, as root or through sudo
+test: all $(UNIT) $(BUILD)/.test-tools #: all tests, as root or through sudo
 	$(BATS) tests
 
 .PHONY: asan
@@ -125,10 +131,34 @@ vm-command:
 endif
 
 .PHONY: test-vm
-test-vm: all $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
-	@tests/vm/vm.sh 'LABS=$(abspath $(BIN)) bats tests'
+test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
+	@tests/vm/vm.sh 'LABS=$(abspath $(BIN)) UNIT=$(abspath $(UNIT)) bats tests'
 
-C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c))
+# The parsers that read what the kernel writes, each fed with what libFuzzer makes up.
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c)))
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: $(FUZZERS:%=fuzz-%) #: feed the parsers with garbage, 60 s each [FUZZ_SECONDS=N]
+
+.PHONY: $(FUZZERS:%=fuzz-%)
+$(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
+	@mkdir -p $<.corpus
+	@$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$<. \
+	    $<.corpus $(wildcard tests/fuzz/$*) >$<.log 2>&1 || { tail -n 40 $<.log; exit 1; }
+	@sed -n 's/^stat::number_of_executed_units: */$*: nothing found in /p' $<.log
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
+	@tests/packages.sh check build fuzz
+	@mkdir -p $(@D)
+	clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	    -o $@ $< $(wildcard common/*.c) -lm
+
+.PHONY: bench-cpu
+bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each
+	$(SUDO) env LABS=$(abspath $(BIN)) tests/bench/cpu.sh
+
+C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c tests/fuzz/*.c))
 H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
 S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
     tests/vm/init tests/vm/session))

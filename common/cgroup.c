@@ -131,8 +131,8 @@ bool lab_cgroup_parse_number(const char *text, const char *key, long long *numbe
     size_t length = key ? strlen(key) : 0;
 
     while (key && (strncmp(text, key, length) != 0 || text[length] != ' ')) {
-        text = strchr(text, '\n');
-        if (!text++)
+        text = lab_next_line(text);
+        if (!text)
             return false;
     }
     text += key ? length + 1 : 0;
@@ -252,17 +252,24 @@ static int make_run_directory(const struct lab_cgroup *group, enum lab_controlle
     return mkdir(directory, 0755) == -1 ? failed("mkdir", directory) : 0;
 }
 
+static int find_controllers(const struct lab_cgroup *group)
+{
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        if ((group->controllers & LAB_BIT(i)) && !group->where->of[i].version) {
+            errno = group->where->outside ? EXDEV : ENODEV;
+            return failed("find the controller", lab_controller_name(i));
+        }
+    }
+    return 0;
+}
+
 int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies *where,
                           const char *name, unsigned controllers)
 {
     *group = (struct lab_cgroup){.where = where, .controllers = controllers};
     snprintf(group->name, sizeof(group->name), LAB_CGROUP_PARENT "/%s", name);
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        if ((controllers & LAB_BIT(i)) && !where->of[i].version) {
-            errno = ENODEV;
-            return failed("find the controller", lab_controller_name(i));
-        }
-    }
+    if (find_controllers(group) == -1)
+        return -1;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         if (!is_first(group, i) || make_run_directory(group, i) == 0)
             continue;
@@ -606,6 +613,8 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
     char path[64], groups[8192], own_path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
     size_t length = 0;
 
+    if (find_controllers(group) == -1)
+        return -1;
     snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
     if (lab_read_file(path, groups, sizeof(groups)) == -1) {
         errno = errno == ENOENT ? ESRCH : errno;
@@ -668,7 +677,7 @@ int lab_cgroup_give_back(const struct lab_cgroup *group, const char *origin)
         char to[PATH_SIZE];
         snprintf(to, sizeof(to), "%s", base);
         /* Without a record, the root of the hierarchy is the one group that holds nobody back. */
-        for (const char *line = origin; line; line = strchr(line, '\n'), line += line != NULL)
+        for (const char *line = origin; line; line = lab_next_line(line))
             if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ' ')
                 snprintf(to, sizeof(to), "%.*s", (int)strcspn(line + strlen(name) + 1, "\n"),
                          line + strlen(name) + 1);
@@ -746,6 +755,10 @@ const char *lab_cgroup_remedy(int error, const char *file)
     if (error == ENODEV)
         return "no hierarchy of this machine has it: look at /proc/self/mountinfo and the "
                "cgroup.controllers of v2, and mount one (mount -t cgroup -o cpu,cpuacct ...)";
+    if (error == EXDEV)
+        return "the cgroup file system was mounted outside of this cgroup namespace: mount it "
+               "again in "
+               "here, or leave the namespace";
     if (error == ENOENT && strncmp(file, "cgroup.", 7) != 0)
         return "the kernel was built without this, or the group has gone";
     for (size_t i = 0; i < sizeof(REMEDIES) / sizeof(REMEDIES[0]); i++) {
@@ -760,7 +773,7 @@ const char *lab_cgroup_remedy(int error, const char *file)
 void lab_cgroup_die(void)
 {
     const char *remedy = lab_cgroup_remedy(last.error, last.file);
-    bool machine = last.error == EROFS || last.error == ENODEV ||
+    bool machine = last.error == EROFS || last.error == ENODEV || last.error == EXDEV ||
                    strcmp(last.file, "cgroup.subtree_control") == 0;
 
     if (machine) {

@@ -43,8 +43,9 @@ const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller 
 
 /* Make GROUP: container-labs/NAME below the roots of the hierarchies of all CONTROLLERS. On v2 the
  * controllers are handed on by cgroup.subtree_control from the root downwards. A group that exists
- * is EEXIST, a controller that is nowhere ENODEV. What was made is removed again when a later part
- * fails. WHERE must live as long as GROUP. Runs are expected to lock each other out meanwhile. */
+ * is EEXIST, a controller that is nowhere ENODEV (EXDEV: outside of our namespace). What was made
+ * is removed again when a later part fails. WHERE must live as long as GROUP. Runs are expected to
+ * lock each other out meanwhile. */
 int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies *where,
                           const char *name, unsigned controllers);
 

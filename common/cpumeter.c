@@ -109,17 +109,17 @@ int lab_cpu_count(void)
 
 long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count)
 {
-    long long sum = 0;
+    unsigned long long sum = 0;
 
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL) {
+    for (const char *line = text; line; line = lab_next_line(line)) {
         int cpu;
-        long long idle, iowait;
+        unsigned long long idle, iowait;
         /* cpuN user nice system idle iowait irq softirq steal guest guest_nice */
-        if (sscanf(line, "cpu%d %*d %*d %*d %lld %lld", &cpu, &idle, &iowait) == 3 && cpu >= 0 &&
+        if (sscanf(line, "cpu%d %*u %*u %*u %llu %llu", &cpu, &idle, &iowait) == 3 && cpu >= 0 &&
             cpu < count && is_wanted[cpu])
             sum += idle + iowait;
     }
-    return sum;
+    return (long long)sum;
 }
 
 long long lab_cpu_idle_time(void)

@@ -64,6 +64,13 @@ ssize_t lab_read_file(const char *path, char *buffer, size_t size)
     return (ssize_t)length;
 }
 
+const char *lab_next_line(const char *text)
+{
+    const char *newline = strchr(text, '\n');
+
+    return newline ? newline + 1 : NULL;
+}
+
 int lab_write_file(const char *path, const char *text)
 {
     size_t length = strlen(text);

@@ -23,6 +23,9 @@ void lab_free_string(char **string);
  * Returns its length, or -1 with errno; EFBIG where it does not fit. */
 ssize_t lab_read_file(const char *path, char *buffer, size_t size);
 
+/* What follows the next newline of TEXT, NULL after the last one. */
+const char *lab_next_line(const char *text);
+
 /* Write TEXT to the file PATH by one write(2), as the files of /proc and /sys want it. The file
  * must exist: it is opened without O_CREAT. Returns 0, or -1 with errno. */
 int lab_write_file(const char *path, const char *text);

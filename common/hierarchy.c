@@ -83,7 +83,7 @@ static bool parse_mount(const char *line, struct mount_line *mount)
 bool lab_cgroup_path_in(const char *text, int version, enum lab_controller controller, char *path,
                         size_t size)
 {
-    for (const char *line = text; line; line = strchr(line, '\n'), line += line != NULL) {
+    for (const char *line = text; line; line = lab_next_line(line)) {
         /* "4:cpu,cpuacct:/user.slice" in v1, "0::/user.slice" in v2, "1:name=systemd:/" in none. */
         const char *list = line + strcspn(line, ":\n");
         if (*list++ != ':')
@@ -200,8 +200,12 @@ static void take_line(struct lab_hierarchies *found, const char *root, const cha
 
     /* A root of "/.." was mounted outside of our cgroup namespace and shows the groups above it:
      * which of the directories is our own cannot be told from inside. */
-    if (!parse_mount(line, &mount) || strncmp(mount.root, "/..", 3) == 0)
+    if (!parse_mount(line, &mount))
         return;
+    if (strncmp(mount.root, "/..", 3) == 0) {
+        found->outside = true;
+        return;
+    }
     int version = strcmp(mount.type, "cgroup2") == 0 ? 2 : 1;
     struct lab_hierarchy candidate = {.version = version};
     int length = snprintf(candidate.base, sizeof(candidate.base), "%s%s", root, mount.point);

@@ -32,6 +32,7 @@ struct lab_hierarchies {
     struct lab_hierarchy of[LAB_CONTROLLERS];
     struct lab_hierarchy unified; /* the v2 hierarchy, whatever controllers it has */
     char v1[256], v2[256];        /* the names of all controllers in each, with blanks between */
+    bool outside;                 /* a mount from outside our cgroup namespace was passed over */
     bool recorded;                /* read from a recorded tree: its files are on no cgroupfs */
 };
 

@@ -297,6 +297,27 @@ static void start_guardian(void)
     run.tie = ends[1];
 }
 
+/* Note down that the run has a group, and make it. Returns -1 where it cannot be made. Whoever
+ * exits must have let go of the lock before: the end of the run takes it. */
+static int claim_group(struct lab_cgroup *group, const char *origin)
+{
+    lab_fd runs = lab_lock_directory(RUNS);
+    lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+    if (runs == -1 || file == -1 ||
+        write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
+        lab_close_fd(&runs);
+        lab_die("write %s/%s", run.directory, CGROUP);
+    }
+    if (lab_cgroup_create_run(group, &run.hierarchies, run.name, group->controllers) == 0)
+        return 0;
+    int error = errno;
+    /* What is there by our name is not ours. */
+    unlinkat(run.place, CGROUP, 0);
+    errno = error;
+    return -1;
+}
+
 void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
 {
     char origin[4096] = "";
@@ -306,22 +327,9 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();
-    lab_fd runs = lab_lock_directory(RUNS);
-    lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (runs == -1 || file == -1 ||
-        write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
-        lab_close_fd(&runs); /* the end of a tool takes the lock itself */
-        lab_die("write %s/%s", run.directory, CGROUP);
-    }
     start_guardian();
-    if (lab_cgroup_create_run(group, &run.hierarchies, run.name, controllers) == 0)
-        return;
-    int error = errno;
-    /* What is there by our name is not ours. */
-    unlinkat(run.place, CGROUP, 0);
-    lab_close_fd(&runs);
-    errno = error;
-    lab_cgroup_die();
+    if (claim_group(group, origin) == -1)
+        lab_cgroup_die();
 }
 
 static void end_tool(void)

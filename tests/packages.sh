@@ -37,11 +37,15 @@ test   script                            bsdutils        util-linux      util-li
 test   nft                               nftables        nftables        nftables    nftables
 test   nsenter                           util-linux      util-linux      util-linux  util-linux
 test   findmnt                           mount           util-linux      util-linux  findmnt
+test   gnuplot                           gnuplot-nox     gnuplot         gnuplot     gnuplot
+test   chrt                              util-linux      util-linux      util-linux  util-linux-misc
+test   taskset                           util-linux      util-linux      util-linux  util-linux-misc
 lint   clang                             clang           clang           clang       clang
 lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools
 lint   clang-tidy                        clang-tidy      clang-tools-extra clang     clang-extra-tools
 lint   cppcheck                          cppcheck        cppcheck        cppcheck    cppcheck
 lint   shellcheck                        shellcheck      ShellCheck      shellcheck  shellcheck
+fuzz   clang                             clang           clang           clang       clang
 vm     qemu-system-x86_64                qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 vm     depmod                            kmod            kmod            kmod        kmod
 vm     cpio                              cpio            cpio            cpio        cpio
