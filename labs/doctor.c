@@ -285,7 +285,7 @@ static int number_in(const char *path)
 static const char *unprivileged_remedy(void)
 {
     if (number_in("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-        return "AppArmor forbids it (Ubuntu since 23.10): "
+        return "AppArmor forbids it (Ubuntu since 24.04): "
                "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
     if (number_in("/proc/sys/kernel/unprivileged_userns_clone") == 0)
         return "a sysctl forbids it (Debian): sysctl -w kernel.unprivileged_userns_clone=1";
@@ -551,30 +551,43 @@ static void probe_forwarding(const void *unused)
     printf("can be switched on (it is %d now, outside)\n", host);
 }
 
+/* The policy of the chain FORWARD, "ACCEPT", in OUTPUT. Returns whether iptables told it. */
+static bool read_forward_policy(struct lab_output *output)
+{
+    static const char before[] = "-P FORWARD ";
+
+    if (shell(output, "iptables -S FORWARD") != 0 ||
+        strncmp(output->text, before, strlen(before)) != 0)
+        return false;
+    memmove(output->text, output->text + strlen(before), strlen(output->text + strlen(before)) + 1);
+    return true;
+}
+
 static void probe_forward_policy(const void *unused)
 {
     LAB_OUTPUT output = {0};
 
     (void)unused;
-    if (shell(&output, "iptables -S FORWARD") != 0)
+    if (!read_forward_policy(&output))
         note("install iptables: make deps", "unknown: %s", output.text);
-    if (strcmp(output.text, "-P FORWARD DROP") == 0)
+    if (strcmp(output.text, "DROP") == 0)
         note("Docker and ufw set it; the experiments have a network of their own, and 08_nat up "
-             "lets "
-             "its own bridge through",
+             "lets its own bridge through",
              "DROP");
-    printf("%s\n", strncmp(output.text, "-P FORWARD ", 11) == 0 ? output.text + 11 : output.text);
+    printf("%s\n", output.text);
 }
 
+/* The module br_netfilter shows iptables what a bridge passes on from port to port. */
 static void probe_bridge_netfilter(const void *unused)
 {
-    (void)unused;
     int value = number_in("/proc/sys/net/bridge/bridge-nf-call-iptables");
-    if (value == 1)
-        note("what a bridge passes on, iptables sees: with a FORWARD policy of DROP, sysctl -w "
-             "net.bridge.bridge-nf-call-iptables=0 before 07_veth_bridge up",
-             "1");
-    printf("%s\n", value == 0 ? "0" : "not loaded");
+    LAB_OUTPUT policy = {0};
+
+    (void)unused;
+    if (value == 1 && read_forward_policy(&policy) && strcmp(policy.text, "DROP") == 0)
+        note("before 07_veth_bridge up: sysctl -w net.bridge.bridge-nf-call-iptables=0",
+             "1, and the FORWARD policy DROP holds for what a bridge passes on, too");
+    printf("%s\n", value == -1 ? "not loaded" : value == 1 ? "1, and FORWARD lets it pass" : "0");
 }
 
 /*
@@ -661,7 +674,7 @@ static const struct probe probes[] = {
     {"NAT rule", "08 09", probe_nat, NULL, false},
     {"ip_forward", "08 09", probe_forwarding, NULL, false},
     {"FORWARD policy", "", probe_forward_policy, NULL, false},
-    {"bridge-nf-call-iptables", "", probe_bridge_netfilter, NULL, true},
+    {"bridge-nf-call-iptables", "", probe_bridge_netfilter, NULL, false},
     {"busybox", "01 02 09", probe_busybox, NULL, true},
     {"static busybox", "01", probe_busybox, "static", true},
     {"ip", "07 08", probe_command, "ip -V", true},

@@ -171,7 +171,7 @@ ELSEWHERE='run the labs on the machine itself'
     consult 0 unshare --mount sh -c "$sysctls && echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns &&
         exec \"\$REFUSE\" sethostname:EPERM -- \"\$DOCTOR\" '$line'"
     says note "$line" 'no rights in its user namespace, as uid 65534: EPERM' \
-        'AppArmor forbids it (Ubuntu since 23.10): sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
+        'AppArmor forbids it (Ubuntu since 24.04): sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
     # Nobody in a user namespace of its own, whose limit is 0.
     consult 0 unshare --user --map-user=1000 --keep-caps sh -c "echo 0 >/proc/sys/user/max_user_namespaces && exec \"\$DOCTOR\" '$line'"
     says note "$line" 'unshare CLONE_NEWUSER as uid 1000: ENOSPC' \
@@ -292,9 +292,11 @@ in_v2_group() {
     says no ip_forward 'write 1 to /proc/sys/net/ipv4/ip_forward: EPERM' "$ELSEWHERE"
     consult 0 unshare --net sh -c 'iptables -P FORWARD DROP && exec "$DOCTOR" "FORWARD policy"'
     says note 'FORWARD policy' 'DROP' 'Docker and ufw set it'
-    in_mounts 'mount -t tmpfs none /proc/sys/net; mkdir /proc/sys/net/bridge; echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables' \
-        0 bridge-nf-call-iptables
-    says note bridge-nf-call-iptables 1 'what a bridge passes on, iptables sees'
+    local bridge='mount -t tmpfs none /proc/sys/net; mkdir /proc/sys/net/bridge; echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables'
+    consult 0 unshare --net --mount sh -c "iptables -P FORWARD DROP; $bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
+    says note bridge-nf-call-iptables '1, and the FORWARD policy DROP holds' 'before 07_veth_bridge up: sysctl -w'
+    consult 0 unshare --net --mount sh -c "$bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
+    says ok bridge-nf-call-iptables '1, and FORWARD lets it pass'
 }
 
 @test "doctor: programs that are missing, dynamic, busybox's, or broken" {
