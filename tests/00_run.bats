@@ -59,8 +59,8 @@ kill_experiment() { kill -KILL "$experiment"; }
     assert_line --partial "the experiment was ended by SIGKILL; nothing of it is left"
 }
 
-@test "run: kill -9 of the supervisor after each step leaves a name that the next run sweeps" {
-    local lab labs step steps left
+@test "run: kill -9 of the supervisor after each step leaves at most a name, which the next run sweeps" {
+    local lab labs step steps left swept=0
     labs=$(experiments)
     for lab in $labs; do
         steps=$(steps_of "$lab")
@@ -71,11 +71,13 @@ kill_experiment() { kill -KILL "$experiment"; }
             wait "$supervisor" || true
             exec 8>&-
             wait_until_gone "$experiment"
-            [ -d "$left" ] || fail "$left is not there: this test proves nothing"
+            # A run with a control group has a guardian, which takes away even the name.
+            [ ! -d "$left" ] || swept=$((swept + 1))
             play 01_chroot >/dev/null
             [ ! -e "$left" ] || fail "$left was not swept"
         done
     done
+    [ "$swept" -ge 10 ] || fail "only $swept names were there to be swept: this test proves nothing"
 }
 
 @test "run: a living run is not swept by another one" {

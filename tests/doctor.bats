@@ -229,7 +229,7 @@ in_directory() {
         1 'cgroup cpu' 'cgroup memory' 'cgroup pids'
     for line in cpu memory pids; do
         says no "cgroup $line" 'mkdir /sys/fs/cgroup/' 'the cgroup file system is read-only, as in a container'
-        assert_line --regexp "^  no      cgroup $line +mkdir [^ ]*/container-labs: EROFS"
+        assert_line --regexp "^  no      cgroup $line +mkdir [^ ]*/container-labs(/[^ ]*)?: EROFS"
     done
 }
 
