@@ -91,7 +91,7 @@ static void show(const struct lab_measured *measured, double percent)
 
 void lab_measure(struct lab_measured *measured, int count, long long window)
 {
-    struct lab_cpu_sample first[LAB_MEASURED], last[LAB_MEASURED], now;
+    struct lab_cpu_sample first[LAB_MEASURED] = {0}, last[LAB_MEASURED], now;
     const char *terminal = getenv("TERM");
     bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
 
