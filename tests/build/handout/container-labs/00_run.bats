@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# What is true of every experiment: however it ends, the machine is as before; --step and --shell;
+# many at the same moment; and what is said to whom it cannot run for.
+
+load helpers
+
+setup() { machine_before; }
+teardown() { machine_after; }
+
+experiments() {
+    local found
+    found=$(find "$LABS" -maxdepth 1 -name '0[0-9]_*' ! -name '*.*' -perm -u+x -printf '%f\n' | sort)
+    [ -n "$found" ] || fail "no experiment in $LABS"
+    echo "$found"
+}
+
+# The number of steps of an experiment, from its own first step.
+steps_of() {
+    local steps
+    steps=$("$LABS/$1" --step </dev/null 3>&- | sed -nE 's/.* step 1 of ([0-9]+): .*/\1/p')
+    [ "$steps" -ge 1 ] || fail "$1 does not say how many steps it has"
+    echo "$steps"
+}
+
+# end_at_each_step HOW STATUS: end every experiment after each of its steps by the function HOW.
+end_at_each_step() {
+    local how=$1 expected=$2 lab labs step steps status
+    labs=$(experiments)
+    for lab in $labs; do
+        steps=$(steps_of "$lab")
+        for step in $(seq "$steps"); do
+            start_and_stop_after_step "$lab" "$step"
+            "$how"
+            status=0
+            wait "$supervisor" || status=$?
+            exec 8>&-
+            [ "$status" -eq "$expected" ] || fail "$lab, step $step: status $status, not $expected"
+            [ ! -e "/proc/$experiment" ] || wait_until_gone "$experiment"
+            [ ! -e /run/container-labs/"${lab%%_*}-$supervisor" ] || fail "$lab left its directory"
+        done
+    done
+}
+
+press_control_c() { kill -INT -- "-$supervisor"; }
+terminate() { kill -TERM "$supervisor"; }
+kill_experiment() { kill -KILL "$experiment"; }
+
+@test "run: Ctrl-C after each step of each experiment leaves nothing" {
+    end_at_each_step press_control_c 130
+}
+
+@test "run: SIGTERM after each step of each experiment leaves nothing" {
+    end_at_each_step terminate 143
+}
+
+@test "run: kill -9 of the experiment after each step leaves nothing, and is told" {
+    end_at_each_step kill_experiment 137
+    run cat "$BATS_TEST_TMPDIR/out"
+    assert_line --partial "the experiment was ended by SIGKILL; nothing of it is left"
+}
+
+@test "run: kill -9 of the supervisor after each step leaves at most a name, which the next run sweeps" {
+    local lab labs step steps left swept=0
+    labs=$(experiments)
+    for lab in $labs; do
+        steps=$(steps_of "$lab")
+        for step in $(seq "$steps"); do
+            start_and_stop_after_step "$lab" "$step"
+            left=/run/container-labs/${lab%%_*}-$supervisor
+            kill -KILL "$supervisor"
+            wait "$supervisor" || true
+            exec 8>&-
+            wait_until_gone "$experiment"
+            # A run with a control group has a guardian, which takes away even the name.
+            [ ! -d "$left" ] || swept=$((swept + 1))
+            play 01_chroot >/dev/null
+            [ ! -e "$left" ] || fail "$left was not swept"
+        done
+    done
+    [ "$swept" -ge 10 ] || fail "only $swept names were there to be swept: this test proves nothing"
+}
+
+@test "run: a living run is not swept by another one" {
+    start_and_stop_after_step 01_chroot 2
+    play 01_chroot >/dev/null
+    [ -d "/run/container-labs/01-$supervisor" ]
+    yes '' | head -n 20 >&8
+    wait "$supervisor"
+    exec 8>&-
+    run cat "$BATS_TEST_TMPDIR/out"
+    assert_line --regexp 'checks held, 0 failed$'
+}
+
+@test "run: eight of each experiment at the same moment all pass" {
+    local lab labs number
+    labs=$(experiments)
+    for lab in $labs; do
+        local -a started=()
+        for number in 1 2 3 4 5 6 7 8; do
+            "$LABS/$lab" >"$BATS_TEST_TMPDIR/$lab.$number" 2>&1 3>&- &
+            started+=($!)
+        done
+        for number in 1 2 3 4 5 6 7 8; do
+            wait "${started[number - 1]}" || fail "$(cat "$BATS_TEST_TMPDIR/$lab.$number")"
+        done
+    done
+}
+
+@test "run: a reader that goes away ends the experiment, and nothing is left" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        run -141 bash -c 'set -o pipefail; timeout -k 1 $((30 * $2)) "$1" | head -n 3' - "$LABS/$lab" "$SLOW" 3>&-
+    done
+}
+
+@test "run: q after a step ends it with the checks so far" {
+    run -0 bash -c 'printf "\nq\n" | "$LABS/01_chroot" --step' 3>&-
+    assert_line --partial 'step 2 of'
+    refute_line --partial 'step 3 of'
+    assert_line --regexp '^\[01\] [1-9][0-9]* checks held, 0 failed, ended early$'
+}
+
+@test "run: the end of input ends --step as q does" {
+    run -0 play 01_chroot --step </dev/null
+    refute_line --partial 'step 2 of'
+}
+
+@test "run: s after a step opens a shell in the place of the experiment" {
+    run -0 bash -c 'printf "\n\ns\nls my_root/bin\nexit\nq\n" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
+    assert_line --regexp '^(.*[$#] )?bash$'
+    assert_line --partial 'ended early'
+}
+
+@test "run: --shell ends in a shell inside" {
+    run -0 bash -c 'echo "echo /*" | SHELL=/bin/bash "$LABS/01_chroot" --shell' 3>&-
+    assert_line --regexp '^(.*[$#] )?/bin /lib.*'
+}
+
+# type_at_terminal COMMAND KEYS...: run COMMAND on a terminal; whenever "-- Enter" is waited for
+# once more, type the next of KEYS (as printf(1) writes them).
+type_at_terminal() {
+    local command=$1 typed=0 attempt
+    shift
+    mkfifo "$BATS_TEST_TMPDIR/keyboard"
+    exec 8<>"$BATS_TEST_TMPDIR/keyboard"
+    timeout -k 1 $((20 * SLOW)) script -qefc "$command" /dev/null <&8 >"$BATS_TEST_TMPDIR/screen" 2>&1 8<&- 3>&- &
+    for key in "$@"; do
+        typed=$((typed + 1))
+        for attempt in $(seq $((300 * SLOW))); do
+            [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/screen" | wc -l)" -ge "$typed" ] && break
+            sleep 0.02
+        done
+        [ "$attempt" -lt $((300 * SLOW)) ] || fail "no question before '$key': $(cat "$BATS_TEST_TMPDIR/screen")"
+        # shellcheck disable=SC2059 # the key is a format, for \r and \003
+        printf "$key" >&8
+    done
+    wait "$!" || true
+    exec 8>&-
+}
+
+@test "run: Ctrl-C on a terminal ends it, and the terminal is as before" {
+    local state="stty -a >$BATS_TEST_TMPDIR/tty"
+    type_at_terminal "trap : INT; $state.before; $LABS/01_chroot --step; echo status=\$?; $state.after" \
+        '\r' '\003'
+    run cat "$BATS_TEST_TMPDIR/screen"
+    assert_output --partial 'step 2 of'
+    assert_output --partial 'status=130'
+    cmp "$BATS_TEST_TMPDIR/tty.before" "$BATS_TEST_TMPDIR/tty.after"
+}
+
+@test "run: a shell that is killed gives the terminal back" {
+    local state="stty -a >$BATS_TEST_TMPDIR/tty"
+    type_at_terminal "$state.before; SHELL=/bin/bash $LABS/01_chroot --step; echo status=\$?; $state.after" \
+        '\r' 's\rkill -9 $$\r' 'q\r'
+    run cat "$BATS_TEST_TMPDIR/screen"
+    assert_output --partial 'ended early'
+    assert_output --partial 'status=0'
+    cmp "$BATS_TEST_TMPDIR/tty.before" "$BATS_TEST_TMPDIR/tty.after"
+}
+
+@test "run: an ordinary user is told in one line to type sudo, status 77" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        run -77 --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups \
+            env -u LAB_MUST_RUN "$LABS/$lab" 3>&-
+        assert_equal "$output" ""
+        assert_equal "$stderr" "$lab: this needs root; type: sudo $LABS/$lab"
+    done
+}
+
+@test "run: with LAB_MUST_RUN what cannot run fails" {
+    run -1 setpriv --reuid=65534 --regid=65534 --clear-groups "$LABS/01_chroot" 3>&-
+}
+
+@test "run: an argument beside --step is refused with status 2" {
+    run -2 --separate-stderr play 01_chroot --step whatever
+    assert_equal "$output" ""
+    assert_equal "${stderr_lines[0]}" "01_chroot: 'whatever' does not go together with '--step'"
+}
+
+@test "run: nothing propagates to a shared mount tree" {
+    run -0 unshare --mount --propagation shared bash -c '
+        findmnt -rno TARGET >"$TMPDIR/before" && "$LABS/01_chroot" >/dev/null &&
+        findmnt -rno TARGET >"$TMPDIR/after" && cmp "$TMPDIR/before" "$TMPDIR/after" &&
+        rm "$TMPDIR/before" "$TMPDIR/after"' 3>&-
+}
+
+@test "run: --help and --version of every lab go to stdout with status 0" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        run -0 --separate-stderr "$LABS/$lab" --help
+        assert_line --index 0 --partial "Usage: $lab"
+        assert_equal "$stderr" ""
+        run -0 --separate-stderr "$LABS/$lab" --version
+        assert_output --partial "$lab"
+        run ! bash -c '"$1" --help >/dev/full' - "$LABS/$lab"
+    done
+}

@@ -1,0 +1,194 @@
+#!/usr/bin/env bats
+# Lab 01: chroot(1) as a tool, and the experiment.
+
+load helpers
+
+setup() {
+    machine_before
+    JAIL=$BATS_TEST_TMPDIR/jail
+    mkdir -p "$JAIL"/{bin,etc,dir}
+    cp "$(command -v busybox)" "$JAIL/bin/busybox"
+    for applet in sh ls id pwd echo cat kill true false env; do
+        ln -s busybox "$JAIL/bin/$applet"
+    done
+    printf 'root:x:0:0::/:/bin/sh\ninsider:x:4242:4343::/:/bin/sh\ngames:x:5:60::/:/bin/sh\n' >"$JAIL/etc/passwd"
+    printf 'root:x:0:\ncrew:x:4343:\nextra:x:4444:insider\nnumber:x:77:\n' >"$JAIL/etc/group"
+    echo "not a program" >"$JAIL/bin/plain"
+    echo "garbage" >"$JAIL/bin/garbage"
+    chmod +x "$JAIL/bin/garbage"
+    export JAIL
+    chmod 755 "$BATS_TEST_TMPDIR" "$JAIL"
+}
+
+teardown() { machine_after; }
+
+@test "01 tool: same status, stdout and kind of stderr as chroot(1)" {
+    FILE=$BATS_TEST_TMPDIR/file && : >"$FILE"
+    compare_rows chroot "$LABS/01_chroot" <<'ROWS'
+"$JAIL" /bin/true
+"$JAIL" /bin/false
+"$JAIL" /bin/echo a 'b c' d
+"$JAIL" sh -c 'exit 42'
+"$JAIL" sh -c 'kill -TERM $$'
+"$JAIL" sh -c 'kill -KILL $$'
+"$JAIL" pwd
+"$JAIL" ls /
+"$JAIL" ls -l /bin/no
+"$JAIL" /bin/missing
+"$JAIL" missing
+"$JAIL" /bin/plain
+"$JAIL" /bin/garbage
+"$JAIL" /dir
+"$JAIL" ''
+env SHELL=/bin/echo -- "$JAIL"
+env SHELL=/bin/missing -- "$JAIL"
+env SHELL= -- "$JAIL"
+env -u SHELL -- "$JAIL"
+env PATH=/nowhere -- "$JAIL" ls
+env A=1 -i PATH=/bin -- "$JAIL" env
+"$JAIL" -- echo x
+-- "$JAIL" echo x
+"$JAIL" echo --help --version -x
+
+--skip-chdir
+--skip-chdir "$JAIL" true
+--skip-chdir / pwd
+--skip-chdir /../ pwd
+/ true
+"$JAIL/missing" true
+"$FILE" true
+'' true
+"$JAIL/dir" /bin/true
+--no-such-option
+--user "$JAIL" true
+--userspec
+--userspec= "$JAIL" id
+--userspec=0:0 "$JAIL" id
+--userspec=insider "$JAIL" id
+--userspec=insider: "$JAIL" id
+--userspec=insider:crew "$JAIL" id
+--userspec=insider:4444 "$JAIL" id
+--userspec=:crew "$JAIL" id
+--userspec=:4343 "$JAIL" id
+--userspec=4242 "$JAIL" id
+--userspec=4242: "$JAIL" id
+--userspec=5 "$JAIL" id
+--userspec=games "$JAIL" id
+--userspec=daemon "$JAIL" id
+--userspec=31337 "$JAIL" id
+--userspec=31337:31337 "$JAIL" id
+--userspec=nobody-at-all "$JAIL" id
+--userspec=insider:nobody-at-all "$JAIL" id
+--userspec=12x:0 "$JAIL" id
+--userspec=-1:0 "$JAIL" id
+--userspec=4294967295:0 "$JAIL" id
+--userspec=99999999999999999999:0 "$JAIL" id
+--groups=crew,extra "$JAIL" id
+--groups=4343,4444 "$JAIL" id
+--groups=number,77 "$JAIL" id
+--groups= "$JAIL" id
+--groups=, "$JAIL" id
+--groups=no-group "$JAIL" id
+--groups=crew,no-group "$JAIL" id
+--groups=games "$JAIL" id
+--groups=12x "$JAIL" id
+--userspec=insider --groups= "$JAIL" id
+--userspec=insider --groups=77 "$JAIL" id
+--userspec=1000:1000 --groups=1,2,3 "$JAIL" id
+user:"$JAIL" /bin/true
+user:/ true
+user:"$JAIL/missing" true
+ROWS
+}
+
+@test "01 tool: --with copies a program and what ldd names, and it runs in there" {
+    local path
+    mkdir "$TMPDIR/new"
+    run -0 "$LABS/01_chroot" --with /bin/bash --with ls "$TMPDIR/new" /bin/bash -c 'ls / && echo $BASH_VERSION'
+    assert_line --index 0 bin
+    assert_line --regexp '^[0-9]+\.[0-9]+'
+    # The same paths with the same bytes: what ldd prints outside is there inside.
+    for path in /bin/bash $(ldd /bin/bash | grep -o '/[^ ]*'); do
+        cmp "$path" "$TMPDIR/new$path"
+    done
+    rm -r "$TMPDIR/new"
+}
+
+@test "01 tool: --with follows no link out of the new root" {
+    mkdir -p "$TMPDIR/new" "$TMPDIR/outside"
+    ln -s "$TMPDIR/outside" "$TMPDIR/new/lib64"
+    ln -s "$TMPDIR/outside" "$TMPDIR/new/lib"
+    # The links lead nowhere inside: refused, and nothing written where they lead outside.
+    run -125 "$LABS/01_chroot" --with /bin/bash "$TMPDIR/new" true
+    run -0 find "$TMPDIR/outside" -mindepth 1
+    assert_output ""
+    mkdir -p "$TMPDIR/new$TMPDIR/outside"
+    run -0 "$LABS/01_chroot" --with /bin/bash "$TMPDIR/new" /bin/bash -c 'echo runs'
+    assert_output runs
+    run -0 find "$TMPDIR/outside" -mindepth 1
+    assert_output ""
+    [ -e "$TMPDIR/new$TMPDIR/outside/ld-linux-x86-64.so.2" ] || [ "$(uname -m)" != x86_64 ]
+    rm -r "$TMPDIR/new" "$TMPDIR/outside"
+}
+
+@test "01 tool: --with a script copies the script alone" {
+    mkdir "$TMPDIR/new"
+    printf '#!/bin/sh\necho hello\n' >"$TMPDIR/script" && chmod +x "$TMPDIR/script"
+    run -127 "$LABS/01_chroot" --with "$TMPDIR/script" "$TMPDIR/new" "$TMPDIR/script"
+    [ -x "$TMPDIR/new$TMPDIR/script" ]
+    rm -r "$TMPDIR/new" "$TMPDIR/script"
+}
+
+# refuses STATUS LINE ARGUMENT...: one clear line on stderr, nothing on stdout.
+refuses() {
+    local status=$1 line=$2
+    shift 2
+    run "-$status" --separate-stderr "$LABS/01_chroot" "$@"
+    assert_equal "$output" ""
+    assert_equal "${stderr_lines[0]}" "01_chroot: $line"
+}
+
+@test "01 tool: bad input gets one clear line and 125" {
+    local missing=$TMPDIR/missing
+    refuses 125 "cannot change root directory to '$missing': ENOENT (No such file or directory)" "$missing" true
+    assert_equal "${#stderr_lines[@]}" 1
+    refuses 125 "cannot change root directory to '$LABS/01_chroot': ENOTDIR (Not a directory)" "$LABS/01_chroot" true
+    refuses 125 "copy no-such-program and its libraries into '$JAIL': ENOENT (No such file or directory)" \
+        --with no-such-program "$JAIL" true
+    refuses 125 "copy true and its libraries into '$missing': ENOENT (No such file or directory)" \
+        --with true "$missing" true
+    [ ! -e "$missing" ]
+    refuses 125 "option '--with' requires an argument" --with
+    refuses 125 "unrecognized option '--without'" --without
+    refuses 125 "missing operand" --skip-chdir
+    refuses 125 "invalid user: 'nobody-at-all'" --userspec nobody-at-all "$JAIL" true
+    refuses 127 "failed to run command 'missing': No such file or directory" "$JAIL" missing
+    refuses 126 "failed to run command '/bin/plain': Permission denied" "$JAIL" /bin/plain
+}
+
+@test "01 tool: an ordinary user is told that only root may" {
+    run -125 --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups "$LABS/01_chroot" / true
+    assert_equal "$stderr" \
+        "01_chroot: cannot change root directory to '/': EPERM (Operation not permitted); only root may: try sudo"
+}
+
+@test "01 experiment: every row of the article is seen" {
+    run play 01_chroot
+    assert_experiment_held
+    assert_line "    | 01_chroot: failed to run command '/bin/bash': No such file or directory"
+    assert_line "    loader = $(readelf -l /bin/bash | sed -nE 's/.*interpreter: (.*)\]/\1/p')"
+    assert_line --regexp '^    \| bash-[0-9]'
+    assert_line "    open.errno = ENOENT (No such file or directory)"
+    assert_line "  ok    root has walked out of the jail"
+    assert_line "  ok    from a root entered by pivot_root the same climb leads nowhere"
+    local path
+    for path in $(ldd /bin/bash | grep -o '/[^ ]*'); do
+        assert_line --partial "  ok    my_root$path ("
+    done
+}
+
+@test "01 experiment: without a static busybox it says what to install, status 77" {
+    run -77 --separate-stderr env -u LAB_MUST_RUN BUSYBOX=/bin/true "$LABS/01_chroot"
+    assert_equal "$stderr" \
+        "01_chroot: no static busybox is installed; install the package busybox-static, or name one in BUSYBOX"
+}

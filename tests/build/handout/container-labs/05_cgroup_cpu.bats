@@ -1,0 +1,422 @@
+#!/usr/bin/env bats
+# Lab 05: busy, a CPU limit as a tool, and the experiment. No test here fails because the machine is
+# busy: how exact the limits are is measured by `make bench-cpu`.
+
+load helpers
+load cgroups
+
+setup() {
+    machine_before
+    find_cpu
+    TOOL=$LABS/05_cgroup_cpu
+}
+
+teardown() {
+    local pid
+    for pid in ${STARTED:-}; do kill -KILL "$pid" 2>/dev/null || true; done
+    machine_after
+}
+
+# Start a command in the background; its PID is $started.
+start() {
+    env --default-signal=INT,QUIT "$@" 3>&- &
+    started=$!
+    STARTED="${STARTED:-} $started"
+}
+
+# The status of a process that was started.
+ended_with() {
+    local status=0
+    wait "$2" || status=$?
+    assert_equal "$status" "$1"
+}
+
+threads_of() { find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
+has_threads() { [ "$(threads_of "$1")" -eq "$2" ]; }
+in_group() { [[ "$(group_of "$1")" = */container-labs/05-"$2" ]]; }
+limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
+
+# refuses STATUS LINE ARGUMENT...: one clear line on stderr, nothing on stdout.
+refuses() {
+    local status=$1 line=$2
+    shift 2
+    run "-$status" --separate-stderr env -u LAB_MUST_RUN "$TOOL" "$@"
+    assert_equal "$output" ""
+    assert_equal "$stderr" "05_cgroup_cpu: $line"
+}
+
+@test "05 busy: so many threads, until SIGTERM or so many seconds" {
+    start "$LABS/busy" -j 7
+    wait_until has_threads "$started" 8 # and one that waits
+    kill -TERM "$started"
+    ended_with 143 "$started"
+    start "$LABS/busy"
+    wait_until has_threads "$started" $(($(nproc) + 1))
+    kill -TERM "$started"
+    run -0 timeout 20 "$LABS/busy" -j 1 -t 1
+    assert_output ""
+}
+
+@test "05 busy: bad input gets one clear line and 2" {
+    local row
+    for row in '-j 0:--threads' '-j 10001:--threads' '-j x:--threads' '-j 1x:--threads' '-j -1:--threads' \
+        '-t 0:--time' '-t 1.5:--time' '-t 99999999999:--time'; do
+        # shellcheck disable=SC2086 # two words
+        run -2 --separate-stderr "$LABS/busy" ${row%:*}
+        assert_equal "$output" ""
+        assert_equal "${#stderr_lines[@]}" 1
+        assert_regex "$stderr" "^busy: ${row##*:} '.*' is no number from 1 to [0-9]+$"
+    done
+    run -2 --separate-stderr "$LABS/busy" operand
+    assert_equal "$stderr" "busy: unexpected operand 'operand'"
+}
+
+@test "05 tool: the command is in a group of its own with that limit, and all is gone afterwards" {
+    run -0 --separate-stderr "$TOOL" --cpus 0.5 -- sh -c 'cat /proc/self/cgroup; sleep 0.3'
+    assert_line --regexp ':/container-labs/05-[0-9]+$'
+    assert_regex "$stderr" '^05_cgroup_cpu: [0-9.]+ s of CPU time in [0-9.]+ s: [0-9.]+% of a CPU \(limit 50\.0%\), throttled in [0-9]+ of [0-9]+ periods$'
+    start "$TOOL" --quota 30000 --period 20000 -- sleep 100
+    wait_until is_there "$CPU/container-labs/05-$started"
+    wait_until limit_is "$CPU/container-labs/05-$started" '30000 20000'
+    kill -TERM "$started"
+    wait "$started" || true
+    [ ! -e "$CPU/container-labs/05-$started" ]
+}
+
+@test "05 tool: the limit limits" {
+    # Two threads want 200% (or what there is); in any window of N periods there are at most N + 1 quotas.
+    run -0 --separate-stderr "$TOOL" --cpus 0.2 -- timeout 2 "$LABS/busy" -j 2 -t 1
+    local used wall
+    read -r used wall < <(echo "$stderr" | sed -nE 's/^05_cgroup_cpu: ([0-9.]+) s of CPU time in ([0-9.]+) s: .*/\1 \2/p')
+    awk -v used="$used" -v wall="$wall" 'BEGIN { exit !(wall >= 1 && used > 0 && used <= (wall / 0.1 + 2) * 0.02 + 0.04) }' ||
+        fail "$stderr"
+}
+
+@test "05 tool: the exit status is the command's" {
+    local row
+    run -0 "$TOOL" --cpus 1 true
+    run -1 "$TOOL" --cpus 1 false
+    run -42 "$TOOL" --cpus 1 -- sh -c 'exit 42'
+    run -143 "$TOOL" --cpus 1 -- sh -c 'kill -TERM $$'
+    run -137 "$TOOL" --cpus 1 -- sh -c 'kill -KILL $$'
+    refuses 127 "failed to run command 'missing': No such file or directory" --cpus 1 missing
+    refuses 127 "failed to run command '/bin/missing': No such file or directory" --cpus 1 /bin/missing
+    refuses 126 "failed to run command '/etc/passwd': Permission denied" --cpus 1 /etc/passwd
+    run -0 "$TOOL" --cpus 1 -- printf '%s|' --watch -x 'a b'
+    assert_line --index 0 --partial '--watch|-x|a b|'
+}
+
+@test "05 tool: --watch tells the usage each second" {
+    run -0 --separate-stderr "$TOOL" --watch --cpus 0.5 -- "$LABS/busy" -j 1 -t 3
+    assert_equal "$output" ""
+    assert_regex "$stderr" '1 s \[[ =]*\|[ =]*\] [0-9.]+%'
+    assert_regex "$stderr" '2 s \['
+}
+
+@test "05 tool: signals are passed on to the command, which decides" {
+    start "$TOOL" --cpus 1 -- sh -c 'trap "exit 7" TERM HUP; echo ready >"$1"; while :; do sleep 0.05; done' sh "$TMPDIR/ready"
+    wait_until is_there "$TMPDIR/ready"
+    kill -TERM "$started"
+    ended_with 7 "$started"
+    rm "$TMPDIR/ready"
+}
+
+@test "05 tool: what the command leaves running ends with it" {
+    run -0 "$TOOL" --cpus 1 -- sh -c 'sleep 1000 >&- 2>&- & sleep 2000 >&- 2>&- & echo $!'
+    [ ! -e "/proc/${lines[0]}" ] || grep -q '^State:.Z' "/proc/${lines[0]}/status"
+}
+
+@test "05 tool: kill -9 at any moment leaves nothing" {
+    local delay
+    for delay in 0 0.002 0.005 0.01 0.05 0.2; do
+        start "$TOOL" --cpus 1 -- sleep 1000
+        sleep "$delay"
+        kill -KILL "$started" 2>/dev/null || true
+        wait "$started" || true
+        wait_until is_gone "$CPU/container-labs/05-$started"
+        wait_until is_gone "/run/container-labs/05-$started"
+    done
+}
+
+@test "05 tool: --pid puts a process in, with its threads, and gives it back" {
+    local victim before
+    start "$LABS/busy" -j 3
+    victim=$started
+    wait_until has_threads "$victim" 4
+    before=$(groups_of "$victim")
+    local how
+    for how in INT TERM HUP KILL; do
+        start "$TOOL" --cpus 0.2 --pid "$victim" 2>/dev/null
+        wait_until in_group "$victim" "$started"
+        limit_is "$CPU/container-labs/05-$started" '20000 100000'
+        # Its threads, too.
+        run -0 sort -u "/proc/$victim"/task/*/cgroup
+        assert_output "$(groups_of "$victim" | sort -u)"
+        kill "-$how" "$started"
+        if [ "$how" = KILL ]; then ended_with 137 "$started"; else ended_with 0 "$started"; fi
+        wait_until is_gone "$CPU/container-labs/05-$started"
+        assert_equal "$(groups_of "$victim")" "$before"
+        [ "$(threads_of "$victim")" -eq 4 ] || fail "it was killed"
+    done
+    kill -KILL "$victim"
+    wait "$victim" || true
+}
+
+@test "05 tool: a process of another group goes back to that group, and its new children with it" {
+    local box=$CPU/test-$$ victim
+    mkdir "$box"
+    start sh -c 'echo $$ >"$1/cgroup.procs"; echo >"$2"; read -r _ <"$3"; sleep 1000 & echo $! >"$2"; wait' \
+        sh "$box" "$TMPDIR/ready" <(sleep 1)
+    victim=$started
+    wait_until is_there "$TMPDIR/ready"
+    start "$TOOL" --cpus 0.5 --pid "$victim" 2>/dev/null
+    wait_until in_group "$victim" "$started"
+    wait_until test -s "$TMPDIR/ready"
+    kill -INT "$started"
+    ended_with 0 "$started"
+    assert_equal "$(group_of "$victim")" "/${box##*/}"
+    kill -KILL "$victim"
+    wait "$victim" || true
+    local left
+    for left in $(cat "$box/cgroup.procs"); do kill -KILL "$left"; done
+    wait_until rmdir "$box"
+    rm "$TMPDIR/ready"
+}
+
+@test "05 tool: even when everything of it was killed, the next run gives the process back" {
+    local victim before
+    start "$LABS/busy" -j 1
+    victim=$started
+    before=$(groups_of "$victim")
+    start "$TOOL" --cpus 0.5 --pid "$victim" 2>/dev/null
+    wait_until in_group "$victim" "$started"
+    # The tool and its guardian at the same time: both are stopped before either can notice.
+    local tool=$started guardian
+    guardian=$(pgrep -P "$tool" guardian)
+    kill -STOP "$guardian"
+    kill -KILL "$guardian" "$tool"
+    wait "$tool" || true
+    in_group "$victim" "$tool"
+    run -0 "$TOOL" --cpus 1 true
+    assert_equal "$(groups_of "$victim")" "$before"
+    [ ! -e "$CPU/container-labs/05-$tool" ]
+    kill -KILL "$victim"
+    wait "$victim" || true
+}
+
+@test "05 tool: --pid ends with the process, status 0" {
+    start sleep 1.5
+    run -0 timeout 20 "$TOOL" --cpus 0.5 --pid "$started"
+    assert_output --partial '(limit 50.0%)'
+}
+
+@test "05 tool: bad input gets one clear line, and nothing is made" {
+    refuses 2 "--quota '999' is no number from 1000 to 100000000000" --quota 999 true
+    refuses 2 "--quota '5e4' is no number from 1000 to 100000000000" --quota 5e4 true
+    refuses 2 "--period '999' is no number from 1000 to 1000000" --cpus 1 --period 999 true
+    refuses 2 "--period '1000001' is no number from 1000 to 1000000" --cpus 1 --period 1000001 true
+    refuses 2 "--cpus 0.009 is a quota of 900 us in a period of 100000 us, and the kernel's minimum is 1000 us" --cpus 0.009 true
+    refuses 2 "--cpus '-1' is no number of CPUs such as 0.5 or 2" --cpus -1 true
+    refuses 2 "--cpus '' is no number of CPUs such as 0.5 or 2" --cpus '' true
+    refuses 2 "--cpus '1,5' is no number of CPUs such as 0.5 or 2" --cpus 1,5 true
+    refuses 2 "give the limit by --cpus or --quota" true
+    refuses 2 "give the limit by only one of --cpus and --quota" --cpus 1 --quota 5000 true
+    refuses 2 "missing operand: a COMMAND, or --pid PID" --cpus 1
+    refuses 2 "--pid and a command do not go together" --cpus 1 --pid 1 true
+    refuses 2 "--pid '0' is no number from 1 to 2147483647" --cpus 1 --pid 0
+    refuses 2 "--pid 'x' is no number from 1 to 2147483647" --cpus 1 --pid x
+    start sleep 0
+    wait "$started" || true
+    refuses 125 "process $started: ESRCH (No such process)" --cpus 1 --pid "$started"
+    run -2 --separate-stderr "$TOOL" --no-such-option
+    assert_equal "${stderr_lines[0]}" "05_cgroup_cpu: unrecognized option '--no-such-option'"
+    refuses 2 "'operand' does not go together with '--step'"$'\n'"Try '05_cgroup_cpu --help' for more information." --step operand
+    [ ! -e "$CPU/container-labs" ] || [ -z "$(find "$CPU/container-labs" -mindepth 1 -name '05-*')" ]
+}
+
+@test "05 tool: who is not root is told so, status 77" {
+    run -77 --separate-stderr env -u LAB_MUST_RUN setpriv --reuid=65534 --regid=65534 --clear-groups "$TOOL" --cpus 1 true
+    assert_equal "$stderr" "05_cgroup_cpu: this needs root; type: sudo $TOOL"
+}
+
+# In a mount namespace of its own, do what $1 says to the machine's cgroup file systems, then run the tool.
+with_mounts() {
+    run "-$1" --separate-stderr env -u LAB_MUST_RUN unshare --mount sh -c "$2"' && shift && exec "$@"' sh "$CPU" "$TOOL" --cpus 1 true
+    assert_equal "$output" ""
+    assert_equal "${#stderr_lines[@]}" 1
+}
+
+@test "05 tool: a read-only cgroup file system gets one clear line, status 77" {
+    with_mounts 77 'mount -o remount,bind,ro "$1"'
+    assert_regex "$stderr" "^05_cgroup_cpu: mkdir $CPU/container-labs.*: EROFS \(Read-only file system\); the cgroup file system is read-only, as in a container: run the lab on the machine itself$"
+}
+
+@test "05 tool: no cpu controller gets one clear line, status 77" {
+    with_mounts 77 'umount -l "$1"'
+    assert_regex "$stderr" '^05_cgroup_cpu: find the controller cpu: ENODEV \(No such device\); no hierarchy of this machine has it: '
+}
+
+@test "05 tool: a tmpfs over the cgroup file system takes no write for a limit" {
+    with_mounts 77 'mount -t tmpfs tmpfs "$1" && mkdir -p "$1/container-labs" && touch "$1/cgroup.procs" "$1/cpu.max"'
+    assert_regex "$stderr" '^05_cgroup_cpu: find the controller cpu: ENODEV '
+}
+
+@test "05 tool: a group that exists already gets one clear line and is left alone" {
+    run -125 --separate-stderr sh -c 'mkdir -p "$1/container-labs/05-$$" && echo "$1/container-labs/05-$$" && exec "$2" --cpus 1 true' sh "$CPU" "$TOOL"
+    assert_regex "$stderr" "^05_cgroup_cpu: mkdir $output: EEXIST \(File exists\); a group of this name exists"
+    [ -d "$output" ]
+    rmdir "$output"
+    rmdir "$CPU/container-labs" 2>/dev/null || true
+}
+
+@test "05 tool: more than the parent allows: v1 refuses it, v2 takes it and the parent counts" {
+    local parent=$CPU/container-labs
+    [ "$VERSION" = 2 ] || {
+        mkdir -p "$parent"
+        echo 20000 >"$parent/cpu.cfs_quota_us"
+        run "$TOOL" --cpus 0.5 true
+        echo -1 >"$parent/cpu.cfs_quota_us" 2>/dev/null || true # gone, where nobody else is in it
+        assert_equal "$status" 125
+        assert_regex "$output" "^05_cgroup_cpu: write '50000' to .*/cpu.cfs_quota_us: EINVAL \(Invalid argument\); less than 1000 us, or more than the parent allows \(its quota and period\)$"
+        return
+    }
+    run -0 --separate-stderr "$TOOL" --cpus 100 -- sh -c 'cat "$1$(sed -n s/^0:://p /proc/self/cgroup)/cpu.max"' sh "$CPU"
+    assert_output '10000000 100000'
+}
+
+@test "05 tool: a realtime process that may not enter is named with the remedy, and stays where it is" {
+    # Only kernels with CONFIG_RT_GROUP_SCHED refuse it; others take it.
+    local victim before
+    start sleep 1000
+    victim=$started
+    before=$(groups_of "$victim")
+    chrt --fifo --pid 1 "$victim"
+    if [ -e "$CPU/cpu.rt_runtime_us" ]; then
+        run -125 --separate-stderr "$TOOL" --cpus 1 --pid "$victim"
+        assert_equal "${#stderr_lines[@]}" 1
+        assert_regex "$stderr" "^05_cgroup_cpu: write '$victim' to $CPU/container-labs/05-[0-9]+/cgroup.procs: EINVAL \(Invalid argument\); a realtime process enters no group without a realtime budget"
+    else
+        start "$TOOL" --cpus 1 --pid "$victim" 2>/dev/null
+        wait_until in_group "$victim" "$started"
+        kill -INT "$started"
+        ended_with 0 "$started"
+    fi
+    assert_equal "$(groups_of "$victim")" "$before"
+    kill -KILL "$victim"
+    wait "$victim" || true
+}
+
+# Be in the group $1, make it the root of a cgroup namespace, mount the hierarchy as it is seen from there,
+# and run the tool. With "leaf" the process then leaves that root for a group below it.
+in_namespace() {
+    start sh -c 'echo $$ >"$1/cgroup.procs" && exec unshare --mount --cgroup sh -c '\''
+        if [ "$3" = leaf ]; then mkdir "$1/leaf" && echo $$ >"$1/leaf/cgroup.procs" || exit; fi
+        umount "$2"
+        if [ "$4" = 1 ]; then mount -t cgroup -o cpu cpu "$2"; else mount -t cgroup2 cgroup2 "$2"; fi
+        exec "$5" --cpus 0.5 sleep 1000'\'' sh "$@"' sh "$1" "$CPU" "$2" "$VERSION" "$TOOL" 2>"$TMPDIR/log"
+}
+
+@test "05 tool: in a cgroup namespace the group is made below the namespace's own root" {
+    local box=$CPU/test-$$
+    mkdir "$box"
+    in_namespace "$box" leaf
+    wait_until is_there "$box/container-labs/05-$started"
+    wait_until limit_is "$box/container-labs/05-$started" '50000 100000'
+    kill -TERM "$started"
+    ended_with 143 "$started"
+    wait_until is_gone "$box/container-labs"
+    # What was enabled for its sake is taken back.
+    [ "$VERSION" = 1 ] || assert_equal "$(cat "$box/cgroup.subtree_control")" ""
+    rmdir "$box/leaf"
+    wait_until rmdir "$box"
+    rm "$TMPDIR/log"
+}
+
+@test "05 tool: a root with processes of its own: v1 does not mind, v2 refuses with the remedy" {
+    local box=$CPU/test-$$
+    mkdir "$box"
+    in_namespace "$box" stay
+    if [ "$VERSION" = 1 ]; then
+        wait_until is_there "$box/container-labs/05-$started"
+        kill -TERM "$started"
+        ended_with 143 "$started"
+    else
+        ended_with 1 "$started" # 77, but for LAB_MUST_RUN
+        run -0 cat "$TMPDIR/log"
+        assert_output --regexp "^05_cgroup_cpu: write '\\+cpu' to .*/cgroup.subtree_control: EBUSY \(.*\); a group of v2 with processes of its own hands on no controllers: move them into a child group first"
+        assert_equal "$(cat "$box/cgroup.type" "$box/cgroup.subtree_control")" domain
+    fi
+    wait_until is_gone "$box/container-labs"
+    wait_until rmdir "$box"
+    rm "$TMPDIR/log"
+}
+
+@test "05 experiment: every row of the article is seen" {
+    run play 05_cgroup_cpu
+    assert_experiment_held
+    assert_line --regexp "^    cpu = cgroup v$VERSION, on $CPU$"
+    assert_line --regexp '^    \$ \./busy -j [0-9]+$'
+    assert_line --regexp '^    usage = [0-9.]+% of a CPU, in [0-9.]+ s$'
+    assert_line --regexp '^    held back by = (the limit|a busy machine|the number)'
+    assert_line "  ok    no limit is set, and a period is 100000 us"
+    assert_line "  ok    50% of a CPU, or what a busy machine leaves of it"
+    assert_line "  ok    150% of a CPU, or what a busy machine leaves of it"
+    [ "$(grep -c '^    usage = ' <<<"$output")" -eq 5 ]
+    if [ "$VERSION" = 1 ]; then
+        assert_line "    cpu.cfs_quota_us = 50000"
+        assert_line "    cpu.cfs_quota_us = 150000"
+        assert_line "    cpu.cfs_quota_us = -1"
+    else
+        assert_line "    cpu.max = 50000 100000"
+        assert_line "    cpu.max = 150000 100000"
+        assert_line "    cpu.max = max 100000"
+    fi
+    refute_output --partial $'\r'
+    refute_output --partial $'\033'
+}
+
+@test "05 experiment: beside two other busy processes it still holds, and says who held it back" {
+    start "$LABS/busy" -j 2
+    start "$LABS/busy" -j 2
+    run play 05_cgroup_cpu
+    assert_experiment_held
+    assert_line --regexp '^    \(Others on this machine want CPUs, too'
+    kill -TERM $STARTED
+}
+
+@test "05 experiment: on one CPU the 150% step explains itself and is no failure" {
+    run taskset -c 0 timeout -k 1 30 "$LABS/05_cgroup_cpu" 3>&-
+    assert_experiment_held
+    assert_line --partial 'This needs two CPUs, and here is one'
+    assert_line "  ok    no CPU is idle: 100% x 1 CPUs are in use"
+}
+
+@test "05 experiment: on a terminal a bar moves while it measures" {
+    run -0 env TERM=xterm script -qec "$LABS/05_cgroup_cpu" /dev/null
+    assert_output --regexp 'busy  \[[ =]*\|[ =]*\] +[0-9.]+%  \(\| is the target\)'
+    assert_output --partial $'\033[1A'
+}
+
+@test "05 experiment: --plot draws a picture; without gnuplot it says so before it begins" {
+    cd "$TMPDIR"
+    run play 05_cgroup_cpu --plot usage.svg
+    assert_experiment_held
+    assert_line "The picture is in $TMPDIR/usage.svg"
+    grep -q '<svg' usage.svg
+    grep -q 'quota 50000' usage.svg
+    rm usage.svg
+    mkdir path && ln -s /usr/bin/* /bin/* path/ 2>/dev/null || true
+    rm path/gnuplot
+    run -77 --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$TOOL" --plot usage.svg
+    assert_equal "$stderr" "05_cgroup_cpu: --plot needs gnuplot, which is not installed; install the package gnuplot-nox, or leave the option out"
+    [ ! -e usage.svg ]
+    rm -r path
+    refuses 2 "--plot '/no/where.svg': ENOENT (No such file or directory)" --plot /no/where.svg
+}
+
+@test "05 experiment: without busy beside it, it says what to type" {
+    mkdir "$TMPDIR/bin" && cp "$TOOL" "$TMPDIR/bin/"
+    run -77 --separate-stderr env -u LAB_MUST_RUN "$TMPDIR/bin/05_cgroup_cpu"
+    assert_equal "${stderr_lines[0]}" "05_cgroup_cpu: the program busy is not beside this one; type: make busy"
+    rm -r "$TMPDIR/bin"
+}

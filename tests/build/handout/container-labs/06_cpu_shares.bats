@@ -1,0 +1,161 @@
+#!/usr/bin/env bats
+# Lab 06: groups that compete, as a tool and as an experiment. No test here fails because the machine is
+# busy: how exact the shares are is measured by `make bench-cpu`. What shares and predictions are
+# computed to is tested in cgroup.bats.
+
+load helpers
+load cgroups
+
+setup() {
+    machine_before
+    find_cpu
+    TOOL=$LABS/06_cpu_shares
+    SHARES=$([ "$VERSION" = 1 ] && echo cpu.shares || echo cpu.weight)
+}
+
+teardown() {
+    local pid
+    for pid in ${STARTED:-}; do kill -KILL "$pid" 2>/dev/null || true; done
+    machine_after
+}
+
+start() {
+    env --default-signal=INT,QUIT "$@" 3>&- &
+    started=$!
+    STARTED="${STARTED:-} $started"
+}
+
+# refuses STATUS LINE ARGUMENT...: one clear line on stderr, nothing on stdout.
+refuses() {
+    local status=$1 line=$2
+    shift 2
+    run "-$status" --separate-stderr env -u LAB_MUST_RUN "$TOOL" "$@"
+    assert_equal "$output" ""
+    assert_equal "$stderr" "06_cpu_shares: $line"
+}
+
+# The fields of the line of group $1 in the table: weight, threads, predicted, measured.
+row_of() { awk -v group="$1" '$1 == group && NF == 5 { print $2, $3, $4 }' <<<"$output"; }
+
+has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -eq "$2" ]; }
+
+@test "06 tool: predicted and measured side by side, for the CPUs that are named" {
+    run -0 taskset -c 0 "$TOOL" --seconds 1 A=512:2 B=1024 C=512:1
+    assert_line --regexp '^    All threads are kept on CPU 0: '
+    assert_line --regexp "^    group +$SHARES +threads +predicted +measured$"
+    if [ "$VERSION" = 1 ]; then
+        assert_equal "$(row_of A)" "512 2 25.0%"
+        assert_equal "$(row_of B)" "1024 1 50.0%"
+    else
+        assert_equal "$(row_of A)" "59 2 27.1%"
+        assert_equal "$(row_of B)" "100 1 45.9%"
+    fi
+    assert_line --regexp '^    C  +[0-9]+ +1 +[0-9.]+% +[0-9]+\.[0-9]%$'
+}
+
+@test "06 tool: groups in groups, made, weighted, filled and pinned as asked for" {
+    local top=$CPU/container-labs pid
+    start "$TOOL" --seconds 100 A=2048 A/X=512:3 A/Y=4096:1 B/Z=2:1 >/dev/null
+    top=$top/06-$started
+    wait_until has_threads "$top/B/Z" 2 # and the one that waits
+    wait_until has_threads "$top/A/X" 4
+    wait_until has_threads "$top/A/Y" 2
+    if [ "$VERSION" = 1 ]; then
+        assert_equal "$(cat "$top"/{A,A/X,A/Y,B,B/Z}/cpu.shares | tr '\n' ' ')" "2048 512 4096 1024 2 "
+    else
+        assert_equal "$(cat "$top"/{A,A/X,A/Y,B,B/Z}/cpu.weight | tr '\n' ' ')" "174 59 303 100 1 "
+    fi
+    pid=$(head -n 1 "$top/A/X/cgroup.procs")
+    assert_equal "$(tr '\0' ' ' <"/proc/$pid/cmdline" | sed 's#.*/##')" "busy -j 3 "
+    run -0 taskset -pc "$pid"
+    assert_output --regexp ': 0(,1|-1)?$'
+    kill -TERM "$started"
+    wait "$started" || true
+    wait_until is_gone "$top"
+    wait_until is_gone "/proc/$pid/exe"
+}
+
+@test "06 tool: kill -9 at any moment leaves nothing" {
+    local delay
+    for delay in 0 0.005 0.02 0.1 0.5; do
+        start "$TOOL" --seconds 100 A=512 A/B=2:2 C=1024 >/dev/null 2>&1
+        sleep "$delay"
+        kill -KILL "$started"
+        wait "$started" || true
+        wait_until is_gone "$CPU/container-labs/06-$started"
+        wait_until is_gone "/run/container-labs/06-$started"
+    done
+}
+
+@test "06 tool: bad input gets one clear line and 2, and nothing is made" {
+    local row
+    refuses 2 "the shares of A: '1' is no number from 2 to 262144" A=1
+    refuses 2 "the shares of A: '262145' is no number from 2 to 262144" A=262145
+    refuses 2 "the shares of A: '' is no number from 2 to 262144" A=
+    refuses 2 "the shares of A: '-5' is no number from 2 to 262144" A=-5
+    refuses 2 "the shares of A: '1k' is no number from 2 to 262144" A=1k
+    refuses 2 "the threads of A: '0' is no number from 1 to 1000" A=2:0
+    refuses 2 "the threads of A: '' is no number from 1 to 1000" A=2:
+    refuses 2 "the threads of A: '4:4' is no number from 1 to 1000" A=2:4:4
+    refuses 2 "--seconds '0' is no number from 1 to 3600" --seconds 0 A=2
+    refuses 2 "the group 'A' exists already (name it once, and before those in it)" A=2 A=3
+    refuses 2 "the group 'A' exists already (name it once, and before those in it)" A/B=2 A=3
+    refuses 2 "'A' has groups in it, so it can have no threads itself" A=2:1 A/B=3
+    refuses 2 "more than 8 groups" a=2 b=2 c=2 d=2 e=2 f=2 g=2 h=2 i=2
+    for row in A =5 /A=5 A/=5 A//B=5 ../A=5 . 'A B=5' 'A.procs=5' "$(printf 'x%.0s' $(seq 100))=5"; do
+        refuses 2 "'$row' is no NAME=SHARES[:THREADS]" "$row"
+    done
+    refuses 2 "missing operand: NAME=SHARES[:THREADS]" --seconds 2
+    run -2 --separate-stderr "$TOOL" --no-such-option
+    assert_equal "${stderr_lines[0]}" "06_cpu_shares: unrecognized option '--no-such-option'"
+    run -77 --separate-stderr env -u LAB_MUST_RUN setpriv --reuid=65534 --regid=65534 --clear-groups "$TOOL" A=2
+    assert_equal "$stderr" "06_cpu_shares: this needs root; type: sudo $TOOL"
+}
+
+@test "06 tool: a read-only cgroup file system gets one clear line, status 77" {
+    run -77 --separate-stderr env -u LAB_MUST_RUN unshare --mount sh -c 'mount -o remount,bind,ro "$1" && exec "$2" A=2' sh "$CPU" "$TOOL"
+    assert_regex "$stderr" "^06_cpu_shares: mkdir $CPU/container-labs.*: EROFS \(Read-only file system\); the cgroup file system is read-only"
+    assert_equal "${#stderr_lines[@]}" 1
+}
+
+@test "06 experiment: every row of the article is seen" {
+    run play 06_cpu_shares
+    assert_experiment_held
+    if [ "$VERSION" = 1 ]; then
+        assert_line "    A/cpu.shares = 512"
+        assert_line "    B/cpu.shares = 1024"
+    else
+        assert_line "    A/cpu.weight = 59"
+        assert_line "    B/cpu.weight = 100"
+    fi
+    assert_line --regexp '^    All threads are kept on CPU [0-9]+(, [0-9]+)?: '
+    [ "$(grep -c '^    group  ' <<<"$output")" -eq 4 ]
+    assert_line "    on 12 CPUs = A 800%, B 400%"
+    assert_line --regexp '^    A  .* (100|200)\.0% +[0-9.]+%$'
+    assert_line --regexp '^ +1024 +39 +100$'
+    assert_line --regexp '^ +2 +1 +1$'
+    assert_line --regexp '^ +262144 +10000 +10000$'
+}
+
+@test "06 experiment: beside two other busy processes it still holds, and says so" {
+    start "$LABS/busy" -j 2
+    start "$LABS/busy" -j 2
+    run play 06_cpu_shares
+    assert_experiment_held
+    assert_line --regexp '^    \(The machine is busy: others have [0-9]+% of these CPUs'
+}
+
+@test "06 experiment: on one CPU it holds" {
+    run taskset -c 0 timeout -k 1 30 "$TOOL" 3>&-
+    assert_experiment_held
+    assert_line --regexp '^    All threads are kept on CPU 0: '
+}
+
+@test "06 experiment: --plot draws a picture" {
+    cd "$TMPDIR"
+    run play 06_cpu_shares --plot shares.svg
+    assert_experiment_held
+    grep -q '<svg' shares.svg
+    grep -q 'A alone' shares.svg
+    rm shares.svg
+}

@@ -1,0 +1,296 @@
+#!/usr/bin/env bats
+# Lab 07: the experiment, seen from outside; up, status and down on a host that the test makes.
+
+load helpers
+load network
+
+setup() { machine_before; }
+teardown() {
+    # A test that failed half-way has left its experiment waiting.
+    [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null || true
+    machine_after
+}
+
+# in_run COMMAND...: run it in the private namespaces of the experiment that waits after a step.
+in_run() { nsenter --target "$experiment" --net --mount -- "$@"; }
+
+end_run() {
+    echo q >&8
+    wait "$supervisor"
+    exec 8>&-
+}
+
+# with_stub NAME BODY: play the experiment with a command replaced.
+with_stub() {
+    mkdir -p "$TMPDIR/stubs"
+    printf '#!/bin/bash\n%s\n' "$2" >"$TMPDIR/stubs/$1"
+    chmod +x "$TMPDIR/stubs/$1"
+    PATH=$TMPDIR/stubs:$PATH run play 07_veth_bridge
+    rm -r "$TMPDIR/stubs"
+}
+
+@test "07 experiment: every check holds" {
+    run play 07_veth_bridge
+    assert_experiment_held
+    assert_line --partial 'brctl addbr br0'
+    assert_line --partial 'ip netns exec net1 ping -c 2 -i 0.2 -w 1 192.168.0.102 -I veth1'
+}
+
+@test "07 experiment: addresses and ports are there, read in the run's namespaces" {
+    start_and_stop_after_step 07_veth_bridge 5
+    run -0 in_run ip -n net1 -j addr show dev veth1
+    assert_output --partial '"local":"192.168.0.101","prefixlen":24'
+    run -0 in_run ip -n net2 -j addr show dev veth3
+    assert_output --partial '"local":"192.168.0.102","prefixlen":24'
+    run -0 in_run ip -j addr show dev br0
+    assert_output --partial '"local":"192.168.0.100","prefixlen":24'
+    run -0 in_run brctl show
+    assert_line --regexp '^br0.*no.*veth2$'
+    assert_line --regexp '^[[:space:]]+veth4$'
+    assert_equal "${#lines[@]}" 3
+    run -0 in_run ip netns
+    assert_line --regexp '^net1( |$)'
+    assert_line --regexp '^net2( |$)'
+    end_run
+}
+
+@test "07 experiment: the bridge has learned both addresses, read by bridge -j" {
+    local first second
+    start_and_stop_after_step 07_veth_bridge 5
+    first=$(in_run ip -n net1 -j link show dev veth1 | grep -o '"address":"[^"]*' | cut -d'"' -f4)
+    second=$(in_run ip -n net2 -j link show dev veth3 | grep -o '"address":"[^"]*' | cut -d'"' -f4)
+    run -0 in_run bridge -j fdb show br br0 dynamic
+    assert_output --partial "\"mac\":\"$first\",\"ifname\":\"veth2\""
+    assert_output --partial "\"mac\":\"$second\",\"ifname\":\"veth4\""
+    end_run
+}
+
+@test "07 experiment: the machine's own network is not touched while it runs" {
+    start_and_stop_after_step 07_veth_bridge 5
+    run ! ip link show br0
+    [ ! -e /run/netns/net1 ]
+    end_run
+}
+
+@test "07 experiment: checks fail when the thing is not so" {
+    with_stub ping 'exit 0'
+    assert_failure 1
+    assert_line --partial 'FAIL  no reply'
+    assert_line --partial 'FAIL  ttl 64'
+    with_stub ping 'exit 1'
+    assert_line --partial 'FAIL  net2 replies'
+    with_stub bridge 'exit 0'
+    assert_line --partial 'FAIL  the MAC address of veth1 is behind the port veth2'
+    assert_line --partial 'FAIL  the MAC address of veth3 is behind the port veth4'
+    with_stub brctl "[ \"\$1\" != show ] || $(command -v ip) link set veth4 nomaster
+        exec $(command -v brctl) \"\$@\""
+    assert_line --partial 'FAIL  veth2 and veth4 are ports of br0'
+}
+
+@test "07 experiment: --shell is in net1" {
+    run -0 bash -c 'echo "ip -o -4 addr show dev veth1" | SHELL=/bin/bash "$LABS/07_veth_bridge" --shell' 3>&-
+    assert_line --partial 'inet 192.168.0.101/24'
+}
+
+@test "07 tools: what is missing is named with its package, on one line" {
+    local tool package
+    mkdir "$TMPDIR/path"
+    for tool in ip brctl ping cat; do ln -s "$(command -v "$tool")" "$TMPDIR/path/$tool"; done
+    for tool in ip:iproute2 brctl:bridge-utils ping:iputils-ping; do
+        package=${tool#*:} tool=${tool%:*}
+        mv "$TMPDIR/path/$tool" "$TMPDIR/aside"
+        run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/07_veth_bridge" 3>&-
+        assert_equal "$status" 77
+        assert_equal "$stderr" "07_veth_bridge: no $tool is installed; install the package $package"
+        if [ "$tool" != ping ]; then
+            run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/07_veth_bridge" up 3>&-
+            assert_equal "$status" 77
+            assert_equal "$output$stderr" "07_veth_bridge: no $tool is installed; install the package $package"
+        fi
+        mv "$TMPDIR/aside" "$TMPDIR/path/$tool"
+    done
+    rm -r "$TMPDIR/path"
+}
+
+@test "07 up, status, down: the kernel has it, and afterwards the host is as before" {
+    on_host '
+        "$LABS/07_veth_bridge" up >/mnt/out || exit
+        within "\"local\":\"192.168.0.100\",\"prefixlen\":24" 1 ip -j addr show dev br0 || exit
+        within "\"local\":\"192.168.0.102\",\"prefixlen\":24" 1 ip -n net2 -j addr show dev veth3 || exit
+        within "veth[24]$" 2 brctl show || exit
+        ip netns exec net2 ping -c 1 -w 2 192.168.0.100 >/dev/null || exit
+        "$LABS/07_veth_bridge" status >/mnt/status || exit
+        within "^br0 +192.168.0.100/24 UP " 1 cat /mnt/status || exit
+        within "veth[24] +port forwarding, [0-9]+ packets in" 2 cat /mnt/status || exit
+        within "veth1 +192.168.0.101/24 UP .*namespace net1" 1 cat /mnt/status || exit
+        "$LABS/07_veth_bridge" down >/mnt/out || exit
+        same_host'
+}
+
+@test "07 up: as many containers and the subnet that are wanted" {
+    on_host '
+        "$LABS/07_veth_bridge" up --subnet 10.7.0.0/24 --namespaces 200 >/dev/null || exit
+        within "^net[0-9]+" 200 ip netns || exit
+        within veth 200 ip -o link show master br0 || exit
+        within 10.7.0.201/24 1 ip -n net200 addr || exit
+        within 10.7.0.1/24 1 ip addr show dev br0 || exit
+        "$LABS/07_veth_bridge" down >/dev/null || exit
+        same_host'
+}
+
+@test "07 up: what is taken is named, on one line, and nothing is changed" {
+    on_host '
+        refused() {
+            host_state >/mnt/before
+            "$LABS/07_veth_bridge" up "${@:2}" >/mnt/out 2>&1; [ $? = 1 ] || { echo "status: $1"; cat /mnt/out; exit 1; }
+            [ "$(wc -l </mnt/out)" = 1 ] && grep -qF -e "$1" /mnt/out || { echo "not: $1"; cat /mnt/out; exit 1; }
+            same_host || exit
+        }
+        ip link add br0 type bridge
+        refused "the link br0 is there already (not made by these labs): br0 "
+        ip link del br0
+        ip link add veth1 type veth peer name other
+        refused "the link veth1 is there already"
+        ip link del veth1
+        ip netns add net1
+        refused "the network namespace net1 is there already (not made by these labs): /run/netns/net1"
+        ip netns del net1
+        refused "up0    inet 198.51.100.2/24 scope global up0; choose another with --subnet" --subnet 198.51.100.0/25
+        ip route add 10.8.0.0/16 via 198.51.100.1
+        refused "10.8.1.0/24 is in use already: 10.8.0.0/16 via 198.51.100.1 dev up0" --subnet 10.8.1.0/24
+        refused "10.0.0.0/8 is in use already: 10.8.0.0/16 via 198.51.100.1 dev up0" --subnet 10.0.0.0/8
+        ip route add blackhole 10.9.1.0/24
+        refused "10.9.0.0/16 is in use already: blackhole 10.9.1.0/24" --subnet 10.9.0.0/16
+        ip route add 0.0.0.0/1 via 198.51.100.1
+        "$LABS/07_veth_bridge" up --subnet 10.10.0.0/24 >/dev/null || exit
+        refused "it is up already; take it down first: 07_veth_bridge down" --subnet 10.11.0.0/24
+        "$LABS/07_veth_bridge" down >/dev/null'
+}
+
+@test "07 up: wrong arguments are status 2 with one line, and nothing is changed" {
+    local arguments
+    while IFS='|' read -r arguments message; do
+        # shellcheck disable=SC2086 # words
+        run -2 --separate-stderr "$LABS/07_veth_bridge" $arguments 3>&-
+        assert_equal "$output" ""
+        assert_equal "${stderr_lines[0]}" "07_veth_bridge: $message"
+    done <<'ROWS'
+up --namespaces 1|'1' is no number of namespaces from 2 to 200
+up --namespaces 201|'201' is no number of namespaces from 2 to 200
+up --namespaces 2x|'2x' is no number of namespaces from 2 to 200
+up --namespaces=|'' is no number of namespaces from 2 to 200
+up --namespaces 99999999999999999999|'99999999999999999999' is no number of namespaces from 2 to 200
+up --subnet 192.168.0.0|'192.168.0.0' is no subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0/33|'192.168.0.0/33' is no subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0/|'192.168.0.0/' is no subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0/24|'192.168.0/24' is no subnet: it looks like 192.168.0.0/24
+up --subnet 300.0.0.0/24|'300.0.0.0/24' is no subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0/24x|'192.168.0.0/24x' is no subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.1/24|'192.168.0.1/24' is an address in a subnet; the subnet is 192.168.0.0/24
+up --subnet 127.0.0.0/8|'127.0.0.0/8' is no subnet for hosts of one network
+up --subnet 224.0.0.0/24|'224.0.0.0/24' is no subnet for hosts of one network
+up --subnet 0.0.0.0/0|'0.0.0.0/0' is no subnet for hosts of one network
+up --subnet 10.0.0.0/30|10.0.0.0/30 is too small for 2 namespaces and the bridge: it has 2 addresses of hosts
+up --subnet 10.0.0.0/32|10.0.0.0/32 is too small for 2 namespaces and the bridge: it has 0 addresses of hosts
+up --subnet 10.0.0.0/25 --namespaces 126|10.0.0.0/25 is too small for 126 namespaces and the bridge: it has 126 addresses of hosts
+up --uplink eth0|'up' takes no option --uplink
+down --subnet 10.0.0.0/24|'down' takes no option --subnet
+up up|one command is wanted: up, status or down
+sideways|one command is wanted: up, status or down
+--namespaces 3|'' takes no option --namespaces
+ROWS
+}
+
+@test "07 down and status with nothing up: said, status 0" {
+    run -0 on_host '"$LABS/07_veth_bridge" down && "$LABS/07_veth_bridge" status && same_host'
+    assert_output "$(printf 'nothing is up\nnothing is up')"
+}
+
+@test "07 down: what is another one's by now is left alone" {
+    on_host '
+        "$LABS/07_veth_bridge" up >/dev/null || exit
+        ip link del br0 && brctl addbr br0
+        ip netns del net2 && ip netns add net2
+        "$LABS/07_veth_bridge" down >/dev/null 2>/mnt/err || exit
+        within "left alone, because it is not the one that was made here" 2 cat /mnt/err || exit
+        ip link show br0 >/dev/null && within net2 1 ip netns || exit
+        ip link del br0
+        ip netns del net2
+        umount /run/netns && rmdir /run/netns
+        same_host'
+}
+
+@test "07 up: a command that fails takes back what was done" {
+    on_host '
+        stub brctl "echo no bridge for you; exit 3"
+        "$LABS/07_veth_bridge" up >/dev/null 2>/mnt/err; [ $? = 1 ] || exit
+        within "brctl addbr br0: no bridge for you \(exit status 3\)" 1 cat /mnt/err || exit
+        within "what was done has been taken back" 1 cat /mnt/err || exit
+        same_host'
+}
+
+@test "07 up: Ctrl-C, SIGTERM and a closed terminal take back what was done" {
+    on_host '
+        for signal in INT TERM HUP; do
+            for at in 1 5 12 20; do
+                stubs "kill -$signal \$PPID"
+                echo $at >/mnt/at
+                env --default-signal=INT "$LABS/07_veth_bridge" up >/dev/null 2>&1
+                [ $? = $((128 + $(kill -l $signal))) ] || { echo "$signal at $at"; exit 1; }
+                same_host || exit
+            done
+        done'
+}
+
+@test "07 up: a reader that goes away does not cut it short" {
+    on_host '
+        "$LABS/07_veth_bridge" up | head -n 1
+        within "# complete" 1 cat /run/container-labs-net/07 || exit
+        "$LABS/07_veth_bridge" down | head -n 1
+        same_host'
+}
+
+@test "07 up: kill -9 at any command leaves nothing that down does not take away" {
+    on_host '
+        stubs "kill -9 \$PPID"
+        killed=0
+        for at in $(seq 100); do
+            echo 0 >/mnt/count
+            echo $at >/mnt/at
+            "$LABS/07_veth_bridge" up >/dev/null 2>&1
+            status=$?
+            [ $status = 137 ] && killed=$((killed + 1))
+            echo 0 >/mnt/at
+            "$LABS/07_veth_bridge" down >/dev/null || exit
+            same_host || { echo "killed at command $at"; exit 1; }
+            [ $status = 137 ] || break
+        done
+        [ $killed -ge 17 ] || { echo "killed only $killed times"; exit 1; }'
+}
+
+@test "07 up: of two at the same moment one builds, one is refused" {
+    on_host '
+        "$LABS/07_veth_bridge" up >/mnt/1 2>&1 & first=$!
+        "$LABS/07_veth_bridge" up >/mnt/2 2>&1 & second=$!
+        wait $first; one=$?
+        wait $second; two=$?
+        [ $((one + two)) = 1 ] || { echo "$one and $two"; exit 1; }
+        within "it is up already" 1 cat /mnt/1 /mnt/2 || exit
+        "$LABS/07_veth_bridge" down >/dev/null
+        same_host'
+}
+
+@test "07 up: a policy that drops frames between the ports is told" {
+    [ -e /proc/sys/net/bridge ] || modprobe br_netfilter
+    run -0 on_host '
+        sysctl -qw net.bridge.bridge-nf-call-iptables=1
+        "$LABS/07_veth_bridge" up 2>&1 >/dev/null || exit
+        ! ip netns exec net1 ping -c 1 -W 0.3 192.168.0.102 >/dev/null || exit
+        "$LABS/07_veth_bridge" down >/dev/null'
+    assert_output --partial 'the policy of FORWARD is DROP, so no packet passes between the ports'
+}
+
+@test "07: only root may change the network" {
+    run -1 --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups "$LABS/07_veth_bridge" up 3>&-
+    assert_equal "$stderr" "07_veth_bridge: 'up' needs root; type: sudo 07_veth_bridge up"
+}

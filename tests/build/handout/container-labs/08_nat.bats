@@ -1,0 +1,344 @@
+#!/usr/bin/env bats
+# Lab 08: the experiment, seen from outside; up, status and down on a host that the test makes.
+
+load helpers
+load network
+
+setup() { machine_before; }
+teardown() {
+    # A test that failed half-way has left its experiment waiting.
+    [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null || true
+    machine_after
+}
+
+# in_run COMMAND...: run it in the private namespaces of the experiment that waits after a step.
+in_run() { nsenter --target "$experiment" --net --mount -- "$@"; }
+
+end_run() {
+    echo q >&8
+    wait "$supervisor"
+    exec 8>&-
+}
+
+# with_stub NAME BODY: play the experiment with a command replaced; "$real" is the real one.
+with_stub() {
+    mkdir -p "$TMPDIR/stubs"
+    printf '#!/bin/bash\nreal=%q\n%s\n' "$(command -v "$1")" "$2" >"$TMPDIR/stubs/$1"
+    chmod +x "$TMPDIR/stubs/$1"
+    PATH=$TMPDIR/stubs:$PATH run play 08_nat
+    rm -r "$TMPDIR/stubs"
+}
+
+@test "08 experiment: every check holds, with each iptables" {
+    for IPTABLES in iptables iptables-nft iptables-legacy; do
+        export IPTABLES
+        run play 08_nat
+        assert_experiment_held
+        assert_line --partial "$IPTABLES -t nat -A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE"
+        assert_line '    iptables = iptables-nft (nf_tables)' || [ "$IPTABLES" != iptables-nft ]
+    done
+}
+
+@test "08 experiment: each ping before the rule fails for its own reason" {
+    run play 08_nat
+    assert_line --partial 'Network is unreachable'
+    assert_line '    Ip.InAddrErrors = +1'
+    assert_line '    FORWARD.DROP.packets = +1'
+    assert_line '    outside.saw = 192.168.0.101'
+    assert_line '    outside.saw = 198.51.100.2'
+}
+
+@test "08 experiment: tcpdump, where it is installed, shows the address that has no way back" {
+    with_stub tcpdump 'echo "listening on wan0"; echo "IP the stub was asked: $*"'
+    assert_success
+    assert_line --regexp 'IP the stub was asked: .* -i wan0 icmp'
+    run -0 bash -c 'mkdir "$TMPDIR/path" && ln -s /usr/sbin/* /usr/bin/* "$TMPDIR/path" 2>/dev/null
+        rm "$TMPDIR/path/tcpdump" 2>/dev/null; PATH=$TMPDIR/path "$LABS/08_nat"; status=$?; rm -r "$TMPDIR/path"; exit $status' 3>&-
+    assert_line --partial 'No tcpdump is installed'
+    assert_experiment_held
+}
+
+@test "08 experiment: rules, sysctls and routes are there, read in the run's namespaces" {
+    start_and_stop_after_step 08_nat 6
+    run -0 in_run iptables-save
+    assert_line '-A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE'
+    assert_line --regexp '^:FORWARD ACCEPT '
+    run -0 in_run cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding
+    assert_output "$(printf '1\n1')"
+    run -0 in_run ip -n net1 -j route
+    assert_output --partial '{"dst":"default","gateway":"192.168.0.100","dev":"veth1"'
+    run ! in_run ip -n outside route get 192.168.0.101
+    run -0 in_run ip netns exec net1 ping -c 1 -w 2 203.0.113.10
+    end_run
+}
+
+@test "08 experiment: before the rule the outside gets packets that it cannot answer" {
+    local asked
+    start_and_stop_after_step 08_nat 5
+    run -0 in_run iptables-save -t nat
+    refute_output --partial MASQUERADE
+    echoes() { in_run ip netns exec outside nstat -asz IcmpInEchos IcmpOutEchoReps | awk '/Echo/ {print $2}' | xargs; }
+    asked=$(echoes)
+    run -1 in_run ip netns exec net1 ping -c 1 -W 0.3 203.0.113.10
+    assert_equal "$(echoes)" "$((${asked% *} + 1)) ${asked#* }"
+    end_run
+}
+
+@test "08 experiment: the published port leads to net1" {
+    start_and_stop_after_step 08_nat 7
+    run -0 in_run iptables-save -t nat
+    assert_line --regexp '^-A PREROUTING -p udp .*--dport 8080 .*-j DNAT --to-destination 192.168.0.101:80$'
+    end_run
+}
+
+@test "08 experiment: the machine's own network is not touched while it runs" {
+    local forwarding rules
+    forwarding=$(cat /proc/sys/net/ipv4/ip_forward)
+    rules=$(nft list ruleset)
+    start_and_stop_after_step 08_nat 6
+    assert_equal "$(cat /proc/sys/net/ipv4/ip_forward)" "$forwarding"
+    assert_equal "$(nft list ruleset)" "$rules"
+    [ ! -e /run/netns/net1 ]
+    end_run
+}
+
+@test "08 experiment: checks fail when the thing is not so" {
+    with_stub ping 'exit 0'
+    assert_failure 1
+    assert_line --partial 'FAIL  net1 cannot even send'
+    assert_line --partial 'FAIL  no reply'
+    with_stub sysctl '[ "$1 $2" != "-w net.ipv4.conf.all.forwarding=1" ] && [ "$1 $2" != "-w net.ipv4.ip_forward=1" ] || exit 0; exec "$real" "$@"'
+    assert_line --partial 'FAIL  the host is a router'
+    assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
+    with_stub iptables 'case "$*" in *MASQUERADE) exit 0 ;; esac; exec "$real" "$@"'
+    assert_line --partial 'FAIL  the rule is in the table nat'
+    assert_line --partial "FAIL  the outside saw the host's address: expected '198.51.100.2', saw '192.168.0.101'"
+    with_stub iptables 'case "$*" in *DNAT*) exit 0 ;; "-P FORWARD DROP") exit 0 ;; esac; exec "$real" "$@"'
+    assert_line --partial 'FAIL  after it the server inside answers: expected success, saw ECONNREFUSED'
+    assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
+}
+
+@test "07 and 08 experiments: thirty of each at the same moment all pass" {
+    local number lab failed=0
+    local -a started=()
+    for number in $(seq 30); do
+        for lab in 07_veth_bridge 08_nat; do
+            "$LABS/$lab" >"$BATS_TEST_TMPDIR/$lab.$number" 2>&1 3>&- &
+            started+=($!)
+        done
+    done
+    for number in "${started[@]}"; do wait "$number" || failed=$((failed + 1)); done
+    [ "$failed" -eq 0 ] || fail "$failed failed: $(grep -h FAIL "$BATS_TEST_TMPDIR"/0[78]_* | sort | uniq -c)"
+}
+
+@test "08 tools: what is missing is named with its package, on one line" {
+    local tool package
+    mkdir "$TMPDIR/path"
+    for tool in ip brctl ping iptables sysctl; do ln -s "$(command -v "$tool")" "$TMPDIR/path/$tool"; done
+    for tool in ip:iproute2 brctl:bridge-utils iptables:iptables sysctl:procps ping:iputils-ping; do
+        package=${tool#*:} tool=${tool%:*}
+        mv "$TMPDIR/path/$tool" "$TMPDIR/aside"
+        run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/08_nat" 3>&-
+        assert_equal "$status" 77
+        assert_equal "$stderr" "08_nat: no $tool is installed; install the package $package"
+        if [ "$tool" != ping ]; then
+            run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/08_nat" up 3>&-
+            assert_equal "$status" 77
+            assert_equal "$output$stderr" "08_nat: no $tool is installed; install the package $package"
+        fi
+        mv "$TMPDIR/aside" "$TMPDIR/path/$tool"
+    done
+    rm -r "$TMPDIR/path"
+}
+
+# What `up` is for, on a host whose policy drops what is forwarded: used by two tests below.
+round_trip='
+    host_state >/mnt/before
+    "$LABS/08_nat" up --publish 8080:net1:80 --publish 9090:net2:90 >/mnt/out || exit
+    within "^iptables: " 1 cat /mnt/out || exit
+    within "^1$" 2 cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding || exit
+    # shellcheck disable=SC2016
+    within "^-A POSTROUTING -s 192.168.0.0/24 ! -o br0 .*container-labs:08.* -j MASQUERADE" 1 "$IPTABLES-save" || exit
+    within "^-A $chain -i br0 .*container-labs:08.* -j ACCEPT" 1 "$IPTABLES-save" || exit
+    within "^-A (PREROUTING|OUTPUT) .*--dport 9090 .*--to-destination 192.168.0.102:90" 2 "$IPTABLES-save" || exit
+    within "^:FORWARD DROP" 1 "$IPTABLES-save" || exit
+    ip netns exec net1 ping -c 1 -w 2 203.0.113.10 >/dev/null || { echo "no way out"; exit 1; }
+    ip netns exec net1 ping -c 1 -w 2 192.168.0.102 >/dev/null || { echo "no way to net2"; exit 1; }
+    ip netns exec net1 busybox nc -l -p 80 -e busybox echo inside 3>&- & server=$!
+    for attempt in $(seq 50); do ip netns exec net1 grep -q ":0050 .* 0A " /proc/net/tcp && break; sleep 0.05; done
+    within "^inside$" 1 ip netns exec beyond busybox nc -w 2 198.51.100.2 8080 </dev/null || exit
+    wait $server
+    "$LABS/08_nat" status >/mnt/status || exit
+    within "^default route by up0; net.ipv4.ip_forward = 1$" 1 cat /mnt/status || exit
+    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 7 cat /mnt/status || exit
+    within "net.bridge.bridge-nf-call-iptables = " 1 cat /mnt/status || exit
+    within "^br0 +192.168.0.100/24 UP" 1 cat /mnt/status || exit
+    "$LABS/08_nat" down >/mnt/out || exit
+    same_host'
+
+@test "08 up, status, down: the way out and in works, and afterwards the host is as before" {
+    on_host "chain=FORWARD IPTABLES=iptables; with_beyond; $round_trip"
+}
+
+@test "08 up, status, down: the same with legacy iptables" {
+    IPTABLES=iptables-legacy on_host "chain=FORWARD; export IPTABLES; with_beyond; $round_trip"
+}
+
+@test "08 up: where Docker's chain exists, the rules are in it" {
+    on_host "chain=DOCKER-USER IPTABLES=iptables; with_beyond
+        iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER; $round_trip"
+}
+
+@test "08 down: no table and no chain stays that was not there" {
+    on_host '
+        nft flush ruleset
+        host_state >/mnt/before
+        "$LABS/08_nat" up --publish 8080:net1:80 >/dev/null || exit
+        within "table ip (nat|filter)" 2 nft list ruleset || exit
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host || exit
+        # But what others have put there in the meantime stays.
+        "$LABS/08_nat" up >/dev/null || exit
+        iptables -t nat -A PREROUTING -p tcp --dport 7 -j ACCEPT
+        "$LABS/08_nat" down >/dev/null || exit
+        within "dport 7 " 1 iptables-save'
+}
+
+@test "08 up: a host that forwards already is left as it is" {
+    on_host '
+        sysctl -qw net.ipv4.ip_forward=1
+        sysctl -qw net.ipv4.conf.up0.forwarding=0 net.ipv4.conf.all.accept_redirects=1
+        host_state >/mnt/before
+        "$LABS/08_nat" up >/dev/null || exit
+        within 0 1 cat /proc/sys/net/ipv4/conf/up0/forwarding || exit
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host'
+}
+
+@test "08 up: --uplink, --subnet and --namespaces" {
+    on_host '
+        "$LABS/08_nat" up --uplink up0 --subnet 10.7.0.0/24 --namespaces 3 >/dev/null || exit
+        within "^-A POSTROUTING -s 10.7.0.0/24 -o up0 .*MASQUERADE" 1 iptables-save || exit
+        within "default via 10.7.0.100" 1 ip -n net3 route || exit
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host'
+}
+
+@test "08 status --dot is a graph that names every part" {
+    run -0 on_host '"$LABS/08_nat" up >/dev/null && "$LABS/08_nat" status --dot && "$LABS/08_nat" down >/dev/null'
+    assert_line --index 0 'graph network {'
+    assert_line --partial 'br0 [label="br0\n192.168.0.100/24"]'
+    assert_line --partial 'veth3 [label="veth3\n192.168.0.102/24"]'
+    assert_line --partial '"up0" [label="up0\n198.51.100.2/24"]'
+    assert_line '}'
+}
+
+@test "08 up: a resolver on the host's loopback is replaced for the containers" {
+    on_host '
+        mkdir -p /run/systemd/resolve
+        echo "nameserver 127.0.0.53" >/etc/resolv.conf
+        echo "nameserver 198.51.100.53" >/run/systemd/resolve/resolv.conf
+        host_state >/mnt/before
+        "$LABS/08_nat" up >/dev/null || exit
+        within "^nameserver 198.51.100.53$" 1 ip netns exec net1 cat /etc/resolv.conf || exit
+        within "^nameserver 127.0.0.53$" 1 cat /etc/resolv.conf || exit
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host || exit
+        mkdir -p /etc/netns/net1
+        echo "nameserver 192.0.2.1" >/etc/netns/net1/resolv.conf
+        host_state >/mnt/before
+        "$LABS/08_nat" up >/dev/null || exit
+        within "^nameserver 192.0.2.1$" 1 ip netns exec net1 cat /etc/resolv.conf || exit
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host || exit
+        rm /run/systemd/resolve/resolv.conf
+        "$LABS/08_nat" up 2>/mnt/err >/dev/null || exit
+        within "the resolver of this host is at a loopback address" 1 cat /mnt/err || exit
+        "$LABS/08_nat" down >/dev/null'
+}
+
+@test "08 up: rules of the other iptables are told" {
+    run -0 on_host '
+        iptables-legacy -A INPUT -p tcp --dport 9 -j ACCEPT
+        "$LABS/08_nat" up 2>&1 >/dev/null && "$LABS/08_nat" down >/dev/null 2>&1'
+    assert_line '08_nat: iptables-legacy has rules, too: packets must pass both (iptables-legacy-save)'
+    run -0 on_host 'export IPTABLES=iptables-legacy
+        "$LABS/08_nat" up 2>&1 >/dev/null && "$LABS/08_nat" down >/dev/null 2>&1'
+    assert_line '08_nat: iptables-nft has rules, too: packets must pass both (iptables-nft-save)'
+}
+
+@test "08 up: what cannot be is told on one line, and nothing is changed" {
+    on_host '
+        refused() {
+            host_state >/mnt/before
+            "$LABS/08_nat" up "${@:2}" >/mnt/out 2>&1; [ $? = 1 ] || { echo "status: $1"; cat /mnt/out; exit 1; }
+            [ "$(wc -l </mnt/out)" = 1 ] && grep -qF -e "$1" /mnt/out || { echo "not: $1"; cat /mnt/out; exit 1; }
+            same_host || exit
+        }
+        refused "there is no network device '\''nowhere0'\''" --uplink nowhere0
+        refused "no default route leaves by '\''lo'\''" --uplink lo
+        busybox nc -l -p 8080 & listener=$!
+        for attempt in $(seq 50); do grep -q ":1F90 .* 0A " /proc/net/tcp* && break; sleep 0.05; done
+        refused "publish port 8080 of this host: EADDRINUSE" --publish 8080:net1:80
+        kill $listener
+        "$LABS/07_veth_bridge" up >/dev/null 2>&1 || exit
+        refused "the link br0 is there already (made by 07_veth_bridge up): br0 "
+        "$LABS/07_veth_bridge" down >/dev/null
+        ip route del default
+        refused "this host has no default route"'
+}
+
+@test "08 up: wrong arguments are status 2 with one line" {
+    local arguments message
+    while IFS='|' read -r arguments message; do
+        # shellcheck disable=SC2086 # words
+        run -2 --separate-stderr "$LABS/08_nat" $arguments 3>&-
+        assert_equal "$output" ""
+        assert_equal "${stderr_lines[0]}" "08_nat: $message"
+    done <<'ROWS'
+up --publish 80|'80' publishes nothing: it looks like 8080:net1:80
+up --publish 0:net1:80|'0:net1:80' publishes nothing: it looks like 8080:net1:80
+up --publish 65536:net1:80|'65536:net1:80' publishes nothing: it looks like 8080:net1:80
+up --publish 8080:net1:80x|'8080:net1:80x' publishes nothing: it looks like 8080:net1:80
+up --publish 8080:other:80|'8080:other:80' publishes nothing: it looks like 8080:net1:80
+up --publish 8080:net1:80:1|'8080:net1:80:1' publishes nothing: it looks like 8080:net1:80
+up --publish 8080:net3:80|there will be no net3 to publish a port of
+up --publish 8080:net1:80 --publish 8080:net2:80|port 8080 is published twice
+up --subnet 10.0.0.0/31|10.0.0.0/31 is too small for 2 namespaces and the bridge: it has 0 addresses of hosts
+up --dot|'up' takes no option --dot
+status --uplink eth0|'status' takes no option --uplink
+ROWS
+}
+
+@test "08 up: kill -9 at any command leaves nothing that down does not take away" {
+    on_host '
+        nft flush ruleset
+        host_state >/mnt/before
+        stubs "kill -9 \$PPID"
+        killed=0
+        for at in $(seq 1 2 200); do
+            echo 0 >/mnt/count
+            echo $at >/mnt/at
+            "$LABS/08_nat" up --publish 8080:net1:80 >/dev/null 2>&1
+            status=$?
+            [ $status = 137 ] && killed=$((killed + 1))
+            echo 0 >/mnt/at
+            "$LABS/08_nat" down >/dev/null || exit
+            same_host || { echo "killed at command $at"; exit 1; }
+            [ $status = 137 ] || break
+        done
+        [ $killed -ge 12 ] || { echo "killed only $killed times"; exit 1; }'
+}
+
+@test "08 up: a command that fails, or SIGTERM, takes back what was done" {
+    on_host '
+        for action in "exit 4" "kill -TERM \$PPID"; do
+            stubs "$action"
+            for at in 4 16 24 30; do
+                echo 0 >/mnt/count
+                echo $at >/mnt/at
+                "$LABS/08_nat" up >/dev/null 2>&1 && { echo "$action at $at: status 0"; exit 1; }
+                same_host || exit
+            done
+        done'
+}

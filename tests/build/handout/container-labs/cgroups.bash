@@ -1,0 +1,48 @@
+# For the tests of labs 05 and 06: where this machine has its cpu controller, found without the labs.
+#
+# VERSION is 1 or 2, CPU the directory where the cpu hierarchy is mounted, QUOTA, SHARES and PERIOD_FILE
+# the names of the files in its dialect.
+
+find_cpu() {
+    CPU=$(awk '/ - cgroup / && $NF ~ /(^|,)cpu(,|$)/ { print $5; exit }' /proc/self/mountinfo)
+    VERSION=1
+    if [ -z "$CPU" ]; then
+        CPU=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+        VERSION=2
+    fi
+    [ -n "$CPU" ] || fail "this machine has no cgroup file system"
+}
+
+# The group of process $1 in the cpu hierarchy, as a path from its root.
+group_of() {
+    if [ "$VERSION" = 1 ]; then
+        sed -nE 's/^[0-9]+:([a-z_,]*,)?cpu(,[a-z_,]*)?:(.*)/\3/p' "/proc/$1/cgroup"
+    else
+        sed -nE 's/^0:://p' "/proc/$1/cgroup"
+    fi
+}
+
+# All groups of process $1, in all hierarchies.
+groups_of() { sort "/proc/$1/cgroup"; }
+
+# The quota in the directory $1, "max" or a number, and the period.
+limit_of() {
+    if [ "$VERSION" = 1 ]; then
+        sed 's/^-1$/max/' "$1/cpu.cfs_quota_us" | tr '\n' ' ' && cat "$1/cpu.cfs_period_us"
+    else
+        cat "$1/cpu.max"
+    fi
+}
+
+# wait_until COMMAND...: until it succeeds, ten seconds at most.
+wait_until() {
+    local attempt
+    for attempt in $(seq 500); do
+        "$@" && return 0
+        sleep 0.02
+    done
+    fail "in ten seconds it did not become true ($attempt times): $*"
+}
+
+is_gone() { [ ! -e "$1" ]; }
+is_there() { [ -e "$1" ]; }

@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# What the documents say is true: transcripts are what the commands print, links lead to files, and
+# what is named is there.
+
+load helpers
+
+setup() { machine_before; }
+teardown() { machine_after; }
+
+REPO=${BATS_TEST_FILENAME%/tests/*}
+
+# Print the transcripts of a document as "command<TAB>line" for the lines that do not vary: steps,
+# commands, checks and the summary of experiments. A transcript is a block that begins with
+# ```console and a command that plays a whole experiment: "$ sudo ./labs/NN_name".
+transcript_lines() {
+    awk '/^```console/ { inside = 1; command = ""; next }
+         /^```/ { inside = 0 }
+         inside && command == "" && /^\$ (sudo )?\.\/labs\/[0-9a-z_]+$/ { command = $NF; next }
+         inside && command != "" && /^(\[|  (ok|FAIL)  |    \$ )/ { print command "\t" $0 }' "$1"
+}
+
+# What varies from run to run and from machine to machine in those lines.
+steady() { sed -E 's/[0-9]+([.][0-9]+)?/N/g; s#/(lib|usr/lib)[^ ]*#LIBRARY#g'; }
+
+@test "docs: the transcripts of experiments are what the experiments print" {
+    local document command found=0
+    for document in "$REPO"/README.md "$REPO"/docs/*.md; do
+        for command in $(transcript_lines "$document" | cut -f1 | sort -u); do
+            found=$((found + 1))
+            play "${command##*/}" >"$TMPDIR/all"
+            grep -E '^(\[|  (ok|FAIL)  |    \$ )' "$TMPDIR/all" | steady >"$TMPDIR/now"
+            transcript_lines "$document" | grep -F "$command	" | cut -f2- | steady >"$TMPDIR/then"
+            # A document may leave out lines, but not have any that are not printed.
+            diff "$TMPDIR/then" "$TMPDIR/now" | grep '^<' && fail "$document: $command prints it no more"
+            rm "$TMPDIR/all" "$TMPDIR/now" "$TMPDIR/then"
+        done
+    done
+    [ "$found" -ge 1 ] || fail "no transcript was found"
+}
+
+@test "docs: every lab has its chapter with a transcript, and the README names both" {
+    local lab name
+    for lab in "$REPO"/labs/0*.c; do
+        name=$(basename "$lab" .c)
+        grep -q "docs/$name.md" "$REPO/README.md" || fail "README.md does not name docs/$name.md"
+        [ -n "$(transcript_lines "$REPO/docs/$name.md")" ] || fail "docs/$name.md has no transcript"
+    done
+}
+
+@test "docs: every relative link leads to a file" {
+    local document link
+    for document in "$REPO"/*.md "$REPO"/docs/*.md; do
+        while read -r link; do
+            [ -e "$(dirname "$document")/${link%%#*}" ] || fail "$document: $link"
+        done < <(grep -oE '\]\([^)]+\)' "$document" | sed -E 's/^\]\(|\)$//g' | grep -vE '^(https?:|#)')
+    done
+}
+
+@test "docs: every make target that is named exists" {
+    local target
+    while read -r target; do
+        make -C "$REPO" -n "$target" >/dev/null 2>&1 || fail "make $target does not exist"
+    done < <(grep -hoE '`make [a-z][a-zA-Z0-9-]*' "$REPO"/*.md "$REPO"/docs/*.md | awk '{print $2}' |
+        sed 's/-NN$/-01/' | sort -u)
+}

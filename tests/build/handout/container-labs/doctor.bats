@@ -1,0 +1,328 @@
+#!/usr/bin/env bats
+# doctor: a machine on which everything works, and every "no" and "note" that it knows, provoked: by a
+# private namespace without the thing, a filter that refuses the call (tests/refuse.c), a PATH without
+# the tool.
+
+load helpers
+
+REPO=${BATS_TEST_FILENAME%/tests/*}
+
+setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
+
+setup() {
+    machine_before
+    chmod o+x "$BATS_FILE_TMPDIR"
+    DOCTOR=$LABS/doctor
+    REFUSE=$BATS_FILE_TMPDIR/refuse
+    SEEN=$BATS_TEST_TMPDIR/seen
+    export DOCTOR REFUSE
+}
+
+teardown() { machine_after; }
+
+# consult STATUS COMMAND...: what a doctor in some surroundings says, for says() below.
+consult() {
+    run "-$1" timeout -k 1 $((30 * SLOW)) "${@:2}" 3>&-
+    echo "$output" >"$SEEN"
+}
+
+# says VERDICT LINE TEXT [REMEDY]: the line has this verdict and begins with this text; below it stands
+# a line that begins with this remedy.
+says() {
+    local wanted
+    wanted=$(printf '  %-7s %-29s %s' "$1" "$2" "$3")
+    awk -v wanted="$wanted" -v remedy="$(printf '%40s%s' '' "${4:-}")" '
+        /^  [a-z]/ { here = index($0, wanted) == 1; found = found || here }
+        here && index($0, remedy) == 1 { told = 1 }
+        END { exit !(found && (told || remedy ~ /^ *$/)) }' "$SEEN" ||
+        fail "not said: $wanted / ${4:-}
+$(cat "$SEEN")"
+}
+
+# in_mounts SCRIPT: a doctor after SCRIPT in a private mount namespace; the rest are doctor's lines.
+in_mounts() {
+    local script=$1 status=$2
+    shift 2
+    consult "$status" unshare --mount bash -c "set -e; $script; exec \"\$DOCTOR\" \"\$@\"" - "$@"
+}
+
+ELSEWHERE='run the labs on the machine itself'
+
+@test "doctor: where every lab can run it says so, with status 0, and leaves nothing" {
+    consult 0 "$DOCTOR"
+    refute_line --regexp '^  (no|untried) '
+    assert_line 'Every lab can run here.'
+    assert_line --regexp "^  ok      kernel +Linux $(uname -r | sed 's/[.]/[.]/g'), "
+    assert_line --regexp "^  ok      iptables +$(iptables -V | sed 's/[().]/\\&/g')$"
+    assert_line --regexp '^  ok      cgroup cpu +cgroup v[12]: made a group, limited it, entered it$'
+}
+
+@test "doctor: --json says the same for programs" {
+    local string='"([^"\\]|\\["\\]|\\u00[01][0-9a-f])*"' labs='\[("0[1-9]"(, "0[1-9]")*)?\]'
+    run -0 "$DOCTOR" --json
+    assert_line --index 0 '{"cannot_run": [], "lines": ['
+    assert_equal "${lines[-1]}" ']}'
+    run -0 grep -cE "^  \{\"name\": $string, \"labs\": $labs, \"verdict\": \"(ok|note)\", \"seen\": $string, \"remedy\": $string\},?$" <<<"$output"
+    assert_equal "$output" "$(grep -c '^    {"' "$REPO/labs/doctor.c")"
+    # What other programs say is quoted as JSON wants it.
+    mkdir "$TMPDIR/bin"
+    printf '#!/bin/sh\nprintf '"'"'a "b" \\\\ \\t c; d\\n'"'"'\nexit 1\n' >"$TMPDIR/bin/ping"
+    chmod +x "$TMPDIR/bin/ping"
+    run -1 env PATH="$TMPDIR/bin:$PATH" "$DOCTOR" --json ping
+    assert_line --index 0 '{"cannot_run": ["07", "08"], "lines": ['
+    assert_line --partial '"seen": "ping -V: a \"b\" \\ \u0009 c", "remedy": '
+    rm -r "${TMPDIR:?}/bin"
+}
+
+@test "doctor: a line alone; one that does not exist; wrong usage" {
+    consult 0 "$DOCTOR" 'MOUNT namespace' kernel
+    assert_equal "${#lines[@]}" 2
+    run -2 --separate-stderr "$DOCTOR" 'no such line'
+    assert_equal "$output" ""
+    assert_equal "${stderr_lines[0]}" "doctor: there is no line 'no such line'"
+    run -2 --separate-stderr "$DOCTOR" --xml
+    assert_equal "${stderr_lines[0]}" "doctor: unrecognized option '--xml'"
+    run -0 --separate-stderr "$DOCTOR" --help
+    assert_line --index 0 'Usage: doctor [--json] [LINE]...'
+    run -1 bash -c '"$DOCTOR" kernel >/dev/full'
+}
+
+@test "doctor: every line has a section in docs/troubleshooting.md, and every section a line" {
+    run -0 sed -nE 's/^    \{"([^"]+)", .*/\1/p' "$REPO/labs/doctor.c"
+    assert [ "${#lines[@]}" -ge 30 ]
+    diff <(sort <<<"$output") <(sed -nE 's/^## `(.*)`$/\1/p' "$REPO/docs/troubleshooting.md" | tr '\n' '|' |
+        sed 's/` and `/|/g; s/`, `/|/g' | tr '|' '\n' | sort)
+}
+
+@test "doctor: an ordinary user is told about sudo, and what can be tried without is" {
+    consult 1 setpriv --reuid=65534 --regid=65534 --clear-groups "$DOCTOR"
+    says no root 'uid 65534' 'type: sudo ./labs/doctor'
+    says untried 'mount namespace' 'needs root'
+    says untried 'cgroup cpu' 'needs root'
+    says ok 'unprivileged user namespaces' 'uid 65534 has made one'
+    says ok ip 'ip utility'
+    assert_line --partial 'Labs that cannot run here: 01 02 03 04 05 06 07 08 09.'
+}
+
+@test "doctor: kernel, surroundings, root, CPUs" {
+    consult 1 setarch --uname-2.6 "$DOCTOR" kernel
+    says no kernel 'Linux 2.6.' 'boot a newer one'
+    in_mounts 'echo 4.4.0-19041-Microsoft >/tmp/release-$$; mount --bind /tmp/release-$$ /proc/sys/kernel/osrelease; rm /tmp/release-$$' \
+        1 surroundings
+    says no surroundings 'WSL 1 has no Linux kernel' 'in PowerShell: wsl --set-version DISTRIBUTION 2'
+    in_mounts 'echo 5.15.90.1-microsoft-standard-WSL2 >/tmp/release-$$; mount --bind /tmp/release-$$ /proc/sys/kernel/osrelease; rm /tmp/release-$$' \
+        0 surroundings
+    says ok surroundings 'WSL 2'
+    consult 0 unshare --pid --fork --mount-proc "$DOCTOR" surroundings
+    says note surroundings 'in a container (' "where a line below says no, $ELSEWHERE"
+    consult 1 setpriv --bounding-set=-sys_admin,-mknod "$DOCTOR" root
+    says no root 'root, but without CAP_SYS_ADMIN CAP_MKNOD' "a container's root has not all rights: $ELSEWHERE"
+    consult 0 taskset -c 0 "$DOCTOR" CPUs
+    says note CPUs '1 CPU' 'lab 05 cannot show 150%'
+}
+
+@test "doctor: each system call that a filter refuses is named" {
+    local call
+    for call in 'openat2, Linux 5.6' 'clone3, Linux 5.3' 'close_range, Linux 5.9' 'mount_setattr, Linux 5.12' \
+        'pidfd_send_signal, Linux 5.1' 'pidfd_open, Linux 5.3'; do
+        consult 1 "$REFUSE" "${call%%,*}:ENOSYS" -- "$DOCTOR" 'system calls'
+        says no 'system calls' "$call: ENOSYS (Function not implemented)" "$ELSEWHERE"
+    done
+}
+
+@test "doctor: each of the eight namespaces, refused, missing, and at its limit" {
+    local row line name flag
+    for row in 'mount namespace:mnt:NEWNS:0x20000' 'UTS namespace:uts:NEWUTS:0x4000000' \
+        'IPC namespace:ipc:NEWIPC:0x8000000' 'PID namespace:pid:NEWPID:0x20000000' \
+        'network namespace:net:NEWNET:0x40000000' 'user namespace:user:NEWUSER:0x10000000' \
+        'cgroup namespace:cgroup:NEWCGROUP:0x2000000' 'time namespace:time:NEWTIME:0x80'; do
+        IFS=: read -r line name flag value <<<"$row"
+        consult 1 "$REFUSE" "unshare:EPERM:0=$value" -- "$DOCTOR" "$line"
+        says no "$line" "unshare CLONE_$flag: EPERM (Operation not permitted)" \
+            "a container or a filter forbids it: $ELSEWHERE"
+        consult 1 "$REFUSE" "unshare:EINVAL:0=$value" -- "$DOCTOR" "$line"
+        says no "$line" "unshare CLONE_$flag: EINVAL (Invalid argument)" \
+            "the kernel is built without it: $ELSEWHERE"
+        consult 1 unshare --user --map-root-user sh -c \
+            "echo 0 >/proc/sys/user/max_${name}_namespaces && exec \"\$DOCTOR\" '$line'"
+        says no "$line" "unshare CLONE_$flag: ENOSPC (No space left on device)" \
+            "a limit forbids it: sysctl -w user.max_${name}_namespaces=10000"
+    done
+    consult 1 setpriv --bounding-set=-setfcap "$DOCTOR" 'user namespace'
+    says no 'user namespace' "write '0 0 1' to /proc/self/uid_map: EPERM" "$ELSEWHERE"
+}
+
+@test "doctor: the remedy for a limit helps" {
+    consult 0 unshare --user --map-root-user sh -c '
+        echo 0 >/proc/sys/user/max_uts_namespaces && sysctl -qw user.max_uts_namespaces=10000 &&
+        exec "$DOCTOR" "UTS namespace"'
+}
+
+@test "doctor: what keeps ordinary users from user namespaces is named" {
+    local refused='unshare CLONE_NEWUSER as uid 65534: EPERM' line='unprivileged user namespaces'
+    # The files of the two distributions, on a kernel that may have neither; the refusal by a filter.
+    local sysctls='mount -t tmpfs none /proc/sys/kernel'
+    consult 0 "$REFUSE" unshare:EPERM:0=0x10000000 -- "$DOCTOR" "$line"
+    says note "$line" "$refused" "a container or a filter forbids it: $ELSEWHERE"
+    consult 0 unshare --mount sh -c "$sysctls && echo 0 >/proc/sys/kernel/unprivileged_userns_clone &&
+        exec \"\$REFUSE\" unshare:EPERM:0=0x10000000 -- \"\$DOCTOR\" '$line'"
+    says note "$line" "$refused" 'a sysctl forbids it (Debian): sysctl -w kernel.unprivileged_userns_clone=1'
+    # AppArmor grants the namespace and no right in it.
+    consult 0 unshare --mount sh -c "$sysctls && echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns &&
+        exec \"\$REFUSE\" sethostname:EPERM -- \"\$DOCTOR\" '$line'"
+    says note "$line" 'no rights in its user namespace, as uid 65534: EPERM' \
+        'AppArmor forbids it (Ubuntu since 24.04): sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
+    # Nobody in a user namespace of its own, whose limit is 0.
+    consult 0 unshare --user --map-user=1000 --keep-caps sh -c "echo 0 >/proc/sys/user/max_user_namespaces && exec \"\$DOCTOR\" '$line'"
+    says note "$line" 'unshare CLONE_NEWUSER as uid 1000: ENOSPC' \
+        'a limit forbids it: sysctl -w user.max_user_namespaces=10000'
+}
+
+# in_directory STATUS PREPARE: a doctor whose root is a plain directory with the machine's own bound into it.
+in_directory() {
+    consult "$1" unshare --mount bash -c '
+        set -e; mount -t tmpfs none /mnt; mkdir /mnt/root; cd /mnt/root
+        for part in bin lib lib64 usr etc proc dev run tmp; do mkdir $part; mount --rbind /$part $part; done
+        mkdir labs; mount --bind "$LABS" labs; eval "$1"; exec chroot /mnt/root /labs/doctor "mount namespace"' - "$2"
+}
+
+@test "doctor: in a chroot, and after its remedy" {
+    in_directory 1 ''
+    says no 'mount namespace' 'make / MS_PRIVATE: EINVAL (Invalid argument)' \
+        'the present root is no mount, as in a chroot: mount --bind'
+    in_directory 0 'mount --rbind /mnt/root /mnt/root'
+    says ok 'mount namespace' 'made, and a tmpfs mounted in it'
+}
+
+@test "doctor: pivot_root, proc, overlayfs, /tmp" {
+    consult 1 "$REFUSE" pivot_root:EINVAL -- "$DOCTOR" pivot_root
+    says no pivot_root 'pivot_root: EINVAL (Invalid argument)' 'the present root is an initial ramdisk'
+    consult 1 "$REFUSE" pivot_root:EPERM -- "$DOCTOR" pivot_root
+    says no pivot_root 'pivot_root: EPERM (Operation not permitted)' "$ELSEWHERE"
+    consult 1 "$REFUSE" mount:EACCES:3=4 -- "$DOCTOR" pivot_root
+    says no pivot_root 'mount a tmpfs: EACCES (Permission denied)' "$ELSEWHERE"
+    consult 1 unshare --mount sh -c 'mount -t tmpfs none /proc/fs && exec unshare --user --map-root-user "$DOCTOR" "mount proc"'
+    says no 'mount proc' 'mount proc in a new PID namespace: EPERM' 'parts of the present /proc are covered'
+    consult 1 "$REFUSE" mount:ENODEV:3=1024 -- "$DOCTOR" overlayfs
+    says no overlayfs 'mount an overlay: ENODEV (No such device)' 'the kernel has no overlayfs: modprobe overlay'
+    consult 1 "$REFUSE" mount:EPERM:3=1024 -- "$DOCTOR" overlayfs
+    says no overlayfs 'mount an overlay: EPERM (Operation not permitted)' "$ELSEWHERE"
+    unset TMPDIR
+    in_mounts 'mount -t tmpfs -o noexec none /tmp' 0 'programs in /tmp'
+    says no 'programs in /tmp' '/tmp is mounted noexec' 'mount -o remount,exec it, or name another'
+    in_mounts 'mount -t tmpfs -o noexec none /tmp; mount -o remount,exec /tmp' 0 'programs in /tmp'
+    says ok 'programs in /tmp' 'programs run from /tmp'
+    consult 0 env TMPDIR=/nowhere "$DOCTOR" 'programs in /tmp'
+    says no 'programs in /tmp' 'make a file in /nowhere: ENOENT' 'name another one in TMPDIR'
+}
+
+@test "doctor: no control groups, a read-only hierarchy" {
+    local line
+    in_mounts 'umount -R /sys/fs/cgroup' 1 cgroup 'cgroup cpu' 'cgroup memory' 'cgroup pids'
+    says no cgroup 'no cgroup file system is mounted' 'mount -t cgroup2 none /sys/fs/cgroup'
+    for line in cpu memory pids; do
+        says no "cgroup $line" "find the controller $line: ENODEV" 'no hierarchy of this machine has it'
+    done
+    in_mounts 'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup' 0 cgroup
+    says ok cgroup 'cgroup v2'
+    in_mounts 'for place in $(grep " cgroup" /proc/self/mounts | cut -d " " -f 2); do mount -o remount,bind,ro "$place" ; done' \
+        1 'cgroup cpu' 'cgroup memory' 'cgroup pids'
+    for line in cpu memory pids; do
+        says no "cgroup $line" 'mkdir /sys/fs/cgroup/' 'the cgroup file system is read-only, as in a container'
+        assert_line --regexp "^  no      cgroup $line +mkdir [^ ]*/container-labs(/[^ ]*)?: EROFS"
+    done
+}
+
+# in_v2_group STATUS SCRIPT LINE...: a doctor in a group of v2 that it takes for the root, as in a container, after
+# SCRIPT was run in it.
+in_v2_group() {
+    local status=$1 script=$2 group=/sys/fs/cgroup/doctor-test-$$
+    shift 2
+    mkdir "$group"
+    consult "$status" bash -c 'set -e; group=$1 script=$2; shift 2; eval "$script"; echo $$ >"$group/cgroup.procs"
+        exec unshare --mount --cgroup bash -c "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; exec \"\$DOCTOR\" \"\$@\"" - "$@"' \
+        - "$group" "$script" "$@"
+    find "$group" -depth -type d -delete
+}
+
+@test "doctor: what a group of cgroup v2 refuses" {
+    on_v2 || return 0
+    local cannot='a group of v2 with processes of its own hands on no controllers'
+    in_v2_group 1 '' 'cgroup cpu' 'cgroup memory' 'cgroup pids'
+    says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
+    says no 'cgroup memory' "write '+memory' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
+    in_v2_group 1 'echo threaded >$group/cgroup.type' 'cgroup cpu' 'cgroup memory'
+    says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/container-labs/cgroup.subtree_control: EOPNOTSUPP" \
+        'the group is threaded, see its cgroup.type'
+    says no 'cgroup memory' 'find the controller memory: ENODEV' 'no hierarchy of this machine has it'
+    # A group above that hands on no memory.
+    in_v2_group 1 'echo +pids >$group/cgroup.subtree_control; mkdir $group/below; group=$group/below' 'cgroup memory'
+    says no 'cgroup memory' 'find the controller memory: ENODEV' 'no hierarchy of this machine has it'
+    # A kernel with CONFIG_RT_GROUP_SCHED and a realtime thread: only its answer, by a filter.
+    consult 1 bash -c 'echo -cpu >/sys/fs/cgroup/cgroup.subtree_control; "$REFUSE" write:EINVAL:2=4 -- "$DOCTOR" "cgroup cpu"
+        status=$?; echo +cpu >/sys/fs/cgroup/cgroup.subtree_control; exit $status'
+    says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/cgroup.subtree_control: EINVAL" \
+        'with realtime threads outside the root group the kernel enables no cpu controller'
+}
+
+@test "doctor: bridge, veth, a NAT rule, forwarding" {
+    local kind
+    for kind in bridge veth; do
+        consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" "$kind"
+        says no "$kind" "ip link add type $kind: RTNETLINK answers: Operation not permitted" "$ELSEWHERE"
+        consult 1 env PATH="$(path_without ip)" "$DOCTOR" "$kind"
+        says no "$kind" "ip link add type $kind: sh: 1: ip: not found" 'install ip: make deps'
+    done
+    # What ip says of a kind of link that the kernel does not know.
+    run -2 ip link add lab1 type nonsense
+    printf '#!/bin/sh\necho %q >&2\nexit 2\n' "$output" >"$BATS_TEST_TMPDIR/path/ip"
+    chmod +x "$BATS_TEST_TMPDIR/path/ip"
+    consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" veth
+    says no veth 'ip link add type veth: Error: Unknown device type' 'the kernel has no module for it: modprobe it'
+    consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" 'NAT rule'
+    says no 'NAT rule' 'iptables -t nat -A POSTROUTING' "$ELSEWHERE"
+    consult 1 env PATH="$(path_without iptables)" "$DOCTOR" 'NAT rule' 'FORWARD policy'
+    says no 'NAT rule' 'iptables -t nat -A' 'install iptables: make deps'
+    says note 'FORWARD policy' 'unknown: sh: 1: iptables: not found' 'install iptables: make deps'
+    consult 1 "$REFUSE" socket:EPROTONOSUPPORT:2=12 -- "$DOCTOR" 'NAT rule'
+    says no 'NAT rule' 'iptables -t nat -A' 'the kernel lacks what this iptables speaks'
+    in_mounts 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys' 1 ip_forward
+    says no ip_forward 'write 1 to /proc/sys/net/ipv4/ip_forward: EROFS' '/proc/sys is read-only, as in a container'
+    consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" ip_forward
+    says no ip_forward 'write 1 to /proc/sys/net/ipv4/ip_forward: EPERM' "$ELSEWHERE"
+    consult 0 unshare --net sh -c 'iptables -P FORWARD DROP && exec "$DOCTOR" "FORWARD policy"'
+    says note 'FORWARD policy' 'DROP' 'Docker and ufw set it'
+    local bridge='mount -t tmpfs none /proc/sys/net; mkdir /proc/sys/net/bridge; echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables'
+    consult 0 unshare --net --mount sh -c "iptables -P FORWARD DROP; $bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
+    says note bridge-nf-call-iptables '1, and the FORWARD policy DROP holds' 'before 07_veth_bridge up: sysctl -w'
+    consult 0 unshare --net --mount sh -c "$bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
+    says ok bridge-nf-call-iptables '1, and FORWARD lets it pass'
+}
+
+@test "doctor: programs that are missing, dynamic, busybox's, or broken" {
+    local row
+    consult 1 env -u BUSYBOX PATH="$(path_without busybox busybox.static)" "$DOCTOR" busybox 'static busybox'
+    says no busybox 'not installed' 'install busybox-static (make deps)'
+    consult 1 env BUSYBOX=/bin/true "$DOCTOR" busybox 'static busybox'
+    says ok busybox '/bin/true, dynamic'
+    says no 'static busybox' '/bin/true is dynamic: it wants /lib' 'install busybox-static (make deps)'
+    assert_line 'Labs that cannot run here: 01. See docs/troubleshooting.md, by line.'
+    consult 1 env BUSYBOX="$REPO/tests/fresh.sh" "$DOCTOR" busybox
+    says no busybox "read the ELF header of $REPO/tests/fresh.sh: ENOEXEC" 'name another one in BUSYBOX'
+    for row in ip:'07 08' brctl:'07 08' iptables:08 ping:'07 08' bats:; do
+        consult "$([ "$row" = bats: ] && echo 0 || echo 1)" env PATH="$(path_without "${row%:*}")" "$DOCTOR" "${row%:*}"
+        case ${row%:*} in
+        ip | iptables | brctl) says no "${row%:*}" "/usr/sbin/${row%:*} is there, and PATH has no /usr/sbin" 'use sudo, or su with a minus sign' ;;
+        *) says no "${row%:*}" "${row%:*} is not installed" 'install what is missing: make deps' ;;
+        esac
+    done
+    path_without >/dev/null
+    ln -sf "$(command -v busybox)" "$BATS_TEST_TMPDIR/path/ip"
+    consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" ip
+    says no ip "this ip is busybox's" 'install the real one: make deps'
+    printf '#!/bin/sh\necho broken\nexit 1\n' >"$BATS_TEST_TMPDIR/broken"
+    chmod +x "$BATS_TEST_TMPDIR/broken"
+    ln -sf "$BATS_TEST_TMPDIR/broken" "$BATS_TEST_TMPDIR/path/brctl"
+    consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" brctl
+    says no brctl 'brctl --version: broken' 'install it anew: make deps'
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# The README's commands on a bare machine: a Debian with nothing but its base system is made in a
+# temporary directory, with the host's own apt configuration, and the commands run there as they are
+# written. Needs root and mmdebstrap. Nothing of it stays.
+set -euo pipefail
+repository=$(cd "$(dirname "$0")/.." && pwd)
+[ "$(id -u)" = 0 ] || { echo "fresh.sh: needs root; type: make test-fresh" >&2; exit 77; }
+"$repository/tests/packages.sh" check fresh
+
+# Everything below happens in a mount namespace of our own: no mount outlives it.
+if [ "${1:-}" != inside ]; then
+    directory=$(mktemp -d "${TMPDIR:-/tmp}/container-labs-fresh.XXXXXX")
+    trap 'rm -rf --one-file-system "$directory"' EXIT
+    chmod 755 "$directory"
+    unshare --mount --pid --fork --kill-child "$0" inside "$directory"
+    exit
+fi
+root=$2/root
+# shellcheck disable=SC1091 # a file of the distribution
+release=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+
+mkdir "$root"
+mount -t tmpfs -o size=3g tmpfs "$root"
+echo "=== a bare Debian $release"
+mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt "$release" "$root"
+# How packages are reached is the host's affair: its apt configuration goes in as it is.
+rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d"
+for part in sources.list sources.list.d apt.conf.d trusted.gpg.d keyrings; do
+    if [ -e "/etc/apt/$part" ]; then cp -a "/etc/apt/$part" "$root/etc/apt/"; fi
+done
+for file in /etc/resolv.conf /etc/hosts; do cp -L "$file" "$root$file"; done
+for keys in /usr/share/keyrings /usr/local/share/ca-certificates /etc/ssl/certs; do
+    if [ -d "$keys" ]; then mkdir -p "$root$keys" && cp -a "$keys/." "$root$keys/"; fi
+done
+
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root/home/labs"
+git -C "$repository" ls-files -z --cached --others --exclude-standard |
+    tar -C "$repository" --null --files-from=- -cf - | tar -C "$root/home/labs" -xf -
+
+# The commands are those of the README, from the block that follows its heading.
+sed -n '/^## Two commands/,/^## /p' "$repository/README.md" | sed -n '/^```/,/^```/p' | sed '/^```/d' >"$2/commands"
+[ "$(grep -c . "$2/commands")" -eq 2 ] || { echo "fresh.sh: README.md has not two commands" >&2; exit 1; }
+# Entered by pivot_root, as a machine of its own: below a chroot, lab 01 would rightly find a way out.
+cp "$2/commands" "$root/run/commands"
+mkdir "$root/old"
+cd "$root"
+pivot_root . old
+exec </dev/null
+umount -l /old
+rmdir /old
+while read -r command; do
+    echo "=== \$ $command"
+    /usr/bin/env -i HOME=/root TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        bash -c "cd /home/labs && $command" </dev/null
+done </run/commands
+echo "=== both commands of the README passed on a bare Debian"

@@ -1,0 +1,40 @@
+/* Fuzz what reads /proc/self/mountinfo and /proc/PID/cgroup: the two texts, with a NUL between. */
+#include <linux/magic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hierarchy.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static long any_magic(const char *path)
+{
+    /* Each answer for some path. */
+    static const long magic[] = {CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, TMPFS_MAGIC};
+
+    return magic[strlen(path) % 3];
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct lab_hierarchies found;
+    char *text = malloc(size + 2), path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
+
+    if (!text)
+        return 0;
+    memcpy(text, data, size);
+    memset(text + size, 0, 2);
+    const char *groups = text + strlen(text) + (strlen(text) < size);
+    lab_hierarchies_parse(&found, "/nowhere", text, groups, any_magic);
+    if (!lab_hierarchies_kind(&found))
+        abort();
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        for (int version = 1; version <= 2; version++)
+            if (lab_cgroup_path_in(groups, version, i, path, sizeof(path)) &&
+                lab_cgroup_directory(&found.of[i], path, directory, sizeof(directory)) &&
+                strncmp(directory, found.of[i].base, strlen(found.of[i].base)) != 0)
+                abort();
+    free(text);
+    return 0;
+}

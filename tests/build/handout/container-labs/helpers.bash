@@ -1,0 +1,229 @@
+# Loaded by every test file: the assertions of bats-assert, the programs, the promise that is held
+# against every test (the machine is afterwards as it was before), and the comparison of a tool
+# with its model.
+#
+#     load helpers
+#     setup() { machine_before; }
+#     teardown() { machine_after; }
+
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+LABS=${LABS:-${BATS_TEST_DIRNAME%/tests*}/labs}
+export LABS
+# Programs of the distribution that an ordinary user's PATH may not have.
+export PATH="$PATH:/usr/sbin:/sbin"
+# Leaks do not count in programs that end at once, and the search for them needs a /proc, which a
+# chroot may not have.
+export ASAN_OPTIONS=detect_leaks=0
+# In a test nothing may be passed over because "the machine cannot".
+export LAB_MUST_RUN=1
+export LC_ALL=C
+# How many times slower than usual things may be: in an emulated machine every limit of time is
+# stretched by this factor. The labs read the same variable.
+SLOW=${LAB_SLOW:-1}
+
+# What a test could leave behind, as lines to compare. Directories of other runs that live at this
+# moment do not count: they carry the PID of a living process.
+machine_state() {
+    sed -E 's/^[0-9]+ [0-9]+ /mount /' /proc/self/mountinfo | sort
+    echo "hostname $(cat /proc/sys/kernel/hostname)"
+    ip -o link show | sed -E 's/^[0-9]+: ([^:]+): <([^>]*)>.*/link \1 \2/'
+    ip -o addr show | awk '{print "address", $2, $3, $4}'
+    ip route show table all | sed 's/^/route /'
+    ip rule show | sed 's/^/rule /'
+    (cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv4/conf/all/forwarding \
+        kernel/core_pattern net/ipv4/ping_group_range 2>/dev/null)
+    {
+        find /run/container-labs /tmp/container-labs* /run/netns -mindepth 1 -maxdepth 1
+        find /sys/fs/cgroup/container-labs /sys/fs/cgroup/*/container-labs -mindepth 1 -maxdepth 1 -type d
+    } 2>/dev/null | without_living_runs | sed 's/^/left /'
+    # /run/mount is mount(8)'s own.
+    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -path /run/mount \
+        -printf 'file %p\n'
+    processes_left | sed 's/^/process /'
+}
+
+without_living_runs() {
+    local path
+    while read -r path; do
+        [ -e "/proc/${path##*-}" ] || echo "$path"
+    done
+}
+
+# The processes that carry this test's mark in their environment and are no descendants of the
+# test's shell: what was left alone has another parent.
+processes_left() {
+    local pid
+    grep -lzxF "LAB_TEST_MARK=$LAB_TEST_MARK" /proc/[0-9]*/environ 2>/dev/null |
+        while IFS=/ read -r _ _ pid _; do
+            is_below "$pid" $$ || echo "$pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
+        done
+}
+
+# Whether process $1 is a descendant of process $2, or no more there.
+is_below() {
+    local pid=$1 stat
+    while [ "$pid" -gt 1 ]; do
+        [ "$pid" = "$2" ] && return 0
+        read -r stat 2>/dev/null <"/proc/$pid/stat" || return 0
+        stat=${stat##*) ? }
+        pid=${stat%% *}
+    done
+    return 1
+}
+
+machine_before() {
+    export LAB_TEST_MARK="$$-$BATS_SUITE_TEST_NUMBER"
+    export TMPDIR="$BATS_TEST_TMPDIR/tmp"
+    mkdir "$TMPDIR"
+    # Rows that run as an ordinary user must be able to reach what a test has made.
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    machine_state >"$BATS_TEST_TMPDIR/before"
+}
+
+# What a run outside of the tests had left before may have been swept meanwhile: that is no difference.
+forget_what_others_removed() {
+    local line
+    while IFS= read -r line; do
+        if [[ $line == left\ * ]] && [ ! -e "${line#left }" ]; then continue; fi
+        printf '%s\n' "$line"
+    done <"$BATS_TEST_TMPDIR/before" >"$BATS_TEST_TMPDIR/before.now"
+    mv "$BATS_TEST_TMPDIR/before.now" "$BATS_TEST_TMPDIR/before"
+}
+
+# The kernel takes network namespaces and dead processes away a moment later: wait for that, but
+# not for ever.
+machine_after() {
+    local end=$((SECONDS + 3 * SLOW))
+    while [ "$SECONDS" -lt "$end" ]; do
+        machine_state >"$BATS_TEST_TMPDIR/after"
+        forget_what_others_removed
+        cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" && return 0
+        sleep 0.1
+    done
+    echo "The machine is not as it was (looked for $((3 * SLOW)) seconds):"
+    diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
+    return 1
+}
+
+# compare_rows MODEL OURS < ROWS: run the installed tool MODEL and our program OURS with the
+# arguments of each row (shell words, variables and quotes included; blank lines and # lines are
+# skipped) and compare: the same exit status, the same stdout, stderr empty in both or in neither.
+# A row may begin with "user:" (run as an ordinary user) or "env NAME=VALUE... --" before its
+# arguments. `fresh`, if the test file defines it, is called before every single run.
+# Fails naming every row that differs; prints the number of rows to fd 3 for the count in a report.
+compare_rows() {
+    local model=$1 ours=$2 row rows=0 different=0
+    while read -r row; do
+        case $row in '' | '#'*) continue ;; esac
+        rows=$((rows + 1))
+        run_row "$model" "$BATS_TEST_TMPDIR/model" "$row"
+        run_row "$ours" "$BATS_TEST_TMPDIR/ours" "$row"
+        if ! same_row; then
+            different=$((different + 1))
+            echo "row: $row"
+            (cd "$BATS_TEST_TMPDIR" && head -n 5 model.status ours.status model.out ours.out \
+                model.err ours.err)
+        fi
+    done
+    echo "$rows rows, $different different"
+    [ "$different" -eq 0 ] && [ "$rows" -ge "${MINIMUM_ROWS:-40}" ]
+}
+
+run_row() {
+    local program=$1 to=$2 row=$3 status=0
+    local -a before=(timeout -k 1 $((20 * SLOW)))
+    if [[ $row == user:* ]]; then
+        before+=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+        row=${row#user:}
+    fi
+    if declare -F fresh >/dev/null; then fresh; fi
+    eval "set -- $row"
+    if [ "${1:-}" = env ]; then
+        while [ "$1" != -- ]; do
+            before+=("$1")
+            shift
+        done
+        shift
+    fi
+    "${before[@]}" "$program" "$@" >"$to.out" 2>"$to.err" </dev/null 3>&- || status=$?
+    echo "$status" >"$to.status"
+}
+
+same_row() {
+    cd "$BATS_TEST_TMPDIR" || return
+    local model_spoke=no ours_spoke=no
+    [ -s model.err ] && model_spoke=yes
+    [ -s ours.err ] && ours_spoke=yes
+    cmp -s model.status ours.status && cmp -s model.out ours.out && [ "$model_spoke" = "$ours_spoke" ]
+}
+
+# on_v2 || return 0: go on where the controllers of this machine are on cgroup v2. Elsewhere run the present
+# test, this one alone, in the virtual machine that has it (make vm).
+on_v2() {
+    grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null && return 0
+    [ -z "${LAB_VM:-}" ] || skip "the machine of make test-vm CGROUP=v1 is not the one with v2"
+    local repository=${BATS_TEST_FILENAME%/tests/*}
+    "$repository/tests/packages.sh" check vm || skip "no virtual machine; type: tests/packages.sh install vm"
+    run -0 env TIMEOUT=600 "$repository/tests/vm/vm.sh" \
+        "cd '$repository' && LABS='$LABS' bats --filter '^$BATS_TEST_DESCRIPTION\$' '$BATS_TEST_FILENAME'" 3>&-
+    assert_line --partial "ok 1 $BATS_TEST_DESCRIPTION"
+    refute_line --partial '# skip'
+    return 1
+}
+
+# play LAB [OPTION...]: play an experiment within a limit of time; for `run`.
+play() {
+    local lab=$1
+    shift
+    timeout -k 1 $((30 * SLOW)) "$LABS/$lab" "$@" 3>&-
+}
+
+# No experiment may hold back a failed check: assert on status, summary and the count of checks.
+assert_experiment_held() {
+    assert_success
+    refute_line --regexp '^  FAIL'
+    assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed$'
+}
+
+# Start an experiment with --step and let it go on to the end of step $2. Its supervisor is
+# $supervisor, its own process $experiment.
+start_and_stop_after_step() {
+    local lab=$1 step=$2 attempt
+    rm -f "$BATS_TEST_TMPDIR/keys"
+    mkfifo "$BATS_TEST_TMPDIR/keys"
+    exec 8<>"$BATS_TEST_TMPDIR/keys"
+    # A shell lets its background commands ignore SIGINT; a terminal's foreground group does not.
+    env --default-signal=INT,QUIT setsid "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/out" 2>&1 8<&- 3>&- &
+    supervisor=$!
+    for ((i = 1; i < step; i++)); do echo; done >&8
+    for attempt in $(seq $((600 * SLOW))); do
+        [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -ge "$step" ] && break
+        sleep 0.02
+    done
+    # The oldest of its children: orphans of the experiment become its children too.
+    experiment=$(pgrep -o -P "$supervisor")
+    [ -n "$experiment" ] && [ "$attempt" -lt $((600 * SLOW)) ] || fail "$lab does not wait after step $step"
+}
+
+wait_until_gone() {
+    local attempt
+    for attempt in $(seq $((100 * SLOW))); do
+        [ -e "/proc/$1" ] || return 0
+        sleep 0.02
+    done
+    fail "process $1 is still there (looked $attempt times)"
+}
+
+# A PATH with everything that the machine has but the commands $@.
+path_without() {
+    local directory file
+    rm -rf "$BATS_TEST_TMPDIR/path" && mkdir "$BATS_TEST_TMPDIR/path"
+    for directory in /usr/bin /usr/sbin /bin /sbin; do
+        ln -sf "$directory"/* "$BATS_TEST_TMPDIR/path/"
+    done
+    for file in "$@"; do rm -f "$BATS_TEST_TMPDIR/path/$file"; done
+    echo "$BATS_TEST_TMPDIR/path"
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# The Makefile and what it says when something is missing.
+
+load helpers
+
+setup() {
+    machine_before
+    REPO=${BATS_TEST_FILENAME%/tests/*}
+    OUT=$BATS_TEST_TMPDIR/out
+}
+
+teardown() { machine_after; }
+
+make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/bin" "$@"; }
+
+@test "make: builds a lab out of tree and says what to type; a changed header builds it again" {
+    run -0 make_here lab-01
+    assert_line "Now type: sudo ./$OUT/bin/01_chroot"
+    run -0 "$OUT/bin/01_chroot" --version
+    run -0 make_here lab-01
+    refute_output --partial gcc
+    run -0 make_here lab-01 -W common/narrate.h
+    assert_output --partial 'common/narrate.c'
+    refute_output --partial 'common/number.c'
+}
+
+@test "make: a missing compiler is named with its package" {
+    run -2 make_here lab-01 CC=no-such-compiler
+    assert_line --partial 'cc is missing: it is in the package gcc (make deps installs it)'
+    refute_output --partial 'common/error.c'
+}
+
+@test "make: a missing C library header is named with its package" {
+    printf '#!/bin/sh\necho "stdio.h: No such file or directory" >&2\nexit 1\n' >"$TMPDIR/cc"
+    chmod +x "$TMPDIR/cc"
+    run -2 make_here lab-01 CC="$TMPDIR/cc"
+    assert_line --partial '<stdio.h> is missing: it is in the package libc6-dev'
+    rm "$TMPDIR/cc"
+}
+
+@test "make: a missing test tool is named with its package" {
+    run -2 env PATH="$(path_without bats)" make -C "$REPO" BUILD="$OUT/build" BIN="$OUT/bin" test-01
+    assert_line --partial 'bats is missing: it is in the package bats'
+}
+
+@test "make: without a package manager it says what to install" {
+    run -1 env PATH="$(path_without apt-get dnf pacman apk busybox)" "$REPO/tests/packages.sh" install run
+    assert_line --partial 'no apt-get, dnf, pacman or apk here; install yourself:'
+}
+
+@test "make: help names every target of the Makefile" {
+    local target
+    run -0 make_here help
+    while read -r target; do
+        assert_line --regexp "^  $target +[a-zA-Z]"
+    done < <(sed -nE 's/^\.PHONY: ([a-z-]+)$/\1/p' "$REPO/Makefile")
+}
+
+@test "make: building and cleaning elsewhere changes no file here" {
+    run -0 tree
+    local before=$output
+    run -0 make_here
+    run -0 make_here clean
+    run -0 tree
+    assert_equal "$output" "$before"
+}
+
+tree() { find "$REPO" \( -name .git -o -path "$REPO/build/vm" \) -prune -o -type f -printf '%p %T@ %s\n' | sort; }

@@ -1,0 +1,133 @@
+#!/bin/sh
+# What the labs need from the distribution, and which package has it.
+#
+#   tests/packages.sh check GROUP...    name what is missing; status 1 if anything is
+#   tests/packages.sh install [GROUP...]  install what is missing (all groups but lint by default)
+#
+# A row: group, what is looked for, then the package for apt, dnf, pacman and apk. What is looked
+# for is a command, a header <like.h>, or a file /like/this.
+set -u
+
+table='
+build  make                              make            make            make        make
+build  cc                                gcc             gcc             gcc         gcc
+build  ar                                binutils        binutils        binutils    binutils
+build  <stdio.h>                         libc6-dev       glibc-devel     glibc       musl-dev
+run    busybox                           busybox-static  busybox         busybox     busybox-static
+run    ldd                               libc-bin        glibc-common    glibc       musl-utils
+run    bash                              bash            bash            bash        bash
+run    ip                                iproute2        iproute         iproute2    iproute2
+run    tar                               tar             tar             tar         tar
+run    brctl                             bridge-utils    bridge-utils    bridge-utils bridge-utils
+run    iptables                          iptables        iptables-nft    iptables    iptables
+run    ping                              iputils-ping    iputils         iputils     iputils-ping
+run    sysctl                            procps          procps-ng       procps      procps
+run    mount                             mount           util-linux      util-linux  util-linux
+run    ipcmk                             util-linux      util-linux      util-linux  util-linux-misc
+run    ps                                procps          procps-ng       procps-ng   procps
+test   bats                              bats            bats            bats        bats
+test   /usr/lib/bats/bats-assert/load.bash   bats-assert  bats-assert    bats-assert bats-assert
+test   /usr/lib/bats/bats-support/load.bash  bats-support bats-support   bats-support bats-support
+test   unshare                           util-linux      util-linux      util-linux  util-linux
+test   nsenter                           util-linux      util-linux      util-linux  util-linux-misc
+test   hostname                          hostname        hostname        inetutils   busybox
+test   chroot                            coreutils       coreutils       coreutils   coreutils
+test   setpriv                           util-linux      util-linux      util-linux  setpriv
+test   script                            bsdutils        util-linux      util-linux  util-linux-misc
+test   nft                               nftables        nftables        nftables    nftables
+test   nsenter                           util-linux      util-linux      util-linux  util-linux
+test   findmnt                           mount           util-linux      util-linux  findmnt
+test   gnuplot                           gnuplot-nox     gnuplot         gnuplot     gnuplot
+test   chrt                              util-linux      util-linux      util-linux  util-linux-misc
+test   taskset                           util-linux      util-linux      util-linux  util-linux-misc
+lint   clang                             clang           clang           clang       clang
+lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools
+lint   clang-tidy                        clang-tidy      clang-tools-extra clang     clang-extra-tools
+lint   cppcheck                          cppcheck        cppcheck        cppcheck    cppcheck
+lint   shellcheck                        shellcheck      ShellCheck      shellcheck  shellcheck
+fuzz   clang                             clang           clang           clang       clang
+vm     qemu-system-x86_64                qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
+vm     depmod                            kmod            kmod            kmod        kmod
+vm     cpio                              cpio            cpio            cpio        cpio
+vm     busybox                           busybox-static  busybox         busybox     busybox-static
+vm     xz                                xz-utils        xz              xz          xz
+vm     ar                                binutils        binutils        binutils    binutils
+exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
+exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
+exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
+gates  jq                                jq              jq              jq          jq
+gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
+fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
+'
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+found() {
+    case $1 in
+    '<'*) echo "#include $1" | ${CC:-cc} -E - >/dev/null 2>&1 ;;
+    /*) [ -e "$1" ] ;;
+    cc) have "${CC:-cc}" ;;
+    *) have "$1" || PATH="$PATH:/usr/sbin:/sbin" have "$1" ;;
+    esac
+}
+
+# The manager of this machine and the column of its packages.
+manager=none column=3
+for candidate in apt-get:3 dnf:4 pacman:5 apk:6; do
+    if have "${candidate%:*}"; then
+        manager=${candidate%:*} column=${candidate#*:}
+        break
+    fi
+done
+
+# The rows of the wanted groups whose object is not there, as "object package".
+missing() {
+    for group in "$@"; do
+        echo "$table" | awk -v group="$group" -v column="$column" '$1 == group {print $2, $column}'
+    done | while read -r object package; do
+        found "$object" || echo "$object $package"
+    done
+}
+
+install_packages() {
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    # shellcheck disable=SC2086 # the words of $as_root and of the list are meant to be split
+    case $manager in
+    apt-get) $as_root apt-get update -q &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" ;;
+    dnf) $as_root dnf install -y "$@" ;;
+    pacman) $as_root pacman -Sy --needed --noconfirm "$@" ;;
+    apk) $as_root apk add "$@" ;;
+    *) echo "packages.sh: no apt-get, dnf, pacman or apk here; install yourself: $*" >&2; return 1 ;;
+    esac
+}
+
+verb=${1:-}
+[ $# -gt 0 ] && shift
+case $verb in
+check)
+    missing "$@" | {
+        status=0
+        while read -r object package; do
+            echo "$object is missing: it is in the package $package (make deps installs it)" >&2
+            status=1
+        done
+        exit $status
+    }
+    ;;
+install)
+    [ $# -gt 0 ] || set -- build run test
+    packages=$(missing "$@" | awk '{print $2}' | sort -u)
+    if [ -z "$packages" ]; then
+        echo "Everything is installed."
+        exit 0
+    fi
+    # shellcheck disable=SC2086
+    install_packages $packages && exec "$0" check "$@"
+    ;;
+*)
+    echo "usage: tests/packages.sh check GROUP... | install [GROUP...]" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,183 @@
+#!/usr/bin/env bash
+# A throw-away machine: Debian's own kernel in QEMU, with this machine's files as its own.
+#
+#   tests/vm/vm.sh                 a shell in it; Ctrl-A X ends it
+#   tests/vm/vm.sh COMMAND         one command line in it, its output and its status
+#
+# Variables: CGROUP=v2 (the default) or v1: the control groups that it has. TIMEOUT=SECONDS: end it
+# then, with status 124; without, it may run as long as it likes. KERNEL_DEB=FILE: a kernel package
+# of Debian that is already here. VM_CPUS, VM_MEMORY (MiB): 2 and 1024.
+#
+# Nothing on this machine is changed: the kernel package is unpacked, not installed; the root file
+# system is this machine's, handed in read-only by 9p with a tmpfs over it; there is no network card.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+project=${here%/tests/vm}
+store=$project/build/vm
+
+say() { echo "vm: $*" >&2; }
+give_up() {
+    say "$@"
+    exit 126
+}
+
+# Everything that can be wrong before anything is done.
+check_machine() {
+    "$project/tests/packages.sh" check vm || exit 126
+    [ "$(uname -m)" = x86_64 ] || give_up "it is made for x86_64, and this machine is $(uname -m)"
+    case ${CGROUP:=v2} in v1 | v2) ;; *) give_up "CGROUP is '$CGROUP', and has to be v1 or v2" ;; esac
+    [[ ${TIMEOUT:=} =~ ^([1-9][0-9]{0,5})?$ ]] || give_up "TIMEOUT is '$TIMEOUT', and has to be a number of seconds"
+}
+
+# Download the kernel's package to the directory $1, unless there is one in KERNEL_DEB. linux-image-amd64
+# itself is empty and depends on the one that is meant.
+download_kernel() {
+    local name
+    if [ -n "${KERNEL_DEB:-}" ]; then
+        cp "$KERNEL_DEB" "$1/kernel.deb" || exit 126
+        return
+    fi
+    command -v apt-get >/dev/null ||
+        give_up "there is no apt-get here; download Debian's linux-image-VERSION-amd64 and name it in KERNEL_DEB=FILE"
+    name=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -nE 's/.*Depends: (linux-image-[0-9].*)/\1/p' | head -n 1)
+    [ -n "$name" ] ||
+        give_up "apt knows no linux-image-amd64; type: sudo apt-get update (or name a Debian kernel package in KERNEL_DEB=FILE)"
+    say "downloading $name (70 MB, once; it is unpacked in build/vm and not installed)"
+    (cd "$1" && apt-get -q download "$name" >"$1/apt.log" 2>&1) || give_up "apt-get download $name: $(tail -n 1 "$1/apt.log")"
+    mv "$1"/linux-image-*.deb "$1/kernel.deb"
+}
+
+# The kernel unpacks itself when it starts, which takes seconds in emulation: unpack it here, once. Where
+# it is not packed by xz, it has to do it itself.
+unpack_vmlinux() {
+    : >"$2"
+    LC_ALL=C grep -aboP '\xfd7zXZ\x00' "$1" | cut -d: -f1 | while read -r offset; do
+        tail -c "+$((offset + 1))" "$1" | xz -dc --single-stream >"$2" 2>/dev/null || true
+        if head -c 4 "$2" | grep -q ELF; then break; fi
+    done
+    head -c 4 "$2" | grep -q ELF || cp "$1" "$2"
+}
+
+# What the kernel needs before it sees the root file system: busybox and the modules that lead there;
+# and two that elsewhere udev loads.
+make_initramfs() {
+    local tree=$1 version=$2 kernel=$3 path busybox
+    mkdir -p "$tree"/{bin,dev,proc,sys,lower,upper,root,modules}
+    busybox=$(command -v busybox.static || command -v busybox)
+    cp "$busybox" "$tree/bin/busybox"
+    for module in virtio_pci 9pnet_virtio 9p overlay loop tun; do
+        modprobe -C /dev/null -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null ||
+            give_up "$version has no module $module"
+    done | awk '$1 == "insmod" && !seen[$2]++ {print $2}' | while read -r path; do
+        case $path in
+        *.xz) xz -dc "$path" >"$tree/modules/$(basename "${path%.xz}")" ;;
+        *) cp "$path" "$tree/modules/" ;;
+        esac
+        basename "${path%.xz}" >>"$tree/modules/order"
+    done
+    (cd "$tree" && find . | cpio -o -H newc --quiet)
+}
+
+# Fill the store. It is made under another name and moved, so that what is there is whole.
+prepare() {
+    local version fresh=$store.new
+    exec 9>"$project/build/vm.lock"
+    flock 9
+    if [ ! -e "$store/initramfs" ]; then
+        rm -rf "$fresh" "$store"
+        mkdir -p "$fresh/kernel"
+        download_kernel "$fresh"
+        dpkg-deb -x "$fresh/kernel.deb" "$fresh/kernel"
+        version=$(basename "$fresh"/kernel/boot/vmlinuz-*)
+        version=${version#vmlinuz-}
+        # On a system whose /lib is a link, modprobe and depmod are told the same by -d.
+        depmod -b "$fresh/kernel" "$version"
+        unpack_vmlinux "$fresh/kernel/boot/vmlinuz-$version" "$fresh/vmlinux"
+        make_initramfs "$fresh/tree" "$version" "$fresh/kernel" >"$fresh/initramfs"
+        rm -rf "$fresh/kernel.deb" "$fresh/tree" "$fresh/kernel/boot"
+        mv "$fresh" "$store"
+        say "$version is ready in build/vm"
+    fi
+    exec 9>&-
+}
+
+# What this run is about goes in as a second archive behind the first: the guest's scripts and what they
+# are to do. So it needs no place on the kernel's command line, whatever characters are in it.
+pack_job() {
+    local directory=$1 rows=24 columns=80
+    mkdir "$directory/job"
+    cp "$here/init" "$directory/init"
+    cp "$here/session" "$directory/job/session"
+    if [ -t 0 ]; then read -r rows columns < <(stty size); fi
+    {
+        printf '%s=%q\n' cgroup "$CGROUP" project "$project" directory "$PWD" slow "$slow" rows "$rows" columns "$columns" \
+            term "${TERM:-dumb}"
+    } >"$directory/job/settings"
+    if [ $# -gt 1 ]; then printf '%s\n' "$2" >"$directory/job/command"; fi
+    cat "$store/initramfs"
+    (cd "$directory" && find init job | cpio -o -H newc --quiet)
+}
+
+# A /dev/kvm that can be opened proves nothing: in a guest that was not given the processor's own help,
+# every instruction of it fails.
+choose_accelerator() {
+    if [ -w /dev/kvm ] && grep -qE '^flags.* (vmx|svm)( |$)' /proc/cpuinfo; then
+        accelerator=(-accel kvm -cpu host) slow=1
+    else
+        accelerator=(-accel "tcg,thread=multi" -cpu max) slow=10
+    fi
+}
+
+start_machine() {
+    local run=$1 console=$2 append
+    append="console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on"
+    if [ "$CGROUP" = v2 ]; then append+=" cgroup_no_v1=all"; fi
+    exec ${TIMEOUT:+timeout --foreground -s KILL "$TIMEOUT"} \
+        qemu-system-x86_64 -M pc -nodefaults -no-user-config -display none -no-reboot "${accelerator[@]}" \
+        -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-1024}" \
+        -kernel "$store/vmlinux" -initrd "$run/initramfs" -append "$append" \
+        -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
+        -device virtio-9p-pci,fsdev=host,mount_tag=host \
+        -chardev file,id=log,path="$run/log" -serial chardev:log \
+        -chardev "stdio,id=console,$console" -serial chardev:console \
+        -chardev file,id=status,path="$run/status" -serial chardev:status
+}
+
+# Whatever ends this script ends the machine.
+# shellcheck disable=SC2317 # called by trap
+clean_up() {
+    if [ -n "$machine" ]; then kill -KILL "$machine" 2>/dev/null || true; fi
+    if [ -n "$terminal" ]; then stty "$terminal"; fi
+    rm -rf "$run"
+}
+
+check_machine
+mkdir -p "$project/build"
+prepare
+choose_accelerator
+run=$(mktemp -d "$store/run.XXXXXX") machine='' terminal='' ended=0
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+pack_job "$run" "$@" >"$run/initramfs"
+# It is started in the background, so that this script hears signals while it waits.
+if [ $# -gt 0 ]; then
+    start_machine "$run" signal=on </dev/null &
+else
+    say "a shell in a machine of its own (cgroup $CGROUP); exit, or Ctrl-A X, ends it"
+    if [ -t 0 ]; then terminal=$(stty -g); fi
+    start_machine "$run" mux=on,signal=off <&0 &
+fi
+machine=$!
+wait "$machine" || ended=$?
+machine=
+status=$(tr -dc 0-9 <"$run/status")
+if [ -n "$status" ]; then exit "$status"; fi
+if [ "$ended" -eq 137 ] && [ -n "$TIMEOUT" ]; then
+    say "it was ended because TIMEOUT=$TIMEOUT seconds had passed"
+    exit 124
+fi
+# Without a command, an end without a status and without a complaint is Ctrl-A X.
+if [ $# -eq 0 ] && [ "$ended" -eq 0 ] && [ ! -s "$run/log" ]; then exit 0; fi
+tail -n 20 "$run/log" >&2 || true
+give_up "the machine ended without a status (QEMU's was $ended); above is the end of its kernel's log"
