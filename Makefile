@@ -84,6 +84,10 @@ deps: #: install what the labs and their tests need, from the distribution
 deps-lint: #: install what lint and test-fresh need
 	tests/packages.sh install lint fresh
 
+.PHONY: deps-vm
+deps-vm: #: install what vm and test-vm need
+	tests/packages.sh install vm
+
 .PHONY: doctor
 doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do where it cannot
 	@$(SUDO) $(if $(filter-out /%,$<),./)$<
