@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ long long lab_number_option(const char *option, const char *text, long long mini
 bool lab_parse_decimal(const char *text, long long maximum, long long *millionths)
 {
     enum { PLACES = 6 };
-    char whole[24] = "0", fraction[PLACES + 1] = "000000";
+    char whole[24] = "0", fraction[PLACES + 1];
     size_t digits = strcspn(text, ".");
     const char *behind = text + digits + (text[digits] == '.');
     long long units, rest;
@@ -45,8 +46,8 @@ bool lab_parse_decimal(const char *text, long long maximum, long long *millionth
     if (digits >= sizeof(whole) || strlen(behind) > PLACES || strlen(text) == strspn(text, "."))
         return false;
     if (digits > 0)
-        *stpncpy(whole, text, digits) = '\0';
-    memcpy(fraction, behind, strlen(behind));
+        snprintf(whole, sizeof(whole), "%.*s", (int)digits, text);
+    snprintf(fraction, sizeof(fraction), "%s%s", behind, &"000000"[strlen(behind)]);
     if (!lab_parse_number(whole, 0, maximum, &units) ||
         !lab_parse_number(fraction, 0, 999999, &rest) || units > INT64_MAX / 1000000 - 1)
         return false;

@@ -1,9 +1,9 @@
 /*
  * 05_cgroup_cpu - at most so much CPU.
  *
- *     sudo ./labs/05_cgroup_cpu                          the experiment: 20 busy threads and a
- * quota sudo ./labs/05_cgroup_cpu --cpus 0.5 -- COMMAND    the tool: COMMAND in a group with a
- * limit sudo ./labs/05_cgroup_cpu --cpus 0.5 --pid PID     the same for a process that runs already
+ *     sudo ./labs/05_cgroup_cpu                        the experiment: busy threads and a quota
+ *     sudo ./labs/05_cgroup_cpu --cpus 0.5 COMMAND     the tool: COMMAND in a group with a limit
+ *     sudo ./labs/05_cgroup_cpu --cpus 0.5 --pid PID   the same for a process that runs already
  *
  * Shows a control group being made (mkdir), entered (cgroup.procs, or clone3 with
  * CLONE_INTO_CGROUP) and limited (cpu.cfs_quota_us and cpu.cfs_period_us of v1, cpu.max of v2), and
@@ -334,7 +334,8 @@ static void measure_everything(void)
  * which the group was throttled has used up a whole one. */
 static void measure_limit(long long quota, const char *share)
 {
-    const long long slack = 10000 * cpus; /* a CPU notices at its next tick that there is no more */
+    const long long slack =
+        10000LL * cpus; /* a CPU notices at its next tick that there is no more */
 
     busy.target = 100.0 * (double)quota / PERIOD;
     lab_cpu_align(&group_a, PERIOD);

@@ -138,7 +138,7 @@ static const char *weight_file(void)
 static bool compete(long long window)
 {
     struct lab_measured measured[LAB_MEASURED] = {0};
-    double predicted[LAB_MEASURED], all = 0, all_predicted = 0;
+    double predicted[LAB_MEASURED] = {0}, all = 0, all_predicted = 0;
     int cpus = CPU_COUNT(&arena);
     bool alike = true;
 
@@ -163,7 +163,7 @@ static bool compete(long long window)
         "(The machine is busy: others have %.0f%% of these CPUs. So compare the groups with each\n"
         "other: what part has each of all that they have?)",
         all_predicted - all);
-    for (int i = 0; i < group_count; i++)
+    for (int i = 0; i < group_count && all > 0; i++)
         lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
                  100 * predicted[i] / all_predicted);
     return true;
@@ -343,7 +343,7 @@ static void two_groups(void)
 
 static void both_busy(void)
 {
-    double percent[LAB_MEASURED];
+    double percent[LAB_MEASURED] = {0};
 
     lab_step("both want all of it");
     lab_shell("./busy -j 12   # in A");

@@ -34,14 +34,14 @@ limit_of() {
     fi
 }
 
-# wait_until COMMAND...: until it succeeds, ten seconds at most.
+# wait_until COMMAND...: until it succeeds, but not for ever.
 wait_until() {
     local attempt
-    for attempt in $(seq 500); do
+    for attempt in $(seq $((500 * SLOW))); do
         "$@" && return 0
         sleep 0.02
     done
-    fail "in ten seconds it did not become true ($attempt times): $*"
+    fail "it did not become true (looked $attempt times): $*"
 }
 
 is_gone() { [ ! -e "$1" ]; }
