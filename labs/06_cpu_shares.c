@@ -139,10 +139,12 @@ static bool compete(long long window)
 {
     struct lab_measured measured[LAB_MEASURED] = {0};
     double predicted[LAB_MEASURED] = {0}, all = 0, all_predicted = 0;
-    int cpus = CPU_COUNT(&arena);
+    int cpus = CPU_COUNT(&arena), tolerance = 8 * cpus; /* in percent of a CPU */
     bool alike = true;
 
     predict(predicted, cpus);
+    if (lab_cpu_is_emulated())
+        lab_say("(Measured under emulation: %d%% more or less is taken for alike.)", tolerance);
     lab_sleep_until(lab_now() + SETTLING);
     for (int i = 0; i < group_count; i++)
         measured[i] = (struct lab_measured){
@@ -155,7 +157,7 @@ static bool compete(long long window)
         all += groups[i].parent == LAB_TOP ? measured[i].percent : 0;
         all_predicted += groups[i].parent == LAB_TOP ? predicted[i] : 0;
         double difference = measured[i].percent - predicted[i];
-        alike &= difference < 8 * cpus && difference > -8 * cpus;
+        alike &= difference < tolerance && difference > -tolerance;
     }
     if (all > 0.95 * all_predicted)
         return alike;

@@ -275,9 +275,10 @@ in_v2_group() {
     done
     # What ip says of a kind of link that the kernel does not know.
     run -2 ip link add lab1 type nonsense
-    printf '#!/bin/sh\necho %q >&2\nexit 2\n' "$output" >"$BATS_TEST_TMPDIR/path/ip"
-    chmod +x "$BATS_TEST_TMPDIR/path/ip"
-    consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" veth
+    mkdir "$BATS_TEST_TMPDIR/fake"
+    printf '#!/bin/sh\necho %q >&2\nexit 2\n' "$output" >"$BATS_TEST_TMPDIR/fake/ip"
+    chmod +x "$BATS_TEST_TMPDIR/fake/ip"
+    consult 1 env PATH="$BATS_TEST_TMPDIR/fake:$PATH" "$DOCTOR" veth
     says no veth 'ip link add type veth: Error: Unknown device type' 'the kernel has no module for it: modprobe it'
     consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" 'NAT rule'
     says no 'NAT rule' 'iptables -t nat -A POSTROUTING' "$ELSEWHERE"

@@ -166,7 +166,7 @@ on_v2() {
     grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null && return 0
     [ -z "${LAB_VM:-}" ] || skip "the machine of make test-vm CGROUP=v1 is not the one with v2"
     local repository=${BATS_TEST_FILENAME%/tests/*}
-    "$repository/tests/packages.sh" check vm || skip "no virtual machine; type: tests/packages.sh install vm"
+    "$repository/tests/packages.sh" check vm || skip "no virtual machine here; type: make deps-vm"
     run -0 env TIMEOUT=600 "$repository/tests/vm/vm.sh" \
         "cd '$repository' && LABS='$LABS' bats --filter '^$BATS_TEST_DESCRIPTION\$' '$BATS_TEST_FILENAME'" 3>&-
     assert_line --partial "ok 1 $BATS_TEST_DESCRIPTION"
@@ -217,7 +217,7 @@ wait_until_gone() {
     fail "process $1 is still there (looked $attempt times)"
 }
 
-# A PATH with everything that the machine has but the commands $@.
+# A PATH with everything that the machine has but the commands $@. It is links: never write to a file in it.
 path_without() {
     local directory file
     rm -rf "$BATS_TEST_TMPDIR/path" && mkdir "$BATS_TEST_TMPDIR/path"

@@ -102,10 +102,12 @@ verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
 check)
+    how="make deps installs it"
+    case $* in vm) how="make deps-vm installs it" ;; esac
     missing "$@" | {
         status=0
         while read -r object package; do
-            echo "$object is missing: it is in the package $package (make deps installs it)" >&2
+            echo "$object is missing: it is in the package $package ($how)" >&2
             status=1
         done
         exit $status

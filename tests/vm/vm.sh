@@ -39,7 +39,7 @@ download_kernel() {
     fi
     command -v apt-get >/dev/null ||
         give_up "there is no apt-get here; download Debian's linux-image-VERSION-amd64 and name it in KERNEL_DEB=FILE"
-    name=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -nE 's/.*Depends: (linux-image-[0-9].*)/\1/p' | head -n 1)
+    name=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -nE 's/.*Depends: (linux-image-[0-9].*)/\1/p' | head -n 1) || true
     [ -n "$name" ] ||
         give_up "apt knows no linux-image-amd64; type: sudo apt-get update (or name a Debian kernel package in KERNEL_DEB=FILE)"
     say "downloading $name (70 MB, once; it is unpacked in build/vm and not installed)"
@@ -146,7 +146,10 @@ start_machine() {
 # Whatever ends this script ends the machine.
 # shellcheck disable=SC2317 # called by trap
 clean_up() {
-    if [ -n "$machine" ]; then kill -KILL "$machine" 2>/dev/null || true; fi
+    if [ -n "$machine" ]; then
+        kill -TERM "$machine" 2>/dev/null || true # timeout(1) hands it on
+        wait "$machine" 2>/dev/null || true
+    fi
     if [ -n "$terminal" ]; then stty "$terminal"; fi
     rm -rf "$run"
 }
@@ -179,5 +182,5 @@ if [ "$ended" -eq 137 ] && [ -n "$TIMEOUT" ]; then
 fi
 # Without a command, an end without a status and without a complaint is Ctrl-A X.
 if [ $# -eq 0 ] && [ "$ended" -eq 0 ] && [ ! -s "$run/log" ]; then exit 0; fi
-tail -n 20 "$run/log" >&2 || true
+tail -n 50 "$run/log" >&2 || true
 give_up "the machine ended without a status (QEMU's was $ended); above is the end of its kernel's log"
