@@ -152,13 +152,16 @@ void lab_cpu_align(const struct lab_cgroup *group, long long period)
 {
     enum { STEP = 1000 };
     struct lab_cpu_sample sample;
-    long long end = lab_now() + 3 * period;
+    long long now = lab_now(), end = now + 3 * period;
 
     if (lab_cpu_sample(group, &sample) == -1)
         return;
-    for (long long before = sample.throttled; sample.throttled == before && lab_now() < end;) {
-        lab_sleep_until(lab_now() + STEP);
+    for (long long before = sample.throttled; sample.throttled == before && now < end;) {
+        lab_sleep_until(now + STEP);
+        now = lab_now();
         if (lab_cpu_sample(group, &sample) == -1)
             return;
     }
+    /* The kernel counts a throttled period when it is over and the next quota is there. */
+    lab_sleep_until(now + period * 9 / 10);
 }
