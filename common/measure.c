@@ -160,7 +160,7 @@ static void draw_points(FILE *script, int name)
     for (int i = 0; i < record.point_count; i++) {
         if (record.points[i].name != name)
             continue;
-        if (before >= 0 && record.points[i].at - before > 0.5)
+        if (before >= 0 && record.points[i].at - before > 0.25)
             fputs("\n", script);
         before = record.points[i].at;
         fprintf(script, "%.2f %.1f %.1f\n", before, record.points[i].percent,
@@ -176,12 +176,12 @@ static void draw(FILE *script)
 
     fprintf(script,
             "set xlabel 'seconds'\nset ylabel 'CPU used, in %% of one CPU'\n"
-            "set yrange [0:%d]\nset key outside right\n",
+            "set xrange [0:]\nset yrange [0:%d]\nset key outside right\n",
             lab_cpu_count() * 100 + 50);
     for (int i = 0; i < record.event_count; i++)
         fprintf(script,
                 "set arrow from %.2f, graph 0 to %.2f, graph 0.86 nohead dt 3 lc '#888888'\n"
-                "set label \"%s\" at %.2f, graph 0.92 center font ',10'\n",
+                "set label \"%s\" at %.2f, graph 0.92 left font ',10'\n",
                 record.events[i].at, record.events[i].at, record.events[i].text,
                 record.events[i].at);
     for (int name = 0; name < record.name_count; name++)
@@ -189,9 +189,9 @@ static void draw(FILE *script)
     for (int name = 0; name < record.name_count; name++)
         fprintf(script,
                 "%s$usage%d using 1:2 with lines lw 2 lc '%s' title '%s', "
-                "$usage%d using 1:($3 > 0 ? $3 : NaN) with lines dt 2 lw 2 lc '%s' title '%s %s'",
+                "$usage%d using 1:($3 > 0 ? $3 : NaN) with lines dt 2 lw 2 lc '%s' title '%s'",
                 name ? ", " : "plot ", name, colours[name], record.names[name], name, colours[name],
-                record.names[name], record.target);
+                name ? "" : record.target);
     fputs("\n", script);
 }
 
