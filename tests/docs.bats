@@ -11,16 +11,21 @@ REPO=${BATS_TEST_FILENAME%/tests/*}
 
 # Print the transcripts of a document as "command<TAB>line" for the lines that do not vary: steps,
 # commands, checks and the summary of experiments. A transcript is a block that begins with
-# ```console and a command that plays a whole experiment: "$ sudo ./labs/NN_name".
+# ```console and a command that plays a whole experiment: "$ sudo ./labs/NN_name". Where it goes on with
+# "# on cgroup v1" (or v2) it is one for machines that have the cpu controller there.
 transcript_lines() {
-    awk '/^```console/ { inside = 1; command = ""; next }
+    awk -v here="$(grep -qE ' - cgroup .*[ ,]cpu(,|$)' /proc/self/mountinfo && echo v1 || echo v2)" '
+         /^```console/ { inside = 1; command = ""; next }
          /^```/ { inside = 0 }
-         inside && command == "" && /^\$ (sudo )?\.\/labs\/[0-9a-z_]+$/ { command = $NF; next }
+         inside && command == "" && /^\$ (sudo )?\.\/labs\/[0-9a-z_]+( +# on cgroup v[12])?$/ {
+             if (!/#/ || $NF == here) command = /#/ ? $(NF - 4) : $NF
+             next
+         }
          inside && command != "" && /^(\[|  (ok|FAIL)  |    \$ )/ { print command "\t" $0 }' "$1"
 }
 
 # What varies from run to run and from machine to machine in those lines.
-steady() { sed -E 's/[0-9]+([.][0-9]+)?/N/g; s#/(lib|usr/lib)[^ ]*#LIBRARY#g'; }
+steady() { sed -E 's#/sys/fs/cgroup[^ ]*/container-labs#CGROUP#g; s/[0-9]+([.][0-9]+)?/N/g; s#/(lib|usr/lib)[^ ]*#LIBRARY#g'; }
 
 @test "docs: the transcripts of experiments are what the experiments print" {
     local document command found=0
