@@ -2,10 +2,10 @@
  * shares.h - the weight of a group: cpu.shares of v1 and cpu.weight of v2.
  *
  * v1 counts from 2 to 262144 with 1024 for everybody who says nothing, v2 from 1 to 10000 with 100.
- * Two conversions are in use. The linear one (runc and crun until 2025) maps the ends of the ranges
- * to each other, and the default, 1024, to 39. The logarithmic one (crun and runc since 2025) maps
- * the ends and the defaults: 1024 is 100. Neither can do all: the linear one keeps the ratio of
- * two groups and loses the default, the other keeps the default and bends the ratios.
+ * Two conversions are in use. The linear one (runc before 1.3.2, crun before 1.23) maps the ends of
+ * the ranges to each other, and the default, 1024, to 39. The logarithmic one (those and later
+ * ones) maps the ends and the defaults: 1024 is 100. Neither can do all: the linear one keeps the
+ * ratio of two groups and loses the default, the other keeps the default and bends the ratios.
  *
  * What uses these functions is linked with -lm.
  */

@@ -194,10 +194,9 @@ refuses() {
     before=$(groups_of "$victim")
     start "$TOOL" --cpus 0.5 --pid "$victim" 2>/dev/null
     wait_until in_group "$victim" "$started"
-    # The tool and its guardian at the same time: both are stopped before either can notice.
+    # The guardian first: the tool does not look after it.
     local tool=$started guardian
     guardian=$(pgrep -P "$tool" guardian)
-    kill -STOP "$guardian"
     kill -KILL "$guardian" "$tool"
     wait "$tool" || true
     in_group "$victim" "$tool"
