@@ -138,6 +138,10 @@ endif
 test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
 	@tests/vm/vm.sh 'LABS=$(abspath $(BIN)) UNIT=$(abspath $(UNIT)) bats tests'
 
+.PHONY: test-make-vm
+test-make-vm: all $(BUILD)/.test-tools #: the tests of that machine itself: its word, its status, its end
+	bats tests/vm
+
 # The parsers that read what the kernel writes, each fed with what libFuzzer makes up.
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c)))
 FUZZ_SECONDS ?= 60

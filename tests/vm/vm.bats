@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # make vm: a machine of its own, whose word and status come back, and which leaves nothing here.
 
-load helpers
+load ../helpers
 
-REPO=${BATS_TEST_FILENAME%/tests/*}
+REPO=${BATS_TEST_FILENAME%/tests/vm/*}
 
 setup() {
     [ -z "${LAB_VM:-}" ] || skip "this is the machine of make vm already"
