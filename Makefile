@@ -81,8 +81,8 @@ deps: #: install what the labs and their tests need, from the distribution
 	tests/packages.sh install
 
 .PHONY: deps-lint
-deps-lint: #: install what lint and test-fresh need
-	tests/packages.sh install lint fresh
+deps-lint: #: install what lint, test-exercises and test-fresh need
+	tests/packages.sh install lint fresh gates exercise-07 exercise-09
 
 .PHONY: deps-vm
 deps-vm: #: install what vm and test-vm need
@@ -171,6 +171,8 @@ H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
 S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
     tests/vm/init tests/vm/session))
 
+include tests/kit/exercises.mk
+
 .PHONY: lint
 lint: #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellcheck
 	@tests/packages.sh check build lint
@@ -189,4 +191,4 @@ clean: #: remove what make has made
 .PHONY: help
 help: #: this list
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n -e 's/^#: /  /p' -e 's/^\([a-z-]*\):.*#: /  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 17
+	@sed -n -e 's/^#: /  /p' -e 's/^\([a-z-]*\):.*#: /  \1\t/p' $(filter %akefile %.mk,$(MAKEFILE_LIST)) | expand -t 17

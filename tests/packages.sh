@@ -52,6 +52,11 @@ vm     cpio                              cpio            cpio            cpio   
 vm     busybox                           busybox-static  busybox         busybox     busybox-static
 vm     xz                                xz-utils        xz              xz          xz
 vm     ar                                binutils        binutils        binutils    binutils
+exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
+exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
+exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
+gates  jq                                jq              jq              jq          jq
+gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
 fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
 '
 

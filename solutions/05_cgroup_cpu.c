@@ -1,0 +1,168 @@
+/*
+ * 05_cgroup_cpu - cpulimit: a command that gets so much CPU time and no more.
+ *
+ *     05_cgroup_cpu PERCENT COMMAND [ARG]...   run COMMAND with PERCENT of one CPU
+ *     05_cgroup_cpu --show 1|2 PERCENT         print what would be written on cgroup v1, v2
+ *
+ * The limit is there before COMMAND is, so that not even its first instruction runs without. At the
+ * end what it used and how often it was held back is read back; whoever it has left behind is
+ * killed, and the group is removed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "error.h"
+#include "file.h"
+#include "hierarchy.h"
+#include "number.h"
+#include "process.h"
+
+enum { PERIOD = 100000 }; /* microseconds; the kernel's own choice, too */
+
+static struct lab_hierarchies hierarchies;
+static struct lab_cgroup group;
+
+/* A file of the group, and what is written to it. */
+struct setting {
+    const char *file;
+    char text[64];
+};
+
+/* The settings that give PERCENT of one CPU, in the dialect VERSION, and in the order in which they
+ * are to be written. Returns how many there are. */
+static int settings_for(int version, long long percent, struct setting settings[2])
+{
+    int count = 0;
+
+    // BEGIN SOLUTION 5.1 the quota in both dialects: two files on v1, one on v2
+    long long quota = percent * PERIOD / 100;
+
+    if (version == 1) {
+        settings[0].file = "cpu.cfs_period_us";
+        snprintf(settings[0].text, sizeof(settings[0].text), "%d", PERIOD);
+        settings[1].file = "cpu.cfs_quota_us";
+        snprintf(settings[1].text, sizeof(settings[1].text), "%lld", quota);
+        count = 2;
+    } else {
+        settings[0].file = "cpu.max";
+        snprintf(settings[0].text, sizeof(settings[0].text), "%lld %d", quota, PERIOD);
+        count = 1;
+    }
+    // END SOLUTION
+    return count;
+}
+
+/* Make the group and set its limit. On v1 the controllers cpu and cpuacct may be in two
+ * hierarchies; then the group is a directory in each. */
+static void make_group(long long percent)
+{
+    struct lab_cgroup root = {.where = &hierarchies};
+    struct setting settings[2];
+    char name[32];
+
+    if (lab_hierarchies_find(&hierarchies) == -1)
+        lab_die("read /proc/self/mountinfo");
+    root.controllers = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
+    snprintf(name, sizeof(name), "cpulimit-%d", (int)getpid());
+    if (lab_cgroup_create_in(&group, &root, name) == -1)
+        lab_cgroup_die();
+    int count = settings_for(lab_cgroup_version(&group, LAB_CPU), percent, settings);
+    for (int i = 0; i < count; i++)
+        if (lab_cgroup_write(&group, LAB_CPU, settings[i].file, settings[i].text) == -1)
+            lab_cgroup_die();
+}
+
+/* The child, before it becomes the command. */
+static void enter_group(void)
+{
+    // BEGIN SOLUTION 5.2 the child enters the group before it becomes the command
+    char pid[16];
+
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    if (lab_cgroup_write(&group, LAB_CPU, "cgroup.procs", pid) == -1 ||
+        lab_cgroup_write(&group, LAB_CPUACCT, "cgroup.procs", pid) == -1)
+        lab_cgroup_die();
+    // END SOLUTION
+}
+
+/* What the kernel has counted: microseconds used, periods gone by, periods held back. */
+static void read_usage(long long *usage, long long *periods, long long *throttled)
+{
+    *usage = *periods = *throttled = 0;
+    // BEGIN SOLUTION 5.3 read back usage and throttling, in both dialects
+    int failed;
+
+    if (lab_cgroup_version(&group, LAB_CPU) == 1) {
+        failed = lab_cgroup_number(&group, LAB_CPUACCT, "cpuacct.usage", NULL, usage);
+        *usage /= 1000; /* v1 counts nanoseconds */
+    } else {
+        failed = lab_cgroup_number(&group, LAB_CPU, "cpu.stat", "usage_usec", usage);
+    }
+    if (failed == -1 ||
+        lab_cgroup_number(&group, LAB_CPU, "cpu.stat", "nr_periods", periods) == -1 ||
+        lab_cgroup_number(&group, LAB_CPU, "cpu.stat", "nr_throttled", throttled) == -1)
+        lab_cgroup_die();
+    // END SOLUTION
+}
+
+static void remove_group(void)
+{
+    // BEGIN SOLUTION 5.4 kill who is left in the group, and remove it
+    pid_t pids[64];
+
+    /* A process can fork while we read, so the list is read again until it is empty. v2 has
+     * cgroup.kill for all of it. */
+    for (int count; (count = lab_cgroup_processes(&group, pids, 64)) > 0;)
+        for (int i = 0; i < count && i < 64; i++)
+            kill(pids[i], SIGKILL);
+    /* Two directories on v1, or one and the same. A dead process may count for an instant more. */
+    for (int i = 0; i < 2; i++)
+        while (rmdir(lab_cgroup_file(&group, i ? LAB_CPUACCT : LAB_CPU, "")) == -1)
+            if (errno == ENOENT)
+                break;
+            else if (errno != EBUSY)
+                lab_die("rmdir %s", lab_cgroup_file(&group, LAB_CPU, ""));
+    // END SOLUTION
+}
+
+static int show(const char *version, long long percent)
+{
+    struct setting settings[2];
+    int count = settings_for(*version - '0', percent, settings);
+
+    for (int i = 0; i < count; i++)
+        printf("%s %s\n", settings[i].file, settings[i].text);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+    long long percent, usage, periods, throttled;
+    bool shows = argc == 4 && strcmp(argv[1], "--show") == 0 &&
+                 (strcmp(argv[2], "1") == 0 || strcmp(argv[2], "2") == 0);
+
+    if (argc < 3 || !lab_parse_number(argv[shows ? 3 : 1], 1, 100000, &percent))
+        lab_exit(LAB_EXIT_USAGE, "usage: PERCENT COMMAND [ARG]... | --show 1|2 PERCENT");
+    if (shows)
+        return show(argv[2], percent);
+    make_group(percent);
+    pid_t command = lab_fork();
+    if (command == -1)
+        lab_die("fork");
+    if (command == 0) {
+        enter_group();
+        lab_exec(argv + 2);
+    }
+    int status = lab_wait(command);
+    read_usage(&usage, &periods, &throttled);
+    fprintf(stderr, "used %lld us, held back in %lld of %lld periods\n", usage, throttled, periods);
+    remove_group();
+    return status;
+}

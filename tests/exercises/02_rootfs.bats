@@ -1,0 +1,76 @@
+#!/usr/bin/env bats
+# Exercise 2: layers.
+
+load helpers
+
+# A base with a busybox and a few files; `inside ONE cat /file`: in the container ONE.
+BASE='
+mkdir -p base/bin base/proc base/etc base/data/deep
+cp "$(command -v busybox.static || command -v busybox)" base/bin/busybox
+for applet in sh cat rm mkdir ls touch echo; do ln -s busybox base/bin/$applet; done
+echo "from the base" >base/etc/motd
+echo one >base/data/one; echo two >base/data/two
+inside() { local layer=$1; shift; it run base $layer "$@"; }
+'
+
+@test "2.1 two containers on one base: each has its own changes, the base has none" {
+    play "$BASE"'
+        inside first sh -c "echo changed by the first >/etc/motd"
+        inside second sh -c "echo changed by the second >/etc/motd; echo more >/data/three"
+        echo "first: $(inside first cat /etc/motd)"; echo "second: $(inside second cat /etc/motd)"
+        echo "base: $(cat base/etc/motd)"; echo "files of the base: $(ls base/data | xargs)"'
+    see "the first container's own motd" '^first: changed by the first$'
+    see "the second container's own motd" '^second: changed by the second$'
+    see "the base's motd as it was" '^base: from the base$'
+    see "no file more in the base" '^files of the base: deep one two$'
+}
+
+@test "2.1 what was written lies in upper, and nothing else does" {
+    play "$BASE"'inside one sh -c "cat /etc/motd >/dev/null; echo new >/etc/new"; find one/upper -type f'
+    see "the new file" '^one/upper/etc/new$'
+    see_not "no file that was only read" 'motd'
+}
+
+@test "2.2 the container's root is the overlay" {
+    play "$BASE"'inside one ls /'
+    ends_with 0
+    see "what the base has" '^data$'
+    see_not "nothing of the machine" '^(tmp|usr|run)$'
+}
+
+@test "2.2 the old root is gone: nothing of it is mounted any more" {
+    play "$BASE"'inside one cat /proc/self/mountinfo'
+    see "an overlay as root" ' / / .* - overlay '
+    see_not "no mount but / and /proc" ' - (tmpfs|cgroup|sysfs|ext4|btrfs|xfs) '
+}
+
+@test "2.3 diff: added, changed, deleted" {
+    play "$BASE"'inside one sh -c "rm /etc/motd; echo x >/data/one; echo y >/data/new"; it diff base one'
+    see "the deleted file" '^D /etc/motd$'
+    see "the changed file" '^C /data/one$'
+    see "the added file" '^A /data/new$'
+    see_not "nothing about a file that nobody touched" '/data/two'
+}
+
+@test "2.3 diff: only a device 0, 0 is a whiteout" {
+    play "$BASE"'inside one sh -c "rm -r /data/deep; busybox mknod /etc/null c 1 3; rm /etc/motd; echo x >/etc/motd"
+                 it diff base one'
+    see "the deleted directory" '^D /data/deep$'
+    see "an added device" '^A /etc/null$'
+    see "a file that was deleted and written again is a changed one" '^C /etc/motd$'
+}
+
+@test "2.4 diff: a directory that was deleted and made anew hides what was in it" {
+    play "$BASE"'inside one sh -c "rm -r /data; mkdir /data; echo x >/data/two"; it diff base one'
+    see "the file that is there no more" '^D /data/one$'
+    see "the directory that is there no more" '^D /data/deep$'
+    see "the file that was written again" '^C /data/two$'
+    see_not "which is not gone" '^D /data/two$'
+}
+
+@test "2.4 diff: a directory that was only added to hides nothing" {
+    play "$BASE"'inside one sh -c "echo x >/data/three; mkdir /data/deep/er; mkdir /new"; it diff base one'
+    ends_with 0
+    see "the added file" '^A /data/three$'
+    see_not "nothing deleted" '^D '
+}

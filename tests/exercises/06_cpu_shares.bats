@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# Exercise 6: fair shares. What is measured are parts of the CPU time that was had, so a busy
+# machine takes longer and comes to the same.
+
+load helpers
+
+# about NAME PERCENT: the line of NAME predicts exactly that and measures nearly that.
+about() {
+    see "$1 is predicted to get $2%" "^$1 predicted $2% "
+    awk -v name="$1" -v percent="$2" \
+        '$1 == name { d = $5 - percent; exit !(d > -10 && d < 10) } END { if (NR == 0) exit 1 }' <<<"$output" ||
+        complain "$1 gets about $2%"
+}
+
+@test "6.1 weights as the kernel turns them into shares" {
+    play 'for weight in 1 3 100 150 333 10000; do echo "$weight: $(it --shares-of $weight)"; done'
+    see "100 is 1024" '^100: 1024$'
+    see "150 is 1536" '^150: 1536$'
+    see "1 is 10" '^1: 10$'
+    see "3 is 31, and not 30: rounded to the nearest" '^3: 31$'
+    see "333 is 3410" '^333: 3410$'
+    see "10000 is 102400" '^10000: 102400$'
+}
+
+@test "6.2 shares as runtimes turn them into weights" {
+    play 'for shares in 2 512 1024 2048 262144; do echo "$shares: $(it --weight-of $shares)"; done'
+    see "2, the least, is 1" '^2: 1$'
+    see "512 is 20" '^512: 20$'
+    see "1024 is 39, not 100" '^1024: 39$'
+    see "2048 is 79" '^2048: 79$'
+    see "262144, the most, is 10000" '^262144: 10000$'
+}
+
+@test "6.3 the kernel has the weights" {
+    play 'it A:150 B:300 >/dev/null 2>errors &
+          for attempt in $(seq 250); do
+              grep -r "" $(find /sys/fs/cgroup -path "*-labs*/[AB]/cpu.*" \( -name cpu.shares -o -name cpu.weight \)) \
+                  /dev/null 2>/dev/null | sed "s,.*/\([AB]\)/,\1 ," | sort >found
+              if grep -Eq "^B .*:(300|3072)" found || ! [ -d /proc/$! ]; then break; fi
+              sleep 0.02
+          done
+          cat found; grep -s "^TODO 6.3 " errors'
+    see "A: weight 150, or 1536 shares" '^A cpu\.(weight:150|shares:1536)$'
+    see "B: weight 300, or 3072 shares" '^B cpu\.(weight:300|shares:3072)$'
+}
+
+@test "6.4 three groups, predicted and measured" {
+    play 'it A:100 B:200 C:500'
+    ends_with 0
+    about A 12.5
+    about B 25.0
+    about C 62.5
+}
+
+@test "6.4 one group alone gets everything, whatever its weight" {
+    play 'it A:1'
+    about A 100.0
+}
+
+@test "6.5 a group in a group shares what its parent gets" {
+    play 'it A:100 B:300 B/x:100 B/y:400'
+    about A 25.0
+    about B/x 15.0
+    about B/y 60.0
+    see_not "B itself has no process" '^B '
+}
+
+@test "6.5 deeper, and by name: the parent need not be the group before" {
+    play 'it A:100 B:100 A/x:100 A/x/deep:1 A/y:300'
+    about B 50.0
+    about A/x/deep 12.5
+    about A/y 37.5
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# Exercise 9: harden it. Each wall is tried alone, the others left away by --without.
+
+load helpers
+
+# `own CONTROLLER FILE`: a file of the group in which one is, on v1 or v2. To be given to a shell
+# behind the walls. `has CAPABILITY-NUMBER FIELD <status`: 1 or 0.
+OWN='
+own() {
+    local path
+    if path=$(grep -E "^[0-9]+:([^:]*,)?$1(,[^:]*)?:" /proc/self/cgroup); then
+        cat "/sys/fs/cgroup/$1${path##*:}/$2"
+    else
+        path=$(grep "^0::" /proc/self/cgroup)
+        cat "/sys/fs/cgroup${path##*:}/$2"
+    fi
+}
+capabilities() {
+    local field=$1 number
+    shift
+    for number in "$@"; do
+        printf "%s %d %d\n" $field $number $((0x$(sed -n "s/^$field:\t//p" /proc/self/status) >> number & 1))
+    done
+}
+export -f own capabilities
+limits() { it --without=capabilities --without=seccomp "$@"; }
+'
+
+@test "9.1 memory: 64 MiB, and no more" {
+    play "$OWN"'limits bash -c "
+        own memory memory.limit_in_bytes 2>/dev/null || own memory memory.max
+        head -c 200m /dev/zero | tail >/dev/null
+        peak=\$(own memory memory.max_usage_in_bytes 2>/dev/null || own memory memory.peak)
+        [ \$peak -le 67108864 ] && echo never more"'
+    see "67108864 bytes" '^67108864$'
+    see "the peak to stay below it, whatever a program wants" '^never more$'
+}
+
+@test "9.1 processes: 16, and no more" {
+    play "$OWN"'limits bash -c "own pids pids.max"
+                limits busybox sh -c "for i in \$(seq 40); do sleep 30 & done"'
+    see "16" '^16$'
+    see "the 17th is refused" 'Resource temporarily unavailable'
+}
+
+@test "9.1 without limits there are none" {
+    play "$OWN"'limits --without=limits bash -c "own pids pids.max"'
+    see "max" '^max$'
+}
+
+# Numbers of capability.h: 0 chown, 5 kill, 10 net_bind_service; 18 sys_chroot, 19 sys_ptrace,
+# 21 sys_admin, 27 mknod, 31 setfcap, 12 net_admin.
+@test "9.2 a command has the kept capabilities and no others" {
+    play "$OWN"'it --without=limits --without=seccomp bash -c "capabilities CapEff 0 5 10 18 21 27 31 12; capabilities CapBnd 0 18 21 27"'
+    see "chown" '^CapEff 0 1$'
+    see "kill" '^CapEff 5 1$'
+    see "net_bind_service" '^CapEff 10 1$'
+    see_not "neither sys_chroot, sys_admin, mknod, setfcap nor net_admin" '^CapEff (18|21|27|31|12) 1$'
+    see_not "nor those in the bounding set" '^CapBnd (18|21|27) 1$'
+    see "chown in the bounding set" '^CapBnd 0 1$'
+}
+
+@test "9.2 they are gone before anything is executed as well" {
+    play 'it --without=limits --without=seccomp attempt mount; it --without=limits --without=seccomp --without=capabilities attempt mount'
+    see "EPERM with the wall" '^mount: EPERM'
+    see "no error without it" '^mount: no error'
+}
+
+@test "9.2 and do not come back with a program that root executes" {
+    play 'it --without=limits --without=seccomp mount -t tmpfs tmpfs /mnt; echo "status $?"'
+    see "mount(8) is refused" '(permission denied|Operation not permitted|must be superuser)'
+    see_not "no success" '^status 0$'
+}
+
+@test "9.3 mount is refused by the filter, to one who has all capabilities" {
+    play 'it --without=limits --without=capabilities attempt mount
+          it --without=limits --without=capabilities attempt fsopen
+          it --without=limits --without=capabilities --without=seccomp attempt fsopen'
+    see "EPERM for mount(2)" '^mount: EPERM'
+    see "EPERM for fsopen(2), the new way to mount" '^fsopen: EPERM'
+    see "no error for it without the filter" '^fsopen: no error'
+}
+
+@test "9.3 other system calls are let through, and no_new_privs is set" {
+    play 'it --without=limits --without=capabilities bash -c "grep -E \"^(Seccomp|NoNewPrivs):\" /proc/self/status; touch made && chown 5 made && stat -c %u made"
+          it --without=limits --without=capabilities umount /proc; echo "umount: status $?"'
+    see "a filter" '^Seccomp:.*2$'
+    see "no_new_privs" '^NoNewPrivs:.*1$'
+    see "files can be made and given away" '^5$'
+    see_not "nothing can be unmounted" '^umount: status 0$'
+}
+
+@test "9.4 the climb gets out of a chroot where nothing else holds" {
+    play 'mkdir jail; it --root=jail --without=limits --without=capabilities --without=seccomp attempt climb'
+    see "no error" "^climb: no error, the root is the machine's$"
+}
+
+@test "9.4 the same climb is stopped by the capabilities" {
+    play 'mkdir jail; it --root=jail attempt climb'
+    see "EPERM: chroot needs CAP_SYS_CHROOT" '^climb: EPERM .*, the root is its own$'
+}

@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# What a student meets: the commands, and what becomes of programs that misbehave.
+
+load ../helpers
+
+setup() {
+    machine_before
+    WORK=$BATS_TEST_TMPDIR/work
+}
+
+teardown() { machine_after; }
+
+REPO=${BATS_TEST_FILENAME%/tests/*}
+
+# student TARGET...: make, with files of our own to work on.
+student() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
+
+# Write the program of exercise 01: BODY instead of what it should do.
+program_does() {
+    mkdir -p "$WORK"
+    printf '#include "exercise.h"\n#include <signal.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\nint main(void)\n{\n    %s\n}\n' \
+        "$1" >"$WORK/01_chroot.c"
+}
+
+# misbehaves WORDS BODY: checked alone (one check of exercise 01), it is stopped within 20 seconds,
+# and the report has WORDS.
+misbehaves() {
+    local words=$1 before=$SECONDS
+    program_does "$2"
+    student "$WORK/.state/01_chroot" "$REPO/build/sandbox"
+    run env ONLY='^1.1 the loader' SUDO= "$REPO/tests/kit/exercise.sh" try 01 "$WORK/.state/01_chroot"
+    assert_line --partial "not ok 1 1.1"
+    assert_line --partial "$words"
+    # 15 seconds and the way there; a busy machine is given more than the sandbox gives.
+    [ $((SECONDS - before)) -le 40 ] || fail "stopped after $((SECONDS - before)) seconds"
+}
+
+@test "student: begin, TODOs, hints, the answer at the end" {
+    run -0 student exercise-01
+    assert_line "    1.1 find the path of the loader: the segment PT_INTERP"
+    run -2 student check-01
+    assert_line --regexp '^  FAIL  TODO 1\.1 '
+    assert_line --partial "TODO 1.1 is not written yet"
+    assert_line "0 of 4 TODOs hold: 0 of 7 points"
+    run -0 student hint-01
+    assert_line --index 0 --regexp '^TODO 1\.1, hint 1 of [0-9]+:$'
+    run -0 student hint-01
+    assert_line --index 0 --regexp '^TODO 1\.1, hint 2 of [0-9]+:$'
+    run -2 student solution-01
+    assert_line --partial "the answer is for after your own"
+    run -0 student progress
+    assert_line "01_chroot            0 of 4 TODOs hold, 0 of 7 points"
+    assert_line "02_rootfs            not begun"
+
+    cp "$REPO/solutions/01_chroot.c" "$WORK/01_chroot.c"
+    run -0 student progress
+    assert_line "01_chroot            changed since it was tried: make check-01"
+    run -0 student check-01
+    assert_line "4 of 4 TODOs hold: 7 of 7 points"
+    run -0 student hint-01
+    assert_line --index 0 "There are no more hints. They were:"
+    echo >>"$WORK/01_chroot.c"
+    run -2 student solution-01
+    run -0 student check-01
+    run -0 student solution-01
+    assert_line "+++ the answer"
+    assert_line --regexp '^-    // BEGIN SOLUTION 1\.1 '
+}
+
+@test "student: the answer is shown before with FORCE=1" {
+    student exercise-01
+    run -0 student solution-01 FORCE=1
+    assert_line '-    lab_todo("1.1");'
+    assert_line --partial "+            loader = image->bytes"
+}
+
+@test "student: a file of one's own is never overwritten; FORCE=1 keeps numbered copies" {
+    student exercise-01
+    echo "my work" >"$WORK/01_chroot.c"
+    run -0 student exercise-01
+    assert_output --partial "is there already and stays as it is"
+    assert_equal "$(cat "$WORK/01_chroot.c")" "my work"
+    run -0 student exercise-01 FORCE=1
+    assert_line "Your file is kept as $WORK/01_chroot.c.~1~"
+    echo "my second work" >"$WORK/01_chroot.c"
+    run -0 student exercise-01 FORCE=1
+    assert_line "Your file is kept as $WORK/01_chroot.c.~2~"
+    assert_equal "$(cat "$WORK/01_chroot.c.~1~")" "my work"
+    assert_equal "$(cat "$WORK/01_chroot.c.~2~")" "my second work"
+    grep -q 'lab_todo("1.1");' "$WORK/01_chroot.c"
+    run find "$WORK" -name '*.new.*'
+    assert_output ""
+}
+
+@test "student: without a file, and with one that does not compile, there is one clear line" {
+    run -2 student check-01
+    assert_line "$WORK/01_chroot.c is not there: make exercise-01 makes it"
+    program_does 'return missing;'
+    run -2 student check-01
+    assert_line --partial "'missing' undeclared"
+    assert_line "$WORK/01_chroot.c does not build: see what the compiler says above"
+}
+
+@test "student: part of an exercise counts for itself" {
+    mkdir "$WORK"
+    awk -f "$REPO/tests/kit/cut.awk" -v todo=1.4 "$REPO/solutions/01_chroot.c" >"$WORK/01_chroot.c"
+    run -2 student check-01
+    assert_line --regexp '^  ok    TODO 1\.1 '
+    assert_line --regexp '^  FAIL  TODO 1\.4 '
+    assert_line "3 of 4 TODOs hold: 5 of 7 points"
+}
+
+@test "misbehaving: a program that hangs, takes no signal and has left its session" {
+    misbehaves "stopped: it was still running after 15 seconds" \
+        'for (int i = 1; i < 64; i++) { signal(i, SIG_IGN); } if (fork() == 0) { setsid(); } for (;;) { pause(); }'
+}
+
+@test "misbehaving: a program that forks without end" {
+    misbehaves "stopped: it wanted more than 256 processes at a time" 'for (;;) fork();'
+}
+
+@test "misbehaving: a program that prints without end" {
+    misbehaves "stopped: it printed more than 256 kilobytes" 'for (;;) fputs("all work and no play\n", stderr);'
+}
+
+@test "misbehaving: a program that takes all memory" {
+    misbehaves "stopped: it wanted more than 512 megabytes of memory" \
+        'for (;;) { volatile char *p = malloc(1 << 20); for (int i = 0; p && i < 1 << 20; i += 4096) p[i] = 1; }'
+}
+
+@test "misbehaving: a program that dies by a signal" {
+    misbehaves "it was killed by SIGSEGV" 'raise(SIGSEGV);'
+    misbehaves "it was killed by SIGABRT" 'abort();'
+}
+
+@test "misbehaving: a program that changes the host name" {
+    misbehaves "note: it changed the host name to 'mine', here that of the sandbox only" \
+        'return sethostname("mine", 4);'
+}
+
+@test "misbehaving: files, settings, the clock and processes of the machine are out of reach" {
+    sleep 60 3>&- &
+    local victim=$!
+    run -0 "$REPO/build/sandbox" /bin/true bash -c '
+        for file in /etc/passwd /usr/bin/env /home/new '"$REPO"'/Makefile; do
+            touch "$file" 2>/dev/null && echo "reached $file"; done
+        echo 1 2>/dev/null >/proc/sys/vm/swappiness && echo "reached swappiness"
+        (echo h >/proc/sysrq-trigger) 2>/dev/null && echo "reached sysrq"
+        date -s "2001-01-01" >/dev/null 2>&1 && echo "reached the clock"
+        kill '"$victim"' 2>/dev/null && echo "reached a process"
+        ip link | grep -v -e "^1: lo:" -e "^ " && echo "reached a device"
+        mkdir /sys/fs/cgroup/devices/reached 2>/dev/null && echo "reached a cgroup"
+        echo done'
+    kill "$victim"
+    assert_output "done"
+}
+
+@test "sandbox: killed in the middle, it leaves nothing" {
+    "$REPO/build/sandbox" /bin/true sleep 60 3>&- &
+    local pid=$! attempt
+    for attempt in $(seq 100); do pgrep -f "^sleep 60$" >/dev/null && break; sleep 0.05; done
+    [ "$attempt" -lt 100 ]
+    kill -KILL "$pid"
+    wait "$pid" || true
+}
