@@ -34,7 +34,7 @@ static char base[PATH_MAX], layer[PATH_MAX]; /* absolute: the working directory 
 /* PATH below the directory DIRECTORY of the layer ("upper"), in one of two static buffers. */
 static const char *in_layer(const char *directory, const char *path)
 {
-    static char paths[2][PATH_MAX + 256];
+    static char paths[2][4 * PATH_MAX];
     static int next;
 
     next = !next;

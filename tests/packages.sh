@@ -56,6 +56,7 @@ exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl 
 exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
 gates  jq                                jq              jq              jq          jq
+gates  git                               git             git             git         git
 gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
 fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
 '
@@ -108,7 +109,10 @@ verb=${1:-}
 case $verb in
 check)
     how="make deps installs it"
-    case $* in vm) how="make deps-vm installs it" ;; esac
+    case $* in
+    vm) how="make deps-vm installs it" ;;
+    *exercise-*) how="tests/packages.sh install $* installs it" ;;
+    esac
     missing "$@" | {
         status=0
         while read -r object package; do

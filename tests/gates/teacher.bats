@@ -97,6 +97,9 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
         rm "$TMPDIR/lines"
         assert_equal "$status $output" "1 "
     done
+    run -0 git -c init.defaultBranch=main init -q .
+    run -1 git check-ignore work/04_setns.c
+    run -0 git check-ignore work/.state/04.tap build/grade.json
     run -0 make -s -j2 all 3>&-
     run -0 make -s exercise-04 3>&-
     run -2 make -s check-04 3>&-

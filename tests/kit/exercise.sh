@@ -246,12 +246,14 @@ handout() {
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git ls-files -z --cached --others --exclude-standard
     else
-        find . -path "./$BUILD" -prune -o -path "./$WORK" -prune -o -type f -print0
+        find . -path ./.git -prune -o -path "./$BUILD" -prune -o -path "./$WORK" -prune -o -type f -print0
     fi | tar --exclude=solutions --exclude=tests/gates --exclude=.ci --exclude=.github \
         --null --files-from=- -cf - | tar -C "$where/$name" -xf -
     for number in $(numbers); do
         cp "$(starter_of "$number")" "$where/$name/starters/"
     done
+    # What a student writes is to be committed there.
+    sed -i 's#^/work/$#/work/.state/#' "$where/$name/.gitignore"
     workflow >"$where/$name/.github/workflows/classroom.yml"
     tar -C "$where" -czf "$BUILD/$name.tar.gz" "$name"
     rm -rf "$where"

@@ -66,4 +66,4 @@ $(WORK)/.state/%: $(WORK)/%.c $(BUILD)/libcommon.a
 
 # What lint looks at besides.
 C_FILES += $(sort $(wildcard tests/kit/*.c))
-S_FILES += $(sort $(wildcard tests/*/*.bash tests/kit/*.sh))
+S_FILES += $(sort $(wildcard tests/*/*.bash))
