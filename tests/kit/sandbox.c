@@ -44,7 +44,7 @@
 #include "run.h"
 
 enum {
-    SECONDS = 15, /* a whole test; 20 is what is promised, and the end takes time as well */
+    SECONDS = 6, /* a check; ours need one, or on a crowded machine some more */
     PROCESSES = 256,
     MEGABYTES = 512, /* of memory, tmpfs included */
     KILOBYTES = 256, /* of output */
@@ -147,6 +147,34 @@ static void protect_settings(void)
     close(net);
 }
 
+/* Devices that are no thing of the machine, and no others: a disk can be written to in a tree that
+ * is read-only. */
+static void mount_devices(void)
+{
+    static const char *const names[] = {"/dev/null", "/dev/zero",    "/dev/full",
+                                        "/dev/tty",  "/dev/urandom", "/dev/random"};
+    enum { COUNT = sizeof(names) / sizeof(names[0]) };
+    int trees[COUNT];
+
+    for (int i = 0; i < COUNT; i++)
+        trees[i] =
+            (int)syscall(SYS_open_tree, AT_FDCWD, names[i], OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    mount_or_die("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64k");
+    for (int i = 0; i < COUNT; i++) {
+        if (trees[i] == -1)
+            continue;
+        close(open(names[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        if (syscall(SYS_move_mount, trees[i], "", AT_FDCWD, names[i], MOVE_MOUNT_F_EMPTY_PATH) ==
+            -1)
+            lab_die("move_mount %s", names[i]);
+    }
+    if (symlink("/proc/self/fd", "/dev/fd") == -1 || symlink("fd/0", "/dev/stdin") == -1 ||
+        symlink("fd/1", "/dev/stdout") == -1 || symlink("fd/2", "/dev/stderr") == -1 ||
+        mkdir("/dev/shm", 0755) == -1)
+        lab_die("furnish /dev");
+    mount_or_die("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m");
+}
+
 static void mount_everything(void)
 {
     struct mount_attr read_only = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -159,10 +187,9 @@ static void mount_everything(void)
     if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof(read_only)) ==
         -1)
         lab_die_remedy("Linux 5.12 can do this", "make every mount read-only");
-    mount_or_die("tmpfs", "/tmp", "tmpfs", MS_NOSUID, "mode=1777,size=128m");
-    mount_or_die("tmpfs", "/run", "tmpfs", MS_NOSUID, "mode=755,size=16m");
-    if (access("/dev/shm", F_OK) == 0)
-        mount_or_die("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID, "mode=1777,size=16m");
+    mount_or_die("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=128m");
+    mount_or_die("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m");
+    mount_devices();
     mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     for (int i = 0; i < LAB_CONTROLLERS && *hierarchies[i].base; i++) {
         umount2(hierarchies[i].base, MNT_DETACH); /* EINVAL where it is a directory of a mount */
@@ -301,11 +328,40 @@ static bool out_of_memory(void)
            count > 0;
 }
 
+/* Do so many others want CPUs that those inside may wait for one longer than they run? */
+static bool crowded(void)
+{
+    char text[64] = "";
+    long long own = 0;
+    int wanting;
+
+    if (lab_cgroup_number(&sandbox.group, LAB_PIDS, "pids.current", NULL, &own) == -1 ||
+        lab_read_file("/proc/loadavg", text, sizeof(text)) == -1 ||
+        sscanf(text, "%*f %*f %*f %d/", &wanting) != 1)
+        return false;
+    return wanting - own > 4 * sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/* Is the time over? To be asked all the time: on a crowded machine it stands still, for half
+ * as long at most. */
+static bool time_is_over(void)
+{
+    static int64_t begun, last, counted;
+    int64_t now = milliseconds();
+
+    if (!begun)
+        begun = last = now;
+    if (!crowded())
+        counted += now - last;
+    last = now;
+    return counted > sandbox.seconds * 1000 || now - begun > sandbox.seconds * 1500;
+}
+
 /* Until the place has ended, or has to. Returns why it has to, or NULL. */
 static const char *watch(pid_t place, int output)
 {
     static char reason[128];
-    int64_t deadline = milliseconds() + sandbox.seconds * 1000;
+    int64_t begun = milliseconds();
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, place, 0);
     struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = output, .events = POLLIN}};
 
@@ -324,9 +380,9 @@ static const char *watch(pid_t place, int output)
                      PROCESSES);
             return reason;
         }
-        if (milliseconds() > deadline) {
+        if (time_is_over()) {
             snprintf(reason, sizeof(reason), "it was still running after %lld seconds",
-                     sandbox.seconds);
+                     (long long)(milliseconds() - begun) / 1000);
             return reason;
         }
     }

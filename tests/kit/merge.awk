@@ -1,0 +1,32 @@
+# Put the results of checks that were tried later in the place where they were put off.
+#
+#   cat LATER... | awk -f merge.awk - FIRST
+#
+# All of them are TAP, as bats writes it. A check that was put off and is in none of LATER, or put off
+# there as well, was not needed any more: it fails.
+
+/^(not )?ok [0-9]+ / {
+    name = $0
+    sub(/^(not )?ok [0-9]+ /, "", name)
+    put_off = sub(/ # skip put off$/, "", name)
+    number = $1 == "ok" ? $2 : $3
+}
+
+FILENAME == "-" {
+    if (/^1\.\./)
+        name = ""
+    else if (name != "" && !put_off)
+        results[name] = results[name] $0 "\n"
+    next
+}
+
+/^(not )?ok [0-9]+ / && put_off {
+    if (name in results) {
+        sub(/ok [0-9]+ /, "ok " number " ", results[name])
+        printf "%s", results[name]
+    } else
+        printf "not ok %d %s\n# not tried: another check of this TODO did not come to an end\n", number, name
+    next
+}
+
+{ print }
