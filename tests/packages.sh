@@ -13,6 +13,9 @@ build  make                              make            make            make   
 build  cc                                gcc             gcc             gcc         gcc
 build  ar                                binutils        binutils        binutils    binutils
 build  <stdio.h>                         libc6-dev       glibc-devel     glibc       musl-dev
+container  <sys/capability.h>            libcap-dev      libcap-devel    libcap      libcap-dev
+container  <seccomp.h>                   libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
+container  <libmnl/libmnl.h>             libmnl-dev      libmnl-devel    libmnl      libmnl-dev
 run    busybox                           busybox-static  busybox         busybox     busybox-static
 run    ldd                               libc-bin        glibc-common    glibc       musl-utils
 run    bash                              bash            bash            bash        bash
@@ -123,7 +126,7 @@ check)
     }
     ;;
 install)
-    [ $# -gt 0 ] || set -- build run test
+    [ $# -gt 0 ] || set -- build container run test
     packages=$(missing "$@" | awk '{print $2}' | sort -u)
     if [ -z "$packages" ]; then
         echo "Everything is installed."

@@ -1,0 +1,108 @@
+/* Users and groups as the root file system knows them, for privileges.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/openat2.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "number.h"
+#include "privileges.h"
+#include "report.h"
+
+/* What the root file system says is a file may be a link to anywhere, a pipe that never ends or a
+ * device. Returns NULL where it is not a plain file, as if it were not there. */
+static FILE *open_plain(const char *path)
+{
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    struct stat status;
+    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd fd = root == -1 ? -1 : (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+
+    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
+        return NULL;
+    FILE *file = fdopen(fd, "r");
+    if (file)
+        lab_take_fd(&fd);
+    return file;
+}
+
+/* The line of /etc/passwd for WORD, a name or a number. */
+static bool find_user(struct account *account, const char *word)
+{
+    FILE *file = open_plain("etc/passwd");
+    long long number = -1;
+    const struct passwd *entry = NULL;
+    bool is_number = lab_parse_number(word, 0, (uid_t)-2, &number);
+
+    while (file && (entry = fgetpwent(file)) != NULL)
+        if (strcmp(entry->pw_name, word) == 0 || (is_number && entry->pw_uid == (uid_t)number))
+            break;
+    if (entry) {
+        account->user = entry->pw_uid;
+        account->group = entry->pw_gid;
+        snprintf(account->name, sizeof(account->name), "%s", entry->pw_name);
+        snprintf(account->home, sizeof(account->home), "%s", entry->pw_dir);
+    } else if (is_number) {
+        account->user = (uid_t)number;
+    }
+    if (file)
+        fclose(file);
+    return entry || is_number;
+}
+
+static bool is_member(const struct group *entry, const char *name)
+{
+    for (char *const *member = entry->gr_mem; *member; member++)
+        if (strcmp(*member, name) == 0)
+            return true;
+    return false;
+}
+
+/* The group WORD (NULL: none asked for), and the supplementary ones of the account's user. */
+static bool find_groups(struct account *account, const char *word)
+{
+    FILE *file = open_plain("etc/group");
+    long long number = -1;
+    const struct group *entry;
+    bool found = !word, is_number = word && lab_parse_number(word, 0, (gid_t)-2, &number);
+
+    while (file && (entry = fgetgrent(file)) != NULL) {
+        if (word && !found && strcmp(entry->gr_name, word) == 0) {
+            account->group = entry->gr_gid;
+            found = true;
+        }
+        if (!word && *account->name && is_member(entry, account->name) &&
+            account->group_count < (int)(sizeof(account->groups) / sizeof(account->groups[0])))
+            account->groups[account->group_count++] = entry->gr_gid;
+    }
+    if (file)
+        fclose(file);
+    if (!found && is_number)
+        account->group = (gid_t)number;
+    return found || is_number;
+}
+
+void find_account(struct account *account, const char *user)
+{
+    char word[256];
+
+    *account = (struct account){.home = "/root"};
+    if (!user)
+        return;
+    strcpy(account->home, "/");
+    if (snprintf(word, sizeof(word), "%s", user) >= (int)sizeof(word))
+        give_up(STATUS_RUNTIME, "the user's name is too long");
+    char *group = strchr(word, ':');
+    if (group)
+        *group++ = '\0';
+    if (!find_user(account, word))
+        give_up(STATUS_RUNTIME, "there is no user '%s' in the root file system", word);
+    if (!find_groups(account, group && *group ? group : NULL))
+        give_up(STATUS_RUNTIME, "there is no group '%s' in the root file system", group);
+}

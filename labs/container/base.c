@@ -1,0 +1,77 @@
+#include "base.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "report.h"
+#include "rootfs.h"
+#include "tar.h"
+
+static bool is_empty(const char *path)
+{
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
+    int entries = 0;
+
+    if (!directory)
+        fail("root file system '%s'", path);
+    while ((entry = readdir(directory)) != NULL)
+        entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(directory);
+    return entries == 0;
+}
+
+void check_root(const struct specification *spec)
+{
+    struct stat status;
+
+    if (!spec->root)
+        return;
+    if (stat(spec->root, &status) == -1)
+        fail("root file system '%s'", spec->root);
+    if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
+        give_up(STATUS_RUNTIME, "'%s' is no root file system: neither a directory nor a tar",
+                spec->root);
+    if (S_ISDIR(status.st_mode) && is_empty(spec->root))
+        give_up(STATUS_RUNTIME, "'%s' is no root file system: it is empty", spec->root);
+}
+
+static int make_base(const struct container *container)
+{
+    if (mkdirat(container->lock, "base", 0755) == -1)
+        fail("make %s", state_path(container, "base"));
+    int base = openat(container->lock, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (base == -1)
+        fail("open %s", state_path(container, "base"));
+    return base;
+}
+
+int open_base(const struct container *container)
+{
+    const char *root = container->spec.root;
+    char busybox[PATH_MAX];
+
+    if (!root) {
+        int base = make_base(container);
+        if (lab_find_busybox(busybox, sizeof(busybox)) == -1)
+            give_up(STATUS_RUNTIME, "no busybox is installed; install busybox-static, name one in "
+                                    "BUSYBOX, or give a root file system");
+        if (lab_make_rootfs(state_path(container, "base"), busybox) == -1)
+            fail("make a root file system of %s", busybox);
+        return base;
+    }
+    lab_fd given = open(root, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (given == -1 || fstat(given, &status) == -1)
+        fail("root file system '%s'", root);
+    if (S_ISDIR(status.st_mode))
+        return lab_take_fd(&given);
+    int base = make_base(container);
+    tar_unpack(given, root, base);
+    return base;
+}

@@ -1,0 +1,243 @@
+#include "commands.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "inspect.h"
+#include "monitor.h"
+#include "number.h"
+#include "process.h"
+#include "state.h"
+
+static void need_root(void)
+{
+    if (geteuid() != 0)
+        lab_exit(EXIT_FAILURE, "containers need root; type: sudo %s", program_invocation_name);
+}
+
+/* Remove what dead runtimes have left, so that it is not shown. */
+static void sweep(void)
+{
+    if (state_lock(false) == -1)
+        return;
+    state_sweep();
+    state_unlock();
+}
+
+/* The one word that most commands want. Exits with one line where there is no such container. */
+static void find(struct container *container, int argc, char *argv[], int at)
+{
+    need_root();
+    sweep();
+    if (argc - at != 1)
+        lab_exit(LAB_EXIT_USAGE, "%s wants the name of one container", argv[0]);
+    if (!is_container_name(argv[at]) || state_load(container, argv[at]) == -1)
+        lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
+}
+
+static void need_running(const struct container *container)
+{
+    if (container->ended || container->pid == 0)
+        lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
+}
+
+/*
+ * ps
+ */
+
+static void print_age(time_t began)
+{
+    long seconds = (long)(time(NULL) - began);
+    char text[32];
+
+    if (seconds < 120)
+        snprintf(text, sizeof(text), "%ld s", seconds);
+    else if (seconds < 7200)
+        snprintf(text, sizeof(text), "%ld min", seconds / 60);
+    else
+        snprintf(text, sizeof(text), "%ld h", seconds / 3600);
+    printf("%-8s ", text);
+}
+
+static void print_row(const struct container *container, void *argument)
+{
+    const struct specification *spec = &container->spec;
+    char text[256] = "";
+
+    (void)argument;
+    if (container->pid == 0 && !container->ended)
+        return; /* it is just being made */
+    printf("%-16s %-8d ", spec->name, (int)container->pid);
+    if (container->ended)
+        snprintf(text, sizeof(text), "ended (%d)", container->status);
+    printf("%-12s ", *text ? text : "running");
+    print_age(container->began);
+    text[0] = '\0';
+    if (container->address.s_addr)
+        inet_ntop(AF_INET, &container->address, text, sizeof(text));
+    printf("%-15s ", *text ? text : spec->network == NETWORK_HOST ? "host" : "none");
+    text[0] = '\0';
+    for (int i = 0; i < spec->port_count; i++) {
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof(text) - length, "%s%u:%u%s", length ? "," : "",
+                 spec->ports[i].outside, spec->ports[i].inside, spec->ports[i].udp ? "/udp" : "");
+    }
+    printf("%-15s", *text ? text : "-");
+    for (char **word = spec->command; *word; word++)
+        printf(" %s", *word);
+    putchar('\n');
+}
+
+int list_containers(int argc, char *argv[])
+{
+    need_root();
+    if (argc > 1)
+        lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
+    sweep();
+    printf("%-16s %-8s %-12s %-8s %-15s %-15s %s\n", "NAME", "PID", "STATE", "AGE", "ADDRESS",
+           "PORTS", "COMMAND");
+    state_for_each(print_row, NULL);
+    return EXIT_SUCCESS;
+}
+
+/*
+ * logs
+ */
+
+static void print_file(const char *path)
+{
+    char bytes[4096];
+    size_t count;
+    FILE *file = fopen(path, "re");
+
+    while (file && (count = fread(bytes, 1, sizeof(bytes), file)) > 0)
+        if (fwrite(bytes, 1, count, stdout) != count)
+            lab_die("write to stdout");
+    if (file)
+        fclose(file);
+}
+
+int show_log(int argc, char *argv[])
+{
+    struct container container;
+
+    find(&container, argc, argv, 1);
+    print_file(state_path(&container, "log.old"));
+    print_file(state_path(&container, "log"));
+    return EXIT_SUCCESS;
+}
+
+/*
+ * stop, kill
+ */
+
+static int signal_container(const struct container *container, int pidfd, int signal)
+{
+    if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == -1 && errno != ESRCH)
+        lab_die("send %s to %s", lab_signal_name(signal), container->spec.name);
+    return EXIT_SUCCESS;
+}
+
+/* Wait until the process behind PIDFD has ended; false after MILLISECONDS (-1: for ever). */
+static bool wait_for(int pidfd, int milliseconds)
+{
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
+    return poll(&end, 1, milliseconds) != 0;
+}
+
+int stop_container(int argc, char *argv[])
+{
+    struct container container;
+    long long seconds = STOP_SECONDS;
+    int option;
+
+    argv[0] = program_invocation_short_name;
+    while ((option = getopt(argc, argv, "+t:")) != -1)
+        if (option != 't' || !lab_parse_number(optarg, 0, 86400, &seconds))
+            lab_exit(LAB_EXIT_USAGE, "stop [-t SECONDS] NAME");
+    argv[0] = "stop";
+    find(&container, argc, argv, optind);
+    need_running(&container);
+    lab_fd pidfd = open_process(container.pid, container.pid_began);
+    lab_fd runtime = open_process(container.runtime, container.runtime_began);
+    /* A process 1 that would not hear SIGTERM is not waited for. */
+    if (pidfd != -1 && process_hears(container.pid, SIGTERM)) {
+        signal_container(&container, pidfd, SIGTERM);
+        wait_for(pidfd, (int)seconds * 1000);
+    }
+    if (pidfd != -1)
+        signal_container(&container, pidfd, SIGKILL);
+    if (runtime != -1)
+        wait_for(runtime, -1); /* it clears up */
+    return EXIT_SUCCESS;
+}
+
+int kill_container(int argc, char *argv[])
+{
+    struct container container;
+    int option, signal = SIGKILL;
+
+    argv[0] = program_invocation_short_name;
+    while ((option = getopt(argc, argv, "+s:")) != -1)
+        if (option != 's' || (signal = lab_signal_number(optarg)) == -1)
+            lab_exit(LAB_EXIT_USAGE, "kill [-s SIGNAL] NAME");
+    argv[0] = "kill";
+    find(&container, argc, argv, optind);
+    need_running(&container);
+    lab_fd pidfd = open_process(container.pid, container.pid_began);
+    lab_fd runtime = open_process(container.runtime, container.runtime_began);
+    if (pidfd != -1)
+        signal_container(&container, pidfd, signal);
+    if (runtime != -1 && signal == SIGKILL)
+        wait_for(runtime, -1);
+    return EXIT_SUCCESS;
+}
+
+int inspect_container(int argc, char *argv[])
+{
+    struct container container;
+
+    find(&container, argc, argv, 1);
+    print_inspection(&container);
+    return EXIT_SUCCESS;
+}
+
+/*
+ * prune
+ */
+
+static void remove_ended(const struct container *container, void *count)
+{
+    if (!container->ended || state_is_running(container))
+        return;
+    state_remove(container, false);
+    puts(container->spec.name);
+    ++*(int *)count;
+}
+
+int prune_containers(int argc, char *argv[])
+{
+    int count = 0;
+
+    need_root();
+    if (argc > 1)
+        lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
+    if (state_lock(false) == -1)
+        return EXIT_SUCCESS; /* there is nothing */
+    state_sweep();
+    state_for_each(remove_ended, &count);
+    state_unlock();
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,155 @@
+#include "inside.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "mounts.h"
+#include "network.h"
+#include "privileges.h"
+#include "report.h"
+
+/* The mounts, which may come while something else is waited for. */
+static int mount_fds[MAXIMUM_FDS], mount_count;
+
+/* Wait for the runtime. It may be gone, and then nobody wants this container any more. */
+static void receive(enum message_kind kind)
+{
+    struct message message;
+
+    while (kind != MESSAGE_MOUNTS || mount_count == 0) {
+        int fds[MAXIMUM_FDS], count = MAXIMUM_FDS;
+        if (receive_message(report_socket, &message, fds, &count) != 1)
+            _exit(STATUS_RUNTIME);
+        if (message.kind == MESSAGE_MOUNTS) {
+            memcpy(mount_fds, fds, sizeof(fds));
+            mount_count = count;
+        }
+        if (message.kind == kind)
+            break;
+    }
+}
+
+/* The experiment looks at the container after each stage. */
+static void stage(const struct birth *birth, const char *name)
+{
+    struct message message = {.kind = MESSAGE_STAGE};
+
+    if (!birth->staged)
+        return;
+    snprintf(message.text, sizeof(message.text), "%s", name);
+    if (send_message(report_socket, &message, NULL, 0) == -1)
+        _exit(STATUS_RUNTIME);
+    receive(MESSAGE_GO);
+}
+
+static void begin(const struct birth *birth)
+{
+    static const int HANDLED[] = {SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD};
+    sigset_t none;
+
+    report_socket = birth->socket;
+    /* Nobody could end the container any more, or clear up after it, without the runtime. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+        fail("prctl PR_SET_PDEATHSIG");
+    for (size_t i = 0; i < sizeof(HANDLED) / sizeof(HANDLED[0]); i++)
+        signal(HANDLED[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Until its maps are written, a user namespace has nobody in it, not even root. */
+static void become_root_inside(const struct birth *birth)
+{
+    if (!birth->container->spec.own_users)
+        return;
+    receive(MESSAGE_GO);
+    if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
+        fail("become root of the user namespace");
+    /* A change of user takes this away. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+        fail("prctl PR_SET_PDEATHSIG");
+}
+
+/* The cgroup namespace begins where its maker is at that moment: in the container's group. */
+static void enter_limits(const struct birth *birth)
+{
+    limits_enter(birth->limits);
+    if (!(birth->container->spec.without & WALL_CGROUP) && unshare(CLONE_NEWCGROUP) == -1)
+        fail("unshare CLONE_NEWCGROUP");
+}
+
+static void receive_mounts(const struct specification *spec, struct mounts *mounts)
+{
+    receive(MESSAGE_MOUNTS);
+    if (mount_count != 2 + spec->volume_count)
+        give_up(STATUS_RUNTIME, "%d mounts came, not %d", mount_count, 2 + spec->volume_count);
+    mounts->root = mount_fds[0];
+    mounts->device = mount_fds[1];
+    memcpy(mounts->volumes, mount_fds + 2, sizeof(mount_fds[0]) * (size_t)spec->volume_count);
+}
+
+static void set_names(const struct birth *birth)
+{
+    const struct specification *spec = &birth->container->spec;
+
+    if (!(spec->without & WALL_UTS) &&
+        sethostname(spec->hostname, strlen(spec->hostname)) == -1)
+        fail("sethostname '%s'", spec->hostname);
+}
+
+/* Ping sockets need no capability where the group of their maker is in this range. Groups that are
+ * not in the user namespace cannot be in it. */
+static void set_network(const struct birth *birth, const struct own_mounts *own)
+{
+    const struct specification *spec = &birth->container->spec;
+
+    if (spec->network == NETWORK_HOST)
+        return;
+    network_inside();
+    mounts_set(own, "net/ipv4/ping_group_range", spec->own_users ? "0 65535" : "0 2147483647");
+    if (spec->network != NETWORK_BRIDGE)
+        return;
+    /* For eth0, whether it is here already or comes in a moment. */
+    mounts_set(own, "net/ipv6/conf/default/disable_ipv6", "1");
+    mounts_set(own, "net/ipv6/conf/eth0/disable_ipv6", "1");
+}
+
+void become_container(const struct birth *birth)
+{
+    const struct container *container = birth->container;
+    const struct specification *spec = &container->spec;
+    struct command command = birth->command;
+    struct own_mounts own;
+    struct mounts mounts = {0};
+    struct network_names names;
+
+    begin(birth);
+    become_root_inside(birth);
+    stage(birth, "namespaces");
+    enter_limits(birth);
+    stage(birth, "limits");
+    mounts_make_own(&own, spec, birth->limits->directory != -1);
+    set_names(birth);
+    leave_keyring();
+    set_network(birth, &own);
+    mounts_cover(&own, spec);
+    limit_bounding_set(spec->capabilities);
+    stage(birth, "own");
+    receive_mounts(spec, &mounts);
+    network_plug_in(container);
+    network_read_names(&names, container);
+    mounts_pivot(&mounts, &own, container);
+    network_write_names(&names);
+    mounts_attach(&mounts, &own, spec);
+    stage(birth, "root");
+    if (spec->terminal)
+        command.terminals = own.terminals;
+    become_command(&command);
+}

@@ -1,0 +1,24 @@
+/*
+ * inside.h - the process that becomes the container, from its first moment to execve(2).
+ */
+#ifndef CONTAINER_INSIDE_H
+#define CONTAINER_INSIDE_H
+
+#include "command.h"
+#include "limits.h"
+#include "state.h"
+
+/* The stages of a start, in the only order that works; what a stage needs, an earlier one has made,
+ * and what it may not have any more, an earlier one has not taken away yet. */
+struct birth {
+    const struct container *container;
+    const struct limits *limits;
+    struct command command;
+    int socket;  /* to the runtime */
+    bool staged; /* tell after each stage, and wait (the experiment) */
+};
+
+/* Become the container. Ends by execve(2), or by a report and _exit(2). */
+__attribute__((noreturn)) void become_container(const struct birth *birth);
+
+#endif

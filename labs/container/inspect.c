@@ -1,0 +1,197 @@
+#include "inspect.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "namespace.h"
+#include "privileges.h"
+
+/* Where we are in the object: a comma before all but the first, and how far in. */
+static struct {
+    bool first;
+    int depth;
+} json;
+
+/* A string of JSON, RFC 8259. Bytes that are no UTF-8 are shown as the characters of their number, so
+ * that the result always is. */
+static void put_string(const char *text)
+{
+    putchar('"');
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        int length = *at >= 0xf0 && *at < 0xf5 ? 4 : *at >= 0xe0 ? 3 : *at >= 0xc2 ? 2 : 1;
+        int good = *at < 0x80 || length > 1;
+        for (int i = 1; i < length; i++)
+            good = good && (at[i] & 0xc0) == 0x80;
+        if (*at == '"' || *at == '\\')
+            printf("\\%c", *at);
+        else if (*at < 0x20 || *at == 0x7f || !good || *at >= 0xf5)
+            printf("\\u%04x", *at);
+        else
+            printf("%.*s", length, (const char *)at), at += length - 1;
+    }
+    putchar('"');
+}
+
+static void begin_item(const char *key)
+{
+    printf("%s\n%*s", json.first ? "" : ",", 2 * json.depth, "");
+    json.first = false;
+    if (key) {
+        put_string(key);
+        printf(": ");
+    }
+}
+
+static void put_text(const char *key, const char *value)
+{
+    begin_item(key);
+    if (value)
+        put_string(value);
+    else
+        printf("null");
+}
+
+static void put_number(const char *key, long long value)
+{
+    begin_item(key);
+    printf("%lld", value);
+}
+
+static void put_limit(const char *key, long long value)
+{
+    if (value == UNLIMITED)
+        put_text(key, NULL);
+    else
+        put_number(key, value);
+}
+
+static void put_truth(const char *key, bool value)
+{
+    begin_item(key);
+    printf(value ? "true" : "false");
+}
+
+static void open_part(const char *key, char bracket)
+{
+    if (key)
+        begin_item(key);
+    putchar(bracket);
+    json.first = true;
+    json.depth++;
+}
+
+static void close_part(char bracket)
+{
+    json.depth--;
+    if (!json.first)
+        printf("\n%*s", 2 * json.depth, "");
+    putchar(bracket);
+    json.first = false;
+}
+
+static void put_state(const struct container *container)
+{
+    put_text("name", container->spec.name);
+    put_text("state", container->ended ? "ended" : "running");
+    put_number("pid", container->ended ? 0 : container->pid);
+    put_number("runtime_pid", container->ended ? 0 : container->runtime);
+    put_number("began", container->began);
+    if (container->ended) {
+        put_number("status", container->status);
+        put_text("reason", *container->reason ? container->reason : NULL);
+    }
+}
+
+static void put_file_system(const struct specification *spec)
+{
+    put_text("root", spec->root);
+    put_truth("read_only", spec->read_only);
+    open_part("volumes", '[');
+    for (int i = 0; i < spec->volume_count; i++) {
+        begin_item(NULL);
+        open_part(NULL, '{');
+        put_text("source", spec->volumes[i].source);
+        put_text("target", spec->volumes[i].target);
+        put_truth("read_only", spec->volumes[i].read_only);
+        close_part('}');
+    }
+    close_part(']');
+    open_part("tmpfs", '[');
+    for (int i = 0; i < spec->tmpfs_count; i++)
+        put_text(NULL, spec->tmpfs[i]);
+    close_part(']');
+}
+
+static void put_network(const struct container *container)
+{
+    static const char *const NAMES[] = {"bridge", "none", "host"};
+    const struct specification *spec = &container->spec;
+    char address[INET_ADDRSTRLEN];
+
+    put_text("network", NAMES[spec->network]);
+    inet_ntop(AF_INET, &container->address, address, sizeof(address));
+    put_text("address", container->address.s_addr ? address : NULL);
+    open_part("ports", '[');
+    for (int i = 0; i < spec->port_count; i++) {
+        begin_item(NULL);
+        open_part(NULL, '{');
+        put_number("outside", spec->ports[i].outside);
+        put_number("inside", spec->ports[i].inside);
+        put_text("protocol", spec->ports[i].udp ? "udp" : "tcp");
+        close_part('}');
+    }
+    close_part(']');
+}
+
+static void put_walls(const struct container *container)
+{
+    const struct specification *spec = &container->spec;
+    char names[1024];
+
+    put_text("user", spec->user ? spec->user : "root");
+    put_truth("own_users", spec->own_users);
+    put_number("first_id", container->first_id);
+    capability_names(spec->capabilities, names, sizeof(names));
+    put_text("capabilities", names);
+    open_part("without", '[');
+    for (unsigned wall = 1; wall_name(wall); wall <<= 1)
+        if (spec->without & wall)
+            put_text(NULL, wall_name(wall));
+    close_part(']');
+    open_part("namespaces", '{');
+    for (int i = 0; i < LAB_NAMESPACES && !container->ended; i++)
+        put_number(lab_namespaces[i].name,
+                   (long long)lab_namespace_inode(container->pid, lab_namespaces[i].name));
+    close_part('}');
+}
+
+void print_inspection(const struct container *container)
+{
+    const struct specification *spec = &container->spec;
+
+    json.first = true;
+    open_part(NULL, '{');
+    put_state(container);
+    put_text("hostname", spec->hostname);
+    open_part("command", '[');
+    for (char **word = spec->command; *word; word++)
+        put_text(NULL, *word);
+    close_part(']');
+    open_part("environment", '[');
+    for (int i = 0; i < spec->environment_count; i++)
+        put_text(NULL, spec->environment[i]);
+    close_part(']');
+    put_text("directory", spec->directory ? spec->directory : "/");
+    put_truth("init", spec->init);
+    put_file_system(spec);
+    put_limit("cpu_quota", spec->cpu_quota);
+    put_number("cpu_shares", spec->cpu_shares);
+    put_limit("memory", spec->memory);
+    put_limit("pids", spec->pids);
+    put_network(container);
+    put_walls(container);
+    close_part('}');
+    putchar('\n');
+}

@@ -1,0 +1,227 @@
+/* `exec`: a further process in a container that runs, for commands.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "binary.h"
+#include "command.h"
+#include "commands.h"
+#include "error.h"
+#include "file.h"
+#include "launcher.h"
+#include "limits.h"
+#include "monitor.h"
+#include "privileges.h"
+#include "process.h"
+#include "report.h"
+#include "state.h"
+#include "terminal.h"
+
+/* What is to run, and between which ends. */
+struct joining {
+    struct container container;
+    struct limits limits;
+    struct command command;
+    struct watched watched;
+    int process; /* pidfd of the container's process 1 */
+    int sockets[2];
+    int streams[3]; /* the ends inside */
+};
+
+/* The container's own specification with what was said now. */
+static void find_container(struct joining *joining, const char *name,
+                           const struct specification *said)
+{
+    struct specification *spec = &joining->container.spec;
+
+    if (!is_container_name(name) || state_load(&joining->container, name) == -1 ||
+        joining->container.ended || !state_is_running(&joining->container))
+        give_up(STATUS_RUNTIME, "there is no running container %s", name);
+    joining->process = open_process(joining->container.pid, joining->container.pid_began);
+    if (joining->process == -1)
+        give_up(STATUS_RUNTIME, "container %s does not run", name);
+    spec->command = said->command;
+    spec->interactive = said->interactive;
+    spec->terminal = said->terminal;
+    spec->init = false;
+    if (said->directory)
+        spec->directory = said->directory;
+    if (said->user)
+        spec->user = said->user;
+    for (int i = 0; i < said->environment_count && spec->environment_count < MAXIMUM_ITEMS; i++)
+        spec->environment[spec->environment_count++] = said->environment[i];
+}
+
+static int make_stream(struct joining *joining, int i)
+{
+    int ends[2];
+    const uid_t root = joining->container.first_id;
+
+    if (pipe2(ends, O_CLOEXEC) == -1 || fchown(ends[0], root, root) == -1)
+        fail("make a pipe");
+    joining->streams[i] = ends[i != 0];
+    return ends[i == 0];
+}
+
+static void make_streams(struct joining *joining)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, joining->sockets) == -1)
+        fail("socketpair");
+    joining->streams[0] = joining->streams[1] = joining->streams[2] = -1;
+    if (joining->container.spec.terminal)
+        return;
+    if (joining->container.spec.interactive)
+        joining->watched.input = make_stream(joining, 0);
+    else
+        joining->streams[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    joining->watched.output = make_stream(joining, 1);
+    joining->watched.error = make_stream(joining, 2);
+}
+
+/* All namespaces that differ from ours, at once: setns(2) takes a pidfd and a set of flags. */
+static void enter_namespaces(const struct joining *joining)
+{
+    const struct specification *spec = &joining->container.spec;
+    int flags = CLONE_NEWNS | CLONE_NEWCGROUP;
+
+    flags |= spec->own_users ? CLONE_NEWUSER : 0;
+    flags |= spec->without & WALL_PID ? 0 : CLONE_NEWPID;
+    flags |= spec->without & WALL_IPC ? 0 : CLONE_NEWIPC;
+    flags |= spec->without & WALL_UTS ? 0 : CLONE_NEWUTS;
+    flags |= spec->network == NETWORK_HOST ? 0 : CLONE_NEWNET;
+    if (setns(joining->process, flags) == -1)
+        fail("join the namespaces of %s", spec->name);
+    /* Root of the container, and of nothing else. */
+    if (spec->own_users && (setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1))
+        fail("become root of %s", spec->name);
+}
+
+/* In the process that will be the command: a child of the runtime, as its maker only passes by. */
+__attribute__((noreturn)) static void become_joined(struct joining *joining)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+        fail("prctl PR_SET_PDEATHSIG");
+    leave_keyring();
+    limit_bounding_set(joining->container.spec.capabilities);
+    joining->command.terminals = -1;
+    if (joining->container.spec.terminal) {
+        joining->command.terminals = open("/dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (joining->command.terminals == -1)
+            fail("open /dev/pts in %s", joining->container.spec.name);
+    }
+    become_command(&joining->command);
+}
+
+/* The process in between: it enters the group and the namespaces. A PID namespace takes only the
+ * children of who enters it; CLONE_PARENT makes the child the runtime's own, to be waited for. */
+__attribute__((noreturn)) static void pass_by(struct joining *joining)
+{
+    struct message message = {.kind = MESSAGE_PROCESS};
+    int pidfd = -1;
+    struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_PIDFD,
+                                   .pidfd = (uintptr_t)&pidfd};
+    sigset_t none;
+
+    report_socket = joining->sockets[1];
+    sigemptyset(&none);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    limits_enter(&joining->limits);
+    if (joining->limits.directory != -1) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = (uint64_t)joining->limits.directory;
+    }
+    enter_namespaces(joining);
+    pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+    if (child == -1)
+        fail("clone3");
+    if (child == 0)
+        become_joined(joining);
+    if (send_message(report_socket, &message, &pidfd, 1) == -1)
+        _exit(STATUS_RUNTIME);
+    _exit(EXIT_SUCCESS);
+}
+
+/* Hear of the process, its terminal, its failure, until execve(2) closes the socket. */
+static void wait_for_command(struct joining *joining)
+{
+    struct message message;
+
+    for (;;) {
+        int fd = -1, count = 1;
+        int result = receive_message(joining->sockets[0], &message, &fd, &count);
+        if (result == -1)
+            fail("hear from the container");
+        if (result == 0)
+            return;
+        if (message.kind == MESSAGE_FAILED)
+            give_up(message.status, "%s", message.text);
+        if (message.kind == MESSAGE_NOT_STARTED)
+            give_up_command(joining->container.spec.command[0], message.status);
+        if (message.kind == MESSAGE_PROCESS && count == 1)
+            joining->watched.pidfd = fd;
+        if (message.kind == MESSAGE_TERMINAL && count == 1)
+            joining->watched.master = fd;
+    }
+}
+
+static int run_joined(struct joining *joining)
+{
+    int asked;
+
+    make_streams(joining);
+    memcpy(joining->command.streams, joining->streams, sizeof(joining->streams));
+    terminal_size(&joining->command.rows, &joining->command.columns);
+    pid_t between = fork();
+    if (between == -1)
+        fail("fork");
+    if (between == 0)
+        pass_by(joining);
+    close(joining->sockets[1]);
+    for (int i = 0; i < 3; i++)
+        lab_close_fd(&joining->streams[i]);
+    lab_wait(between);
+    wait_for_command(joining);
+    if (joining->watched.pidfd == -1)
+        give_up(STATUS_RUNTIME, "container %s has just ended", joining->container.spec.name);
+    atexit(terminal_restore);
+    if (joining->watched.master != -1)
+        terminal_make_raw();
+    int wait_status = monitor(&joining->watched, &asked);
+    terminal_restore();
+    return asked ? 128 + asked : lab_shell_status(wait_status);
+}
+
+int join_container(int argc, char *argv[], char *whole[])
+{
+    static struct joining joining;
+    struct specification said = {0};
+    int name = read_exec_options(&said, argc, argv);
+
+    if (geteuid() != 0)
+        give_up(STATUS_RUNTIME, "containers need root; type: sudo %s", program_invocation_name);
+    protect_binary(whole);
+    /* While we go into the container, nobody in it may look into us. */
+    if (prctl(PR_SET_DUMPABLE, 0) == -1)
+        fail("prctl PR_SET_DUMPABLE");
+    find_container(&joining, argv[name], &said);
+    limits_find(&joining.limits, &joining.container);
+    joining.watched = (struct watched){
+        .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1};
+    if (said.terminal)
+        joining.watched.guard = terminal_guard();
+    joining.watched.signals = monitor_signals();
+    joining.command = (struct command){.spec = &joining.container.spec,
+                                       .launcher = open_launcher(),
+                                       .filter = filter_for(joining.container.spec.capabilities)};
+    return run_joined(&joining);
+}

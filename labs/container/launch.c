@@ -1,0 +1,156 @@
+/*
+ * launch.c - a program of one page that stands between the runtime and the command.
+ *
+ * When the runtime itself executed the command, the command could be a script whose interpreter is
+ * /proc/self/exe: the runtime's own file, opened with the container's rights, to be written to later
+ * (CVE-2019-5736). So the runtime executes this program first, from a sealed file in memory, and
+ * this one executes the command: /proc/self/exe leads to nothing that anybody needs.
+ *
+ * It has no library, so that it starts in no time and takes no memory: with --init it stays, as
+ * process 1. Its arguments: how ("init" or "run"), where to look for the command, the command.
+ * Descriptor 3 is the socket to the runtime, which hears its end when execve(2) has closed it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/wait.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include "report.h"
+
+enum { REPORT = 3, PATH_SIZE = 4096 };
+
+static struct message message; /* in the program's own, zeroed memory */
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start: xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call begin\n");
+
+static long call(long number, long a, long b, long c, long d)
+{
+    register long fourth __asm__("r10") = d;
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start: mov x0, sp\n and sp, x0, #-16\n bl begin\n");
+
+static long call(long number, long a, long b, long c, long d)
+{
+    register long eighth __asm__("x8") = number;
+    register long x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(eighth), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+}
+#elif defined(__riscv) && __riscv_xlen == 64
+__asm__(".globl _start\n_start: mv a0, sp\n andi sp, sp, -16\n call begin\n");
+
+static long call(long number, long a, long b, long c, long d)
+{
+    register long a7 __asm__("a7") = number;
+    register long a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c;
+    register long a3 __asm__("a3") = d;
+
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3) : "memory");
+    return a0;
+}
+#else
+#error "launch.c needs to know how this machine makes a system call"
+#endif
+
+__attribute__((noreturn)) static void leave(int status)
+{
+    for (;;)
+        call(SYS_exit_group, status, 0, 0, 0);
+}
+
+/* Put DIRECTORY (LENGTH bytes), a slash and NAME into PATH. Returns whether they fit. */
+static int join(char *path, const char *directory, size_t length, const char *name)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < length && at < PATH_SIZE; i++)
+        path[at++] = directory[i];
+    if (length > 0 && at < PATH_SIZE)
+        path[at++] = '/';
+    while (at < PATH_SIZE && (path[at] = *name) != '\0')
+        at++, name++;
+    return at < PATH_SIZE;
+}
+
+/* Try NAME in each of DIRECTORIES, "a:b". Returns the errno that says most. */
+static long execute(const char *directories, char **argv, char **environment)
+{
+    static char path[PATH_SIZE];
+    long worst = ENOENT;
+
+    for (const char *at = argv[0]; *at; at++)
+        if (*at == '/')
+            directories = "";
+    for (;;) {
+        size_t length = 0;
+        while (directories[length] && directories[length] != ':')
+            length++;
+        if (join(path, directories, length, argv[0])) {
+            long error = -call(SYS_execve, (long)path, (long)argv, (long)environment, 0);
+            if (error != ENOENT && error != ENOTDIR)
+                worst = error;
+        }
+        if (!directories[length])
+            return worst;
+        directories += length + 1;
+    }
+}
+
+__attribute__((noreturn)) static void run(const char *directories, char **argv, char **environment)
+{
+    call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
+    message.kind = MESSAGE_NOT_STARTED;
+    message.status = (int)execute(directories, argv, environment);
+    call(SYS_write, REPORT, (long)&message, sizeof(message), 0);
+    leave(STATUS_RUNTIME);
+}
+
+/* Process 1: reap whoever is left without a parent, and hand on signals, which the kernel does not
+ * deliver to a process 1 that does not ask for them. All are blocked. Ends as CHILD does. */
+__attribute__((noreturn)) static void be_init(long child)
+{
+    unsigned long all = ~0UL;
+
+    call(SYS_close, REPORT, 0, 0, 0);
+    for (;;) {
+        int status;
+        long dead, signal = call(SYS_rt_sigtimedwait, (long)&all, 0, 0, sizeof(all));
+        if (signal > 0 && signal != SIGCHLD)
+            call(SYS_kill, child, signal, 0, 0);
+        while ((dead = call(SYS_wait4, -1, (long)&status, WNOHANG, 0)) > 0)
+            if (dead == child)
+                leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
+    }
+}
+
+__attribute__((noreturn, used)) void begin(long *stack);
+__attribute__((noreturn, used)) void begin(long *stack)
+{
+    long count = stack[0];
+    char **argv = (char **)(stack + 1), **environment = argv + count + 1;
+    unsigned long none = 0;
+
+    if (argv[0][0] == 'i') {
+        long child = call(SYS_clone, SIGCHLD, 0, 0, 0);
+        if (child > 0)
+            be_init(child);
+        if (child < 0)
+            leave(STATUS_RUNTIME);
+        call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof(none));
+    }
+    run(argv[1], argv + 2, environment);
+}

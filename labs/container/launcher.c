@@ -1,0 +1,25 @@
+#include "launcher.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* LAUNCH is the file that the Makefile has built of launch.c. */
+__asm__(".section .rodata\n"
+        "launch_begin: .incbin \"" LAUNCH "\"\n"
+        "launch_end:\n"
+        ".previous\n");
+extern const char launch_begin[], launch_end[];
+
+int open_launcher(void)
+{
+    const size_t size = (size_t)(launch_end - launch_begin);
+    int fd = memfd_create("launch", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd == -1 || write(fd, launch_begin, size) != (ssize_t)size ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1)
+        fail("make the launcher's file");
+    return fd;
+}

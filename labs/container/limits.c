@@ -1,0 +1,169 @@
+#include "limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "report.h"
+#include "shares.h"
+
+enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };
+
+unsigned limits_controllers(void)
+{
+    return CONTROLLERS;
+}
+
+/* The PID tells whose the group is, where the containers of two state directories meet. */
+static void group_name(const struct container *container, char *name, size_t size)
+{
+    snprintf(name, size, "container-%s-%d", container->spec.name, (int)container->runtime);
+}
+
+/* Where the groups of containers lie: on v2 below container-labs, where the controllers are handed on
+ * to them; on v1 all groups have all controllers, so it is the root. */
+static bool is_v1(const struct lab_hierarchies *where)
+{
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((CONTROLLERS & LAB_BIT(i)) && where->of[i].version == 2)
+            return false;
+    return true;
+}
+
+/* Open the ways in. On v2 a process can be born in the group. On v1 it has to move, and a thread
+ * that moves itself, by writing 0 to `tasks`, is the only one that the kernel lets through without
+ * stopping every fork and exit of the machine for it (10 ms and more by cgroup.procs). */
+static void open_entrances(struct limits *limits)
+{
+    limits->directory = lab_cgroup_open(&limits->group);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        limits->tasks[i] = -1;
+        if (!(CONTROLLERS & LAB_BIT(i)) || lab_cgroup_version(&limits->group, i) != 1)
+            continue;
+        limits->tasks[i] = open(lab_cgroup_file(&limits->group, i, "tasks"), O_WRONLY | O_CLOEXEC);
+        if (limits->tasks[i] == -1)
+            fail("open %s", lab_cgroup_file(&limits->group, i, "tasks"));
+    }
+}
+
+static int set_cpu(const struct lab_cgroup *group, const struct specification *spec)
+{
+    if (spec->cpu_quota != UNLIMITED &&
+        lab_cgroup_set_cpu_limit(group, spec->cpu_quota, CPU_PERIOD) == -1)
+        return -1;
+    if (spec->cpu_shares == LAB_DEFAULT_SHARES) /* what a new group has */
+        return 0;
+    return lab_cgroup_set_shares(group, (int)spec->cpu_shares);
+}
+
+/* Without limits there is no container: it could take the whole machine with it. */
+static void need_controllers(const struct lab_hierarchies *where)
+{
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((CONTROLLERS & LAB_BIT(i)) && where->of[i].version == 0)
+            give_up(STATUS_RUNTIME, "no control group file system with the controller %s is mounted",
+                    lab_controller_name(i));
+}
+
+static int make_group(struct limits *limits, const char *name, const struct lab_cgroup *parent)
+{
+    const struct lab_cgroup root = {
+        .where = &limits->where, .controllers = CONTROLLERS, .name = "."};
+
+    if (parent || is_v1(&limits->where))
+        return lab_cgroup_create_in(&limits->group, parent ? parent : &root, name);
+    /* The last run of another lab may take container-labs away while we are making our group. */
+    int result = -1;
+    for (int attempt = 0; attempt < 10 && result == -1; attempt++) {
+        result = lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
+        if (result == -1 && errno != ENOENT)
+            break;
+    }
+    return result;
+}
+
+void limits_make(struct limits *limits, const struct container *container,
+                 const struct lab_cgroup *parent)
+{
+    const struct specification *spec = &container->spec;
+    struct lab_cgroup *group = &limits->group;
+    char name[LAB_CGROUP_NAME];
+
+    group_name(container, name, sizeof(name));
+    if (lab_hierarchies_find(&limits->where) == -1)
+        fail("read /proc/self/mountinfo");
+    need_controllers(&limits->where);
+    if (make_group(limits, name, parent) == -1 || set_cpu(group, spec) == -1 ||
+        (spec->memory != UNLIMITED && lab_cgroup_set_memory(group, spec->memory) == -1) ||
+        (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
+        lab_cgroup_die();
+    open_entrances(limits);
+}
+
+/* The group of CONTAINER as limits_make() has made it. */
+static void name_group(struct limits *limits, const struct container *container)
+{
+    char name[LAB_CGROUP_NAME];
+
+    group_name(container, name, sizeof(name));
+    limits->group = (struct lab_cgroup){.where = &limits->where, .controllers = CONTROLLERS};
+    snprintf(limits->group.name, sizeof(limits->group.name), "%s/%.200s",
+             is_v1(&limits->where) ? "." : LAB_CGROUP_PARENT, name);
+}
+
+void limits_find(struct limits *limits, const struct container *container)
+{
+    if (lab_hierarchies_find(&limits->where) == -1)
+        fail("read /proc/self/mountinfo");
+    need_controllers(&limits->where);
+    name_group(limits, container);
+    open_entrances(limits);
+}
+
+void limits_enter(const struct limits *limits)
+{
+    for (int i = 0; i < LAB_CONTROLLERS; i++)
+        if (limits->tasks[i] != -1 && write(limits->tasks[i], "0", 1) != 1)
+            fail("enter %s", lab_cgroup_file(&limits->group, (enum lab_controller)i, ""));
+}
+
+bool limits_met_end_of_memory(struct limits *limits)
+{
+    struct lab_memory_events events = {0};
+    long long before = limits->out_of_memory;
+
+    if (lab_cgroup_memory_events(&limits->group, &events) == 0)
+        limits->out_of_memory = events.oom_kill;
+    return limits->out_of_memory > before;
+}
+
+/* On v2 container-labs goes with the last group in it, and what was enabled for it. */
+static int remove_group(struct limits *limits, const struct container *container)
+{
+    char name[LAB_CGROUP_NAME];
+
+    if (!is_v1(&limits->where)) {
+        group_name(container, name, sizeof(name));
+        return lab_cgroup_remove_run(name, "");
+    }
+    return lab_cgroup_kill(&limits->group) == -1 ? -1 : lab_cgroup_remove(&limits->group);
+}
+
+void limits_remove(struct limits *limits, const struct container *container)
+{
+    if (remove_group(limits, container) == -1)
+        lab_warn("the control group of %s cannot be removed: %s", container->spec.name,
+                 lab_strerror(errno));
+}
+
+void limits_sweep(const struct container *container)
+{
+    struct limits limits = {0};
+
+    if (container->runtime <= 0 || lab_hierarchies_find(&limits.where) == -1)
+        return;
+    name_group(&limits, container);
+    limits_remove(&limits, container);
+}

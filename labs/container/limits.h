@@ -1,0 +1,43 @@
+/*
+ * limits.h - the control group of a container: how much it may use.
+ */
+#ifndef CONTAINER_LIMITS_H
+#define CONTAINER_LIMITS_H
+
+#include <stdbool.h>
+
+#include "cgroup.h"
+#include "state.h"
+
+struct limits {
+    struct lab_hierarchies where;
+    struct lab_cgroup group;
+    int directory;              /* of the group, for CLONE_INTO_CGROUP; -1 on v1 */
+    int tasks[LAB_CONTROLLERS]; /* v1: of each hierarchy, to enter by; -1 where there is none */
+    long long out_of_memory;    /* processes killed for want of memory, when last asked */
+};
+
+/* Make the group of CONTAINER with the limits of its specification, in PARENT (NULL: where the
+ * groups of containers are). Exits with one line where the kernel refuses. cgroups(7) */
+void limits_make(struct limits *limits, const struct container *container,
+                 const struct lab_cgroup *parent);
+
+/* The controllers that a container's group has, a set of LAB_BIT()s. */
+unsigned limits_controllers(void);
+
+/* Find the group of a running CONTAINER, to join it. Exits with one line where there is none. */
+void limits_find(struct limits *limits, const struct container *container);
+
+/* v1: put this process, which must have no other thread, into the group. Fails by fail(). */
+void limits_enter(const struct limits *limits);
+
+/* Whether the kernel has killed a process of the group for want of memory since the last call. */
+bool limits_met_end_of_memory(struct limits *limits);
+
+/* Kill what is in the group that was made for CONTAINER, and remove it. */
+void limits_remove(struct limits *limits, const struct container *container);
+
+/* The same for a container whose runtime is no more. */
+void limits_sweep(const struct container *container);
+
+#endif

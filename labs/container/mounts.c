@@ -1,0 +1,247 @@
+/* The outside part of mounts.h: what is made with the machine's paths and rights. */
+#include "mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "newmount.h"
+#include "report.h"
+
+/* What a program may expect in /dev. All of them are harmless and the same for everybody. */
+static const struct {
+    const char *name;
+    unsigned major, minor;
+} DEVICES[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
+               {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+
+static const char *const DEVICE_LINKS[][2] = {{"/proc/self/fd", "fd"},
+                                              {"/proc/self/fd/0", "stdin"},
+                                              {"/proc/self/fd/1", "stdout"},
+                                              {"/proc/self/fd/2", "stderr"},
+                                              {"pts/ptmx", "ptmx"}};
+
+static const char *const DEVICE_DIRECTORIES[] = {"pts", "shm", "mqueue"};
+
+/* /dev: a tmpfs with the devices in it. It is made with the rights of the machine, as a user
+ * namespace has none to make devices, and belongs to ROOT, who is root inside. */
+static int make_device_directory(uid_t root, bool has_terminal)
+{
+    const char *const options[][2] = {{"mode", "0755"}, {"size", "64k"}, {0}};
+    int device = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+
+    if (device == -1)
+        fail("make /dev");
+    mode_t before = umask(0);
+    for (size_t i = 0; i < sizeof(DEVICES) / sizeof(DEVICES[0]); i++)
+        if (mknodat(device, DEVICES[i].name, S_IFCHR | 0666,
+                    makedev(DEVICES[i].major, DEVICES[i].minor)) == -1 ||
+            fchownat(device, DEVICES[i].name, root, root, 0) == -1)
+            fail("make /dev/%s", DEVICES[i].name);
+    for (size_t i = 0; i < sizeof(DEVICE_LINKS) / sizeof(DEVICE_LINKS[0]); i++)
+        if (symlinkat(DEVICE_LINKS[i][0], device, DEVICE_LINKS[i][1]) == -1)
+            fail("make /dev/%s", DEVICE_LINKS[i][1]);
+    for (size_t i = 0; i < sizeof(DEVICE_DIRECTORIES) / sizeof(DEVICE_DIRECTORIES[0]); i++)
+        if (mkdirat(device, DEVICE_DIRECTORIES[i], 0755) == -1 ||
+            fchownat(device, DEVICE_DIRECTORIES[i], root, root, 0) == -1)
+            fail("make /dev/%s", DEVICE_DIRECTORIES[i]);
+    /* The terminal will be shown there. */
+    if (has_terminal && mknodat(device, "console", S_IFREG | 0600, 0) == -1)
+        fail("make /dev/console");
+    if (fchownat(device, "", root, root, AT_EMPTY_PATH) == -1)
+        fail("chown /dev");
+    umask(before);
+    return device;
+}
+
+/* The place of the layer: a file system of its own in memory, which goes with the last who has it, or
+ * a directory on a disk. What is in memory is counted as the container's, by its control group. */
+static int make_place(const struct container *container)
+{
+    char size[32];
+    const char *const options[][2] = {{"mode", "0700"}, {"size", size}, {0}};
+    const long long limit = container->spec.memory;
+
+    if (container->spec.layer) {
+        int place = state_make_layer(container);
+        if (place == -1)
+            fail("make the layer of %s in %s", container->spec.name, container->spec.layer);
+        return place;
+    }
+    snprintf(size, sizeof(size), "%lld", limit / 2);
+    int place = limit == UNLIMITED ? new_mount("tmpfs", NULL, 0) : new_mount("tmpfs", options, 0);
+    if (place == -1)
+        fail("make the layer of %s in memory", container->spec.name);
+    return place;
+}
+
+/* The layer: two empty directories. Its root looks as the base's does. */
+struct layer {
+    int place, upper, work;
+};
+
+static void make_layer(struct layer *layer, const struct container *container, int base)
+{
+    struct stat status;
+    const uid_t root = container->first_id;
+
+    layer->place = make_place(container);
+    if (fstat(base, &status) == -1)
+        fail("stat the base");
+    if (mkdirat(layer->place, "upper", 0700) == -1 || mkdirat(layer->place, "work", 0700) == -1)
+        fail("make the layer of %s", container->spec.name);
+    layer->upper = openat(layer->place, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    layer->work = openat(layer->place, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (layer->upper == -1 || layer->work == -1 ||
+        fchown(layer->upper, root + status.st_uid, root + status.st_gid) == -1 ||
+        fchmod(layer->upper, status.st_mode & 07777) == -1 ||
+        (root != 0 && fchown(layer->work, root, root) == -1))
+        fail("make the layer of %s", container->spec.name);
+}
+
+static void close_layer(struct layer *layer)
+{
+    close(layer->upper), close(layer->work), close(layer->place);
+}
+
+/* Descriptors in place of paths: no character of a path means anything to overlayfs then. */
+static int make_overlay(int lower, const struct layer *layer, bool unsafe)
+{
+    char paths[3][32];
+    const int parts[3] = {lower, layer->upper, layer->work};
+
+    for (int i = 0; i < 3; i++)
+        snprintf(paths[i], sizeof(paths[i]), "/proc/self/fd/%d", parts[i]);
+    /* The layer goes with the container: without `volatile`, its end would write all that is unsaved
+     * on its disk, whoever's that is. Linux 5.10. */
+    const char *const options[][2] = {{"lowerdir", paths[0]},
+                                      {"upperdir", paths[1]},
+                                      {"workdir", paths[2]},
+                                      {unsafe ? "volatile" : NULL, NULL},
+                                      {0}};
+    return new_mount("overlay", options, 0);
+}
+
+/* Whether overlayfs can have its upper directory there at all: it needs d_type and trusted xattrs,
+ * and not to be an overlay itself. */
+__attribute__((noreturn)) static void explain_overlay(const struct container *container, int upper)
+{
+    const struct specification *spec = &container->spec;
+    const char *root = spec->root ? spec->root : "busybox";
+    int error = errno;
+    struct statfs system;
+
+    if (error == ENODEV)
+        give_up(STATUS_RUNTIME, "this kernel has no overlayfs; load it: modprobe overlay");
+    if (fstatfs(upper, &system) == 0 && system.f_type == OVERLAYFS_SUPER_MAGIC)
+        give_up(STATUS_RUNTIME, "a layer in %s would be an overlay on an overlay", spec->layer);
+    errno = error;
+    if (error == ELOOP)
+        fail("the layer in %s lies in the root file system '%s'", spec->layer, root);
+    fail("overlay '%s' with a layer in %s", root, spec->layer ? spec->layer : "memory");
+}
+
+/* The base, with its files owned as USERS maps them; -1 where this kernel or file system cannot. */
+static int map_base(int base, int users)
+{
+    lab_fd mapped = clone_mount(base, "", false);
+
+    if (mapped == -1 || set_mount(mapped, "", MOUNT_ATTR_IDMAP, users, false) == -1)
+        return -1;
+    return lab_take_fd(&mapped);
+}
+
+/* Before Linux 6.15 overlayfs takes no mount that is attached nowhere as a layer. Then LOWER and a
+ * layer in memory are attached in a mount namespace of our own, which nobody else sees. */
+static int make_overlay_attached(const struct container *container, int base, int lower,
+                                 struct layer *layer)
+{
+    const char *place = container->directory;
+    lab_fd attached = -1;
+
+    close_layer(layer);
+    state_remove_layer(container);
+    if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1)
+        fail("unshare CLONE_NEWNS");
+    make_layer(layer, container, base);
+    if (!container->spec.layer) {
+        close(layer->upper), close(layer->work);
+        if (move_mount(layer->place, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) == -1)
+            fail("attach the layer to %s", place);
+        layer->upper = openat(layer->place, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        layer->work = openat(layer->place, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (move_mount(lower, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
+        fail("attach the base to /");
+    attached = fcntl(lower, F_DUPFD_CLOEXEC, 0);
+    return make_overlay(attached, layer, container->spec.layer);
+}
+
+/* The root: an overlay of the layer on the base. -1 with *CANNOT_MAP where it is the mapping of the
+ * owners that is not possible. */
+static int make_root(const struct container *container, int base, int users, bool *cannot_map)
+{
+    struct layer layer;
+    lab_fd lower = users == -1 ? clone_mount(base, "", false) : map_base(base, users);
+
+    *cannot_map = lower == -1 && users != -1;
+    if (*cannot_map)
+        return -1;
+    if (lower == -1)
+        fail("show the root file system '%s'", container->spec.root);
+    make_layer(&layer, container, base);
+    int root = make_overlay(lower, &layer, container->spec.layer);
+    if (root == -1 && errno == EINVAL)
+        root = make_overlay_attached(container, base, lower, &layer);
+    if (root == -1 && users != -1)
+        *cannot_map = true;
+    else if (root == -1)
+        explain_overlay(container, layer.upper);
+    close_layer(&layer);
+    return root;
+}
+
+/* A volume is shown as it is on the machine, mounts in it included; no device in it works. */
+static int make_volume(const struct volume *volume, int users, bool *cannot_map)
+{
+    lab_fd source = open(volume->source, O_PATH | O_CLOEXEC);
+    lab_fd mount = source == -1 ? -1 : clone_mount(source, "", true);
+
+    if (mount == -1)
+        fail("volume '%s'", volume->source);
+    unsigned attributes =
+        MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (volume->read_only ? MOUNT_ATTR_RDONLY : 0);
+    if (set_mount(mount, "", attributes, -1, true) == -1)
+        fail("volume '%s'", volume->source);
+    if (users != -1 && set_mount(mount, "", MOUNT_ATTR_IDMAP, users, true) == -1) {
+        *cannot_map = true;
+        return -1;
+    }
+    return lab_take_fd(&mount);
+}
+
+enum mounts_result mounts_make(struct mounts *mounts, const struct container *container, int base,
+                               int users)
+{
+    const struct specification *spec = &container->spec;
+    bool cannot_map = false;
+
+    mounts->root = make_root(container, base, users, &cannot_map);
+    for (int i = 0; i < spec->volume_count && !cannot_map; i++)
+        mounts->volumes[i] = make_volume(&spec->volumes[i], users, &cannot_map);
+    if (cannot_map)
+        return MOUNTS_CANNOT_MAP;
+    if (!(spec->without & WALL_NODEV) &&
+        set_mount(mounts->root, "", MOUNT_ATTR_NODEV, -1, false) == -1)
+        fail("let no device work in the root");
+    mounts->device = make_device_directory(container->first_id, spec->terminal);
+    return MOUNTS_MADE;
+}

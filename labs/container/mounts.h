@@ -1,0 +1,61 @@
+/*
+ * mounts.h - the file system of a container, made on two sides.
+ *
+ * Outside, where the machine's paths mean something and its rights are at hand: the root (an overlay
+ * over the base), /dev, the volumes. Each is a mount that is attached nowhere: only a descriptor
+ * names it, so it is gone when the descriptor is, and it is handed over the wall by a socket.
+ *
+ * Inside, two things. While the outside part is made: /proc and /sys of the container's own namespaces,
+ * with covers on what they tell of the machine. When it has come: pivot_root(2). What has to be looked
+ * up in the root file system, whose links nobody has to trust, is looked up beneath a descriptor of
+ * it, or when there is no other root any more.
+ *
+ * fsopen(2), fsmount(2), open_tree(2), mount_setattr(2), move_mount(2): Linux 5.12.
+ */
+#ifndef CONTAINER_MOUNTS_H
+#define CONTAINER_MOUNTS_H
+
+#include "state.h"
+
+/* Mounts that were made outside. */
+struct mounts {
+    int root, device;
+    int volumes[MAXIMUM_VOLUMES];
+};
+
+enum mounts_result {
+    MOUNTS_MADE,
+    MOUNTS_CANNOT_MAP, /* this kernel or a file system cannot show files with other owners */
+};
+
+/* Make the mounts of CONTAINER; errors end by fail(). USERS is the container's user namespace, or -1:
+ * then files keep the owners they have. BASE is a descriptor of the base directory. */
+enum mounts_result mounts_make(struct mounts *mounts, const struct container *container, int base,
+                               int users);
+
+/* File systems that show what the namespaces of the process that makes them have. */
+struct own_mounts {
+    int proc, sys, terminals, shared_memory, queues; /* -1: none */
+};
+
+/* Inside, with the old root still there: the kernel lets a user namespace have /proc and /sys only
+ * where it sees whole ones already. V2: there is a cgroup v2 hierarchy to show. */
+void mounts_make_own(struct own_mounts *own, const struct specification *spec, bool v2);
+
+/* Cover what /proc and /sys show to everybody, and make read-only what root could change. */
+void mounts_cover(const struct own_mounts *own, const struct specification *spec);
+
+/* Make MOUNTS->root the root of this mount namespace, with /dev, /proc and /sys, and detach the old
+ * one. */
+void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
+                  const struct container *container);
+
+/* Attach all the others. */
+void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,
+                   const struct specification *spec);
+
+/* Write VALUE to sys/NAME of OWN's /proc, which still can be written to. Without such a file nothing
+ * happens. */
+void mounts_set(const struct own_mounts *own, const char *name, const char *value);
+
+#endif

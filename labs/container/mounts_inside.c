@@ -1,0 +1,296 @@
+/* The inside part of mounts.h: the old root goes, the rest comes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "mounts.h"
+#include "newmount.h"
+#include "report.h"
+
+enum { OVERFLOW_ID = 65534 /* who is not in the user namespace; user_namespaces(7) */ };
+
+enum {
+    PLAIN = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    FROZEN = PLAIN | MOUNT_ATTR_RDONLY,
+    COVER = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+};
+
+/* What /proc and /sys tell everybody about the machine, or let root change on it. */
+static const char *const MASKED_PROC[] = {
+    "kcore",      "kmsg",       "keys",        "kallsyms",      "timer_list", "sched_debug",
+    "vmallocinfo", "slabinfo",  "kpagecount",  "kpageflags",    "kpagecgroup", "pagetypeinfo",
+    "acpi",       "asound",     "scsi",        "latency_stats", "timer_stats",
+};
+static const char *const MASKED_SYS[] = {"firmware", "devices/virtual/powercap"};
+static const char *const READ_ONLY_PROC[] = {"sys", "sysrq-trigger", "irq", "bus", "fs"};
+
+static int need_mount(const char *type, const char *const options[][2], unsigned attributes)
+{
+    int mount = new_mount(type, options, attributes);
+
+    if (mount == -1)
+        fail("mount %s", type);
+    return mount;
+}
+
+/* /sys shows the network namespace, and only its owner may mount it. */
+static int make_sys(const struct specification *spec)
+{
+    unsigned attributes = spec->without & WALL_READ_ONLY ? PLAIN : FROZEN;
+
+    if (spec->network != NETWORK_HOST || !spec->own_users)
+        return need_mount("sysfs", NULL, attributes);
+    int sys = clone_mount(AT_FDCWD, "/sys", true);
+    if (sys == -1 || set_mount(sys, "", attributes, -1, true) == -1)
+        fail("show the machine's /sys");
+    return sys;
+}
+
+static int open_in(int directory, const char *path, uint64_t resolve)
+{
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
+
+    return (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
+}
+
+static void attach_below(int mount, int directory, const char *name)
+{
+    lab_fd target = open_in(directory, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+
+    if (target == -1 || attach(mount, target) == -1)
+        fail("mount %s", name);
+}
+
+/* What covers a file: the machine's /dev/null, before anything of the container's is in sight. Whoever
+ * could put something else in its place would have it mounted over, and shown in, /proc
+ * (CVE-2025-31133): look what it is. */
+static int open_null(void)
+{
+    struct stat status;
+    lab_fd null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    if (null == -1 || fstat(null, &status) == -1)
+        fail("find /dev/null");
+    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
+        give_up(STATUS_RUNTIME, "/dev/null is another file than it should be");
+    return lab_take_fd(&null);
+}
+
+/* A file that nobody inside can open anyway, as its owner is not in the user namespace, and nobody
+ * else may: such as /proc/kcore. */
+static bool is_out_of_reach(const struct stat *status, const struct specification *spec)
+{
+    return spec->own_users && status->st_uid == OVERFLOW_ID && (status->st_mode & 077) == 0;
+}
+
+/* Cover NAMES below DIRECTORY, which must be of the file system MAGIC: files by /dev/null, directories
+ * by an empty one. What this kernel does not have needs no cover. */
+static void mask(int directory, const char *const names[], size_t count, long magic, int null,
+                 const struct specification *spec)
+{
+    struct statfs system;
+    struct stat status;
+
+    if (fstatfs(directory, &system) == -1 || system.f_type != magic)
+        give_up(STATUS_RUNTIME, "what is mounted is not what was to be masked");
+    for (size_t i = 0; i < count; i++) {
+        lab_fd target =
+            open_in(directory, names[i], RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+        if (target == -1 && (errno == ENOENT || errno == ELOOP))
+            continue;
+        if (target == -1 || fstat(target, &status) == -1)
+            fail("mask %s", names[i]);
+        if (is_out_of_reach(&status, spec))
+            continue;
+        lab_fd cover = S_ISDIR(status.st_mode) ? new_mount("tmpfs", NULL, 0)
+                                               : clone_mount(null, "", false);
+        /* Read-only: who changes the mode of the cover would change the machine's. */
+        if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
+            attach(cover, target) == -1)
+            fail("mask %s", names[i]);
+    }
+}
+
+static void make_read_only(int proc)
+{
+    for (size_t i = 0; i < sizeof(READ_ONLY_PROC) / sizeof(READ_ONLY_PROC[0]); i++) {
+        const char *name = READ_ONLY_PROC[i];
+        lab_fd copy = clone_mount(proc, name, false);
+        if (copy == -1 && errno == ENOENT)
+            continue;
+        if (copy == -1 || set_mount(copy, "", FROZEN, -1, false) == -1)
+            fail("make /proc/%s read-only", name);
+        attach_below(copy, proc, name);
+    }
+}
+
+/* Until the root is there, /proc and /sys lie over the machine's own, in this mount namespace alone:
+ * the kernel mounts on nothing that is not attached somewhere. */
+static void park(int mount, const char *path)
+{
+    if (move_mount(mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == -1)
+        fail("mount %s", path);
+}
+
+void mounts_make_own(struct own_mounts *own, const struct specification *spec, bool v2)
+{
+    static const char *const TERMINALS[][2] = {{"newinstance", NULL},
+                                               {"ptmxmode", "0666"},
+                                               {"mode", "0620"},
+                                               {"gid", "5"},
+                                               {0}};
+    static const char *const MEMORY[][2] = {{"mode", "1777"}, {"size", "64m"}, {0}};
+
+    /* Nothing that is mounted here may be seen outside. */
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+        fail("make / MS_PRIVATE");
+    *own = (struct own_mounts){.queues = -1};
+    own->terminals = need_mount("devpts", TERMINALS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    own->shared_memory = need_mount("tmpfs", MEMORY, PLAIN);
+    if (!(spec->without & WALL_IPC))
+        own->queues = need_mount("mqueue", NULL, PLAIN);
+    own->sys = make_sys(spec);
+    own->proc = need_mount("proc", NULL, PLAIN);
+    park(own->sys, "/sys");
+    park(own->proc, "/proc");
+    if (v2 && !(spec->without & WALL_CGROUP)) {
+        lab_fd cgroup = need_mount("cgroup2", NULL, FROZEN);
+        attach_below(cgroup, own->sys, "fs/cgroup");
+    }
+}
+
+void mounts_cover(const struct own_mounts *own, const struct specification *spec)
+{
+    lab_fd null = open_null();
+
+    if (!(spec->without & WALL_MASKS)) {
+        mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]),
+             PROC_SUPER_MAGIC, null, spec);
+        mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC, null,
+             spec);
+    }
+    if (!(spec->without & WALL_READ_ONLY))
+        make_read_only(own->proc);
+}
+
+/* What --without pivot shows: the old root stays, only out of sight. */
+static void change_root(int root, const char *place)
+{
+    if (move_mount(root, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) == -1 ||
+        fchdir(root) == -1 || chroot(".") == -1)
+        fail("chroot to the container's root");
+}
+
+/* /proc, /sys or /dev in the root: made where it is missing. A link in its place would move the mount
+ * to where nobody looks for it. */
+static void attach_to_own_directory(int mount, int root, const char *name)
+{
+    lab_fd target = open_in(root, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+
+    if (target == -1 && errno == ENOENT && mkdirat(root, name, 0755) == 0)
+        target = open_in(root, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    if (target == -1 && errno == ELOOP)
+        give_up(STATUS_RUNTIME, "/%s in the root file system is a link", name);
+    if (target == -1 || attach(mount, target) == -1)
+        fail("mount /%s", name);
+}
+
+/* Make PATH, where a volume or a tmpfs goes, and open it. Links are resolved inside the root, and
+ * /proc and /sys are no places for anything (CVE-2019-19921). */
+static int open_target(const char *path, bool is_file)
+{
+    struct statfs system;
+    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+
+    if (target == -1 && errno == ENOENT && is_file &&
+        lab_write_text_in(root, path, "", 0644) == 0)
+        target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    else if (target == -1 && errno == ENOENT && !is_file)
+        target = lab_make_directory_in(root, path);
+    if (target == -1 || fstatfs(target, &system) == -1)
+        fail("make '%s' in the container", path);
+    if (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
+        system.f_type == CGROUP2_SUPER_MAGIC)
+        give_up(STATUS_RUNTIME, "'%s' is no place for a mount", path);
+    return lab_take_fd(&target);
+}
+
+static void attach_volumes(const struct mounts *mounts, const struct specification *spec)
+{
+    for (int i = 0; i < spec->volume_count; i++) {
+        const struct volume *volume = &spec->volumes[i];
+        struct stat status;
+        if (fstat(mounts->volumes[i], &status) == -1)
+            fail("volume '%s'", volume->source);
+        lab_fd target = open_target(volume->target, !S_ISDIR(status.st_mode));
+        if (attach(mounts->volumes[i], target) == -1)
+            fail("mount '%s' on '%s'", volume->source, volume->target);
+    }
+    for (int i = 0; i < spec->tmpfs_count; i++) {
+        char path[PATH_MAX];
+        const char *size = strchr(spec->tmpfs[i], ':');
+        const char *const options[][2] = {{"mode", "1777"}, {"size", size ? size + 1 : "64m"}, {0}};
+        snprintf(path, sizeof(path), "%.*s", (int)strcspn(spec->tmpfs[i], ":"), spec->tmpfs[i]);
+        lab_fd target = open_target(path, false);
+        lab_fd memory = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        if (memory == -1 || attach(memory, target) == -1)
+            fail("mount a tmpfs on '%s'", path);
+    }
+}
+
+void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
+                  const struct container *container)
+{
+    const struct specification *spec = &container->spec;
+    const bool pivots = !(spec->without & WALL_PIVOT);
+
+    if (!pivots)
+        change_root(mounts->root, state_path(container, ""));
+    /* Stacked on the old root, then exchanged with it: the old one lies on top of the new one in the
+     * same place ("." on "."), and one umount takes it off with all that is mounted in it. */
+    else if (move_mount(mounts->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1 ||
+             fchdir(mounts->root) == -1 || syscall(SYS_pivot_root, ".", ".") == -1)
+        fail("pivot_root to the container's root");
+    attach_to_own_directory(mounts->device, mounts->root, "dev");
+    attach_to_own_directory(own->proc, mounts->root, "proc");
+    attach_to_own_directory(own->sys, mounts->root, "sys");
+    if (pivots && umount2(".", MNT_DETACH) == -1)
+        fail("detach the old root");
+    if (chdir("/") == -1)
+        fail("chdir /");
+}
+
+void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,
+                   const struct specification *spec)
+{
+    attach_below(own->terminals, mounts->device, "pts");
+    attach_below(own->shared_memory, mounts->device, "shm");
+    if (own->queues != -1)
+        attach_below(own->queues, mounts->device, "mqueue");
+    attach_volumes(mounts, spec);
+    if (spec->read_only && set_mount(mounts->root, "", MOUNT_ATTR_RDONLY, -1, false) == -1)
+        fail("make / read-only");
+}
+
+void mounts_set(const struct own_mounts *own, const char *name, const char *value)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "sys/%s", name);
+    lab_fd file = openat(own->proc, path, O_WRONLY | O_CLOEXEC);
+    if (file == -1 && errno == ENOENT)
+        return;
+    if (file == -1 || write(file, value, strlen(value)) != (ssize_t)strlen(value))
+        fail("write '%s' to /proc/%s", value, path);
+}

@@ -1,0 +1,125 @@
+#include "nat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "process.h"
+
+#define CHAIN "CONTAINER-LABS"
+
+/* %1$s is the network, %2$s the bridge. What comes to an address of this machine looks for a published
+ * port; what leaves the bridge's network for elsewhere carries this machine's address; and so does
+ * what a container sends to itself by a published port. */
+static const char NAT[] = "PREROUTING -m addrtype --dst-type LOCAL -j " CHAIN "\n"
+                          "OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j " CHAIN "\n"
+                          "POSTROUTING -s %1$s ! -o %2$s -j MASQUERADE\n"
+                          "POSTROUTING -s %1$s -o %2$s -m conntrack --ctstate DNAT -j MASQUERADE\n";
+
+/* Out, to each other, answers, and to published ports; nothing else comes in from outside. */
+static const char FORWARD[] =
+    "-A " CHAIN " -s %1$s -i %2$s -j ACCEPT\n"
+    "-A " CHAIN " -o %2$s -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT\n"
+    "-A " CHAIN " -o %2$s -j DROP\n";
+
+/* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. */
+static int restore(const char *text, int quiet)
+{
+    static char *argv[] = {"iptables-restore", "--wait", "--noflush", NULL};
+    lab_fd input = memfd_create("rules", MFD_CLOEXEC);
+
+    if (input == -1 || write(input, text, strlen(text)) != (ssize_t)strlen(text) ||
+        lseek(input, 0, SEEK_SET) == -1)
+        return -1;
+    pid_t child = lab_fork();
+    if (child == 0) {
+        int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+        dup2(input, STDIN_FILENO);
+        if (nothing != -1)
+            dup2(nothing, STDERR_FILENO);
+        execvp(argv[0], argv);
+        dprintf(STDERR_FILENO, "%s: %s: %s\n", program_invocation_short_name, argv[0],
+                errno == ENOENT ? "not found; install the package iptables, or use --net none"
+                                : strerror(errno));
+        _exit(LAB_EXIT_NOT_FOUND);
+    }
+    return child != -1 && lab_wait(child) == 0 ? 0 : -1;
+}
+
+/* Write each line of RULES, formatted with NETWORK and BRIDGE, behind VERB ("-A "). */
+__attribute__((format(printf, 3, 0))) static void add_lines(FILE *to, const char *verb,
+                                                            const char *rules, const char *network,
+                                                            const char *bridge)
+{
+    char text[1024];
+
+    snprintf(text, sizeof(text), rules, network, bridge);
+    for (const char *line = text; *line;) {
+        int length = (int)strcspn(line, "\n");
+        fprintf(to, "%s%.*s\n", verb, length, line);
+        line += length + 1;
+    }
+}
+
+int nat_up(const char *bridge, const char *network)
+{
+    char text[4096];
+    FILE *to = fmemopen(text, sizeof(text), "w");
+
+    if (!to)
+        return -1;
+    fprintf(to, "*nat\n:" CHAIN " - [0:0]\n");
+    add_lines(to, "-A ", NAT, network, bridge);
+    fprintf(to, "COMMIT\n*filter\n:" CHAIN " - [0:0]\n-I FORWARD -j " CHAIN "\n");
+    add_lines(to, "", FORWARD, network, bridge);
+    fprintf(to, "COMMIT\n");
+    fclose(to);
+    return restore(text, false);
+}
+
+int nat_publish(const char *rules)
+{
+    char text[16384];
+
+    snprintf(text, sizeof(text), "*nat\n:" CHAIN " - [0:0]\n%sCOMMIT\n", rules);
+    return restore(text, false);
+}
+
+void nat_rule(char *line, unsigned long size, const char *protocol, unsigned port,
+              const char *address, unsigned inside)
+{
+    snprintf(line, size, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", protocol,
+             port, address, inside);
+}
+
+/* All at once; or, where somebody else has removed a part of it, line by line. */
+void nat_down(const char *bridge, const char *network)
+{
+    char text[4096] = "";
+    FILE *to = fmemopen(text, sizeof(text), "w");
+
+    if (!to)
+        return;
+    fprintf(to, "*nat\n");
+    add_lines(to, "-D ", NAT, network, bridge);
+    fprintf(to, "-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n*filter\n-D FORWARD -j " CHAIN "\n"
+                "-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n");
+    fclose(to);
+    if (restore(text, true) == 0)
+        return;
+    const char *table = "";
+    for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char alone[512];
+        if (*line == '*')
+            table = line;
+        snprintf(alone, sizeof(alone), "%s\n%s\nCOMMIT\n", table, line);
+        if (*line == '-')
+            restore(alone, true);
+    }
+}

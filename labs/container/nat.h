@@ -1,0 +1,23 @@
+/*
+ * nat.h - the rules that lead out of the bridge's network, and in to the published ports: by
+ * iptables(8), which is run once for each change. All of them are in chains of our own.
+ */
+#ifndef CONTAINER_NAT_H
+#define CONTAINER_NAT_H
+
+/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. 0, or -1 after a line
+ * on stderr. */
+int nat_up(const char *bridge, const char *network);
+
+/* Replace the rules for the published ports by RULES, lines of iptables-restore(8) made with
+ * nat_rule(). */
+int nat_publish(const char *rules);
+
+/* A line for nat_publish(): what comes to PORT of this machine goes to ADDRESS:INSIDE. */
+void nat_rule(char *line, unsigned long size, const char *protocol, unsigned port,
+              const char *address, unsigned inside);
+
+/* Remove all that nat_up() has made. */
+void nat_down(const char *bridge, const char *network);
+
+#endif

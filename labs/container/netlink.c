@@ -1,0 +1,185 @@
+#include "netlink.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { BUFFER = 8192 };
+
+/* The head of a request of TYPE in BUFFER. */
+static struct nlmsghdr *begin(char *buffer, int type, int flags)
+{
+    struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+
+    request->nlmsg_type = (uint16_t)type;
+    request->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+    request->nlmsg_seq = 1;
+    return request;
+}
+
+/* Send REQUEST and call EACH for the messages of the answer, up to the acknowledgement. */
+static int ask(struct nlmsghdr *request, mnl_cb_t each, void *argument)
+{
+    char answer[BUFFER];
+    struct mnl_socket *kernel = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    int result = -1;
+
+    if (!kernel)
+        return -1;
+    if (mnl_socket_bind(kernel, 0, MNL_SOCKET_AUTOPID) == 0 &&
+        mnl_socket_sendto(kernel, request, request->nlmsg_len) != -1) {
+        unsigned port = mnl_socket_get_portid(kernel);
+        do {
+            ssize_t length = mnl_socket_recvfrom(kernel, answer, sizeof(answer));
+            result = length == -1 ? -1
+                                  : mnl_cb_run(answer, (size_t)length, request->nlmsg_seq, port,
+                                               each, argument);
+        } while (result > 0);
+    }
+    int error = errno;
+    mnl_socket_close(kernel);
+    errno = error;
+    return result;
+}
+
+static int tell(struct nlmsghdr *request)
+{
+    request->nlmsg_flags |= NLM_F_ACK;
+    return ask(request, NULL, NULL);
+}
+
+static struct ifinfomsg *put_link(struct nlmsghdr *request, unsigned index, unsigned flags)
+{
+    struct ifinfomsg *link = mnl_nlmsg_put_extra_header(request, sizeof(*link));
+
+    link->ifi_family = AF_UNSPEC;
+    link->ifi_index = (int)index;
+    link->ifi_flags = link->ifi_change = flags;
+    return link;
+}
+
+int link_make_bridge(const char *name, const unsigned char mac[6])
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+
+    put_link(request, 0, IFF_UP);
+    mnl_attr_put_strz(request, IFLA_IFNAME, name);
+    mnl_attr_put(request, IFLA_ADDRESS, 6, mac);
+    struct nlattr *info = mnl_attr_nest_start(request, IFLA_LINKINFO);
+    mnl_attr_put_strz(request, IFLA_INFO_KIND, "bridge");
+    mnl_attr_nest_end(request, info);
+    return tell(request);
+}
+
+int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pid)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+
+    put_link(request, 0, IFF_UP);
+    mnl_attr_put_strz(request, IFLA_IFNAME, name);
+    mnl_attr_put_u32(request, IFLA_MASTER, bridge);
+    struct nlattr *info = mnl_attr_nest_start(request, IFLA_LINKINFO);
+    mnl_attr_put_strz(request, IFLA_INFO_KIND, "veth");
+    struct nlattr *data = mnl_attr_nest_start(request, IFLA_INFO_DATA);
+    struct nlattr *other = mnl_attr_nest_start(request, VETH_INFO_PEER);
+    /* The other end is described as a link is, header included. */
+    memset(mnl_nlmsg_get_payload_tail(request), 0, sizeof(struct ifinfomsg));
+    request->nlmsg_len += sizeof(struct ifinfomsg);
+    mnl_attr_put_strz(request, IFLA_IFNAME, peer);
+    mnl_attr_put_u32(request, IFLA_NET_NS_PID, (uint32_t)pid);
+    mnl_attr_nest_end(request, other);
+    mnl_attr_nest_end(request, data);
+    mnl_attr_nest_end(request, info);
+    return tell(request);
+}
+
+int link_up(unsigned index)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, 0);
+
+    put_link(request, index, IFF_UP);
+    return tell(request);
+}
+
+int link_remove(unsigned index)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_DELLINK, 0);
+
+    put_link(request, index, 0);
+    return tell(request);
+}
+
+int address_add(unsigned index, in_addr_t address, int prefix)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+    struct ifaddrmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+    in_addr_t broadcast = address | htonl(UINT32_MAX >> prefix);
+
+    head->ifa_family = AF_INET;
+    head->ifa_prefixlen = (uint8_t)prefix;
+    head->ifa_index = index;
+    mnl_attr_put_u32(request, IFA_LOCAL, address);
+    mnl_attr_put_u32(request, IFA_ADDRESS, address);
+    mnl_attr_put_u32(request, IFA_BROADCAST, broadcast);
+    return tell(request);
+}
+
+int route_add_default(in_addr_t gateway)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+    struct rtmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+
+    head->rtm_family = AF_INET;
+    head->rtm_table = RT_TABLE_MAIN;
+    head->rtm_protocol = RTPROT_BOOT;
+    head->rtm_scope = RT_SCOPE_UNIVERSE;
+    head->rtm_type = RTN_UNICAST;
+    mnl_attr_put_u32(request, RTA_GATEWAY, gateway);
+    return tell(request);
+}
+
+struct wanted_network {
+    in_addr_t address;
+    int prefix;
+    bool taken;
+};
+
+static int compare_route(const struct nlmsghdr *message, void *argument)
+{
+    struct wanted_network *wanted = argument;
+    const struct rtmsg *head = mnl_nlmsg_get_payload(message);
+    const struct nlattr *attribute;
+    in_addr_t destination = 0;
+
+    if (head->rtm_family != AF_INET || head->rtm_dst_len == 0)
+        return MNL_CB_OK;
+    mnl_attr_for_each(attribute, message, sizeof(*head)) if (mnl_attr_get_type(attribute) ==
+                                                             RTA_DST) destination =
+        mnl_attr_get_u32(attribute);
+    int common = head->rtm_dst_len < wanted->prefix ? head->rtm_dst_len : wanted->prefix;
+    in_addr_t mask = htonl(UINT32_MAX << (32 - common));
+    wanted->taken |= ((destination ^ wanted->address) & mask) == 0;
+    return MNL_CB_OK;
+}
+
+bool route_overlaps(in_addr_t address, int prefix)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_GETROUTE, NLM_F_DUMP);
+    struct rtmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+    struct wanted_network wanted = {.address = address, .prefix = prefix};
+
+    head->rtm_family = AF_INET;
+    return ask(request, compare_route, &wanted) == -1 || wanted.taken;
+}

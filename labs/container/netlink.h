@@ -1,0 +1,39 @@
+/*
+ * netlink.h - requests to the kernel's network: a link, an address, a route. Over libmnl, which
+ * writes and reads the messages of netlink(7); what is in them is rtnetlink(7).
+ */
+#ifndef CONTAINER_NETLINK_H
+#define CONTAINER_NETLINK_H
+
+#include <libmnl/libmnl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* All of these return 0, or -1 with errno. They work in the present network namespace. */
+
+/* Make a bridge called NAME, with a MAC address that stays. */
+int link_make_bridge(const char *name, const unsigned char mac[6]);
+
+/* Make a pair of Ethernet devices: NAME, up and a port of the link BRIDGE, and PEER in the network
+ * namespace of process PID. */
+int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pid);
+
+/* Set the link INDEX up. */
+int link_up(unsigned index);
+
+/* Remove the link INDEX. It is gone from view soon, but the call lasts until the kernel has forgotten
+ * it, some 20 ms. */
+int link_remove(unsigned index);
+
+/* Give the link INDEX an IPv4 ADDRESS (network order) in a network of PREFIX bits. */
+int address_add(unsigned index, in_addr_t address, int prefix);
+
+/* Send what has no route of its own to GATEWAY. */
+int route_add_default(in_addr_t gateway);
+
+/* Whether a route of this machine leads into the network ADDRESS/PREFIX or a part of it: then it is
+ * in use. A default route does not count. */
+bool route_overlaps(in_addr_t address, int prefix);
+
+#endif

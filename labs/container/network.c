@@ -1,0 +1,361 @@
+#include "network.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "nat.h"
+#include "netlink.h"
+#include "process.h"
+#include "report.h"
+
+static const char BRIDGE[] = "labs0";
+static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
+
+/* What the bridge was made with, in the file .network of the state directory. */
+struct bridge {
+    char boot[9];      /* of the machine, the beginning of its random ID */
+    in_addr_t network; /* in network order */
+    int prefix;
+    int forwarded; /* what ip_forward was before */
+    unsigned last; /* the host part of the address that was given away last */
+};
+
+static const char *bridge_file(void)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/.network", state_directory());
+    return path;
+}
+
+static void find_boot(char boot[9])
+{
+    char text[64] = "";
+
+    lab_read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+    snprintf(boot, 9, "%.8s", text);
+}
+
+/* Whether there is a bridge of ours. After a restart of the machine there is only its file. */
+static bool read_bridge(struct bridge *bridge)
+{
+    char text[128], network[32], boot[9];
+
+    if (lab_read_file(bridge_file(), text, sizeof(text)) == -1)
+        return false;
+    find_boot(boot);
+    if (sscanf(text, "%8s %31[0-9.]/%d %d %u", bridge->boot, network, &bridge->prefix,
+               &bridge->forwarded, &bridge->last) == 5 &&
+        inet_pton(AF_INET, network, &bridge->network) == 1 && strcmp(bridge->boot, boot) == 0)
+        return true;
+    unlink(bridge_file());
+    return false;
+}
+
+static int write_bridge(const struct bridge *bridge)
+{
+    char text[128], network[INET_ADDRSTRLEN];
+    lab_fd fd = open(bridge_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
+    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u\n", bridge->boot, network,
+                          bridge->prefix, bridge->forwarded, bridge->last);
+    return fd != -1 && write(fd, text, (size_t)length) == length ? 0 : -1;
+}
+
+static void network_text(const struct bridge *bridge, char *text, size_t size)
+{
+    char network[INET_ADDRSTRLEN];
+
+    inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
+    snprintf(text, size, "%s/%d", network, bridge->prefix);
+}
+
+/* Remove the bridge. Our part is done when its name is gone; the kernel works on it for a while, and
+ * that a child can wait for as well as we. */
+static void remove_bridge(void)
+{
+    unsigned index = if_nametoindex(BRIDGE);
+
+    if (index == 0)
+        return;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(link_remove(index) == -1);
+    if (child == -1)
+        link_remove(index);
+    for (int wait = 0; wait < 1000 && if_nametoindex(BRIDGE) == index; wait++)
+        usleep(200);
+}
+
+static void take_down(const struct bridge *bridge)
+{
+    char network[32], forwarded[8];
+
+    network_text(bridge, network, sizeof(network));
+    remove_bridge();
+    nat_down(BRIDGE, network);
+    snprintf(forwarded, sizeof(forwarded), "%d", bridge->forwarded);
+    if (lab_write_file(FORWARDING, forwarded) == -1)
+        lab_warn("write %s to %s: %s", forwarded, FORWARDING, lab_strerror(errno));
+    unlink(bridge_file());
+}
+
+/* A private network that no route of this machine leads to. */
+static void choose_network(struct bridge *bridge, const struct specification *spec)
+{
+    if (spec->subnet) {
+        bridge->network = spec->subnet, bridge->prefix = spec->prefix;
+        if (route_overlaps(bridge->network, bridge->prefix))
+            give_up(STATUS_RUNTIME, "the network asked for by --subnet is in use on this machine");
+        return;
+    }
+    bridge->prefix = 16;
+    for (uint32_t second = 209; second < 240; second++) {
+        bridge->network = htonl(10U << 24 | second << 16);
+        if (!route_overlaps(bridge->network, bridge->prefix))
+            return;
+    }
+    give_up(STATUS_RUNTIME, "10.209.0.0/16 to 10.239.0.0/16 are all in use on this machine; "
+                            "choose a network with --subnet");
+}
+
+static void set_up(struct bridge *bridge, const struct specification *spec)
+{
+    char text[32], network[32];
+    unsigned char mac[6] = {0x02, 0x42};
+
+    if (if_nametoindex(BRIDGE) != 0)
+        give_up(STATUS_RUNTIME, "there is a link %s already that is not ours", BRIDGE);
+    choose_network(bridge, spec);
+    if (lab_read_file(FORWARDING, text, sizeof(text)) == -1)
+        fail("read %s", FORWARDING);
+    find_boot(bridge->boot);
+    bridge->forwarded = atoi(text);
+    bridge->last = 1;
+    in_addr_t address = bridge->network | htonl(1);
+    memcpy(mac + 2, &address, sizeof(address));
+    network_text(bridge, network, sizeof(network));
+    if (write_bridge(bridge) == -1)
+        fail("write %s", bridge_file());
+    /* No IPv6: what a container says there would reach the machine past all rules. */
+    if (link_make_bridge(BRIDGE, mac) == -1 ||
+        (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
+         errno != ENOENT) ||
+        address_add(if_nametoindex(BRIDGE), address, bridge->prefix) == -1 ||
+        lab_write_file(FORWARDING, "1") == -1) {
+        int error = errno;
+        take_down(bridge);
+        errno = error;
+        fail("make the bridge %s with %s", BRIDGE, network);
+    }
+    if (nat_up(BRIDGE, network) == -1) {
+        take_down(bridge);
+        give_up(STATUS_RUNTIME, "the rules of %s could not be made", BRIDGE);
+    }
+}
+
+/* Whether HOST can be a container's: not the network itself, the bridge, or the broadcast address. */
+static bool is_usable(const struct bridge *bridge, unsigned host)
+{
+    return host >= 2 && host < (UINT32_MAX >> bridge->prefix);
+}
+
+static void claim_asked_address(struct container *container, const struct bridge *bridge)
+{
+    char text[INET_ADDRSTRLEN], network[32], owner[NAME_SIZE];
+    const in_addr_t address = container->spec.address;
+    const uint32_t mask = UINT32_MAX >> bridge->prefix;
+
+    inet_ntop(AF_INET, &address, text, sizeof(text));
+    network_text(bridge, network, sizeof(network));
+    if ((ntohl(address ^ bridge->network) & ~mask) != 0 ||
+        !is_usable(bridge, ntohl(address) & mask))
+        give_up(STATUS_RUNTIME, "address %s is none for a container on %s", text, network);
+    if (state_claim(container, "address", text, owner) == -1)
+        give_up(STATUS_RUNTIME, "address %s is in use by %s", text, *owner ? owner : "another");
+    container->address.s_addr = address;
+}
+
+/* The next after the one that was given away last: an address that has just become free may still be
+ * answered for by a network namespace that the kernel is taking down. */
+static void claim_free_address(struct container *container, struct bridge *bridge)
+{
+    const unsigned hosts = UINT32_MAX >> bridge->prefix;
+    char text[INET_ADDRSTRLEN], network[32];
+
+    for (unsigned step = 1; step <= hosts; step++) {
+        unsigned host = (bridge->last + step) % hosts;
+        struct in_addr address = {.s_addr = bridge->network | htonl(host)};
+        inet_ntop(AF_INET, &address, text, sizeof(text));
+        if (!is_usable(bridge, host) || state_claim(container, "address", text, NULL) == -1)
+            continue;
+        container->address = address;
+        bridge->last = host;
+        if (write_bridge(bridge) == -1)
+            fail("write %s", bridge_file());
+        return;
+    }
+    network_text(bridge, network, sizeof(network));
+    give_up(STATUS_RUNTIME, "no address is free in %s", network);
+}
+
+/* Whether a program of this machine listens on the port. */
+static bool is_taken(const struct port *port)
+{
+    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port->outside)};
+    lab_fd fd = socket(AF_INET, (port->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+    const int yes = 1;
+
+    /* A connection of before that is only waiting for its end does not count. */
+    if (fd != -1 && !port->udp)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    return fd == -1 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) == -1;
+}
+
+static void claim_ports(const struct container *container)
+{
+    for (int i = 0; i < container->spec.port_count; i++) {
+        const struct port *port = &container->spec.ports[i];
+        const char *protocol = port->udp ? "udp" : "tcp";
+        char text[32], owner[NAME_SIZE];
+        snprintf(text, sizeof(text), "%s-%u", protocol, port->outside);
+        if (state_claim(container, "port", text, owner) == -1)
+            give_up(STATUS_RUNTIME, "port %u/%s is in use by %s", port->outside, protocol,
+                    *owner ? owner : "another");
+        if (is_taken(port))
+            give_up(STATUS_RUNTIME, "port %u/%s is in use on this machine", port->outside,
+                    protocol);
+    }
+}
+
+void network_join(struct container *container)
+{
+    struct bridge bridge;
+
+    if (container->spec.network != NETWORK_BRIDGE)
+        return;
+    if (!read_bridge(&bridge)) {
+        set_up(&bridge, &container->spec);
+    } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
+                                          bridge.prefix != container->spec.prefix)) {
+        char network[32];
+        network_text(&bridge, network, sizeof(network));
+        give_up(STATUS_RUNTIME, "%s has the network %s already, for the containers that run",
+                BRIDGE, network);
+    }
+    container->spec.subnet = bridge.network, container->spec.prefix = bridge.prefix;
+    if (container->spec.address)
+        claim_asked_address(container, &bridge);
+    else
+        claim_free_address(container, &bridge);
+    claim_ports(container);
+}
+
+static void add_rules(const struct container *container, void *rules)
+{
+    char address[INET_ADDRSTRLEN];
+
+    inet_ntop(AF_INET, &container->address, address, sizeof(address));
+    for (int i = 0; i < container->spec.port_count && !container->ended; i++) {
+        const struct port *port = &container->spec.ports[i];
+        size_t length = strlen(rules);
+        nat_rule((char *)rules + length, 8192 - length, port->udp ? "udp" : "tcp", port->outside,
+                 address, port->inside);
+    }
+}
+
+int network_publish(void)
+{
+    char rules[8192] = "";
+
+    state_for_each(add_rules, rules);
+    return nat_publish(rules);
+}
+
+void network_connect(const struct container *container, pid_t pid)
+{
+    char name[IFNAMSIZ];
+
+    if (container->address.s_addr == 0)
+        return;
+    snprintf(name, sizeof(name), "labs-%d", (int)container->runtime);
+    if (link_make_pair(name, if_nametoindex(BRIDGE), "eth0", pid) == -1)
+        fail("connect the container to %s", BRIDGE);
+}
+
+void network_inside(void)
+{
+    if (link_up(if_nametoindex("lo")) == -1)
+        fail("set lo up");
+}
+
+void network_plug_in(const struct container *container)
+{
+    const struct specification *spec = &container->spec;
+    const in_addr_t address = container->address.s_addr;
+    unsigned link;
+
+    if (address == 0)
+        return;
+    link = if_nametoindex("eth0");
+    if (link == 0 || address_add(link, address, spec->prefix) == -1 || link_up(link) == -1 ||
+        route_add_default(spec->subnet | htonl(1)) == -1)
+        fail("set eth0 up");
+}
+
+/* The machine's own name servers, but for those that listen on its lo alone: behind such a one, systemd
+ * has the real ones. */
+void network_read_names(struct network_names *names, const struct container *container)
+{
+    static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
+    char text[sizeof(names->servers)], address[INET_ADDRSTRLEN];
+
+    names->servers[0] = names->hosts[0] = '\0';
+    if (container->spec.network == NETWORK_NONE)
+        return;
+    for (size_t i = 0; i < 2 && !strstr(names->servers, "nameserver"); i++) {
+        char *rest = NULL;
+        if (lab_read_file(FILES[i], text, sizeof(text)) == -1)
+            continue;
+        names->servers[0] = '\0';
+        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+            if (strncmp(line, "nameserver 127.", 15) != 0)
+                strcat(strcat(names->servers, line), "\n");
+    }
+    if (container->address.s_addr == 0)
+        return;
+    inet_ntop(AF_INET, &container->address, address, sizeof(address));
+    snprintf(names->hosts, sizeof(names->hosts), "127.0.0.1\tlocalhost\n%s\t%s\n", address,
+             container->spec.hostname);
+}
+
+void network_write_names(const struct network_names *names)
+{
+    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if ((*names->servers &&
+         lab_write_text_in(root, "etc/resolv.conf", names->servers, 0644) == -1) ||
+        (*names->hosts && lab_write_text_in(root, "etc/hosts", names->hosts, 0644) == -1))
+        fail("write /etc/resolv.conf and /etc/hosts in the container");
+}
+
+void network_leave(bool had_ports)
+{
+    struct bridge bridge;
+
+    if (!read_bridge(&bridge))
+        return;
+    if (!state_has_claim("address-"))
+        take_down(&bridge);
+    else if (had_ports && network_publish() == -1)
+        lab_warn("the rules of the published ports could not be changed");
+}

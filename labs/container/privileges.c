@@ -1,0 +1,138 @@
+#include "privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "filter.h"
+#include "report.h"
+
+static const struct sock_filter DEFAULT_FILTER[] = {
+#include "default_filter.h"
+};
+
+/* What programs that run as root expect, such as a package manager, and what harms nobody outside
+ * of the container's namespaces. Not in it: SYS_ADMIN; MKNOD, as devices are given, not made;
+ * NET_RAW, as ping needs none (ping_group_range) and others could read and forge the traffic of the
+ * bridge. */
+uint64_t default_capabilities(void)
+{
+    static const cap_value_t DEFAULT[] = {
+        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,           CAP_KILL,       CAP_SETGID,
+        CAP_SETUID, CAP_SETPCAP,      CAP_SETFCAP, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT,
+    };
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < sizeof(DEFAULT) / sizeof(DEFAULT[0]); i++)
+        bits |= UINT64_C(1) << DEFAULT[i];
+    return bits;
+}
+
+/* Those that this kernel has. */
+static uint64_t all_capabilities(void)
+{
+    return (UINT64_C(1) << cap_max_bits()) - 1;
+}
+
+uint64_t capability_bits(const char *name)
+{
+    char full[64];
+    cap_value_t value;
+
+    if (strcasecmp(name, "ALL") == 0)
+        return all_capabilities();
+    snprintf(full, sizeof(full), "%s%s", strncasecmp(name, "cap_", 4) == 0 ? "" : "cap_", name);
+    return cap_from_name(full, &value) == 0 ? UINT64_C(1) << value : 0;
+}
+
+void capability_names(uint64_t bits, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (cap_value_t value = 0; value < 64; value++) {
+        char *name = bits >> value & 1 ? cap_to_name(value) : NULL;
+        size_t length = strlen(text);
+        if (name)
+            snprintf(text + length, size - length, "%s%s", length ? "," : "", name + 4);
+        for (char *letter = text + length; *letter; letter++)
+            if (*letter >= 'a' && *letter <= 'z')
+                *letter -= 'a' - 'A';
+        cap_free(name);
+    }
+}
+
+struct sock_fprog filter_for(uint64_t capabilities)
+{
+    struct sock_fprog filter = {
+        .len = sizeof(DEFAULT_FILTER) / sizeof(DEFAULT_FILTER[0]),
+        .filter = (struct sock_filter *)DEFAULT_FILTER,
+    };
+
+    if (capabilities & filter_capabilities()) {
+        filter.filter = make_filter(capabilities, &filter.len);
+        if (!filter.filter)
+            fail("make the system call filter");
+    }
+    return filter;
+}
+
+void leave_keyring(void)
+{
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) == -1 && errno != ENOSYS)
+        fail("make a session keyring");
+}
+
+static void load_filter(const struct sock_fprog *filter)
+{
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) == -1)
+        fail("load the system call filter");
+}
+
+void limit_bounding_set(uint64_t capabilities)
+{
+    for (cap_value_t value = 0; value < cap_max_bits(); value++)
+        if (!(capabilities >> value & 1) && cap_drop_bound(value) == -1)
+            fail("take %s out of the bounding set", cap_to_name(value));
+}
+
+static void set_capabilities(uint64_t capabilities)
+{
+    cap_t wanted = cap_init();
+    bool good = wanted != NULL;
+
+    for (cap_value_t value = 0; good && value < cap_max_bits(); value++)
+        if (capabilities >> value & 1)
+            good = cap_set_flag(wanted, CAP_PERMITTED, 1, &value, CAP_SET) == 0 &&
+                   cap_set_flag(wanted, CAP_EFFECTIVE, 1, &value, CAP_SET) == 0;
+    if (!good || cap_set_proc(wanted) == -1)
+        fail("set the capabilities");
+    cap_free(wanted);
+}
+
+void drop_privileges(const struct specification *spec, const struct account *account,
+                     const struct sock_fprog *filter)
+{
+    const bool filtered = !(spec->without & WALL_SECCOMP);
+    const bool may_gain = spec->without & WALL_PRIVILEGES;
+
+    if (!may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+        fail("prctl PR_SET_NO_NEW_PRIVS");
+    /* Without no_new_privs the filter needs CAP_SYS_ADMIN, which is about to go. */
+    if (filtered && may_gain)
+        load_filter(filter);
+    if (setgroups((size_t)account->group_count, account->groups) == -1 ||
+        setresgid(account->group, account->group, account->group) == -1 ||
+        setresuid(account->user, account->user, account->user) == -1)
+        fail("become user %u, group %u", account->user, account->group);
+    /* A change from root to another user has taken all capabilities already. */
+    set_capabilities(account->user == 0 ? spec->capabilities : 0);
+    if (filtered && !may_gain)
+        load_filter(filter);
+}

@@ -1,0 +1,10 @@
+/* remove.h - take away a directory that a container has filled. */
+#ifndef CONTAINER_REMOVE_H
+#define CONTAINER_REMOVE_H
+
+/* Remove NAME, whatever it is, below the directory PARENT, with all that is in it. No link is
+ * followed, no mount is entered, and no nesting is too deep. Returns 0, or -1 with errno; a NAME
+ * that is not there is fine. */
+int remove_tree(int parent, const char *name);
+
+#endif

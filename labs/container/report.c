@@ -1,0 +1,108 @@
+#include "report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "error.h"
+
+int report_socket = -1;
+
+__attribute__((noreturn)) static void tell(int status, const struct message *message)
+{
+    if (report_socket == -1)
+        lab_exit(status, "%s", message->text);
+    send_message(report_socket, message, NULL, 0);
+    _exit(status);
+}
+
+void give_up(int status, const char *format, ...)
+{
+    struct message message = {.kind = MESSAGE_FAILED, .status = status};
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(message.text, sizeof(message.text), format, arguments);
+    va_end(arguments);
+    tell(status, &message);
+}
+
+void fail(const char *format, ...)
+{
+    struct message message = {.kind = MESSAGE_FAILED, .status = STATUS_RUNTIME};
+    const char *error = lab_strerror(errno);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(message.text, sizeof(message.text), format, arguments);
+    va_end(arguments);
+    size_t length = strlen(message.text);
+    snprintf(message.text + length, sizeof(message.text) - length, ": %s", error);
+    tell(STATUS_RUNTIME, &message);
+}
+
+int send_message(int to, const struct message *message, const int *fds, int count)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MAXIMUM_FDS)] = {0};
+    struct iovec body = {.iov_base = (void *)message, .iov_len = sizeof(*message)};
+    struct msghdr header = {.msg_iov = &body, .msg_iovlen = 1};
+    ssize_t sent;
+
+    if (count > 0) {
+        header.msg_control = control;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
+        memcpy(CMSG_DATA(rights), fds, sizeof(int) * (size_t)count);
+    }
+    do
+        sent = sendmsg(to, &header, MSG_NOSIGNAL);
+    while (sent == -1 && errno == EINTR);
+    return sent == -1 ? -1 : 0;
+}
+
+int receive_message(int from, struct message *message, int *fds, int *count)
+{
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * MAXIMUM_FDS)];
+    struct iovec body = {.iov_base = message, .iov_len = sizeof(*message)};
+    struct msghdr header = {.msg_iov = &body,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof(control)};
+    int room = count ? *count : 0;
+    ssize_t length;
+
+    do
+        length = recvmsg(from, &header, MSG_CMSG_CLOEXEC);
+    while (length == -1 && errno == EINTR);
+    if (count)
+        *count = 0;
+    if (length <= 0)
+        return length == 0 || errno == ECONNRESET ? 0 : -1;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
+        int got = (int)((part->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (int i = 0; i < got; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(part) + sizeof(int) * (size_t)i, sizeof(fd));
+            if (count && *count < room)
+                fds[(*count)++] = fd;
+            else
+                close(fd); /* nobody asked for it */
+        }
+    }
+    message->text[sizeof(message->text) - 1] = '\0';
+    return 1;
+}
+
+void give_up_command(const char *command, int error)
+{
+    give_up(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+            "failed to run command '%s': %s", command, strerror(error));
+}

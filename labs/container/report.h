@@ -1,0 +1,52 @@
+/*
+ * report.h - how a container's start says that it failed, on whichever side of the wall.
+ *
+ * The process that is becoming the container has a socket to the runtime and nothing else: no
+ * terminal of the machine's, no stderr that is its own. What fails in it is told there, and the
+ * runtime prints the one line.
+ */
+#ifndef CONTAINER_REPORT_H
+#define CONTAINER_REPORT_H
+
+#include <sys/types.h>
+
+enum {
+    STATUS_RUNTIME = 125, /* the runtime's own failures, as docker-run(1) has it */
+    MAXIMUM_FDS = 64,     /* descriptors in one message; the kernel allows 253 */
+};
+
+enum message_kind {
+    MESSAGE_FAILED,   /* child to runtime: status and words */
+    MESSAGE_NOT_STARTED, /* launcher to runtime: the errno of execve(2) is in status */
+    MESSAGE_MOUNTS,   /* runtime to child: the mounts that were made for it; it may go on */
+    MESSAGE_TERMINAL, /* child to runtime: the terminal's master */
+    MESSAGE_STAGE,    /* child to runtime: a stage of the start is done (experiment only) */
+    MESSAGE_GO,       /* runtime to child: go on */
+    MESSAGE_PROCESS,  /* joiner to runtime: the pidfd of the process that was started */
+};
+
+struct message {
+    enum message_kind kind;
+    int status;
+    char text[512];
+};
+
+/* The socket over which this process reports; -1 in the runtime itself. */
+extern int report_socket;
+
+/* Say "MESSAGE" or "MESSAGE: ENAME (text)" and end with STATUS_RUNTIME or STATUS. */
+__attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
+__attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
+
+/* Send MESSAGE with COUNT descriptors over SOCKET. Returns 0, or -1 with errno. unix(7). */
+int send_message(int to, const struct message *message, const int *fds, int count);
+
+/* End as the runtime does when COMMAND cannot be executed because of ERROR: 127 where it is not found,
+ * 126 where it is. */
+__attribute__((noreturn)) void give_up_command(const char *command, int error);
+
+/* Receive one, with at most COUNT descriptors (close-on-exec), how many in *COUNT. Returns 1, 0
+ * when the other side has closed its end, or -1 with errno. */
+int receive_message(int from, struct message *message, int *fds, int *count);
+
+#endif

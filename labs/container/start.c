@@ -1,0 +1,461 @@
+#include "start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base.h"
+#include "error.h"
+#include "file.h"
+#include "inside.h"
+#include "launcher.h"
+#include "limits.h"
+#include "monitor.h"
+#include "mounts.h"
+#include "network.h"
+#include "privileges.h"
+#include "process.h"
+#include "report.h"
+#include "terminal.h"
+
+/* The one container of this process. */
+static struct {
+    struct container container;
+    struct limits limits;
+    struct watched watched;
+    const struct observer *observer;
+    pid_t owner;     /* the process that clears up */
+    int base;        /* the base directory */
+    int socket;      /* our end */
+    int theirs[4];   /* descriptors for the child: its socket, its streams */
+    int ready;       /* --detach: a pipe to the process that was typed */
+    bool claimed, limited;
+} run;
+
+/*
+ * The end, whichever way it comes: by return, by exit(3) out of any depth.
+ */
+
+static void clear_up(void)
+{
+    struct container *container = &run.container;
+
+    if (getpid() != run.owner || !run.claimed)
+        return;
+    run.claimed = false;
+    terminal_restore();
+    if (run.watched.pidfd != -1) {
+        syscall(SYS_pidfd_send_signal, run.watched.pidfd, SIGKILL, NULL, 0);
+        waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
+    }
+    if (run.limited)
+        limits_remove(&run.limits, container);
+    if (state_lock(true) == -1)
+        return;
+    state_remove(container, container->ended);
+    if (container->address.s_addr != 0)
+        network_leave(container->spec.port_count > 0);
+    state_unlock();
+}
+
+/*
+ * Before there is a process.
+ */
+
+/* Under the lock of all containers: what must not be had twice. Whatever fails from here on is undone
+ * by clear_up(). */
+static void claim(struct container *container)
+{
+    if (state_lock(true) == -1)
+        fail("make and lock %s", state_directory());
+    state_sweep();
+    if (state_claim_name(container) == -1) {
+        int error = errno;
+        state_unlock();
+        errno = error;
+        if (error == EEXIST)
+            give_up(STATUS_RUNTIME, "the name %s is in use", container->spec.name);
+        fail("make %s", container->directory);
+    }
+    run.owner = getpid();
+    run.claimed = true;
+    atexit(clear_up);
+    container->runtime = getpid();
+    container->runtime_began = process_began(getpid());
+    container->began = time(NULL);
+    if (container->spec.own_users && state_claim_ids(container, &container->first_id) == -1)
+        give_up(STATUS_RUNTIME, "no range of user IDs is free");
+    network_join(container);
+    if (state_save(container) == -1)
+        fail("write %s", state_path(container, "state"));
+    if (container->spec.port_count > 0 && network_publish() == -1)
+        give_up(STATUS_RUNTIME, "the published ports could not be made reachable");
+    state_unlock();
+}
+
+/* A pipe for stream number I; the container's root may do with its end what it likes. */
+static int make_stream(int i)
+{
+    int ends[2];
+    const int child_end = i == 0 ? 0 : 1;
+
+    if (pipe2(ends, O_CLOEXEC) == -1 ||
+        fchown(ends[0], run.container.first_id, run.container.first_id) == -1)
+        fail("make a pipe");
+    run.theirs[1 + i] = ends[child_end];
+    return ends[!child_end];
+}
+
+static void make_streams(const struct specification *spec)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
+        fail("socketpair");
+    run.socket = ends[0], run.theirs[0] = ends[1];
+    run.theirs[1] = run.theirs[2] = run.theirs[3] = -1;
+    if (spec->terminal)
+        return;
+    if (spec->interactive)
+        run.watched.input = make_stream(0);
+    else
+        run.theirs[1] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    run.watched.output = make_stream(1);
+    run.watched.error = make_stream(2);
+}
+
+/*
+ * The process.
+ */
+
+static uint64_t namespaces(const struct specification *spec)
+{
+    uint64_t flags = CLONE_NEWNS;
+
+    flags |= spec->without & WALL_PID ? 0 : CLONE_NEWPID;
+    flags |= spec->without & WALL_IPC ? 0 : CLONE_NEWIPC;
+    flags |= spec->without & WALL_UTS ? 0 : CLONE_NEWUTS;
+    flags |= spec->network == NETWORK_HOST ? 0 : CLONE_NEWNET;
+    flags |= spec->own_users ? CLONE_NEWUSER : 0;
+    return flags;
+}
+
+/* clone3(2): all namespaces in one call, on v2 the control group too, and a pidfd that means this
+ * process for ever. Returns the PID, 0 in the child, or -1 with errno. */
+static pid_t clone_into_namespaces(const struct specification *spec)
+{
+    struct clone_args arguments = {
+        .flags = namespaces(spec) | CLONE_PIDFD,
+        .pidfd = (uintptr_t)&run.watched.pidfd,
+        .exit_signal = SIGCHLD,
+    };
+
+    if (run.limits.directory != -1) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = (uint64_t)run.limits.directory;
+    }
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+}
+
+static void write_map(pid_t pid, const char *file, uid_t first)
+{
+    char path[64], text[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+    snprintf(text, sizeof(text), "0 %u %d", first, IDS_PER_CONTAINER);
+    if (lab_write_file(path, text) == -1)
+        fail("write '%s' to %s", text, path);
+}
+
+/* Let root inside be the first of the container's own users. Returns the namespace. */
+static int map_users(const struct container *container)
+{
+    const struct message go = {.kind = MESSAGE_GO};
+    char path[64];
+
+    write_map(container->pid, "uid_map", container->first_id);
+    write_map(container->pid, "gid_map", container->first_id);
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)container->pid);
+    int users = open(path, O_RDONLY | O_CLOEXEC);
+    if (users == -1)
+        fail("open %s", path);
+    if (send_message(run.socket, &go, NULL, 0) == -1)
+        fail("send to the container");
+    return users;
+}
+
+/* Make what is made outside while the child makes its own, and send it. */
+static enum mounts_result send_mounts(const struct container *container, int users)
+{
+    const struct message message = {.kind = MESSAGE_MOUNTS};
+    int fds[MAXIMUM_FDS], count = 0;
+    struct mounts mounts;
+
+    if (mounts_make(&mounts, container, run.base, users) == MOUNTS_CANNOT_MAP)
+        return MOUNTS_CANNOT_MAP;
+    fds[count++] = mounts.root;
+    fds[count++] = mounts.device;
+    for (int i = 0; i < container->spec.volume_count; i++)
+        fds[count++] = mounts.volumes[i];
+    network_connect(container, container->pid);
+    if (send_message(run.socket, &message, fds, count) == -1 && errno != EPIPE)
+        fail("send the mounts to the container");
+    while (count > 0)
+        close(fds[--count]);
+    return MOUNTS_MADE;
+}
+
+/* Start the process. Returns false where this kernel cannot give it users of its own. */
+static bool give_birth(struct container *container, const struct birth *birth)
+{
+    lab_fd users = -1;
+
+    container->pid = clone_into_namespaces(&container->spec);
+    if (container->pid == 0)
+        become_container(birth);
+    if (container->pid == -1) {
+        run.watched.pidfd = -1;
+        if (container->spec.own_users &&
+            (errno == EPERM || errno == EINVAL || errno == ENOSPC || errno == EUSERS))
+            return false;
+        fail("clone3 with new namespaces");
+    }
+    container->pid_began = process_began(container->pid);
+    if (container->spec.own_users)
+        users = map_users(container);
+    return send_mounts(container, users) == MOUNTS_MADE;
+}
+
+/* Once more, with the machine's users: a layer that overlayfs has used already cannot be used again. */
+static void do_without_users(struct container *container)
+{
+    lab_warn("--userns auto: this kernel or file system cannot show files with other owners; root "
+             "inside is root outside");
+    if (run.watched.pidfd != -1) {
+        syscall(SYS_pidfd_send_signal, run.watched.pidfd, SIGKILL, NULL, 0);
+        waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
+        lab_close_fd(&run.watched.pidfd);
+    }
+    state_remove_layer(container);
+    container->spec.own_users = false;
+    container->first_id = 0;
+}
+
+static void close_theirs(void)
+{
+    for (int i = 0; i < 4; i++)
+        lab_close_fd(&run.theirs[i]);
+}
+
+static void start(struct container *container)
+{
+    struct birth birth = {
+        .container = container,
+        .limits = &run.limits,
+        .command = {.spec = &container->spec,
+                    .filter = filter_for(container->spec.capabilities),
+                    .launcher = open_launcher(),
+                    .terminals = -1},
+        .staged = run.observer != NULL,
+    };
+
+    for (int attempt = 0;; attempt++) {
+        make_streams(&container->spec);
+        birth.socket = run.theirs[0];
+        memcpy(birth.command.streams, run.theirs + 1, sizeof(birth.command.streams));
+        terminal_size(&birth.command.rows, &birth.command.columns);
+        bool born = give_birth(container, &birth);
+        close_theirs();
+        if (born)
+            return;
+        if (attempt > 0)
+            give_up(STATUS_RUNTIME, "the container cannot be started");
+        do_without_users(container);
+    }
+}
+
+/* Hear what the child has to say until execve(2) closes its end. */
+static void wait_for_command(void)
+{
+    const struct message go = {.kind = MESSAGE_GO};
+    struct message message;
+
+    for (;;) {
+        int fd = -1, count = 1;
+        int result = receive_message(run.socket, &message, &fd, &count);
+        if (result == -1)
+            fail("hear from the container");
+        if (result == 0)
+            break;
+        if (message.kind == MESSAGE_FAILED)
+            give_up(message.status, "%s", message.text);
+        if (message.kind == MESSAGE_NOT_STARTED)
+            give_up_command(run.container.spec.command[0], message.status);
+        if (message.kind == MESSAGE_TERMINAL && count == 1)
+            run.watched.master = fd;
+        if (message.kind == MESSAGE_STAGE) {
+            run.observer->stage(&run.container, message.text);
+            send_message(run.socket, &go, NULL, 0);
+        }
+    }
+    lab_close_fd(&run.socket);
+}
+
+/*
+ * The end of the command.
+ */
+
+/* What ended it, in words, where the exit status alone does not tell. */
+static void explain_end(struct container *container, int wait_status, int asked)
+{
+    char *reason = container->reason;
+    size_t size = sizeof(container->reason);
+
+    container->ended = true;
+    container->status = asked ? 128 + asked : lab_shell_status(wait_status);
+    if (container->status == 0)
+        return;
+    if (limits_met_end_of_memory(&run.limits))
+        snprintf(reason, size, "out of memory: the limit is %lld bytes", container->spec.memory);
+    else if (asked)
+        snprintf(reason, size, "stopped by %s", lab_signal_name(asked));
+    else if (WIFSIGNALED(wait_status))
+        snprintf(reason, size, "ended by %s", lab_signal_name(WTERMSIG(wait_status)));
+    if (*reason)
+        lab_warn("%s: %s", container->spec.name, reason);
+}
+
+static int run_to_the_end(struct container *container)
+{
+    int asked;
+
+    if (run.watched.master != -1)
+        terminal_make_raw();
+    int wait_status = monitor(&run.watched, &asked);
+    terminal_restore();
+    lab_close_fd(&run.watched.pidfd);
+    explain_end(container, wait_status, asked);
+    if (container->spec.remove)
+        container->ended = false;
+    else if (state_add(container) == -1)
+        lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
+    return container->status;
+}
+
+/*
+ * --detach: the process that was typed waits until the command runs, and says the name.
+ */
+
+static void detach(const struct specification *spec)
+{
+    int ends[2];
+    char ready;
+
+    if (!(spec->without & WALL_DESCRIPTORS))
+        close_range(3, ~0U, 0); /* nobody shall wait for what we keep open */
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        fail("pipe");
+    pid_t child = fork();
+    if (child == -1)
+        fail("fork");
+    if (child > 0) {
+        close(ends[1]);
+        if (read(ends[0], &ready, 1) != 1)
+            exit(lab_wait(child));
+        puts(spec->name);
+        exit(EXIT_SUCCESS);
+    }
+    close(ends[0]);
+    run.ready = ends[1];
+    setsid();
+}
+
+static void say_ready(void)
+{
+    lab_fd nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (run.ready == -1)
+        return;
+    if (nothing == -1 || dup2(nothing, 0) == -1 || dup2(nothing, 1) == -1 ||
+        dup2(nothing, 2) == -1 || chdir("/") == -1 || write(run.ready, "", 1) != 1)
+        fail("detach");
+    lab_close_fd(&run.ready);
+    run.watched.quiet = true;
+}
+
+static int run_specified(const struct specification *spec, const struct observer *observer)
+{
+    struct container *container = &run.container;
+    static char log[PATH_MAX];
+
+    run.container.spec = *spec;
+    run.observer = observer;
+    claim(container);
+    run.base = open_base(container);
+    limits_make(&run.limits, container, observer ? observer->parent : NULL);
+    run.limited = true;
+    snprintf(log, sizeof(log), "%s", state_path(container, "log"));
+    run.watched.log = log;
+    start(container);
+    wait_for_command();
+    run.watched.pid = container->pid;
+    if (state_add(container) == -1)
+        fail("write %s", state_path(container, "state"));
+    say_ready();
+    if (observer)
+        observer->stage(container, "privileges");
+    return run_to_the_end(container);
+}
+
+static void begin(void)
+{
+    run.container.lock = run.base = run.socket = run.ready = -1;
+    run.watched = (struct watched){
+        .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1};
+}
+
+int run_observed(const struct specification *spec, const struct observer *observer)
+{
+    static char said[64 * 1024];
+
+    begin();
+    run.watched.signals = monitor_signals();
+    run.watched.quiet = true;
+    int status = run_specified(spec, observer);
+    if (lab_read_file(run.watched.log, said, sizeof(said)) == -1)
+        said[0] = '\0';
+    observer->ended(&run.container, said);
+    clear_up();
+    return status;
+}
+
+int run_container(int argc, char *argv[])
+{
+    struct specification spec;
+
+    begin();
+    read_run_options(&spec, argc, argv);
+    if (geteuid() != 0)
+        give_up(STATUS_RUNTIME, "containers need root; type: sudo %s", program_invocation_name);
+    check_root(&spec);
+    /* While we go through a container, nobody in it may look into us. */
+    if (prctl(PR_SET_DUMPABLE, 0) == -1)
+        fail("prctl PR_SET_DUMPABLE");
+    umask(022);
+    if (spec.detach)
+        detach(&spec);
+    if (spec.terminal)
+        run.watched.guard = terminal_guard();
+    run.watched.signals = monitor_signals();
+    return run_specified(&spec, NULL);
+}

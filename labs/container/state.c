@@ -1,0 +1,302 @@
+#include "state.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "limits.h"
+#include "network.h"
+#include "remove.h"
+
+static int state_fd = -1; /* the directory of all containers, locked */
+
+const char *state_directory(void)
+{
+    const char *asked = getenv("CONTAINER_LABS_STATE");
+
+    return asked && *asked == '/' ? asked : "/var/lib/container-labs";
+}
+
+const char *state_path(const struct container *container, const char *path)
+{
+    static char buffers[4][PATH_MAX];
+    static unsigned next;
+    char *buffer = buffers[next++ % 4];
+
+    snprintf(buffer, sizeof(buffers[0]), "%s/%s", container->directory, path);
+    return buffer;
+}
+
+int state_lock(bool make)
+{
+    const char *path = state_directory();
+
+    for (;;) {
+        struct stat opened, present;
+        if (make && mkdir(path, 0700) == -1 && errno != EEXIST)
+            return -1;
+        lab_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd == -1 && make && errno == ENOENT)
+            continue; /* the last container has just taken it away */
+        if (fd == -1 || flock(fd, LOCK_EX) == -1 || fstat(fd, &opened) == -1)
+            return -1;
+        /* Somebody who waited with us may have removed the directory that we have locked now. */
+        if (stat(path, &present) == -1 || opened.st_ino != present.st_ino)
+            continue;
+        state_fd = lab_take_fd(&fd);
+        return 0;
+    }
+}
+
+void state_unlock(void)
+{
+    rmdir(state_directory()); /* fails while there are containers, as it should */
+    lab_close_fd(&state_fd);
+}
+
+int state_claim_name(struct container *container)
+{
+    snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(),
+             container->spec.name);
+    if (mkdir(container->directory, 0700) == -1)
+        return -1;
+    container->lock = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return container->lock == -1 ? -1 : flock(container->lock, LOCK_EX);
+}
+
+int state_claim(const struct container *container, const char *kind, const char *value, char *owner)
+{
+    char link[256];
+
+    snprintf(link, sizeof(link), "%s/+%s-%s", state_directory(), kind, value);
+    if (symlink(container->spec.name, link) == 0)
+        return 0;
+    int error = errno;
+    ssize_t length = owner ? readlink(link, owner, NAME_SIZE - 1) : -1;
+    if (owner)
+        owner[length > 0 ? length : 0] = '\0';
+    errno = error;
+    return -1;
+}
+
+/* Whether a range that begins at FIRST is somebody's in /etc/subuid or /etc/subgid, whose lines are
+ * "name:first:count". */
+static bool is_given_away(const char *path, uid_t first)
+{
+    FILE *file = fopen(path, "re");
+    unsigned long given, count;
+    bool taken = false;
+
+    while (file && !taken) {
+        int words = fscanf(file, "%*[^:]:%lu:%lu\n", &given, &count);
+        if (words == EOF)
+            break;
+        taken = words == 2 && given < (unsigned long)first + IDS_PER_CONTAINER &&
+                first < given + count;
+    }
+    if (file)
+        fclose(file);
+    return taken;
+}
+
+int state_claim_ids(const struct container *container, uid_t *first)
+{
+    /* Above what distributions give to people, services and systemd's containers, below the sign
+     * bit: 4096 ranges that nobody uses. */
+    for (uid_t id = 0x70000000; id < 0x7fff0000; id += IDS_PER_CONTAINER) {
+        char text[16];
+        snprintf(text, sizeof(text), "%u", id);
+        if (is_given_away("/etc/subuid", id) || is_given_away("/etc/subgid", id))
+            continue;
+        if (state_claim(container, "ids", text, NULL) == 0) {
+            *first = id;
+            return 0;
+        }
+        if (errno != EEXIST)
+            return -1;
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
+static DIR *list_all(void)
+{
+    lab_fd listed = openat(state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = listed == -1 ? NULL : fdopendir(listed);
+
+    if (directory)
+        lab_take_fd(&listed); /* closedir() closes it */
+    return directory;
+}
+
+bool state_has_claim(const char *prefix)
+{
+    DIR *claims = list_all();
+    const struct dirent *entry;
+    bool found = false;
+
+    while (claims && !found && (entry = readdir(claims)) != NULL)
+        found = entry->d_name[0] == '+' &&
+                strncmp(entry->d_name + 1, prefix, strlen(prefix)) == 0;
+    if (claims)
+        closedir(claims);
+    return found;
+}
+
+/* Remove the claims whose owner is NAME. */
+static void remove_claims(const char *name)
+{
+    DIR *claims = list_all();
+    const struct dirent *entry;
+
+    if (!claims)
+        return;
+    while ((entry = readdir(claims)) != NULL) {
+        char owner[NAME_SIZE];
+        if (entry->d_name[0] != '+')
+            continue;
+        ssize_t length = readlinkat(dirfd(claims), entry->d_name, owner, sizeof(owner) - 1);
+        if (length > 0 && (size_t)length == strlen(name) && memcmp(owner, name, strlen(name)) == 0)
+            unlinkat(dirfd(claims), entry->d_name, 0);
+    }
+    closedir(claims);
+}
+
+static void layer_name(const struct container *container, char *name, size_t size)
+{
+    snprintf(name, size, "%s-%d.layer", container->spec.name, (int)container->runtime);
+}
+
+int state_make_layer(const struct container *container)
+{
+    char name[NAME_SIZE + 32];
+    lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    layer_name(container, name, sizeof(name));
+    if (parent == -1 || mkdirat(parent, name, 0700) == -1)
+        return -1;
+    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+void state_remove_layer(const struct container *container)
+{
+    char name[NAME_SIZE + 32];
+    lab_fd parent = !container->spec.layer
+                        ? -1
+                        : open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    layer_name(container, name, sizeof(name));
+    if (parent != -1 && remove_tree(parent, name) == -1)
+        lab_warn("remove %s/%s: %s", container->spec.layer, name, lab_strerror(errno));
+}
+
+void state_remove(const struct container *container, bool keep)
+{
+    remove_claims(container->spec.name);
+    state_remove_layer(container);
+    lab_fd directory = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory != -1)
+        remove_tree(directory, "base");
+    if (!keep && remove_tree(state_fd, container->spec.name) == -1)
+        lab_warn("remove %s: %s", container->directory, lab_strerror(errno));
+}
+
+unsigned long long process_began(pid_t pid)
+{
+    char path[64], line[1024];
+    unsigned long long began = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (pid <= 0 || lab_read_file(path, line, sizeof(line)) == -1)
+        return 0;
+    /* The name, in parentheses, may hold anything; the start is the 20th word after it. */
+    char *word = strrchr(line, ')');
+    for (int i = 0; word && i < 20; i++)
+        word = strchr(word + 1, ' ');
+    return word && sscanf(word, "%llu", &began) == 1 ? began : 0;
+}
+
+int open_process(pid_t pid, unsigned long long began)
+{
+    lab_fd fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+    /* From here on the number cannot change its owner: look who it is. */
+    if (fd == -1 || began == 0 || process_began(pid) != began) {
+        errno = ESRCH;
+        return -1;
+    }
+    return lab_take_fd(&fd);
+}
+
+bool state_is_running(const struct container *container)
+{
+    lab_fd directory = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return directory != -1 && flock(directory, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+}
+
+void state_for_each(void (*each)(const struct container *, void *), void *argument)
+{
+    DIR *directory = opendir(state_directory());
+    const struct dirent *entry;
+
+    while (directory && (entry = readdir(directory)) != NULL) {
+        struct container *container = malloc(sizeof(*container));
+        if (container && is_container_name(entry->d_name) && state_load(container, entry->d_name) == 0)
+            each(container, argument);
+        free(container);
+    }
+    if (directory)
+        closedir(directory);
+}
+
+/* What a runtime has left that is no more: processes first, then what they used. */
+static void sweep_one(const char *name)
+{
+    struct container *container = calloc(1, sizeof(*container));
+
+    if (!container)
+        return;
+    if (state_load(container, name) == -1) { /* it was not even written down */
+        snprintf(container->spec.name, sizeof(container->spec.name), "%.*s", NAME_SIZE - 1, name);
+        snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(),
+                 name);
+    }
+    if (!container->ended) {
+        lab_fd process = open_process(container->pid, container->pid_began);
+        if (process != -1)
+            syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0);
+        limits_sweep(container);
+        state_remove(container, false);
+        network_leave(container->spec.port_count > 0);
+    }
+    free(container);
+}
+
+void state_sweep(void)
+{
+    DIR *directory = list_all();
+    const struct dirent *entry;
+
+    if (!directory)
+        return;
+    while ((entry = readdir(directory)) != NULL) {
+        lab_fd fd = is_container_name(entry->d_name)
+                        ? openat(state_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                        : -1;
+        if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+            sweep_one(entry->d_name);
+    }
+    closedir(directory);
+    network_leave(false);
+}

@@ -1,0 +1,151 @@
+#include "terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "newmount.h"
+#include "process.h"
+#include "report.h"
+
+static struct {
+    struct termios before;
+    bool changed;
+} ours;
+
+/* The terminal's own number is its name in devpts. */
+static void show_as_console(int terminals, int master)
+{
+    unsigned number;
+    char name[16];
+    struct stat status;
+    lab_fd console = open("/dev/console", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+    if (console == -1 || fstat(console, &status) == -1 || !S_ISREG(status.st_mode))
+        return;
+    if (ioctl(master, TIOCGPTN, &number) == -1)
+        fail("ask for the terminal's number");
+    snprintf(name, sizeof(name), "%u", number);
+    lab_fd mount = clone_mount(terminals, name, false);
+    if (mount == -1 || attach(mount, console) == -1)
+        fail("show the terminal as /dev/console");
+}
+
+void terminal_become(int terminals, uid_t owner, unsigned short rows, unsigned short columns)
+{
+    struct message message = {.kind = MESSAGE_TERMINAL};
+    struct winsize size = {.ws_row = rows, .ws_col = columns};
+    struct statfs system;
+    int unlocked = 0;
+
+    if (fstatfs(terminals, &system) == -1 || system.f_type != DEVPTS_SUPER_MAGIC)
+        give_up(STATUS_RUNTIME, "/dev/pts in the container is no devpts");
+    lab_fd master = openat(terminals, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (master == -1 || ioctl(master, TIOCSPTLCK, &unlocked) == -1)
+        fail("open a terminal");
+    /* By the master and not by a path: it is this terminal and no other. */
+    lab_fd slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave == -1 || fchown(slave, owner, (gid_t)-1) == -1 ||
+        ioctl(slave, TIOCSWINSZ, &size) == -1)
+        fail("open the terminal's other end");
+    show_as_console(terminals, master);
+    if (setsid() == -1 || ioctl(slave, TIOCSCTTY, 0) == -1)
+        fail("make the terminal the controlling one");
+    for (int i = 0; i < 3; i++)
+        if (dup2(slave, i) == -1)
+            fail("standard stream %d", i);
+    if (send_message(report_socket, &message, &master, 1) == -1)
+        fail("hand over the terminal");
+}
+
+void terminal_size(unsigned short *rows, unsigned short *columns)
+{
+    struct winsize size;
+
+    *rows = 24, *columns = 80;
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0)
+        *rows = size.ws_row, *columns = size.ws_col;
+}
+
+void terminal_resize(int master)
+{
+    struct winsize size;
+
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+        ioctl(master, TIOCSWINSZ, &size);
+}
+
+void terminal_make_raw(void)
+{
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &raw) == -1)
+        return;
+    if (!ours.changed)
+        ours.before = raw;
+    cfmakeraw(&raw);
+    ours.changed = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+}
+
+/* From the background, where we may be when our parent was killed, setting a terminal stops the
+ * process that tries, unless SIGTTOU is blocked. */
+void terminal_restore(void)
+{
+    sigset_t background, before;
+
+    if (!ours.changed)
+        return;
+    sigemptyset(&background);
+    sigaddset(&background, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &background, &before);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &ours.before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    ours.changed = false;
+}
+
+static pid_t guarded;
+
+static void pass_on(int number)
+{
+    kill(guarded, number);
+}
+
+int terminal_guard(void)
+{
+    int ends[2], wait_status;
+
+    if (!isatty(STDIN_FILENO))
+        return -1;
+    if (tcgetattr(STDIN_FILENO, &ours.before) == -1 || pipe2(ends, O_CLOEXEC) == -1)
+        lab_die("mind the terminal");
+    fflush(stdout);
+    guarded = fork();
+    if (guarded == -1)
+        lab_die("fork");
+    if (guarded == 0) {
+        close(ends[1]);
+        return ends[0];
+    }
+    /* What the terminal sends goes to the whole group; the child does what is to be done. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGTERM, pass_on);
+    signal(SIGHUP, pass_on);
+    while (waitpid(guarded, &wait_status, 0) == -1)
+        if (errno != EINTR)
+            _exit(STATUS_RUNTIME);
+    ours.changed = true;
+    terminal_restore();
+    exit(lab_shell_status(wait_status));
+}

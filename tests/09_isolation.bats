@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# What root in a container with default options cannot do. Every probe (tests/container/probe.c) is run
+# twice: in such a container, where its way must be blocked, and in one from which one wall was taken
+# away, where it must be open; so none passes because it does not work.
+
+load helpers
+load container
+
+setup_file() { make_rootfs; }
+setup() { machine_before; host_up; }
+teardown() { host_down; machine_after; }
+
+# try PROBE OPTION...: run a probe in a container; its output is $output.
+try() {
+    local probe=$1
+    shift
+    run labs09 run --net none -e "HOST_PID=$HOST_PID" -e "HOST_NAME=$HOST_NAME" -e HOST_LINK=host0 \
+        -e "HOST_FILE=$BATS_TEST_TMPDIR/before" -e "SHM_KEY=${SHM_KEY:-0}" "$@" "$ROOTFS" probe "$probe"
+}
+
+# blocked_but_for PROBE OPTION...: blocked as it is, open with the options that take a wall away.
+blocked_but_for() {
+    local probe=$1
+    shift
+    try "$probe"
+    [ "$status" -eq 1 ] || fail "$probe is not blocked: $output"
+    assert_line --index 0 --regexp "^$probe: blocked by E[A-Z]+$"
+    local seen=${lines[0]}
+    try "$probe" "$@"
+    [ "$status" -eq 0 ] || fail "$probe is not open with $*: $output"
+    echo "$seen; open with $*"
+    PROBES=$((${PROBES:-0} + 1))
+}
+
+@test "isolation: the file system" {
+    blocked_but_for mount_tmpfs --cap-add SYS_ADMIN
+    blocked_but_for new_mount_calls --cap-add SYS_ADMIN
+    blocked_but_for unmask --cap-add SYS_ADMIN
+    blocked_but_for remount --cap-add SYS_ADMIN
+    blocked_but_for mount_cgroup --cap-add SYS_ADMIN --userns host
+    blocked_but_for climb --without pivot --userns host
+    blocked_but_for file_handle --cap-add DAC_READ_SEARCH --userns host
+    blocked_but_for left_descriptor --without descriptors 9<"$BATS_TEST_TMPDIR/before"
+    [ "$PROBES" -eq 8 ]
+}
+
+@test "isolation: devices" {
+    blocked_but_for make_device --cap-add MKNOD --userns host --without nodev
+    # A device that came with the root file system.
+    cp -a "$ROOTFS" "$TMPDIR/with-device"
+    mknod -m 666 "$TMPDIR/with-device/zero" c 1 5
+    ROOTFS=$TMPDIR/with-device blocked_but_for use_device --without nodev
+    rm -r "$TMPDIR/with-device"
+    [ "$PROBES" -eq 2 ]
+}
+
+@test "isolation: names and processes" {
+    blocked_but_for set_host_name --cap-add SYS_ADMIN
+    blocked_but_for set_domain_name --cap-add SYS_ADMIN
+    blocked_but_for host_name_of_host --without uts
+    blocked_but_for signal_outside --without pid --userns host
+    blocked_but_for see_outside --without pid --userns host
+    blocked_but_for trace_outside --without pid --userns host --cap-add SYS_PTRACE
+    blocked_but_for trace_child --cap-add SYS_PTRACE
+    blocked_but_for read_memory_of_another --cap-add SYS_PTRACE
+    blocked_but_for compare_processes --cap-add SYS_PTRACE
+    blocked_but_for be_nice_to_nobody --cap-add SYS_NICE --userns host
+    blocked_but_for memory_policy --cap-add SYS_NICE --userns host
+    [ "$PROBES" -eq 11 ]
+}
+
+@test "isolation: privileges" {
+    blocked_but_for more_capabilities --cap-add SYS_ADMIN
+    blocked_but_for bounding_set --cap-add SYS_ADMIN
+    blocked_but_for root_outside --userns host
+    try set_user_id -u 1000
+    [ "$status" -eq 1 ]
+    try set_user_id -u 1000 --without privileges
+    [ "$status" -eq 0 ] || fail "a set-user-ID program does not work without that wall: $output"
+    [ "$PROBES" -eq 3 ]
+}
+
+@test "isolation: inter-process communication" {
+    SHM_KEY=4711
+    on_host ipcmk -M 4096 >/dev/null
+    SHM_KEY=$((16#$(on_host ipcs -m | awk '/^0x/ {print substr($1, 3)}')))
+    blocked_but_for shared_memory --without ipc --userns host
+    on_host sh -c 'mkdir -p "$0" && mount -t mqueue none "$0" && : >"$0/host_queue"; umount "$0"; rmdir "$0"' "$TMPDIR/queues"
+    blocked_but_for message_queue --without ipc --userns host
+    [ "$PROBES" -eq 2 ]
+}
+
+@test "isolation: network" {
+    on_host ip link add host0 type veth peer name host1
+    on_host_meanwhile "$ROOTFS/bin/probe" listen >"$BATS_TEST_TMPDIR/listening"
+    eventually grep -q listening "$BATS_TEST_TMPDIR/listening"
+    blocked_but_for raw_socket --cap-add NET_RAW
+    blocked_but_for packet_socket --cap-add NET_RAW
+    blocked_but_for promiscuous --cap-add NET_ADMIN
+    blocked_but_for host_link --net host
+    blocked_but_for abstract_socket --net host
+    blocked_but_for alg_socket --without seccomp
+    blocked_but_for vsock_socket --without seccomp
+    [ "$PROBES" -eq 7 ]
+}
+
+@test "isolation: /proc and /sys" {
+    blocked_but_for core_pattern --without read-only --userns host
+    blocked_but_for drop_caches --without read-only --userns host
+    blocked_but_for proc_irq --without read-only --userns host
+    blocked_but_for sys_write --without read-only --userns host
+    blocked_but_for kernel_symbols --without masks
+    blocked_but_for timer_list --without masks --userns host
+    blocked_but_for key_list --without masks --userns host
+    blocked_but_for kernel_pages --without masks --userns host
+    [ "$PROBES" -eq 8 ]
+}
+
+@test "isolation: the kernel as a whole" {
+    # What this kernel was built without cannot be shown to be open.
+    if [ -e /proc/modules ]; then blocked_but_for load_module --cap-add SYS_MODULE --userns host; fi
+    if [ -e /sys/kernel/kexec_loaded ]; then blocked_but_for other_kernel --cap-add SYS_BOOT --userns host; fi
+    blocked_but_for restart --cap-add SYS_BOOT --userns host
+    blocked_but_for clock_step --cap-add SYS_TIME --userns host
+    blocked_but_for kernel_log --cap-add SYSLOG --userns host
+    blocked_but_for swap --cap-add SYS_ADMIN --userns host
+    blocked_but_for accounting --cap-add SYS_PACCT --userns host
+    blocked_but_for quota --cap-add SYS_ADMIN --userns host
+    blocked_but_for bpf_map --cap-add BPF --userns host
+    blocked_but_for performance_events --cap-add PERFMON --userns host
+    [ "$PROBES" -ge 8 ]
+}
+
+@test "isolation: calls that only the filter refuses" {
+    blocked_but_for user_faults --without seccomp
+    blocked_but_for keyring --without seccomp
+    blocked_but_for add_key --without seccomp
+    blocked_but_for io_uring --without seccomp
+    blocked_but_for new_user_namespace --without seccomp
+    blocked_but_for clone_user_namespace --without seccomp
+    blocked_but_for clone3_user_namespace --without seccomp
+    blocked_but_for join_namespace --cap-add SYS_ADMIN
+    [ "$PROBES" -eq 8 ]
+}
+
+@test "isolation: limits" {
+    blocked_but_for memory_hog --memory max
+    blocked_but_for forks --pids-limit max
+    [ "$PROBES" -eq 2 ]
+}
+
+# The terminal that -t gives, in which a probe may type.
+on_terminal() {
+    script -qec "$(printf '%q ' nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run -t --net none "$@")" \
+        /dev/null </dev/null 3>&-
+}
+
+@test "isolation: nobody types into a terminal" {
+    local probe
+    for probe in type_into_terminal type_into_terminal_64; do
+        run on_terminal "$ROOTFS" probe "$probe"
+        assert_output --partial "$probe: blocked by EPERM"
+        run on_terminal --userns host --cap-add SYS_ADMIN --without seccomp "$ROOTFS" probe "$probe"
+        assert_output --partial "$probe: open"
+    done
+}
+
+# A root file system in which this program could run: with its loader and libraries.
+with_libraries() {
+    cp -a "$ROOTFS" "$TMPDIR/evil"
+    "$LABS/01_chroot" --with "$LABS/09_full_container" "$TMPDIR/evil" /bin/true
+}
+
+@test "isolation: a script whose interpreter is /proc/self/exe does not get the runtime (CVE-2019-5736)" {
+    with_libraries
+    printf '#!/proc/self/exe\n' >"$TMPDIR/evil/bin/evil"
+    chmod 755 "$TMPDIR/evil/bin/evil"
+    run labs09 run --net none --without binary "$TMPDIR/evil" /bin/evil
+    assert_output --partial "there is no command '/bin/evil'" # it was our program that ran
+    run labs09 run --net none "$TMPDIR/evil" /bin/evil
+    refute_output --partial "there is no command"
+    rm -r "$TMPDIR/evil"
+}
+
+@test "isolation: exec is out of reach while it enters (CVE-2019-5736)" {
+    start -n victim --net none
+    # Everything that appears in there beside process 1 is looked at, as fast as it goes.
+    labs09 exec victim sh -c 'while :; do for p in /proc/[0-9]*; do readlink $p/exe; done; done' \
+        >"$TMPDIR/seen" 2>/dev/null 3>&- &
+    local watcher=$! i
+    for i in $(seq 20); do run -0 labs09 exec victim true; done
+    labs09 kill victim
+    wait "$watcher" || true
+    assert [ -s "$TMPDIR/seen" ]
+    run -1 grep -F 09_full_container "$TMPDIR/seen"
+    rm "$TMPDIR/seen"
+}
+
+@test "isolation: a working directory does not lead out (CVE-2024-21626)" {
+    local fd
+    for fd in 3 4 5 6 7 8 9 10 12 14; do
+        run labs09 run --net none -w "/proc/self/fd/$fd" "$ROOTFS" ls
+        assert_failure 125
+        assert_output --partial "working directory '/proc/self/fd/$fd': "
+    done
+    start -n here --net none
+    run labs09 exec -w /proc/self/fd/7 here pwd
+    assert_failure 125
+    run labs09 exec -w /proc/1/root here cat /proc/self/mountinfo
+    assert_failure 125
+    labs09 kill here
+}
+
+@test "isolation: links in place of mount targets do not lead out (CVE-2025-31133 and its kin)" {
+    local name
+    for name in proc sys dev; do
+        cp -a "$ROOTFS" "$TMPDIR/linked"
+        rm -r "$TMPDIR/linked/$name"
+        ln -s /etc "$TMPDIR/linked/$name"
+        run labs09 run --net none "$TMPDIR/linked" true
+        assert_failure 125
+        assert_output --partial "/$name in the root file system is a link"
+        rm -r "$TMPDIR/linked"
+    done
+    # A link on the way of a volume is followed, inside.
+    cp -a "$ROOTFS" "$TMPDIR/linked"
+    mkdir "$TMPDIR/shared"
+    : >"$TMPDIR/shared/file"
+    ln -s /tmp "$TMPDIR/linked/out"
+    run -0 labs09 run --net none -v "$TMPDIR/shared:/out/there-$$" "$TMPDIR/linked" ls "/tmp/there-$$"
+    assert_output file
+    assert [ ! -e "/tmp/there-$$" ]
+    run labs09 run --net none -v "$TMPDIR/shared:/proc/self" "$ROOTFS" true
+    assert_failure 125
+    assert_output --partial "no place for a mount"
+    # What covers /proc/keys is the real /dev/null, whatever the root file system has there.
+    rm -r "$TMPDIR/linked/dev"
+    mkdir "$TMPDIR/linked/dev"
+    ln -s /proc/sys/kernel/core_pattern "$TMPDIR/linked/dev/null"
+    run -0 labs09 run --net none --userns host "$TMPDIR/linked" stat -c '%t:%T' /proc/keys /dev/null
+    assert_output "1:3
+1:3"
+    rm -r "$TMPDIR/linked" "$TMPDIR/shared"
+}
+
+@test "isolation: what covers a file cannot be used to change the machine's" {
+    local before
+    before=$(stat -c %a /dev/null)
+    run labs09 run --net none --userns host "$ROOTFS" chmod 600 /proc/keys
+    assert_failure
+    assert_equal "$(stat -c %a /dev/null)" "$before"
+}

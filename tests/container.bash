@@ -1,0 +1,82 @@
+# Loaded by the tests of lab 09: a machine to run containers on that is not this one. It is a process
+# in network, UTS and IPC namespaces of its own; what containers do to the machine they do to it.
+# A second one plays the outside, connected to it.
+#
+#     setup_file() { make_rootfs; }
+#     setup() { machine_before; host_up; }
+#     teardown() { host_down; machine_after; }
+
+# Make $ROOTFS, once for a test file: busybox, the probe of tests/container, and a ping that needs no
+# raw socket.
+make_rootfs() {
+    export ROOTFS="$BATS_FILE_TMPDIR/rootfs"
+    "$LABS/02_rootfs" "$ROOTFS" >/dev/null || return
+    cc -std=gnu11 -D_GNU_SOURCE -O1 -static -o "$ROOTFS/bin/probe" "${BATS_TEST_DIRNAME}/container/probe.c"
+    cp "$ROOTFS/bin/probe" "$ROOTFS/suid"
+    chmod 4755 "$ROOTFS/suid"
+    # A user's container must be able to reach it.
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/file" "$BATS_FILE_TMPDIR" 2>/dev/null || true
+}
+
+host_up() {
+    export CONTAINER_LABS_STATE="$TMPDIR/state"
+    HOST_NAME=outer-$$
+    unshare --net --uts --ipc sh -c "hostname $HOST_NAME; ip link set lo up; exec sleep 1000" 3>&- &
+    HOST_PID=$!
+    BACKGROUND+=($!)
+    until [ "$(on_host hostname 2>/dev/null)" = "$HOST_NAME" ]; do sleep 0.01; done
+}
+
+host_down() {
+    # What a test has left running ends here; the sweep of the next command clears up.
+    local pid
+    for pid in $(container_runtimes); do kill -9 "$pid" 2>/dev/null; done
+    [ -z "${HOST_PID:-}" ] || [ ! -d "$TMPDIR/state" ] || on_host "$LABS/09_full_container" prune
+    for pid in "${BACKGROUND[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait "${BACKGROUND[@]}" 2>/dev/null || true
+}
+
+container_runtimes() {
+    cat "$TMPDIR"/state/*/state 2>/dev/null | sed -n 's/^runtime=//p'
+}
+
+# Commands that go on in the background until the test ends.
+BACKGROUND=()
+on_host_meanwhile() {
+    nsenter --target "$HOST_PID" --net --uts --ipc -- "$@" 3>&- &
+    BACKGROUND+=($!)
+}
+
+on_host() { nsenter --target "$HOST_PID" --net --uts --ipc -- "$@" 3>&-; }
+
+# Run lab 09 on that machine.
+labs09() { on_host timeout -k 1 30 "$LABS/09_full_container" "$@"; }
+
+# The outside: 192.0.2.2, connected to 192.0.2.1 of the machine, which has no route back.
+outside_up() {
+    unshare --net sleep 1000 3>&- &
+    OUTSIDE_PID=$!
+    BACKGROUND+=($!)
+    until [ "$(readlink /proc/$OUTSIDE_PID/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+    on_host ip link add up0 type veth peer name eth0 netns "$OUTSIDE_PID"
+    on_host ip addr add 192.0.2.1/24 dev up0
+    on_host ip link set up0 up
+    outside ip addr add 192.0.2.2/24 dev eth0
+    outside ip link set eth0 up
+    outside ip link set lo up
+}
+
+outside() { nsenter --target "$OUTSIDE_PID" --net -- "$@" 3>&-; }
+
+# Start a container with the given options that runs until it is ended, and wait until it does.
+start() { labs09 run -d "$@" "$ROOTFS" sleep 1000; }
+
+# Wait until a command succeeds, for two seconds at most.
+eventually() {
+    local attempt
+    for attempt in $(seq 100); do
+        "$@" && return 0
+        sleep 0.02
+    done
+    return 1
+}
