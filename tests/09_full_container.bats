@@ -1,0 +1,728 @@
+#!/usr/bin/env bats
+# Lab 09: what is promised of a container, line by line of the table in docs/09_full_container.md, and
+# what is said where one cannot be. A machine of the test's own is used (tests/container.bash).
+
+load helpers
+load container
+
+setup_file() { make_rootfs; }
+setup() { machine_before; host_up; }
+teardown() { host_down; machine_after; }
+
+# run_in OPTION... -- COMMAND...: what a command says in a container without a network.
+run_in() {
+    local options=()
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    run labs09 run --net none "${options[@]}" "$ROOTFS" "$@"
+}
+
+@test "full container: the experiment holds" {
+    run play 09_full_container
+    assert_experiment_held
+    assert_line --partial "refused: mount a file system"
+}
+
+# --- the table -------------------------------------------------------------------------------------
+
+@test "full container: ps sees the container's own processes, the command is process 1" {
+    run_in -- ps -o pid,args
+    assert_success
+    assert_line --index 1 --regexp '^ +1 ps -o pid,args$'
+    [ "${#lines[@]}" -eq 2 ]
+}
+
+@test "full container: mount shows the container's own mounts" {
+    run_in -- mount
+    assert_success
+    assert_line --regexp '^overlay on / type overlay \(rw,nodev,'
+    assert_line --regexp '^proc on /proc type proc \(rw,nosuid,nodev,noexec'
+    assert_line --regexp '^sysfs on /sys type sysfs \(ro,'
+    assert_line --regexp '^tmpfs on /dev type tmpfs \(rw,nosuid,noexec'
+    assert_line --regexp '^devpts on /dev/pts '
+    assert_line --regexp '^tmpfs on /dev/shm '
+    assert_line --regexp '^proc on /proc/sys type proc \(ro,'
+    refute_output --partial /dev/vda
+    refute_output --partial "$BATS_RUN_TMPDIR"
+}
+
+@test "full container: ip addr shows lo and eth0 with an address of the bridge's network" {
+    run labs09 run "$ROOTFS" ip -4 addr
+    assert_success
+    assert_line --regexp '^1: lo: <LOOPBACK,UP,LOWER_UP>'
+    assert_line --regexp '^ +inet 127.0.0.1/8 '
+    assert_line --regexp '^2: eth0@.*,UP,'
+    assert_line --regexp '^ +inet 10\.209\.0\.2/16 '
+    [ "$(grep -c '^[0-9]*: ' <<<"$output")" -eq 2 ]
+    run labs09 run "$ROOTFS" ip -6 addr show eth0
+    refute_output --partial inet6
+}
+
+@test "full container: the host name is the container's, the machine keeps its own" {
+    run_in --hostname inside -- hostname
+    assert_output inside
+    run_in -n named -- hostname
+    assert_output named
+    assert_equal "$(on_host hostname)" "$HOST_NAME"
+}
+
+@test "full container: /dev has what programs expect, and nothing else" {
+    run_in -- sh -c 'cd /dev; ls -d *; stat -c "%n %F %t:%T %a" null zero full random urandom tty; readlink ptmx fd stdin stdout stderr'
+    assert_success
+    assert_output "fd
+full
+mqueue
+null
+ptmx
+pts
+random
+shm
+stderr
+stdin
+stdout
+tty
+urandom
+zero
+null character special file 1:3 666
+zero character special file 1:5 666
+full character special file 1:7 666
+random character special file 1:8 666
+urandom character special file 1:9 666
+tty character special file 5:0 666
+pts/ptmx
+/proc/self/fd
+/proc/self/fd/0
+/proc/self/fd/1
+/proc/self/fd/2"
+    run_in -- sh -c 'echo x >/dev/null && echo x >/dev/shm/file && head -c 4 /dev/zero | wc -c'
+    assert_success
+    assert_output 4
+}
+
+@test "full container: CapEff, NoNewPrivs and Seccomp" {
+    run_in -- grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status
+    # CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SYS_CHROOT SETFCAP
+    assert_output "CapInh:	0000000000000000
+CapPrm:	00000000800405fb
+CapEff:	00000000800405fb
+CapBnd:	00000000800405fb
+CapAmb:	0000000000000000
+NoNewPrivs:	1
+Seccomp:	2"
+    run_in -u 1000 -- grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status
+    assert_output "CapPrm:	0000000000000000
+CapEff:	0000000000000000
+CapBnd:	00000000800405fb"
+    run_in --cap-drop ALL --cap-add KILL -- grep CapEff /proc/self/status
+    assert_output "CapEff:	0000000000000020"
+}
+
+@test "full container: the limits are in the control group, seen from outside" {
+    start -n limited --net none --memory 64m --pids-limit 20 --cpus 0.5 --cpu-shares 512
+    local pid
+    pid=$(labs09 inspect limited | sed -n 's/.*"pid": \([0-9]*\),/\1/p')
+    assert_equal "$(limit_of "$pid" memory memory.limit_in_bytes memory.max)" 67108864
+    assert_equal "$(limit_of "$pid" pids pids.max pids.max)" 20
+    assert_equal "$(limit_of "$pid" cpu cpu.cfs_quota_us cpu.max)" "$(either 50000 '50000 100000')"
+    [ "$VERSION" = 2 ] || assert_equal "$(limit_of "$pid" cpu cpu.shares cpu.weight)" 512
+    labs09 kill limited
+    # The default: 512 MiB, 256 processes.
+    start -n default --net none
+    pid=$(labs09 inspect default | sed -n 's/.*"pid": \([0-9]*\),/\1/p')
+    assert_equal "$(limit_of "$pid" memory memory.limit_in_bytes memory.max)" 536870912
+    assert_equal "$(limit_of "$pid" pids pids.max pids.max)" 256
+    labs09 kill default
+}
+
+# The contents of a file of the group of process $1 in the hierarchy of controller $2: $3 on v1, $4 on
+# v2. VERSION is set to which it is.
+limit_of() {
+    local path
+    path=$(sed -n "s/^[0-9]*:\([^:]*,\)*$2\(,[^:]*\)*://p" "/proc/$1/cgroup")
+    if [ -n "$path" ]; then
+        VERSION=1
+        cat "$(findmnt -nro TARGET -t cgroup -O "$2" | head -n 1)$path/$3"
+    else
+        VERSION=2
+        cat "$(findmnt -nro TARGET -t cgroup2 | head -n 1)$(sed -n 's/^0:://p' "/proc/$1/cgroup")/$4"
+    fi
+}
+
+either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then VERSION=2 && echo "$2"; else VERSION=1 && echo "$1"; fi; }
+
+@test "full container: root inside is an ordinary user outside, and files keep their owners" {
+    start -n users --net none
+    local pid
+    pid=$(labs09 inspect users | sed -n 's/.*"pid": \([0-9]*\),/\1/p')
+    run awk '/^Uid/ {print $2}' "/proc/$pid/status"
+    [ "$output" -ge 1879048192 ]
+    assert_equal "$(labs09 exec users stat -c %u:%g /bin/busybox)" 0:0
+    assert_equal "$(stat -c %u:%g "$ROOTFS/bin/busybox")" 0:0
+    # Two containers have no user in common.
+    start -n others --net none
+    local other
+    other=$(awk '/^Uid/ {print $2}' "/proc/$(labs09 inspect others | sed -n 's/.*"pid": \([0-9]*\),/\1/p')/status")
+    [ "$((other - output))" -ge 65536 ] || [ "$((output - other))" -ge 65536 ]
+    labs09 kill users
+    labs09 kill others
+}
+
+@test "full container: two containers ping each other by address" {
+    cp -a "$ROOTFS" "$TMPDIR/ping"
+    "$LABS/01_chroot" --with "$(command -v ping)" "$TMPDIR/ping" /bin/true
+    start -n one --ip 10.209.0.50
+    # busybox's ping wants a raw socket; that of iputils is content with ping_group_range.
+    run -0 labs09 run --cap-add NET_RAW "$ROOTFS" ping -c 1 -W 2 10.209.0.50
+    assert_output --partial "64 bytes from 10.209.0.50: seq=0 ttl=64"
+    run -0 labs09 run "$TMPDIR/ping" "$(command -v ping)" -c 1 -W 2 10.209.0.50
+    assert_output --partial "1 received, 0% packet loss"
+    rm -r "$TMPDIR/ping"
+    labs09 kill one
+}
+
+@test "full container: out through NAT with the machine's address, in by a published port alone" {
+    outside_up
+    outside busybox nc -ll -p 7000 -e sh -c 'echo "you are $(env | grep -c .)"' 3>&- &
+    BACKGROUND+=($!)
+    outside tcpdump -nn -c 1 -i eth0 'tcp port 7000 and tcp[tcpflags] & tcp-syn != 0' >"$BATS_TEST_TMPDIR/seen" 2>/dev/null 3>&- &
+    local sniffer=$!
+    sleep 0.5
+    run -0 labs09 run "$ROOTFS" sh -c 'nc -w 2 192.0.2.2 7000 </dev/null'
+    assert_output --partial "you are"
+    wait "$sniffer"
+    run grep -c '192\.0\.2\.1\.[0-9]* > 192\.0\.2\.2\.7000' "$BATS_TEST_TMPDIR/seen"
+    assert_output 1
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
+    eventually reaches 192.0.2.1 8080 from-web
+    # The other way, by the container's own address, is closed for the outside.
+    outside ip route add 10.209.0.0/16 via 192.0.2.1
+    run outside busybox nc -w 1 10.209.0.3 80 </dev/null
+    assert_failure
+    labs09 kill web
+    run outside busybox nc -w 1 192.0.2.1 8080 </dev/null
+    assert_failure
+}
+
+reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
+
+@test "full container: a port of udp is published" {
+    outside_up
+    labs09 run -d -n name-server -p 5353:53/udp "$ROOTFS" sh -c 'while :; do echo answer | nc -u -l -p 53; done' || true
+    run on_host iptables-save -t nat
+    assert_output --regexp '-p udp .*--dport 5353 -j DNAT --to-destination 10\.209\.0\.2:53'
+    labs09 kill name-server || true
+}
+
+@test "full container: exec, as another user, elsewhere, with its status" {
+    start -n busy --net none -e FROM=run
+    run -0 labs09 exec busy ps -o pid,args
+    assert_line --regexp '^ +1 sleep 1000$'
+    run -0 labs09 exec -u nobody -w /tmp -e ALSO=exec busy sh -c 'id -un; pwd; echo $FROM $ALSO; cat /proc/self/status'
+    assert_line --index 0 nobody
+    assert_line --index 1 /tmp
+    assert_line --index 2 "run exec"
+    assert_line "NoNewPrivs:	1"
+    assert_line "Seccomp:	2"
+    assert_line "CapBnd:	00000000800405fb"
+    run -7 labs09 exec busy sh -c 'exit 7'
+    run -127 labs09 exec busy nothing
+    run -143 labs09 exec busy sh -c 'kill -TERM $$'
+    assert_equal "$(echo typed | labs09 exec -i busy cat)" typed
+    # Its namespaces and its group are those of process 1.
+    local inside
+    inside=$(labs09 exec busy sh -c 'for n in mnt pid net uts ipc user cgroup; do readlink /proc/1/ns/$n /proc/self/ns/$n; done' | sort | uniq -c | awk '{print $1}' | sort -u)
+    assert_equal "$inside" 2
+    assert_equal "$(labs09 exec busy sh -c 'cmp /proc/1/cgroup /proc/self/cgroup && echo same')" same
+    labs09 kill busy
+    run -125 labs09 exec busy true
+}
+
+@test "full container: logs, and what is kept with --rm=false until prune" {
+    labs09 run -d -n talks --net none "$ROOTFS" sh -c 'echo said; echo complained >&2; sleep 1000'
+    eventually eval '[ "$(labs09 logs talks | wc -l)" -eq 2 ]'
+    run -0 labs09 logs talks
+    assert_line said
+    assert_line complained
+    labs09 kill talks
+    run -1 labs09 logs talks
+    run -3 labs09 run -n kept --rm=false --net none "$ROOTFS" sh -c 'echo last words; exit 3'
+    run -0 labs09 logs kept
+    assert_output "last words"
+    run -0 labs09 ps
+    assert_line --regexp '^kept .*ended \(3\)'
+    run -125 labs09 run -n kept --net none "$ROOTFS" true
+    run -0 labs09 prune
+    assert_output kept
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}
+
+@test "full container: a log has a limit" {
+    labs09 run -d -n chatty --net none "$ROOTFS" sh -c 'yes 0123456789abcde | head -c 5000000; echo the end; sleep 1000'
+    eventually eval 'labs09 logs chatty | tail -n 1 | grep -q "the end"'
+    run du -sb "$CONTAINER_LABS_STATE/chatty"
+    [ "${output%%[!0-9]*}" -lt 2200000 ]
+    labs09 kill chatty
+}
+
+@test "full container: stop asks first; a process 1 that would not hear is not waited for" {
+    labs09 run -d -n polite --rm=false --net none "$ROOTFS" sh -c 'trap "echo bye; exit 5" TERM; while :; do sleep 0.1; done'
+    labs09 stop polite
+    run -0 labs09 logs polite
+    assert_output bye
+    run -0 labs09 ps
+    assert_line --regexp '^polite .*ended \(5\)'
+    labs09 prune
+    start -n deaf --net none
+    SECONDS=0
+    labs09 stop deaf
+    [ "$SECONDS" -lt 8 ]
+    labs09 run -d -n stubborn --net none "$ROOTFS" sh -c 'trap "" TERM; while :; do sleep 0.1; done'
+    labs09 stop -t 1 stubborn
+    run -0 labs09 ps
+    [ "${#lines[@]}" -eq 1 ]
+}
+
+@test "full container: the memory limit kills the hog and nothing else, and that is told" {
+    start -n neighbour --net none
+    run labs09 run -n hog --net none --memory 32m "$ROOTFS" sh -c 'tail /dev/zero; echo "status $?"; exit 9'
+    assert_failure 9
+    assert_line "status 137"
+    assert_line --partial "hog: out of memory: the limit is 33554432 bytes"
+    run labs09 run -n hog --net none --memory 32m "$ROOTFS" tail /dev/zero
+    assert_failure 137
+    assert_line --partial "hog: out of memory: the limit is 33554432 bytes"
+    run -0 labs09 exec neighbour true
+    labs09 kill neighbour
+}
+
+@test "full container: the pids limit stops a loop of 300 forks" {
+    run_in -- probe forks
+    assert_failure
+    assert_output "forks: blocked by EAGAIN"
+    run_in --pids-limit max -- probe forks
+    assert_success
+}
+
+@test "full container: CPU within 1% of --cpus" {
+    # Two spinning processes under 0.5 CPUs: the kernel's own account, over 20 periods and more.
+    labs09 run -d -n spins --net none --cpus 0.5 "$ROOTFS" sh -c 'while :; do :; done & while :; do :; done'
+    local pid
+    pid=$(labs09 inspect spins | sed -n 's/.*"pid": \([0-9]*\),/\1/p')
+    sleep 0.5
+    local from to began ended
+    began=$(date +%s%N) from=$(cpu_time "$pid")
+    sleep 4
+    ended=$(date +%s%N) to=$(cpu_time "$pid")
+    labs09 kill spins
+    # A busy machine gives less; only more than the limit is the limit's fault. Less is checked by the
+    # kernel's word that it held the group back.
+    local percent=$(((to - from) * 10000 / (ended - began)))
+    echo "measured: $percent / 100 percent"
+    [ "$percent" -le 5050 ]
+    [ "$percent" -ge 4950 ] || [ "$(nproc)" -lt 2 ] || busy_machine
+}
+
+# Nanoseconds of CPU time that all processes of the container of process $1 have used.
+cpu_time() {
+    local pid total=0 of
+    for pid in $1 $(pgrep -P "$1"); do
+        read -r of _ <"/proc/$pid/schedstat"
+        total=$((total + of))
+    done
+    echo "$total"
+}
+
+busy_machine() { awk '{exit !($1 > 1.5)}' /proc/loadavg; }
+
+# --- ways to run -------------------------------------------------------------------------------------
+
+@test "full container: without a ROOTFS it is busybox; the base is never written to" {
+    run -0 labs09 run --net none -i <<<'echo $0; busybox | head -n 1'
+    assert_line --partial "BusyBox v"
+    find "$ROOTFS" -printf '%p %T@ %s %m %U\n' | sort >"$BATS_TEST_TMPDIR/base-before"
+    run_in -- sh -c 'rm /bin/ls; echo x >/new; chmod 777 /etc; chown 5:5 /etc/passwd'
+    assert_success
+    find "$ROOTFS" -printf '%p %T@ %s %m %U\n' | sort >"$BATS_TEST_TMPDIR/base-after"
+    run -0 cmp "$BATS_TEST_TMPDIR/base-before" "$BATS_TEST_TMPDIR/base-after"
+}
+
+@test "full container: a tar, packed or not, is a root file system" {
+    local kind
+    tar -C "$ROOTFS" -cf "$TMPDIR/root.tar" .
+    gzip -k "$TMPDIR/root.tar"
+    for kind in tar tar.gz; do
+        run -0 labs09 run --net none "$TMPDIR/root.$kind" sh -c 'hostname; ls -ld /suid /bin/sh /tmp'
+        assert_line --regexp '^-rwsr-xr-x +1 root +root .* /suid$'
+        assert_line --regexp '^lrwxrwxrwx .* /bin/sh -> busybox$'
+        assert_line --regexp '^drwxrwxrwt .* /tmp$'
+    done
+    rm "$TMPDIR"/root.tar*
+}
+
+@test "full container: environment, working directory, user" {
+    run_in -e A=1 -e "B=two words" -w /deep/er -u 1000:2000 -- sh -c 'echo "$A $B $HOME $PATH"; pwd; id -u; id -g; env | wc -l'
+    assert_output "1 two words / /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+/deep/er
+1000
+2000
+$(run_in -- true; echo 6)"
+}
+
+@test "full container: volumes, read-only ones, and a tmpfs" {
+    mkdir "$TMPDIR/shared"
+    echo from-outside >"$TMPDIR/shared/file"
+    run_in -v "$TMPDIR/shared:/data" -v "$TMPDIR/shared/file:/etc/one:ro" --tmpfs /scratch:1m -- \
+        sh -c 'cat /data/file /etc/one; echo inside >/data/new; echo x >/etc/one; df -m /scratch | tail -n 1; echo x >/scratch/y'
+    assert_line --index 0 from-outside
+    assert_line --index 1 from-outside
+    assert_line --partial "/etc/one: Read-only file system"
+    assert_line --regexp '^tmpfs +1 '
+    assert_equal "$(cat "$TMPDIR/shared/new")" inside
+    # What root inside makes is root's outside, although it is another user: the mount maps it.
+    assert_equal "$(stat -c %u "$TMPDIR/shared/new")" 0
+    rm -r "$TMPDIR/shared"
+}
+
+@test "full container: --read-only, and a layer on a disk" {
+    run_in --read-only -- sh -c 'echo x >/file'
+    assert_failure
+    assert_output --partial "Read-only file system"
+    mkdir "$TMPDIR/layers"
+    run_in --layer "$TMPDIR/layers" -- sh -c 'echo x >/file; ls /file'
+    assert_output /file
+    assert_equal "$(ls "$TMPDIR/layers")" ""
+    rmdir "$TMPDIR/layers"
+    # In memory it has half of the memory limit.
+    run_in --memory 32m -- sh -c 'head -c 20m /dev/zero >/file'
+    assert_failure
+    assert_output --partial "No space left on device"
+}
+
+@test "full container: --init reaps and hands on signals" {
+    labs09 run -d -n init --net none --init "$ROOTFS" sh -c 'trap "exit 5" USR1; (sleep 0.05 & exit 0); while :; do sleep 0.1; done'
+    run -0 labs09 exec init cat /proc/1/comm
+    refute_output sh
+    # The orphan has become process 1's, and is gone.
+    eventually eval '! labs09 exec init ps -o stat,args | grep -q "^Z"'
+    labs09 kill -s USR1 init
+    eventually eval '! labs09 exec init true 2>/dev/null'
+    run labs09 run --net none --init "$ROOTFS" sh -c 'kill -KILL $$'
+    assert_failure 137
+}
+
+@test "full container: standard input, output and error are carried apart and whole" {
+    head -c 3000000 /dev/urandom >"$TMPDIR/data"
+    labs09 run -i --net none "$ROOTFS" sh -c 'cat; echo to stderr >&2' <"$TMPDIR/data" >"$TMPDIR/copy" 2>"$TMPDIR/error"
+    run -0 cmp "$TMPDIR/data" "$TMPDIR/copy"
+    assert_equal "$(cat "$TMPDIR/error")" "to stderr"
+    # Without -i there is none.
+    assert_equal "$(echo typed | labs09 run --net none "$ROOTFS" cat)" ""
+    # A reader that goes away does not keep the container.
+    labs09 run --net none "$ROOTFS" sh -c 'yes | head -n 100000' | head -n 1 >/dev/null
+    rm "$TMPDIR/data" "$TMPDIR/copy" "$TMPDIR/error"
+}
+
+# Run lab 09 with a terminal of its own.
+on_terminal() {
+    script -qec "stty rows 33 cols 101; $(printf '%q ' nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" "$@"); echo status \$?; stty -a" \
+        /dev/null </dev/null 3>&-
+}
+
+@test "full container: -it gives a terminal of this one's size, and leaves this one as it was" {
+    run on_terminal run -it --net none "$ROOTFS" sh -c 'tty; stty size; ls -l /dev/console; exit 4'
+    assert_output --partial /dev/pts/0
+    assert_output --partial "33 101"
+    assert_output --partial "status 4"
+    assert_output --partial " icanon "
+    start -n terminal --net none
+    run on_terminal exec -it terminal sh -c 'tty; exit 6'
+    assert_output --partial /dev/pts/0
+    assert_output --partial "status 6"
+    labs09 kill terminal
+}
+
+@test "full container: a terminal is as it was after the runtime was killed, whichever part of it" {
+    local which
+    for which in parent child; do
+        script -qfec "nsenter -t $HOST_PID -n -u -i $LABS/09_full_container run -it -n crash --net none $ROOTFS sleep 1000; sleep 0.3; stty -a" \
+            "$BATS_TEST_TMPDIR/typed" </dev/null >/dev/null 2>&1 3>&- &
+        local script=$!
+        eventually eval 'labs09 ps | grep -q ^crash'
+        local runtime
+        runtime=$(container_runtimes)
+        [ "$which" = child ] || runtime=$(awk '{print $4}' "/proc/$runtime/stat")
+        kill -9 "$runtime"
+        wait "$script" || true
+        run -0 grep -c ' icanon ' "$BATS_TEST_TMPDIR/typed"
+        eventually eval '! labs09 ps | grep -q ^crash'
+    done
+}
+
+@test "full container: the status is the signal that ended it, and Ctrl-C ends it" {
+    run_in -- sh -c 'exit 42'
+    assert_failure 42
+    run_in --init -- sh -c 'kill -SEGV $$'
+    assert_failure 139
+    env --default-signal=INT,TERM nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run -n ctrl-c --net none "$ROOTFS" sleep 1000 2>/dev/null 3>&- &
+    local job=$!
+    eventually eval 'labs09 ps | grep -q ^ctrl-c'
+    kill -INT "$(container_runtimes)"
+    local status=0
+    wait "$job" || status=$?
+    assert_equal "$status" 130
+}
+
+@test "full container: kill -9 of the runtime leaves nothing that the next command does not sweep" {
+    outside_up
+    start -n victim -p 8081:80
+    local pid runtime
+    pid=$(labs09 inspect victim | sed -n 's/.*"pid": \([0-9]*\),/\1/p')
+    runtime=$(container_runtimes)
+    kill -9 "$runtime"
+    eventually eval '[ ! -e "/proc/$pid" ]'
+    run -0 labs09 ps
+    [ "${#lines[@]}" -eq 1 ]
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    run on_host ip link show labs0
+    assert_failure
+    run on_host iptables-save
+    refute_output --partial CONTAINER-LABS
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 0
+}
+
+@test "full container: the bridge and the rules come with the first container and go with the last" {
+    on_host iptables -A FORWARD -s 198.51.100.0/24 -j ACCEPT
+    local before
+    before=$(on_host iptables-save | grep -v '^#')
+    start -n first
+    start -n second
+    run -0 on_host ip -br addr show labs0
+    assert_output --partial 10.209.0.1/16
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    labs09 kill first
+    run -0 on_host ip link show labs0
+    labs09 kill second
+    run -1 on_host ip link show labs0
+    assert_equal "$(on_host iptables-save | grep -v '^#' | sed '/^:/s/\[.*//')" "$(sed '/^:/s/\[.*//' <<<"$before")"
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 0
+    # A network that is in use is passed over.
+    on_host ip link add used type veth peer name used-too
+    on_host ip addr add 10.209.7.1/24 dev used
+    run -0 labs09 run "$ROOTFS" ip -4 addr show eth0
+    assert_output --partial "inet 10.210.0.2/16"
+}
+
+@test "full container: inspect is JSON, whatever the words hold" {
+    labs09 run -d -n odd --net none -e $'TEXT=line\nother "quoted" \\ \x01 \xff ä' "$ROOTFS" sleep 1000
+    labs09 inspect odd >"$TMPDIR/odd.json"
+    run -0 python3 -c 'import json, sys; c = json.load(open(sys.argv[1], encoding="utf-8")); print(c["name"], c["memory"], len(c["namespaces"]), c["environment"] == ["TEXT=line\nother \"quoted\" \\ \x01 \xff \u00e4"])' "$TMPDIR/odd.json"
+    assert_output "odd 536870912 8 True"
+    rm "$TMPDIR/odd.json"
+    labs09 kill odd
+}
+
+@test "full container: 100 containers at once all run" {
+    local i
+    for i in $(seq 100); do
+        labs09 run --net none "$ROOTFS" sh -c "echo container-$i" >>"$TMPDIR/hundred" 2>&1 3>&- &
+    done
+    wait $(jobs -p | grep -vxF "$(printf '%s\n' "${BACKGROUND[@]}")") || true
+    run sort -u "$TMPDIR/hundred"
+    [ "${#lines[@]}" -eq 100 ] || fail "${#lines[@]} lines: $output"
+    run -1 grep -v '^container-[0-9]*$' "$TMPDIR/hundred"
+    rm "$TMPDIR/hundred"
+}
+
+@test "full container: the runtime of a running container has less than 1 MB of memory" {
+    [ -z "${LAB_SANITIZED:-}" ] || skip "a program with a sanitizer has more"
+    start -n small --net none
+    eventually eval '[ "$(awk "/^VmRSS/ {print \$2}" /proc/$(container_runtimes)/status)" -lt 1024 ]'
+    labs09 kill small
+}
+
+# --- what cannot be ------------------------------------------------------------------------------------
+
+# refused STATUS TEXT ARGUMENT...: one line that says TEXT, and nothing is left.
+refused() {
+    local expected=$1 text=$2
+    shift 2
+    run labs09 run "$@"
+    [ "$status" -eq "$expected" ] || fail "$*: status $status, not $expected: $output"
+    [ "${#lines[@]}" -eq 1 ] || fail "$*: ${#lines[@]} lines: $output"
+    [[ $output == "09_full_container: "*"$text"* ]] || fail "$*: '$text' is not in: $output"
+    [ "${STATE_STAYS:-no}" = yes ] || [ ! -e "$CONTAINER_LABS_STATE" ] || fail "$*: $(find "$CONTAINER_LABS_STATE")"
+    run on_host ip link show labs0
+    [ "$status" -ne 0 ] || [ "${STATE_STAYS:-no}" = yes ] || fail "$*: labs0 is still there"
+}
+
+@test "full container: bad words are refused before anything is changed" {
+    refused 125 "invalid name: '../x'" -n ../x "$ROOTFS" true
+    refused 125 "invalid host name" --hostname 'a b' "$ROOTFS" true
+    refused 125 "'lots' is no size such as 512m" --memory lots "$ROOTFS" true
+    refused 125 "'9999999999g' is no size" --memory 9999999999g "$ROOTFS" true
+    refused 125 "'1k' is less than" --memory 1k "$ROOTFS" true
+    refused 125 "invalid --cpus: '0'" --cpus 0 "$ROOTFS" true
+    refused 125 "invalid --cpus: 'two'" --cpus two "$ROOTFS" true
+    refused 125 "invalid --cpu-shares: '1'" --cpu-shares 1 "$ROOTFS" true
+    refused 125 "invalid --pids-limit: '-5'" --pids-limit -5 "$ROOTFS" true
+    refused 125 "invalid --ip: '300.1.1.1'" --ip 300.1.1.1 "$ROOTFS" true
+    refused 125 "invalid --subnet: '10.0.0.1/8'" --subnet 10.0.0.1/8 "$ROOTFS" true
+    refused 125 "invalid --publish: '70000:80'" -p 70000:80 "$ROOTFS" true
+    refused 125 "invalid --publish: '80:80/icmp'" -p 80:80/icmp "$ROOTFS" true
+    refused 125 "port 80 is published twice" -p 80:1 -p 80:2 "$ROOTFS" true
+    refused 125 "invalid --net: 'cloud'" --net cloud "$ROOTFS" true
+    refused 125 "need --net bridge" --net none -p 80:80 "$ROOTFS" true
+    refused 125 "invalid capability: 'FLY'" --cap-add FLY "$ROOTFS" true
+    refused 125 "invalid --userns: 'mine'" --userns mine "$ROOTFS" true
+    refused 125 "invalid --volume: 'data'" -v data "$ROOTFS" true
+    refused 125 "invalid --env: '=x'" -e =x "$ROOTFS" true
+    refused 125 "invalid --workdir: 'here'" -w here "$ROOTFS" true
+    refused 125 "there is no wall 'paper'" --without paper "$ROOTFS" true
+    refused 125 "does not go together" -d -t "$ROOTFS" true
+    refused 125 "unrecognized option '--magic'" --magic "$ROOTFS" true
+}
+
+@test "full container: a ROOTFS that is none" {
+    mkdir "$TMPDIR/empty"
+    echo text >"$TMPDIR/text"
+    refused 125 "No such file or directory" --net none "$TMPDIR/nowhere" true
+    refused 125 "is no root file system: it is empty" --net none "$TMPDIR/empty" true
+    refused 125 "neither a directory nor a tar" --net none "$TMPDIR/text" true
+    refused 125 "neither a directory nor a tar" --net none /dev/null true
+    rm -r "$TMPDIR/empty" "$TMPDIR/text"
+}
+
+@test "full container: a command that is not there, or none" {
+    refused 127 "failed to run command 'nothing': No such file or directory" "$ROOTFS" nothing
+    refused 127 "failed to run command '/bin/nothing': No such file or directory" --net none "$ROOTFS" /bin/nothing
+    refused 126 "failed to run command '/etc': Permission denied" --net none "$ROOTFS" /etc
+    refused 126 "failed to run command '/etc/passwd': Permission denied" --net none --init "$ROOTFS" /etc/passwd
+    refused 125 "there is no user 'somebody'" --net none -u somebody "$ROOTFS" true
+    run labs09 run -d --net none "$ROOTFS" nothing
+    assert_failure 127
+    [ "${#lines[@]}" -eq 1 ]
+}
+
+@test "full container: a tar that escapes" {
+    mkdir "$TMPDIR/t"
+    (
+        cd "$TMPDIR/t" || exit
+        echo evil >file
+        tar -cPf dotdot.tar --transform 's,^file,../../escaped,' file
+        tar -cPf absolute.tar --transform 's,^file,/tmp/escaped,' file
+        ln -s /tmp link
+        tar -cf through.tar link
+        tar -rf through.tar --transform 's,^file,link/escaped,' file
+        ln -s ../.. up
+        tar -cf through-up.tar up
+        tar -rf through-up.tar --transform 's,^file,up/escaped,' file
+        python3 -c '
+import tarfile
+for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar", "/etc/passwd")):
+    with tarfile.open(name, "w") as t:
+        i = tarfile.TarInfo("stolen"); i.type = tarfile.LNKTYPE; i.linkname = target; t.addfile(i)
+'
+        head -c 700 dotdot.tar >short.tar
+    )
+    local archive
+    for archive in dotdot absolute through through-up hard hard-absolute; do
+        refused 125 "leads out of its own root" --net none "$TMPDIR/t/$archive.tar" true
+    done
+    refused 125 "short.tar" --net none "$TMPDIR/t/short.tar" true
+    assert [ ! -e /tmp/escaped ]
+    rm -r "$TMPDIR/t"
+}
+
+@test "full container: what is in use: a name, an address, a port, a subnet, all addresses" {
+    start -n taken --subnet 10.209.0.0/30 -p 8082:80
+    STATE_STAYS=yes
+    refused 125 "the name taken is in use" -n taken --net none "$ROOTFS" true
+    refused 125 "no address is free in 10.209.0.0/30" "$ROOTFS" true
+    refused 125 "address 10.209.0.2 is in use by taken" --ip 10.209.0.2 "$ROOTFS" true
+    refused 125 "address 10.209.0.3 is none for a container on 10.209.0.0/30" --ip 10.209.0.3 "$ROOTFS" true
+    refused 125 "address 192.168.0.1 is none for a container" --ip 192.168.0.1 "$ROOTFS" true
+    refused 125 "has the network 10.209.0.0/30 already" --subnet 10.211.0.0/16 "$ROOTFS" true
+    labs09 kill taken
+    start -n roomy -p 8082:80
+    refused 125 "port 8082/tcp is in use by roomy" -p 8082:80 "$ROOTFS" true
+    on_host_meanwhile busybox nc -l -p 8083
+    eventually eval 'on_host ss -ltn | grep -q :8083'
+    refused 125 "port 8083/tcp is in use on this machine" -p 8083:80 "$ROOTFS" true
+    labs09 kill roomy
+    STATE_STAYS=no
+    on_host ip link add used type veth peer name used-too
+    on_host ip addr add 10.44.0.1/24 dev used
+    refused 125 "the network asked for by --subnet is in use" --subnet 10.44.0.0/16 "$ROOTFS" true
+    on_host ip link add labs0 type veth peer name labs0-too
+    run labs09 run "$ROOTFS" true
+    assert_failure 125
+    assert_output "09_full_container: there is a link labs0 already that is not ours"
+}
+
+@test "full container: a mount source that is gone, and a full disk under the layer" {
+    refused 125 "volume '$TMPDIR/gone': ENOENT" --net none -v "$TMPDIR/gone:/data" "$ROOTFS" true
+    mkdir "$TMPDIR/full"
+    mount -t tmpfs -o size=64k none "$TMPDIR/full"
+    head -c 1m /dev/zero >"$TMPDIR/full/file" 2>/dev/null || true
+    # No inode and no block is left.
+    mount -o remount,nr_inodes=2 "$TMPDIR/full"
+    refused 125 "ENOSPC (No space left on device)" --net none --layer "$TMPDIR/full" "$ROOTFS" true
+    CONTAINER_LABS_STATE="$TMPDIR/full/state" refused 125 "ENOSPC (No space left on device)" --net none "$ROOTFS" true
+    umount "$TMPDIR/full"
+    rmdir "$TMPDIR/full"
+}
+
+@test "full container: a limit that the kernel refuses, no control groups, no overlayfs" {
+    run unshare --mount --propagation private sh -c \
+        'findmnt -nro TARGET -t cgroup,cgroup2 | tac | xargs -n 1 umount; exec "$@"' sh \
+        nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run --net none "$ROOTFS" true
+    assert_failure 125
+    assert_output --partial "no control group file system with the controller"
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    # A layer on an overlay.
+    mkdir "$TMPDIR/o" "$TMPDIR/o/u" "$TMPDIR/o/w" "$TMPDIR/o/m"
+    mount -t tmpfs none "$TMPDIR/o"
+    mkdir "$TMPDIR/o/u" "$TMPDIR/o/w" "$TMPDIR/o/m"
+    mount -t overlay -o "lowerdir=$ROOTFS,upperdir=$TMPDIR/o/u,workdir=$TMPDIR/o/w" overlay "$TMPDIR/o/m"
+    refused 125 "an overlay on an overlay" --net none --userns host --layer "$TMPDIR/o/m" "$ROOTFS" true
+    umount "$TMPDIR/o/m" "$TMPDIR/o"
+    rm -r "$TMPDIR/o"
+}
+
+@test "full container: where owners cannot be mapped, it starts as with host and says so once" {
+    # overlayfs cannot be mapped itself.
+    mkdir "$TMPDIR/o" "$TMPDIR/m"
+    mount -t tmpfs none "$TMPDIR/o"
+    mkdir "$TMPDIR/o/u" "$TMPDIR/o/w"
+    mount -t overlay -o "lowerdir=$ROOTFS,upperdir=$TMPDIR/o/u,workdir=$TMPDIR/o/w" overlay "$TMPDIR/m"
+    run -0 labs09 run --net none "$TMPDIR/m" cat /proc/self/uid_map
+    assert_line --index 0 --partial "--userns auto: "
+    assert_line --index 0 --partial "root inside is root outside"
+    assert_line --index 1 --regexp '^ +0 +0 +4294967295$'
+    [ "${#lines[@]}" -eq 2 ]
+    umount "$TMPDIR/m" "$TMPDIR/o"
+    rmdir "$TMPDIR/m" "$TMPDIR/o"
+}
+
+@test "full container: commands about containers that are not there" {
+    local command
+    for command in logs stop kill inspect; do
+        run -1 labs09 "$command" nobody
+        assert_output "09_full_container: there is no container nobody"
+        run -2 labs09 "$command"
+    done
+    run -125 labs09 exec nobody true
+    run -2 labs09 dance
+    run -0 labs09 prune
+    run -0 labs09 ps
+    [ "${#lines[@]}" -eq 1 ]
+    run setpriv --reuid=65534 --regid=65534 --clear-groups "$LABS/09_full_container" run "$ROOTFS" true
+    assert_failure 125
+    assert_output --partial "containers need root"
+    run -0 "$LABS/09_full_container" --help
+    run -0 "$LABS/09_full_container" run --help
+    run -0 "$LABS/09_full_container" --version
+}
