@@ -196,7 +196,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
 bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each
 	$(SUDO) env LABS=$(abspath $(BIN)) tests/bench/cpu.sh
 
-C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c tests/fuzz/*.c))
+C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c tests/*/*.c))
 H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
 S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
     tests/vm/init tests/vm/session))
@@ -204,14 +204,15 @@ S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/
 include tests/kit/exercises.mk
 
 .PHONY: lint
-lint: #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellcheck
+lint: LAB_CFLAGS += -I$(BUILD)/labs/container -DLAUNCH='"$(LAUNCH)"'
+lint: $(FILTER) $(LAUNCH) #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellcheck
 	@tests/packages.sh check build lint
 	clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
 	gcc $(LAB_CFLAGS) -Werror -O2 -fsyntax-only $(C_FILES)
 	clang $(LAB_CFLAGS) -Werror -fsyntax-only $(C_FILES)
 	printf '%s\n' $(C_FILES) | xargs -I FILE -P 2 clang-tidy --quiet FILE -- $(LAB_CFLAGS)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
-	    --inline-suppr --suppress=missingIncludeSystem -D__GNUC__ -D_GNU_SOURCE -Icommon $(C_FILES)
+	    --inline-suppr --suppress=missingIncludeSystem -D__GNUC__ -D_GNU_SOURCE -D__x86_64__ -DLAUNCH= -Icommon $(C_FILES)
 	shellcheck -x $(S_FILES)
 
 .PHONY: clean

@@ -1,12 +1,12 @@
 /*
  * 09_full_container - all of it at once: a small container service for one machine.
  *
- *     sudo ./labs/09_full_container                            the experiment: a container comes to be
- *     sudo ./labs/09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]
- *     sudo ./labs/09_full_container ps | exec | logs | stop | kill | inspect | prune
+ *     sudo ./labs/09_full_container                            the experiment: a container comes to
+ * be sudo ./labs/09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]] sudo
+ * ./labs/09_full_container ps | exec | logs | stop | kill | inspect | prune
  *
- * Shows in which order a runtime must do what labs 01 to 08 did one by one, and which wall each step
- * builds. This file is the table of contents; the rooms are in labs/container/:
+ * Shows in which order a runtime must do what labs 01 to 08 did one by one, and which wall each
+ * step builds. This file is the table of contents; the rooms are in labs/container/:
  *
  *     specification   the options of `run`, read and checked
  *     start, monitor  the runtime's side: a process in new namespaces, and waiting for it
@@ -82,8 +82,8 @@ static int service(int argc, char *argv[])
     lab_try_help(LAB_EXIT_USAGE);
 }
 
-/* The stages of a start, in their order (become_container() in container/inside.c), and what there is
- * to see after each. */
+/* The stages of a start, in their order (become_container() in container/inside.c), and what there
+ * is to see after each. */
 static void stage(const struct container *container, const char *name)
 {
     static const struct {

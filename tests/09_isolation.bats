@@ -187,8 +187,8 @@ with_libraries() {
     # Everything that appears in there beside process 1 is looked at, as fast as it goes.
     labs09 exec victim sh -c 'while :; do for p in /proc/[0-9]*; do readlink $p/exe; done; done' \
         >"$TMPDIR/seen" 2>/dev/null 3>&- &
-    local watcher=$! i
-    for i in $(seq 20); do run -0 labs09 exec victim true; done
+    local watcher=$!
+    for _ in $(seq 20); do run -0 labs09 exec victim true; done
     labs09 kill victim
     wait "$watcher" || true
     assert [ -s "$TMPDIR/seen" ]

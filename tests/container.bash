@@ -37,8 +37,12 @@ host_down() {
 }
 
 container_runtimes() {
-    cat "$TMPDIR"/state/*/state 2>/dev/null | sed -n 's/^runtime=//p'
+    # Beside the directories are links to them, whose names begin with a plus.
+    cat "$TMPDIR"/state/[a-z0-9]*/state 2>/dev/null | sed -n 's/^runtime=//p'
 }
+
+# The PID of process 1 of container $1.
+pid_of() { labs09 ps | awk -v name="$1" '$1 == name {print $2}'; }
 
 # Commands that go on in the background until the test ends.
 BACKGROUND=()
@@ -66,6 +70,11 @@ outside_up() {
     outside ip link set lo up
 }
 
+outside_meanwhile() {
+    nsenter --target "$OUTSIDE_PID" --net -- "$@" 3>&- &
+    BACKGROUND+=($!)
+}
+
 outside() { nsenter --target "$OUTSIDE_PID" --net -- "$@" 3>&-; }
 
 # Start a container with the given options that runs until it is ended, and wait until it does.
@@ -73,8 +82,7 @@ start() { labs09 run -d "$@" "$ROOTFS" sleep 1000; }
 
 # Wait until a command succeeds, for two seconds at most.
 eventually() {
-    local attempt
-    for attempt in $(seq 100); do
+    for _ in $(seq $((100 * SLOW))); do
         "$@" && return 0
         sleep 0.02
     done

@@ -43,6 +43,7 @@ test   findmnt                           mount           util-linux      util-li
 test   gnuplot                           gnuplot-nox     gnuplot         gnuplot     gnuplot
 test   chrt                              util-linux      util-linux      util-linux  util-linux-misc
 test   taskset                           util-linux      util-linux      util-linux  util-linux-misc
+test   python3                           python3         python3         python      python3
 lint   clang                             clang           clang           clang       clang
 lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools
 lint   clang-tidy                        clang-tidy      clang-tools-extra clang     clang-extra-tools
@@ -61,6 +62,9 @@ exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libsec
 gates  jq                                jq              jq              jq          jq
 gates  git                               git             git             git         git
 gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
+bench  bwrap                             bubblewrap      bubblewrap      bubblewrap  bubblewrap
+bench  runc                              runc            runc            runc        runc
+bench  crun                              crun            crun            crun        crun
 fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
 '
 

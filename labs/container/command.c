@@ -48,8 +48,8 @@ static void make_environment(const char *environment[], const struct specificati
 }
 
 /* The working directory must be inside: a descriptor of the machine's that was left open could make
- * /proc/self/fd/N a way to it (CVE-2024-21626). So no such link is followed, and the kernel is asked
- * afterwards whether the place can be reached from the root. */
+ * /proc/self/fd/N a way to it (CVE-2024-21626). So no such link is followed, and the kernel is
+ * asked afterwards whether the place can be reached from the root. */
 static void enter_directory(const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -89,10 +89,10 @@ static void take_streams(const struct command *command, const struct account *ac
  * launcher has executed the command. */
 static int close_others(int launcher, bool really)
 {
-    int socket = fcntl(report_socket, F_DUPFD_CLOEXEC, 5), file = fcntl(launcher, F_DUPFD_CLOEXEC, 5);
+    int socket = fcntl(report_socket, F_DUPFD_CLOEXEC, 5),
+        file = fcntl(launcher, F_DUPFD_CLOEXEC, 5);
 
-    if (socket == -1 || file == -1 || dup2(socket, 3) == -1 ||
-        dup3(file, 4, O_CLOEXEC) == -1)
+    if (socket == -1 || file == -1 || dup2(socket, 3) == -1 || dup3(file, 4, O_CLOEXEC) == -1)
         fail("keep the socket");
     report_socket = 3;
     if (really && close_range(5, ~0U, 0) == -1)

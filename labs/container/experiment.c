@@ -77,8 +77,9 @@ void base_and_network(void)
     lab_fd root = open(ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root == -1 || lab_write_text_in(root, "bin/look", script, 0755) == -1)
         lab_die("write %s/bin/look", ROOT);
-    lab_say("A network namespace of the experiment's own plays the machine: what is changed in its\n"
-            "network is not changed in yours.");
+    lab_say(
+        "A network namespace of the experiment's own plays the machine: what is changed in its\n"
+        "network is not changed in yours.");
     if (unshare(CLONE_NEWNET) == -1)
         lab_cannot_run("unshare CLONE_NEWNET is refused", "run it on the machine itself");
     if (link_up(if_nametoindex("lo")) == -1 || !getcwd(state, sizeof(state) - 8))
@@ -189,7 +190,8 @@ void names_of_its_own(const struct container *container)
     snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
     if (lab_read_file(path, text, sizeof(text)) == -1)
         lab_die("read %s", path);
-    lab_check(strstr(text, " /proc/sys ro,"), "/proc/sys is read-only: root cannot change the kernel");
+    lab_check(strstr(text, " /proc/sys ro,"),
+              "/proc/sys is read-only: root cannot change the kernel");
     lab_check(strstr(text, " /sys ro,"), "/sys is read-only");
 }
 
@@ -271,7 +273,7 @@ static void look_from_inside(const struct container *container, const char *said
 void let_it_come_to_be(void (*stage)(const struct container *container, const char *name))
 {
     static char outside[32];
-    static char *argv[] = {"run",   "-n",           "demo",    "-e",       outside,
+    static char *argv[] = {"run",    "-n",      "demo",      "-e", outside,
                            "rootfs", "/bin/sh", "/bin/look", NULL};
     struct observer observer = {.parent = &seen.group, .stage = stage, .ended = look_from_inside};
 

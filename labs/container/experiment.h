@@ -1,8 +1,8 @@
 /*
  * experiment.h - a container comes to be, and each wall is looked at from inside and from outside.
  *
- * It is the container that `run` makes, by the same code, which waits after each stage. The functions
- * are steps of the experiment, in this order.
+ * It is the container that `run` makes, by the same code, which waits after each stage. The
+ * functions are steps of the experiment, in this order.
  */
 #ifndef CONTAINER_EXPERIMENT_H
 #define CONTAINER_EXPERIMENT_H

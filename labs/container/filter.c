@@ -174,7 +174,8 @@ static int allow_what_is_known(scmp_filter_ctx filter, uint64_t capabilities)
 /* Calls that are fine or not according to their arguments. */
 static int look_at_arguments(scmp_filter_ctx filter, uint64_t capabilities)
 {
-    static const unsigned PERSONALITIES[] = {0, ADDR_NO_RANDOMIZE, PER_LINUX32, UNAME26, UINT32_MAX};
+    static const unsigned PERSONALITIES[] = {0, ADDR_NO_RANDOMIZE, PER_LINUX32, UNAME26,
+                                             UINT32_MAX};
     int error = 0;
 
     error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 0);

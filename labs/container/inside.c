@@ -99,8 +99,7 @@ static void set_names(const struct birth *birth)
 {
     const struct specification *spec = &birth->container->spec;
 
-    if (!(spec->without & WALL_UTS) &&
-        sethostname(spec->hostname, strlen(spec->hostname)) == -1)
+    if (!(spec->without & WALL_UTS) && sethostname(spec->hostname, strlen(spec->hostname)) == -1)
         fail("sethostname '%s'", spec->hostname);
 }
 

@@ -14,8 +14,8 @@ static struct {
     int depth;
 } json;
 
-/* A string of JSON, RFC 8259. Bytes that are no UTF-8 are shown as the characters of their number, so
- * that the result always is. */
+/* A string of JSON, RFC 8259. Bytes that are no UTF-8 are shown as the characters of their number,
+ * so that the result always is. */
 static void put_string(const char *text)
 {
     putchar('"');

@@ -127,8 +127,7 @@ __attribute__((noreturn)) static void pass_by(struct joining *joining)
 {
     struct message message = {.kind = MESSAGE_PROCESS};
     int pidfd = -1;
-    struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_PIDFD,
-                                   .pidfd = (uintptr_t)&pidfd};
+    struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd};
     sigset_t none;
 
     report_socket = joining->sockets[1];

@@ -2,9 +2,9 @@
  * launch.c - a program of one page that stands between the runtime and the command.
  *
  * When the runtime itself executed the command, the command could be a script whose interpreter is
- * /proc/self/exe: the runtime's own file, opened with the container's rights, to be written to later
- * (CVE-2019-5736). So the runtime executes this program first, from a sealed file in memory, and
- * this one executes the command: /proc/self/exe leads to nothing that anybody needs.
+ * /proc/self/exe: the runtime's own file, opened with the container's rights, to be written to
+ * later (CVE-2019-5736). So the runtime executes this program first, from a sealed file in memory,
+ * and this one executes the command: /proc/self/exe leads to nothing that anybody needs.
  *
  * It has no library, so that it starts in no time and takes no memory: with --init it stays, as
  * process 1. Its arguments: how ("init" or "run"), where to look for the command, the command.
@@ -127,7 +127,7 @@ __attribute__((noreturn)) static void be_init(long child)
 
     call(SYS_close, REPORT, 0, 0, 0);
     for (;;) {
-        int status;
+        int status = 0;
         long dead, signal = call(SYS_rt_sigtimedwait, (long)&all, 0, 0, sizeof(all));
         if (signal > 0 && signal != SIGCHLD)
             call(SYS_kill, child, signal, 0, 0);

@@ -9,16 +9,17 @@
 /* LAUNCH is the file that the Makefile has built of launch.c. */
 __asm__(".section .rodata\n"
         "launch_begin: .incbin \"" LAUNCH "\"\n"
-        "launch_end:\n"
+        "launch_end: .balign 4\n"
+        "launch_size: .long launch_end - launch_begin\n"
         ".previous\n");
-extern const char launch_begin[], launch_end[];
+extern const char launch_begin[];
+extern const unsigned launch_size;
 
 int open_launcher(void)
 {
-    const size_t size = (size_t)(launch_end - launch_begin);
     int fd = memfd_create("launch", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    if (fd == -1 || write(fd, launch_begin, size) != (ssize_t)size ||
+    if (fd == -1 || write(fd, launch_begin, launch_size) != launch_size ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == -1)
         fail("make the launcher's file");
     return fd;

@@ -22,8 +22,8 @@ static void group_name(const struct container *container, char *name, size_t siz
     snprintf(name, size, "container-%s-%d", container->spec.name, (int)container->runtime);
 }
 
-/* Where the groups of containers lie: on v2 below container-labs, where the controllers are handed on
- * to them; on v1 all groups have all controllers, so it is the root. */
+/* Where the groups of containers lie: on v2 below container-labs, where the controllers are handed
+ * on to them; on v1 all groups have all controllers, so it is the root. */
 static bool is_v1(const struct lab_hierarchies *where)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
@@ -63,7 +63,8 @@ static void need_controllers(const struct lab_hierarchies *where)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if ((CONTROLLERS & LAB_BIT(i)) && where->of[i].version == 0)
-            give_up(STATUS_RUNTIME, "no control group file system with the controller %s is mounted",
+            give_up(STATUS_RUNTIME,
+                    "no control group file system with the controller %s is mounted",
                     lab_controller_name(i));
 }
 

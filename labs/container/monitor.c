@@ -21,9 +21,9 @@
 #include "terminal.h"
 
 enum {
-    CHUNK = 4096,          /* a pipe that can be written to has room for this much */
-    LOG_LIMIT = 1 << 20,   /* bytes in a log before it becomes the old one */
-    SETTLED = 1000,        /* milliseconds after which a container is one that stays */
+    CHUNK = 4096,        /* a pipe that can be written to has room for this much */
+    LOG_LIMIT = 1 << 20, /* bytes in a log before it becomes the old one */
+    SETTLED = 1000,      /* milliseconds after which a container is one that stays */
     CHANNELS = 3,
     POLLED = 2 * CHANNELS + 3,
 };
@@ -40,7 +40,7 @@ static struct {
     struct channel channels[CHANNELS]; /* input, output, error */
     int log;
     long long log_size;
-    int asked;         /* the signal that asked for the end */
+    int asked;          /* the signal that asked for the end */
     long long deadline; /* milliseconds; 0: none */
 } state;
 
@@ -210,8 +210,8 @@ static void send_signal(const struct watched *watched, int signal)
     syscall(SYS_pidfd_send_signal, watched->pidfd, signal, NULL, 0);
 }
 
-/* A process 1 that would not hear the signal is ended as the signal would end any other; one that does
- * has some seconds. Who asks twice means it. */
+/* A process 1 that would not hear the signal is ended as the signal would end any other; one that
+ * does has some seconds. Who asks twice means it. */
 static void on_signal(const struct watched *watched)
 {
     struct signalfd_siginfo info;
@@ -245,6 +245,7 @@ static int give_back_pages(struct dl_phdr_info *object, size_t size, void *unuse
         const uintptr_t from = object->dlpi_addr + part->p_vaddr, to = from + part->p_memsz;
         /* Exactly its own pages: in the next ones may be what the loader has written. */
         if (part->p_type == PT_LOAD && !(part->p_flags & PF_W))
+            /* NOLINTNEXTLINE(performance-no-int-to-ptr) an address of the loader is a number */
             madvise((void *)(from & ~in_page), ((to + in_page) & ~in_page) - (from & ~in_page),
                     MADV_DONTNEED);
     }
@@ -255,7 +256,7 @@ static int wait_a_while(const struct watched *watched, struct pollfd polled[POLL
 {
     int timeout = state.deadline ? (int)(state.deadline - now()) : *settled ? -1 : SETTLED;
 
-    for (int i = 0; i < CHANNELS; i++) {
+    for (size_t i = 0; i < CHANNELS; i++) {
         const struct channel *channel = &state.channels[i];
         bool full = channel->length > 0;
         polled[2 * i] = (struct pollfd){.fd = full ? -1 : channel->from, .events = POLLIN};
@@ -283,7 +284,7 @@ static void watch(const struct watched *watched)
         memset(polled, 0, sizeof(polled));
         if (wait_a_while(watched, polled, &settled) == -1)
             continue;
-        for (int i = 0; i < CHANNELS; i++) {
+        for (size_t i = 0; i < CHANNELS; i++) {
             if (polled[2 * i].revents)
                 take(&state.channels[i], watched);
             if (polled[2 * i + 1].revents)

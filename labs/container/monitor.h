@@ -29,8 +29,8 @@ int monitor_signals(void);
  * another: then it is in *ASKED, else 0. */
 int monitor(const struct watched *watched, int *asked);
 
-/* Whether process PID would do anything about SIGNAL. The kernel keeps from a process 1 what it has no
- * handler for. */
+/* Whether process PID would do anything about SIGNAL. The kernel keeps from a process 1 what it has
+ * no handler for. */
 bool process_hears(pid_t pid, int signal);
 
 #endif

@@ -62,8 +62,9 @@ static int make_device_directory(uid_t root, bool has_terminal)
     return device;
 }
 
-/* The place of the layer: a file system of its own in memory, which goes with the last who has it, or
- * a directory on a disk. What is in memory is counted as the container's, by its control group. */
+/* The place of the layer: a file system of its own in memory, which goes with the last who has it,
+ * or a directory on a disk. What is in memory is counted as the container's, by its control group.
+ */
 static int make_place(const struct container *container)
 {
     char size[32];
@@ -120,8 +121,8 @@ static int make_overlay(int lower, const struct layer *layer, bool unsafe)
 
     for (int i = 0; i < 3; i++)
         snprintf(paths[i], sizeof(paths[i]), "/proc/self/fd/%d", parts[i]);
-    /* The layer goes with the container: without `volatile`, its end would write all that is unsaved
-     * on its disk, whoever's that is. Linux 5.10. */
+    /* The layer goes with the container: without `volatile`, its end would write all that is
+     * unsaved on its disk, whoever's that is. Linux 5.10. */
     const char *const options[][2] = {{"lowerdir", paths[0]},
                                       {"upperdir", paths[1]},
                                       {"workdir", paths[2]},

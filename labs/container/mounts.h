@@ -1,14 +1,15 @@
 /*
  * mounts.h - the file system of a container, made on two sides.
  *
- * Outside, where the machine's paths mean something and its rights are at hand: the root (an overlay
- * over the base), /dev, the volumes. Each is a mount that is attached nowhere: only a descriptor
- * names it, so it is gone when the descriptor is, and it is handed over the wall by a socket.
+ * Outside, where the machine's paths mean something and its rights are at hand: the root (an
+ * overlay over the base), /dev, the volumes. Each is a mount that is attached nowhere: only a
+ * descriptor names it, so it is gone when the descriptor is, and it is handed over the wall by a
+ * socket.
  *
- * Inside, two things. While the outside part is made: /proc and /sys of the container's own namespaces,
- * with covers on what they tell of the machine. When it has come: pivot_root(2). What has to be looked
- * up in the root file system, whose links nobody has to trust, is looked up beneath a descriptor of
- * it, or when there is no other root any more.
+ * Inside, two things. While the outside part is made: /proc and /sys of the container's own
+ * namespaces, with covers on what they tell of the machine. When it has come: pivot_root(2). What
+ * has to be looked up in the root file system, whose links nobody has to trust, is looked up
+ * beneath a descriptor of it, or when there is no other root any more.
  *
  * fsopen(2), fsmount(2), open_tree(2), mount_setattr(2), move_mount(2): Linux 5.12.
  */
@@ -28,8 +29,8 @@ enum mounts_result {
     MOUNTS_CANNOT_MAP, /* this kernel or a file system cannot show files with other owners */
 };
 
-/* Make the mounts of CONTAINER; errors end by fail(). USERS is the container's user namespace, or -1:
- * then files keep the owners they have. BASE is a descriptor of the base directory. */
+/* Make the mounts of CONTAINER; errors end by fail(). USERS is the container's user namespace, or
+ * -1: then files keep the owners they have. BASE is a descriptor of the base directory. */
 enum mounts_result mounts_make(struct mounts *mounts, const struct container *container, int base,
                                int users);
 
@@ -54,8 +55,8 @@ void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
 void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,
                    const struct specification *spec);
 
-/* Write VALUE to sys/NAME of OWN's /proc, which still can be written to. Without such a file nothing
- * happens. */
+/* Write VALUE to sys/NAME of OWN's /proc, which still can be written to. Without such a file
+ * nothing happens. */
 void mounts_set(const struct own_mounts *own, const char *name, const char *value);
 
 #endif

@@ -27,9 +27,9 @@ enum {
 
 /* What /proc and /sys tell everybody about the machine, or let root change on it. */
 static const char *const MASKED_PROC[] = {
-    "kcore",      "kmsg",       "keys",        "kallsyms",      "timer_list", "sched_debug",
-    "vmallocinfo", "slabinfo",  "kpagecount",  "kpageflags",    "kpagecgroup", "pagetypeinfo",
-    "acpi",       "asound",     "scsi",        "latency_stats", "timer_stats",
+    "kcore",       "kmsg",     "keys",       "kallsyms",      "timer_list",  "sched_debug",
+    "vmallocinfo", "slabinfo", "kpagecount", "kpageflags",    "kpagecgroup", "pagetypeinfo",
+    "acpi",        "asound",   "scsi",       "latency_stats", "timer_stats",
 };
 static const char *const MASKED_SYS[] = {"firmware", "devices/virtual/powercap"};
 static const char *const READ_ONLY_PROC[] = {"sys", "sysrq-trigger", "irq", "bus", "fs"};
@@ -71,8 +71,8 @@ static void attach_below(int mount, int directory, const char *name)
         fail("mount %s", name);
 }
 
-/* What covers a file: the machine's /dev/null, before anything of the container's is in sight. Whoever
- * could put something else in its place would have it mounted over, and shown in, /proc
+/* What covers a file: the machine's /dev/null, before anything of the container's is in sight.
+ * Whoever could put something else in its place would have it mounted over, and shown in, /proc
  * (CVE-2025-31133): look what it is. */
 static int open_null(void)
 {
@@ -93,8 +93,8 @@ static bool is_out_of_reach(const struct stat *status, const struct specificatio
     return spec->own_users && status->st_uid == OVERFLOW_ID && (status->st_mode & 077) == 0;
 }
 
-/* Cover NAMES below DIRECTORY, which must be of the file system MAGIC: files by /dev/null, directories
- * by an empty one. What this kernel does not have needs no cover. */
+/* Cover NAMES below DIRECTORY, which must be of the file system MAGIC: files by /dev/null,
+ * directories by an empty one. What this kernel does not have needs no cover. */
 static void mask(int directory, const char *const names[], size_t count, long magic, int null,
                  const struct specification *spec)
 {
@@ -112,8 +112,8 @@ static void mask(int directory, const char *const names[], size_t count, long ma
             fail("mask %s", names[i]);
         if (is_out_of_reach(&status, spec))
             continue;
-        lab_fd cover = S_ISDIR(status.st_mode) ? new_mount("tmpfs", NULL, 0)
-                                               : clone_mount(null, "", false);
+        lab_fd cover =
+            S_ISDIR(status.st_mode) ? new_mount("tmpfs", NULL, 0) : clone_mount(null, "", false);
         /* Read-only: who changes the mode of the cover would change the machine's. */
         if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
             attach(cover, target) == -1)
@@ -134,8 +134,8 @@ static void make_read_only(int proc)
     }
 }
 
-/* Until the root is there, /proc and /sys lie over the machine's own, in this mount namespace alone:
- * the kernel mounts on nothing that is not attached somewhere. */
+/* Until the root is there, /proc and /sys lie over the machine's own, in this mount namespace
+ * alone: the kernel mounts on nothing that is not attached somewhere. */
 static void park(int mount, const char *path)
 {
     if (move_mount(mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == -1)
@@ -144,11 +144,8 @@ static void park(int mount, const char *path)
 
 void mounts_make_own(struct own_mounts *own, const struct specification *spec, bool v2)
 {
-    static const char *const TERMINALS[][2] = {{"newinstance", NULL},
-                                               {"ptmxmode", "0666"},
-                                               {"mode", "0620"},
-                                               {"gid", "5"},
-                                               {0}};
+    static const char *const TERMINALS[][2] = {
+        {"newinstance", NULL}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {0}};
     static const char *const MEMORY[][2] = {{"mode", "1777"}, {"size", "64m"}, {0}};
 
     /* Nothing that is mounted here may be seen outside. */
@@ -174,8 +171,8 @@ void mounts_cover(const struct own_mounts *own, const struct specification *spec
     lab_fd null = open_null();
 
     if (!(spec->without & WALL_MASKS)) {
-        mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]),
-             PROC_SUPER_MAGIC, null, spec);
+        mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]), PROC_SUPER_MAGIC,
+             null, spec);
         mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC, null,
              spec);
     }
@@ -191,8 +188,8 @@ static void change_root(int root, const char *place)
         fail("chroot to the container's root");
 }
 
-/* /proc, /sys or /dev in the root: made where it is missing. A link in its place would move the mount
- * to where nobody looks for it. */
+/* /proc, /sys or /dev in the root: made where it is missing. A link in its place would move the
+ * mount to where nobody looks for it. */
 static void attach_to_own_directory(int mount, int root, const char *name)
 {
     lab_fd target = open_in(root, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
@@ -213,8 +210,7 @@ static int open_target(const char *path, bool is_file)
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     lab_fd target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
-    if (target == -1 && errno == ENOENT && is_file &&
-        lab_write_text_in(root, path, "", 0644) == 0)
+    if (target == -1 && errno == ENOENT && is_file && lab_write_text_in(root, path, "", 0644) == 0)
         target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     else if (target == -1 && errno == ENOENT && !is_file)
         target = lab_make_directory_in(root, path);
@@ -257,8 +253,8 @@ void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
 
     if (!pivots)
         change_root(mounts->root, state_path(container, ""));
-    /* Stacked on the old root, then exchanged with it: the old one lies on top of the new one in the
-     * same place ("." on "."), and one umount takes it off with all that is mounted in it. */
+    /* Stacked on the old root, then exchanged with it: the old one lies on top of the new one in
+     * the same place ("." on "."), and one umount takes it off with all that is mounted in it. */
     else if (move_mount(mounts->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1 ||
              fchdir(mounts->root) == -1 || syscall(SYS_pivot_root, ".", ".") == -1)
         fail("pivot_root to the container's root");

@@ -13,9 +13,9 @@
 
 #define CHAIN "CONTAINER-LABS"
 
-/* %1$s is the network, %2$s the bridge. What comes to an address of this machine looks for a published
- * port; what leaves the bridge's network for elsewhere carries this machine's address; and so does
- * what a container sends to itself by a published port. */
+/* %1$s is the network, %2$s the bridge. What comes to an address of this machine looks for a
+ * published port; what leaves the bridge's network for elsewhere carries this machine's address;
+ * and so does what a container sends to itself by a published port. */
 static const char NAT[] = "PREROUTING -m addrtype --dst-type LOCAL -j " CHAIN "\n"
                           "OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j " CHAIN "\n"
                           "POSTROUTING -s %1$s ! -o %2$s -j MASQUERADE\n"

@@ -5,8 +5,8 @@
 #ifndef CONTAINER_NAT_H
 #define CONTAINER_NAT_H
 
-/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. 0, or -1 after a line
- * on stderr. */
+/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. 0, or -1 after a
+ * line on stderr. */
 int nat_up(const char *bridge, const char *network);
 
 /* Replace the rules for the published ports by RULES, lines of iptables-restore(8) made with

@@ -22,8 +22,8 @@ int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pi
 /* Set the link INDEX up. */
 int link_up(unsigned index);
 
-/* Remove the link INDEX. It is gone from view soon, but the call lasts until the kernel has forgotten
- * it, some 20 ms. */
+/* Remove the link INDEX. It is gone from view soon, but the call lasts until the kernel has
+ * forgotten it, some 20 ms. */
 int link_remove(unsigned index);
 
 /* Give the link INDEX an IPv4 ADDRESS (network order) in a network of PREFIX bits. */

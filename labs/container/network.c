@@ -79,8 +79,8 @@ static void network_text(const struct bridge *bridge, char *text, size_t size)
     snprintf(text, size, "%s/%d", network, bridge->prefix);
 }
 
-/* Remove the bridge. Our part is done when its name is gone; the kernel works on it for a while, and
- * that a child can wait for as well as we. */
+/* Remove the bridge. Our part is done when its name is gone; the kernel works on it for a while,
+ * and that a child can wait for as well as we. */
 static void remove_bridge(void)
 {
     unsigned index = if_nametoindex(BRIDGE);
@@ -163,7 +163,8 @@ static void set_up(struct bridge *bridge, const struct specification *spec)
     }
 }
 
-/* Whether HOST can be a container's: not the network itself, the bridge, or the broadcast address. */
+/* Whether HOST can be a container's: not the network itself, the bridge, or the broadcast address.
+ */
 static bool is_usable(const struct bridge *bridge, unsigned host)
 {
     return host >= 2 && host < (UINT32_MAX >> bridge->prefix);
@@ -185,8 +186,8 @@ static void claim_asked_address(struct container *container, const struct bridge
     container->address.s_addr = address;
 }
 
-/* The next after the one that was given away last: an address that has just become free may still be
- * answered for by a network namespace that the kernel is taking down. */
+/* The next after the one that was given away last: an address that has just become free may still
+ * be answered for by a network namespace that the kernel is taking down. */
 static void claim_free_address(struct container *container, struct bridge *bridge)
 {
     const unsigned hosts = UINT32_MAX >> bridge->prefix;
@@ -312,8 +313,8 @@ void network_plug_in(const struct container *container)
         fail("set eth0 up");
 }
 
-/* The machine's own name servers, but for those that listen on its lo alone: behind such a one, systemd
- * has the real ones. */
+/* The machine's own name servers, but for those that listen on its lo alone: behind such a one,
+ * systemd has the real ones. */
 void network_read_names(struct network_names *names, const struct container *container)
 {
     static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};

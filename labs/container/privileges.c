@@ -26,7 +26,7 @@ static const struct sock_filter DEFAULT_FILTER[] = {
 uint64_t default_capabilities(void)
 {
     static const cap_value_t DEFAULT[] = {
-        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,           CAP_KILL,       CAP_SETGID,
+        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETID,           CAP_KILL,       CAP_SETGID,
         CAP_SETUID, CAP_SETPCAP,      CAP_SETFCAP, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT,
     };
     uint64_t bits = 0;

@@ -42,8 +42,8 @@ void find_account(struct account *account, const char *user);
 /* A session keyring of its own: those of the machine's users are out of reach. keyctl(2) */
 void leave_keyring(void);
 
-/* What execve(2) can give to root from now on: CAPABILITIES at most. What this process has, it keeps.
- * Fails by fail(). */
+/* What execve(2) can give to root from now on: CAPABILITIES at most. What this process has, it
+ * keeps. Fails by fail(). */
 void limit_bounding_set(uint64_t capabilities);
 
 /* Become ACCOUNT, with at most the capabilities of SPEC for ever, without a way to get more by

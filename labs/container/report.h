@@ -16,13 +16,13 @@ enum {
 };
 
 enum message_kind {
-    MESSAGE_FAILED,   /* child to runtime: status and words */
+    MESSAGE_FAILED,      /* child to runtime: status and words */
     MESSAGE_NOT_STARTED, /* launcher to runtime: the errno of execve(2) is in status */
-    MESSAGE_MOUNTS,   /* runtime to child: the mounts that were made for it; it may go on */
-    MESSAGE_TERMINAL, /* child to runtime: the terminal's master */
-    MESSAGE_STAGE,    /* child to runtime: a stage of the start is done (experiment only) */
-    MESSAGE_GO,       /* runtime to child: go on */
-    MESSAGE_PROCESS,  /* joiner to runtime: the pidfd of the process that was started */
+    MESSAGE_MOUNTS,      /* runtime to child: the mounts that were made for it; it may go on */
+    MESSAGE_TERMINAL,    /* child to runtime: the terminal's master */
+    MESSAGE_STAGE,       /* child to runtime: a stage of the start is done (experiment only) */
+    MESSAGE_GO,          /* runtime to child: go on */
+    MESSAGE_PROCESS,     /* joiner to runtime: the pidfd of the process that was started */
 };
 
 struct message {
@@ -41,8 +41,8 @@ __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ..
 /* Send MESSAGE with COUNT descriptors over SOCKET. Returns 0, or -1 with errno. unix(7). */
 int send_message(int to, const struct message *message, const int *fds, int count);
 
-/* End as the runtime does when COMMAND cannot be executed because of ERROR: 127 where it is not found,
- * 126 where it is. */
+/* End as the runtime does when COMMAND cannot be executed because of ERROR: 127 where it is not
+ * found, 126 where it is. */
 __attribute__((noreturn)) void give_up_command(const char *command, int error);
 
 /* Receive one, with at most COUNT descriptors (close-on-exec), how many in *COUNT. Returns 1, 0

@@ -18,7 +18,8 @@
 
 static const char HELP[] =
     "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"
-    "Run COMMAND (/bin/sh if none) in a new container. ROOTFS is a directory or a tar of one and is\n"
+    "Run COMMAND (/bin/sh if none) in a new container. ROOTFS is a directory or a tar of one and "
+    "is\n"
     "never written to; without it, a root file system of busybox is made.\n"
     "\n"
     "  -n, --name NAME         what the container is called (default: made up)\n"
@@ -26,13 +27,15 @@ static const char HELP[] =
     "  -d, --detach            print the name and leave the container running\n"
     "  -i, --interactive       hand on standard input\n"
     "  -t, --tty               give it a pseudo terminal\n"
-    "      --rm[=false]        remove the container when it ends (default), or keep log and status\n"
+    "      --rm[=false]        remove the container when it ends (default), or keep log and "
+    "status\n"
     "      --init              run a small process 1 that reaps and forwards signals\n"
     "  -e, --env KEY=VALUE     set an environment variable (KEY: take it from here)\n"
     "  -w, --workdir DIR       working directory (default: /)\n"
     "  -u, --user USER[:GROUP] who COMMAND runs as (default: root)\n"
     "  -v, --volume HOST:DIR[:ro]  show HOST, a file or directory of the machine, as DIR\n"
-    "      --layer memory|DIR  keep what it writes in memory, at most half of --memory (default), or\n"
+    "      --layer memory|DIR  keep what it writes in memory, at most half of --memory (default), "
+    "or\n"
     "                          below DIR on a disk\n"
     "      --read-only         the root file system cannot be written to\n"
     "      --tmpfs DIR[:SIZE]  an empty file system in memory (default: 64m)\n"
@@ -52,9 +55,9 @@ static const char HELP[] =
     "Exit status: that of COMMAND, 128+N if signal N ended it, 125 if the container could not be\n"
     "made, 126 if COMMAND cannot be invoked, 127 if it is not found.\n";
 
-static const char *const WALLS[] = {"pid",   "ipc",       "uts",   "cgroup",     "pivot",
-                                    "masks", "read-only", "nodev", "privileges", "seccomp",
-                                    "descriptors", "binary"};
+static const char *const WALLS[] = {"pid",        "ipc",     "uts",         "cgroup",
+                                    "pivot",      "masks",   "read-only",   "nodev",
+                                    "privileges", "seccomp", "descriptors", "binary"};
 
 enum { WALL_COUNT = sizeof(WALLS) / sizeof(WALLS[0]) };
 
@@ -72,7 +75,10 @@ __attribute__((noreturn)) static void print_help(void)
 
     for (unsigned i = 0; i < WALL_COUNT; i++)
         snprintf(walls + strlen(walls), sizeof(walls) - strlen(walls), "%s%s%s", i ? "," : "",
-                 i > 0 && i % 7 == 0 ? "\n                          " : i ? " " : "", WALLS[i]);
+                 i > 0 && i % 7 == 0 ? "\n                          "
+                 : i                 ? " "
+                                     : "",
+                 WALLS[i]);
     snprintf(text, sizeof(text), HELP, walls);
     lab_print_help(text);
 }
@@ -229,7 +235,8 @@ static void take_user(struct specification *spec, char *value)
 /* HOST:DIR[:ro]; a colon in HOST or DIR cannot be written. */
 static void take_volume(struct specification *spec, char *word)
 {
-    char *value = copy(word), *target = strchr(value, ':'), *option = target ? strchr(target + 1, ':') : NULL;
+    char *value = copy(word), *target = strchr(value, ':'),
+         *option = target ? strchr(target + 1, ':') : NULL;
     bool read_only = option && strcmp(option, ":ro") == 0;
 
     if (!target || target == value || target[1] != '/' ||
@@ -276,8 +283,8 @@ static void take_memory(struct specification *spec, char *value)
 
 static void take_pids(struct specification *spec, char *value)
 {
-    spec->pids = strcmp(value, "max") == 0 ? UNLIMITED
-                                           : parse_count(value, "--pids-limit", 1, 4194304);
+    spec->pids =
+        strcmp(value, "max") == 0 ? UNLIMITED : parse_count(value, "--pids-limit", 1, 4194304);
 }
 
 static void take_network(struct specification *spec, char *value)
@@ -378,9 +385,9 @@ static void take_users(struct specification *spec, char *value)
 
 static void take_without(struct specification *spec, char *value)
 {
-    char *rest = NULL;
+    char *words = copy(value), *rest = NULL;
 
-    for (char *word = strtok_r(copy(value), ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         unsigned i = 0;
         while (i < WALL_COUNT && strcmp(word, WALLS[i]) != 0)
             i++;
@@ -388,6 +395,7 @@ static void take_without(struct specification *spec, char *value)
             give_up(STATUS_RUNTIME, "invalid --without: there is no wall '%s'", word);
         spec->without |= 1U << i;
     }
+    free(words);
 }
 
 static void take_help(struct specification *spec, char *value)
@@ -398,40 +406,40 @@ static void take_help(struct specification *spec, char *value)
 
 struct known_option {
     const char *name;
-    char letter; /* 0: only the long one */
-    int argument;
-    bool for_exec; /* `exec` has it, too */
     void (*take)(struct specification *spec, char *value);
+    int argument;
+    char letter;   /* 0: only the long one */
+    bool for_exec; /* `exec` has it, too */
 };
 
 static const struct known_option KNOWN[] = {
-    {"name", 'n', required_argument, false, take_name},
-    {"hostname", 0, required_argument, false, take_hostname},
-    {"detach", 'd', no_argument, false, take_detach},
-    {"interactive", 'i', no_argument, true, take_interactive},
-    {"tty", 't', no_argument, true, take_terminal},
-    {"rm", 0, optional_argument, false, take_remove},
-    {"init", 0, no_argument, false, take_init},
-    {"env", 'e', required_argument, true, take_environment},
-    {"workdir", 'w', required_argument, true, take_directory},
-    {"user", 'u', required_argument, true, take_user},
-    {"volume", 'v', required_argument, false, take_volume},
-    {"layer", 0, required_argument, false, take_layer},
-    {"read-only", 0, no_argument, false, take_read_only},
-    {"tmpfs", 0, required_argument, false, take_tmpfs},
-    {"cpus", 0, required_argument, false, take_cpus},
-    {"cpu-shares", 0, required_argument, false, take_shares},
-    {"memory", 'm', required_argument, false, take_memory},
-    {"pids-limit", 0, required_argument, false, take_pids},
-    {"net", 0, required_argument, false, take_network},
-    {"ip", 0, required_argument, false, take_address},
-    {"subnet", 0, required_argument, false, take_subnet},
-    {"publish", 'p', required_argument, false, take_port},
-    {"cap-add", 0, required_argument, false, take_cap_add},
-    {"cap-drop", 0, required_argument, false, take_cap_drop},
-    {"userns", 0, required_argument, false, take_users},
-    {"without", 0, required_argument, false, take_without},
-    {"help", 0, no_argument, true, take_help},
+    {"name", take_name, required_argument, 'n', false},
+    {"hostname", take_hostname, required_argument, 0, false},
+    {"detach", take_detach, no_argument, 'd', false},
+    {"interactive", take_interactive, no_argument, 'i', true},
+    {"tty", take_terminal, no_argument, 't', true},
+    {"rm", take_remove, optional_argument, 0, false},
+    {"init", take_init, no_argument, 0, false},
+    {"env", take_environment, required_argument, 'e', true},
+    {"workdir", take_directory, required_argument, 'w', true},
+    {"user", take_user, required_argument, 'u', true},
+    {"volume", take_volume, required_argument, 'v', false},
+    {"layer", take_layer, required_argument, 0, false},
+    {"read-only", take_read_only, no_argument, 0, false},
+    {"tmpfs", take_tmpfs, required_argument, 0, false},
+    {"cpus", take_cpus, required_argument, 0, false},
+    {"cpu-shares", take_shares, required_argument, 0, false},
+    {"memory", take_memory, required_argument, 'm', false},
+    {"pids-limit", take_pids, required_argument, 0, false},
+    {"net", take_network, required_argument, 0, false},
+    {"ip", take_address, required_argument, 0, false},
+    {"subnet", take_subnet, required_argument, 0, false},
+    {"publish", take_port, required_argument, 'p', false},
+    {"cap-add", take_cap_add, required_argument, 0, false},
+    {"cap-drop", take_cap_drop, required_argument, 0, false},
+    {"userns", take_users, required_argument, 0, false},
+    {"without", take_without, required_argument, 0, false},
+    {"help", take_help, no_argument, 0, true},
 };
 
 enum { KNOWN_COUNT = sizeof(KNOWN) / sizeof(KNOWN[0]), LONG_ONLY = 256 };
@@ -446,9 +454,8 @@ static void read_options(struct specification *spec, int argc, char *argv[], boo
     for (int i = 0; i < KNOWN_COUNT; i++) {
         if (for_exec && !KNOWN[i].for_exec)
             continue;
-        options[count++] =
-            (struct option){KNOWN[i].name, KNOWN[i].argument, NULL,
-                            KNOWN[i].letter ? KNOWN[i].letter : LONG_ONLY + i};
+        options[count++] = (struct option){KNOWN[i].name, KNOWN[i].argument, NULL,
+                                           KNOWN[i].letter ? KNOWN[i].letter : LONG_ONLY + i};
         if (KNOWN[i].letter)
             snprintf(letters + strlen(letters), 3, "%c%s", KNOWN[i].letter,
                      KNOWN[i].argument == no_argument ? "" : ":");

@@ -27,18 +27,18 @@ enum network { NETWORK_BRIDGE, NETWORK_NONE, NETWORK_HOST };
 
 /* The walls that --without takes away, one by one, to see what each is good for. */
 enum wall {
-    WALL_PID = 1 << 0,         /* the PID namespace */
-    WALL_IPC = 1 << 1,         /* the IPC namespace */
-    WALL_UTS = 1 << 2,         /* the UTS namespace */
-    WALL_CGROUP = 1 << 3,      /* the cgroup namespace */
-    WALL_PIVOT = 1 << 4,       /* pivot_root: chroot instead, the old root stays mounted */
-    WALL_MASKS = 1 << 5,       /* the masked paths of /proc and /sys */
-    WALL_READ_ONLY = 1 << 6,   /* the read-only paths of /proc, and /sys */
-    WALL_NODEV = 1 << 7,       /* devices in the root file system do not work */
-    WALL_PRIVILEGES = 1 << 8,  /* no_new_privs */
-    WALL_SECCOMP = 1 << 9,     /* the filter */
+    WALL_PID = 1 << 0,          /* the PID namespace */
+    WALL_IPC = 1 << 1,          /* the IPC namespace */
+    WALL_UTS = 1 << 2,          /* the UTS namespace */
+    WALL_CGROUP = 1 << 3,       /* the cgroup namespace */
+    WALL_PIVOT = 1 << 4,        /* pivot_root: chroot instead, the old root stays mounted */
+    WALL_MASKS = 1 << 5,        /* the masked paths of /proc and /sys */
+    WALL_READ_ONLY = 1 << 6,    /* the read-only paths of /proc, and /sys */
+    WALL_NODEV = 1 << 7,        /* devices in the root file system do not work */
+    WALL_PRIVILEGES = 1 << 8,   /* no_new_privs */
+    WALL_SECCOMP = 1 << 9,      /* the filter */
     WALL_DESCRIPTORS = 1 << 10, /* descriptors are closed before the command starts */
-    WALL_BINARY = 1 << 11,     /* the runtime's own file is out of reach */
+    WALL_BINARY = 1 << 11,      /* the runtime's own file is out of reach */
 };
 
 struct volume {
@@ -67,9 +67,9 @@ struct specification {
     long long memory;     /* bytes, or UNLIMITED */
     long long pids;       /* processes and threads, or UNLIMITED */
     enum network network;
-    in_addr_t address;         /* in network order; 0: any free one */
-    in_addr_t subnet;          /* in network order; 0: not asked for */
-    int prefix;                /* length of its mask */
+    in_addr_t address; /* in network order; 0: any free one */
+    in_addr_t subnet;  /* in network order; 0: not asked for */
+    int prefix;        /* length of its mask */
     struct port ports[MAXIMUM_ITEMS];
     int port_count;
     uint64_t capabilities; /* a bit for each that root inside has */

@@ -34,11 +34,11 @@ static struct {
     struct limits limits;
     struct watched watched;
     const struct observer *observer;
-    pid_t owner;     /* the process that clears up */
-    int base;        /* the base directory */
-    int socket;      /* our end */
-    int theirs[4];   /* descriptors for the child: its socket, its streams */
-    int ready;       /* --detach: a pipe to the process that was typed */
+    pid_t owner;   /* the process that clears up */
+    int base;      /* the base directory */
+    int socket;    /* our end */
+    int theirs[4]; /* descriptors for the child: its socket, its streams */
+    int ready;     /* --detach: a pipe to the process that was typed */
     bool claimed, limited;
 } run;
 
@@ -72,8 +72,8 @@ static void clear_up(void)
  * Before there is a process.
  */
 
-/* Under the lock of all containers: what must not be had twice. Whatever fails from here on is undone
- * by clear_up(). */
+/* Under the lock of all containers: what must not be had twice. Whatever fails from here on is
+ * undone by clear_up(). */
 static void claim(struct container *container)
 {
     if (state_lock(true) == -1)
@@ -236,7 +236,8 @@ static bool give_birth(struct container *container, const struct birth *birth)
     return send_mounts(container, users) == MOUNTS_MADE;
 }
 
-/* Once more, with the machine's users: a layer that overlayfs has used already cannot be used again. */
+/* Once more, with the machine's users: a layer that overlayfs has used already cannot be used
+ * again. */
 static void do_without_users(struct container *container)
 {
     lab_warn("--userns auto: this kernel or file system cannot show files with other owners; root "

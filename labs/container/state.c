@@ -41,6 +41,8 @@ int state_lock(bool make)
 {
     const char *path = state_directory();
 
+    if (state_fd != -1)
+        return 0; /* given up in the middle: who clears up has the lock already */
     for (;;) {
         struct stat opened, present;
         if (make && mkdir(path, 0700) == -1 && errno != EEXIST)
@@ -101,8 +103,8 @@ static bool is_given_away(const char *path, uid_t first)
         int words = fscanf(file, "%*[^:]:%lu:%lu\n", &given, &count);
         if (words == EOF)
             break;
-        taken = words == 2 && given < (unsigned long)first + IDS_PER_CONTAINER &&
-                first < given + count;
+        taken =
+            words == 2 && given < (unsigned long)first + IDS_PER_CONTAINER && first < given + count;
     }
     if (file)
         fclose(file);
@@ -146,8 +148,7 @@ bool state_has_claim(const char *prefix)
     bool found = false;
 
     while (claims && !found && (entry = readdir(claims)) != NULL)
-        found = entry->d_name[0] == '+' &&
-                strncmp(entry->d_name + 1, prefix, strlen(prefix)) == 0;
+        found = entry->d_name[0] == '+' && strncmp(entry->d_name + 1, prefix, strlen(prefix)) == 0;
     if (claims)
         closedir(claims);
     return found;
@@ -252,7 +253,8 @@ void state_for_each(void (*each)(const struct container *, void *), void *argume
 
     while (directory && (entry = readdir(directory)) != NULL) {
         struct container *container = malloc(sizeof(*container));
-        if (container && is_container_name(entry->d_name) && state_load(container, entry->d_name) == 0)
+        if (container && is_container_name(entry->d_name) &&
+            state_load(container, entry->d_name) == 0)
             each(container, argument);
         free(container);
     }

@@ -27,6 +27,7 @@ enum { IDS_PER_CONTAINER = 65536 };
 
 struct container {
     struct specification spec;
+    char *text;                   /* read from the file; the strings of SPEC point into it */
     char directory[PATH_MAX / 2]; /* absolute */
     int lock;                     /* of the directory; -1: not ours */
     pid_t pid, runtime;           /* process 1, and the process that watches it; 0: none */
@@ -43,7 +44,7 @@ struct container {
 const char *state_directory(void);
 
 /* Lock the directory of all containers. MAKE: make it where it is missing. Returns 0 or -1 with
- * errno (ENOENT: there are no containers). Locking twice is a mistake. */
+ * errno (ENOENT: there are no containers). Who has the lock keeps it. */
 int state_lock(bool make);
 
 /* Let go of it, and remove it if nothing is in it any more. */
@@ -89,7 +90,8 @@ void state_remove_layer(const struct container *container);
 /* The name of PATH below CONTAINER's directory, in one of four static buffers. */
 const char *state_path(const struct container *container, const char *path);
 
-/* Remove CONTAINER's claims, base, layer and, unless KEEP, the rest of its directory. Under the lock. */
+/* Remove CONTAINER's claims, base, layer and, unless KEEP, the rest of its directory. Under the
+ * lock. */
 void state_remove(const struct container *container, bool keep);
 
 /* When the process PID began, in clock ticks since boot; 0 where there is none. */

@@ -1,4 +1,5 @@
-/* The file `state` of a container, for state.h: "key=value", a line each, in the order of writing. */
+/* The file `state` of a container, for state.h: "key=value", a line each, in the order of writing.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -95,18 +96,19 @@ int state_save(const struct container *container)
     return fclose(to) == 0 ? 0 : -1;
 }
 
-/* By one write(2), so that whoever reads meanwhile finds all of it or nothing. A later line counts. */
+/* By one write(2), so that whoever reads meanwhile finds all of it or nothing. A later line counts.
+ */
 int state_add(const struct container *container)
 {
     const struct specification *spec = &container->spec;
     char text[512];
     lab_fd fd = open(state_path(container, "state"), O_WRONLY | O_APPEND | O_CLOEXEC);
-    int length = snprintf(text, sizeof(text),
-                          "pid=%d\npid_began=%llu\nown_users=%d\nfirst_id=%u\nended=%d\nstatus=%d\n"
-                          "reason=%s\n",
-                          (int)container->pid, container->pid_began, spec->own_users,
-                          container->first_id, container->ended, container->status,
-                          container->reason);
+    int length =
+        snprintf(text, sizeof(text),
+                 "pid=%d\npid_began=%llu\nown_users=%d\nfirst_id=%u\nended=%d\nstatus=%d\n"
+                 "reason=%s\n",
+                 (int)container->pid, container->pid_began, spec->own_users, container->first_id,
+                 container->ended, container->status, container->reason);
 
     return fd != -1 && write(fd, text, (size_t)length) == length ? 0 : -1;
 }
@@ -201,12 +203,9 @@ static void take_number(struct container *container, const char *key, long long 
     const struct {
         const char *key;
         int *to;
-    } narrow[] = {{"pid", &container->pid},
-                  {"runtime", &container->runtime},
-                  {"status", &container->status},
-                  {"first_id", (int *)&container->first_id},
-                  {"network", (int *)&spec->network},
-                  {"without", (int *)&spec->without}};
+    } narrow[] = {{"pid", &container->pid},           {"runtime", &container->runtime},
+                  {"status", &container->status},     {"first_id", (int *)&container->first_id},
+                  {"network", (int *)&spec->network}, {"without", (int *)&spec->without}};
     const struct {
         const char *key;
         bool *to;
@@ -242,10 +241,12 @@ int state_load(struct container *container, const char *name)
     for (const char *at = text; *at; at++)
         lines += *at == '\n';
     container->spec.command = calloc(lines + 1, sizeof(char *));
-    char *kept = strdup(text), *rest = NULL;
-    if (!container->spec.command || !kept)
+    char *rest = NULL;
+    container->text = strdup(text);
+    if (!container->spec.command || !container->text)
         return -1;
-    for (char *line = strtok_r(kept, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+    for (char *line = strtok_r(container->text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
         char *value = strchr(line, '=');
         if (!value)
             continue;

@@ -45,7 +45,21 @@ struct member {
 static struct {
     int archive, into;
     const char *name;
+    bool is_tar; /* a header was found */
 } unpacking;
+
+__attribute__((noreturn)) static void refuse_root(void)
+{
+    give_up(STATUS_RUNTIME, "'%s' is no root file system: neither a directory nor a tar",
+            unpacking.name);
+}
+
+__attribute__((noreturn)) static void ends_early(void)
+{
+    if (!unpacking.is_tar)
+        refuse_root();
+    give_up(STATUS_RUNTIME, "the tar '%s' ends too early", unpacking.name);
+}
 
 /* The next SIZE bytes of the archive. Returns false at its end. */
 static bool read_all(void *to, size_t size)
@@ -59,7 +73,7 @@ static bool read_all(void *to, size_t size)
         if (count == 0 && done == 0)
             return false;
         if (count == 0)
-            give_up(STATUS_RUNTIME, "the tar '%s' ends too early", unpacking.name);
+            ends_early();
         done += (size_t)count;
     }
     return true;
@@ -99,7 +113,7 @@ static void skip(long long size)
 
     for (long long left = (size + BLOCK - 1) / BLOCK; left > 0; left--)
         if (!read_all(block, BLOCK))
-            give_up(STATUS_RUNTIME, "the tar '%s' ends too early", unpacking.name);
+            ends_early();
 }
 
 /* Text that an extended header holds: up to a path and a link of full length. */
@@ -108,7 +122,7 @@ static void read_text(char *text, size_t size, long long length)
     if (length < 0 || (size_t)length >= size - BLOCK)
         give_up(STATUS_RUNTIME, "the tar '%s' has a name that is too long", unpacking.name);
     if (length > 0 && !read_all(text, (size_t)(length + BLOCK - 1) / BLOCK * BLOCK))
-        give_up(STATUS_RUNTIME, "the tar '%s' ends too early", unpacking.name);
+        ends_early();
     text[length] = '\0';
 }
 
@@ -166,7 +180,9 @@ static void fill(struct member *member, const struct header *header)
         member->group = (gid_t)number(header->gid, sizeof(header->gid));
     member->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 07777;
     member->time = number(header->mtime, sizeof(header->mtime));
-    member->type = header->type ? header->type : '0';
+    member->type = header->type;
+    if (!member->type)
+        member->type = '0';
     if (member->size < 0)
         give_up(STATUS_RUNTIME, "the tar '%s' has a member of a negative size", unpacking.name);
 }
@@ -179,8 +195,8 @@ static bool next_member(struct member *member)
     memset(member, 0, sizeof(*member));
     while (read_all(&header, sizeof(header)) && header.name[0]) {
         if (!is_header(&header))
-            give_up(STATUS_RUNTIME, "'%s' is no root file system: neither a directory nor a tar",
-                    unpacking.name);
+            refuse_root();
+        unpacking.is_tar = true;
         long long size = number(header.size, sizeof(header.size));
         static char text[PATH_MAX + 2 * BLOCK];
         if (header.type == 'x') {
@@ -232,7 +248,8 @@ static int open_parent(char *path, char **last)
     *slash = '\0';
     int parent = (int)syscall(SYS_openat2, unpacking.into, path, &how, sizeof(how));
     if (parent == -1 && errno == ENOENT) {
-        lab_fd made = lab_make_directory_in(unpacking.into, path);
+        int made = lab_make_directory_in(unpacking.into, path);
+        lab_close_fd(&made);
         parent = (int)syscall(SYS_openat2, unpacking.into, path, &how, sizeof(how));
     }
     if (parent == -1 && (errno == ELOOP || errno == EXDEV || errno == ENOTDIR))
@@ -249,7 +266,7 @@ static void write_contents(int fd, long long size, const char *path)
         size_t wanted = left < (long long)sizeof(buffer) ? (size_t)left : sizeof(buffer);
         size_t whole = (wanted + BLOCK - 1) / BLOCK * BLOCK;
         if (!read_all(buffer, whole))
-            give_up(STATUS_RUNTIME, "the tar '%s' ends too early", unpacking.name);
+            ends_early();
         if (write(fd, buffer, wanted) != (ssize_t)wanted)
             fail("unpack '%s'", path);
         left -= (long long)wanted;
@@ -340,7 +357,10 @@ static const char *packer(const unsigned char start[6])
 {
     if (memcmp(start, "\x1f\x8b", 2) == 0)
         return "gzip";
-    if (memcmp(start, "\xfd" "7zXZ", 5) == 0)
+    if (memcmp(start,
+               "\xfd"
+               "7zXZ",
+               5) == 0)
         return "xz";
     if (memcmp(start, "BZh", 3) == 0)
         return "bzip2";
@@ -392,5 +412,5 @@ void tar_unpack(int archive, const char *name, int into)
             give_up(STATUS_RUNTIME, "%s cannot read '%s' (status %d)", packer(start), name, status);
     }
     if (members == 0)
-        give_up(STATUS_RUNTIME, "'%s' is no root file system: neither a directory nor a tar", name);
+        refuse_root();
 }

@@ -7,16 +7,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Inside: open a new terminal in the devpts whose root TERMINALS is, make it the controlling terminal
- * and the standard streams of this process, show it as /dev/console where there is such a file, and
- * send its master to the runtime. Failures end by fail(). pts(4) */
+/* Inside: open a new terminal in the devpts whose root TERMINALS is, make it the controlling
+ * terminal and the standard streams of this process, show it as /dev/console where there is such a
+ * file, and send its master to the runtime. Failures end by fail(). pts(4) */
 void terminal_become(int terminals, uid_t owner, unsigned short rows, unsigned short columns);
 
 /* Outside: the size of our own terminal. */
 void terminal_size(unsigned short *rows, unsigned short *columns);
 
-/* Let every key through to the container, Ctrl-C included, until terminal_restore(). Nothing happens
- * where standard input is no terminal. */
+/* Let every key through to the container, Ctrl-C included, until terminal_restore(). Nothing
+ * happens where standard input is no terminal. */
 void terminal_make_raw(void);
 void terminal_restore(void);
 

@@ -1,11 +1,13 @@
 /*
  * probe NAME - try one way out of a container, or into the machine that it runs on.
  *
- * Exit status 0: the way is open; 1: it is blocked, and how is printed. Where success would do harm,
- * the call is made with arguments that the kernel refuses only after it has looked whether the caller
- * may: any other errno than that of a missing right means "open". What a probe needs to know of the
- * machine is in its environment. Linked statically, so that it runs in any root file system.
+ * Exit status 0: the way is open; 1: it is blocked, and how is printed. Where success would do
+ * harm, the call is made with arguments that the kernel refuses only after it has looked whether
+ * the caller may: any other errno than that of a missing right means "open". What a probe needs to
+ * know of the machine is in its environment. Linked statically, so that it runs in any root file
+ * system.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -32,8 +34,8 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/timex.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -435,9 +437,8 @@ static int bpf_map(void)
 
 static int performance_events(void)
 {
-    struct perf_event_attr event = {.type = PERF_TYPE_SOFTWARE,
-                                    .size = sizeof(event),
-                                    .config = PERF_COUNT_SW_CPU_CLOCK};
+    struct perf_event_attr event = {
+        .type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_CPU_CLOCK};
 
     return OPEN_UNLESS(syscall(SYS_perf_event_open, &event, 0, -1, -1, 0) == -1);
 }
@@ -525,6 +526,41 @@ static int memory_policy(void)
     return let_through(syscall(SYS_migrate_pages, getpid(), 0, NULL, NULL));
 }
 
+/* No probes, but two ends of a conversation by UDP: "answer" at port 53, and the question to it at
+ * UDP_PORT of UDP_HOST, for two seconds. */
+
+static int udp_answer(void)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_port = htons(53)}, from;
+    socklen_t length = sizeof(from);
+    char question[64];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    if (fd == -1 || bind(fd, (struct sockaddr *)&self, sizeof(self)) == -1)
+        return errno;
+    for (;;) {
+        if (recvfrom(fd, question, sizeof(question), 0, (struct sockaddr *)&from, &length) == -1 ||
+            sendto(fd, "answer", 6, 0, (struct sockaddr *)&from, length) == -1)
+            return errno;
+    }
+}
+
+static int udp_ask(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(variable("UDP_PORT")))};
+    const struct timeval wait = {.tv_sec = 2};
+    char answer[64];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    inet_pton(AF_INET, variable("UDP_HOST"), &to.sin_addr);
+    if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == -1 ||
+        connect(fd, (struct sockaddr *)&to, sizeof(to)) == -1 || send(fd, "?", 1, 0) == -1 ||
+        recv(fd, answer, sizeof(answer), 0) != 6)
+        return errno;
+    return memcmp(answer, "answer", 6) == 0 ? 0 : EPROTO;
+}
+
 /* Limits. */
 
 static int memory_hog(void)
@@ -568,47 +604,81 @@ static int forks(void)
 
 #define PROBE(function)                                                                            \
     {                                                                                              \
-        #function, function                                                                        \
+#function, function                                                                        \
     }
 
 static const struct {
     const char *name;
     int (*try)(void);
 } PROBES[] = {
-    PROBE(mount_tmpfs),       PROBE(unmask),
-    PROBE(remount),           PROBE(new_mount_calls),
-    PROBE(mount_cgroup),      PROBE(climb),
-    PROBE(make_device),       PROBE(use_device),
+    PROBE(mount_tmpfs),
+    PROBE(unmask),
+    PROBE(remount),
+    PROBE(new_mount_calls),
+    PROBE(mount_cgroup),
+    PROBE(climb),
+    PROBE(make_device),
+    PROBE(use_device),
     PROBE(set_host_name),
-    PROBE(set_domain_name),   PROBE(host_name_of_host),
-    PROBE(signal_outside),    PROBE(see_outside),
-    PROBE(trace_outside),     PROBE(trace_child),
-    PROBE(read_memory_of_another), PROBE(compare_processes),
-    PROBE(be_nice_to_nobody), PROBE(more_capabilities),
-    PROBE(bounding_set),      PROBE(set_user_id),
-    PROBE(root_outside),      PROBE(left_descriptor),
-    PROBE(shared_memory),     PROBE(message_queue),
-    PROBE(raw_socket),        PROBE(packet_socket),
-    PROBE(promiscuous),       PROBE(host_link),
-    PROBE(abstract_socket),   PROBE(alg_socket),
-    PROBE(vsock_socket),      PROBE(core_pattern),
-    PROBE(drop_caches),             PROBE(proc_irq),
-    PROBE(kernel_symbols),    PROBE(timer_list),
-    PROBE(key_list),          PROBE(kernel_pages),
-    PROBE(sys_write),         PROBE(load_module),
-    PROBE(other_kernel),      PROBE(restart),
-    PROBE(clock_step),        
-    PROBE(kernel_log),        PROBE(swap),
-    PROBE(accounting),        PROBE(quota),
-    PROBE(bpf_map),           PROBE(performance_events),
-    PROBE(user_faults),       PROBE(keyring),
-    PROBE(add_key),           PROBE(io_uring),
-    PROBE(new_user_namespace), PROBE(clone_user_namespace),
-    PROBE(clone3_user_namespace), PROBE(join_namespace),
-    PROBE(file_handle),       PROBE(type_into_terminal),
-    PROBE(type_into_terminal_64), PROBE(memory_policy),
-    PROBE(memory_hog),        PROBE(forks),
-    {"am-i-root", am_i_root},      {"listen", listen_abstract},
+    PROBE(set_domain_name),
+    PROBE(host_name_of_host),
+    PROBE(signal_outside),
+    PROBE(see_outside),
+    PROBE(trace_outside),
+    PROBE(trace_child),
+    PROBE(read_memory_of_another),
+    PROBE(compare_processes),
+    PROBE(be_nice_to_nobody),
+    PROBE(more_capabilities),
+    PROBE(bounding_set),
+    PROBE(set_user_id),
+    PROBE(root_outside),
+    PROBE(left_descriptor),
+    PROBE(shared_memory),
+    PROBE(message_queue),
+    PROBE(raw_socket),
+    PROBE(packet_socket),
+    PROBE(promiscuous),
+    PROBE(host_link),
+    PROBE(abstract_socket),
+    PROBE(alg_socket),
+    PROBE(vsock_socket),
+    PROBE(core_pattern),
+    PROBE(drop_caches),
+    PROBE(proc_irq),
+    PROBE(kernel_symbols),
+    PROBE(timer_list),
+    PROBE(key_list),
+    PROBE(kernel_pages),
+    PROBE(sys_write),
+    PROBE(load_module),
+    PROBE(other_kernel),
+    PROBE(restart),
+    PROBE(clock_step),
+    PROBE(kernel_log),
+    PROBE(swap),
+    PROBE(accounting),
+    PROBE(quota),
+    PROBE(bpf_map),
+    PROBE(performance_events),
+    PROBE(user_faults),
+    PROBE(keyring),
+    PROBE(add_key),
+    PROBE(io_uring),
+    PROBE(new_user_namespace),
+    PROBE(clone_user_namespace),
+    PROBE(clone3_user_namespace),
+    PROBE(join_namespace),
+    PROBE(file_handle),
+    PROBE(type_into_terminal),
+    PROBE(type_into_terminal_64),
+    PROBE(memory_policy),
+    PROBE(memory_hog),
+    PROBE(forks),
+    PROBE(udp_answer),
+    PROBE(udp_ask),
+    {"am-i-root", am_i_root},
+    {"listen", listen_abstract},
 };
 
 int main(int argc, char *argv[])
