@@ -36,6 +36,7 @@
 #include "process.h"
 #include "rootfs.h"
 #include "run.h"
+#include "sandbox.h"
 
 #define EVERY_LAB "01 02 03 04 05 06 07 08 09"
 #define ELSEWHERE "run the labs on the machine itself, or in a virtual one (make vm)"
@@ -393,6 +394,42 @@ static void probe_overlay(const void *unused)
     printf("mounted; what is written lies in its upper directory\n");
 }
 
+static int own_users(void *unused)
+{
+    (void)unused;
+    return unshare(CLONE_NEWUSER);
+}
+
+/* A directory on this file system with its files owned by others than they are: what lets root in a
+ * container of lab 09 be an ordinary user outside. Where it fails, such a container has the
+ * machine's users. The namespace is that of a child, which ends when its standard input does. */
+static void probe_idmapped(const void *unused)
+{
+    static const char remedy[] = "containers of lab 09 start with --userns host; a newer kernel or "
+                                 "another file system can do it";
+    LAB_SANDBOX sandbox = {0};
+    char path[64];
+
+    (void)unused;
+    private_mounts();
+    if (lab_open_sandbox(&sandbox, own_users, NULL) == -1)
+        note(remedy, "make a user namespace: %s", lab_strerror(errno));
+    for (const char *kind = "ug"; *kind; kind++) {
+        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)sandbox.pid, *kind);
+        if (lab_write_file(path, "0 100000 1") == -1)
+            lab_die_remedy(ELSEWHERE, "write to %s", path);
+    }
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)sandbox.pid);
+    lab_fd users = open(path, O_RDONLY | O_CLOEXEC);
+    lab_fd tree = (int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)users};
+    if (users == -1 || tree == -1)
+        lab_die("open %s and the present directory", path);
+    if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) == -1)
+        note(remedy, "mount_setattr MOUNT_ATTR_IDMAP here: %s", lab_strerror(errno));
+    printf("the present directory can be shown with other owners\n");
+}
+
 /* Programs are run from a temporary directory by the tests, and by whoever makes a root there. */
 static void probe_tmp(const void *unused)
 {
@@ -664,6 +701,7 @@ static const struct probe probes[] = {
     {"pivot_root", "01 09", probe_pivot_root, NULL, false},
     {"mount proc", "02 03 04 09", probe_proc, NULL, false},
     {"overlayfs", "02 09", probe_overlay, NULL, false},
+    {"idmapped mounts", "", probe_idmapped, NULL, false},
     {"programs in /tmp", "", probe_tmp, NULL, true},
     {"cgroup", "05 06 09", probe_cgroup, NULL, true},
     {"cgroup cpu", "05 06 09", probe_controller, "cpu", false},
@@ -679,7 +717,7 @@ static const struct probe probes[] = {
     {"static busybox", "01", probe_busybox, "static", true},
     {"ip", "07 08", probe_command, "ip -V", true},
     {"brctl", "07 08", probe_command, "brctl --version", true},
-    {"iptables", "08", probe_command, "iptables -V", true},
+    {"iptables", "08 09", probe_command, "iptables -V", true},
     {"ping", "07 08", probe_command, "ping -V", true},
     {"bats", "", probe_command, "bats --version", true},
 };

@@ -735,3 +735,13 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
     run -0 "$LABS/09_full_container" run --help
     run -0 "$LABS/09_full_container" --version
 }
+
+@test "full container: each line of the table in the chapter has its test" {
+    local repository=${BATS_TEST_FILENAME%/tests/*} name found=0
+    while read -r name; do
+        found=$((found + 1))
+        grep -qF "@test \"full container: $name" "$BATS_TEST_FILENAME" || fail "there is no test '$name'"
+    done < <(sed -n '/^| inside | is | the test |/,/^$/p' "$repository/docs/09_full_container.md" |
+        sed -nE '3,$s/^.* \| ([^|]+) \|$/\1/p' | sed 's/; /\n/g')
+    [ "$found" -ge 15 ] || fail "$found lines"
+}

@@ -207,6 +207,12 @@ in_directory() {
     says no overlayfs 'mount an overlay: ENODEV (No such device)' 'the kernel has no overlayfs: modprobe overlay'
     consult 1 "$REFUSE" mount:EPERM:3=1024 -- "$DOCTOR" overlayfs
     says no overlayfs 'mount an overlay: EPERM (Operation not permitted)' "$ELSEWHERE"
+    run -0 mkdir "$BATS_TEST_TMPDIR/lower" "$BATS_TEST_TMPDIR/upper" "$BATS_TEST_TMPDIR/work" "$BATS_TEST_TMPDIR/all"
+    in_mounts "mount -t tmpfs none '$BATS_TEST_TMPDIR/upper'; cd '$BATS_TEST_TMPDIR/upper'; mkdir u w; cd ../all
+        mount -t overlay -o lowerdir=../lower,upperdir=../upper/u,workdir=../upper/w none .; cd ." 0 'idmapped mounts'
+    says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: EINVAL' 'containers of lab 09 start with --userns host'
+    consult 0 "$REFUSE" mount_setattr:ENOSYS -- "$DOCTOR" 'idmapped mounts'
+    says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: ENOSYS'
     unset TMPDIR
     in_mounts 'mount -t tmpfs -o noexec none /tmp' 0 'programs in /tmp'
     says no 'programs in /tmp' '/tmp is mounted noexec' 'mount -o remount,exec it, or name another'

@@ -38,6 +38,15 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
     rm "$TMPDIR/cc"
 }
 
+@test "make: lab 09 alone needs libraries; one that is missing is named with its package" {
+    printf '#!/bin/sh\ncase "$*" in "-E -") ! grep -q seccomp.h ;; *) exec gcc "$@" ;; esac\n' >"$TMPDIR/cc"
+    chmod +x "$TMPDIR/cc"
+    run -2 make_here lab-09 CC="$TMPDIR/cc"
+    assert_line --partial '<seccomp.h> is missing: it is in the package libseccomp-dev (make deps installs it)'
+    run -0 make_here lab-01 CC="$TMPDIR/cc"
+    rm "$TMPDIR/cc"
+}
+
 @test "make: a missing test tool is named with its package" {
     run -2 env PATH="$(path_without bats)" make -C "$REPO" BUILD="$OUT/build" BIN="$OUT/bin" test-01
     assert_line --partial 'bats is missing: it is in the package bats'
