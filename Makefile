@@ -196,6 +196,20 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
 bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each
 	$(SUDO) env LABS=$(abspath $(BIN)) tests/bench/cpu.sh
 
+# What is measured beside lab 09: a program, and what runs them all.
+BENCH := $(BUILD)/tests/bench
+$(BENCH)/start $(BENCH)/bare: $(BENCH)/%: tests/bench/%.c Makefile | $(BUILD)/.compiler
+	@mkdir -p $(@D)
+	$(CC) $(LAB_CFLAGS) $(CFLAGS) -o $@ $<
+
+.PHONY: bench-start
+bench-start: all $(BENCH)/start $(BENCH)/bare #: lab 09's start beside bwrap, runc, crun and unshare
+	$(SUDO) env LABS=$(abspath $(BIN)) BENCH=$(abspath $(BENCH)) tests/bench/start.sh
+
+.PHONY: deps-bench
+deps-bench: #: install what bench-start compares with
+	tests/packages.sh install bench
+
 C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c tests/*/*.c))
 H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
 S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \

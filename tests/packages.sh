@@ -117,7 +117,7 @@ case $verb in
 check)
     how="make deps installs it"
     case $* in
-    vm) how="make deps-vm installs it" ;;
+    vm | bench) how="make deps-$1 installs it" ;;
     *exercise-*) how="tests/packages.sh install $* installs it" ;;
     esac
     missing "$@" | {

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# How long a container takes from start to exit of /bin/true, side by side with other programs that make
+# containers, in one run (ROUNDS=N of each, 100): lab 09 without a network, with its bridge, and the others
+# with the namespaces and the mounts that can be made the same. A runtime that is not installed, or does not
+# run on this machine, is named and left out.
+#
+# It is a measurement, not a test: it wants an idle machine. All happens in mount and network namespaces of
+# its own; the status is 1 where a target is missed.
+set -euo pipefail
+labs=${LABS:-$(cd "$(dirname "$0")/../.." && pwd)/labs}
+tools=${BENCH:-$(cd "$(dirname "$0")/../.." && pwd)/build/tests/bench}
+rounds=${ROUNDS:-100}
+
+if [ "${1:-}" != inside ]; then
+    directory=$(mktemp -d "${TMPDIR:-/tmp}/container-labs-bench.XXXXXX")
+    trap 'rm -rf --one-file-system "$directory"' EXIT
+    chmod 755 "$directory"
+    unshare --mount --propagation private --net "$0" inside "$directory"
+    exit
+fi
+directory=$2
+rootfs=$directory/bundle/rootfs
+export CONTAINER_LABS_STATE=$directory/state
+ip link set lo up
+mkdir "$directory/bundle" "$directory/oci"
+"$labs/02_rootfs" "$rootfs" >/dev/null
+# crun takes a machine with both versions of cgroups for one with v2 alone.
+if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
+
+# What runc and crun are told: their own default, and the command.
+if command -v runc >/dev/null; then
+    runc spec --bundle "$directory/bundle"
+    sed -i 's/"terminal": true/"terminal": false/; s/"sh"$/"\/bin\/true"/' "$directory/bundle/config.json"
+fi
+
+runs() { # runs COMMAND...: whether it runs here
+    command -v "$1" >/dev/null || { echo "$1 is not installed (make deps-bench)" >&2 && return 1; }
+    local said
+    said=$("$@" 2>&1) || { echo "$1 does not run here: $said" >&2 && return 1; }
+}
+
+lab09=$labs/09_full_container
+commands=(-- 'bare clone3 and execve' "$tools/bare" "$rootfs" /bin/true
+    -- 'lab 09 --net none' "$lab09" run --net none "$rootfs" /bin/true
+    -- 'lab 09 --net none --userns host' "$lab09" run --net none --userns host "$rootfs" /bin/true
+    -- 'lab 09, bridge made and removed' "$lab09" run "$rootfs" /bin/true
+    -- 'unshare | chroot' unshare --user --map-root-user --mount --pid --fork --net --uts --ipc --cgroup
+    chroot "$rootfs" /bin/true)
+bwrap=(bwrap --unshare-all --unshare-user --die-with-parent --bind "$rootfs" / --proc /proc --dev /dev
+    --tmpfs /dev/shm --mqueue /dev/mqueue --hostname bench --cap-drop ALL --new-session /bin/true)
+runc=(runc --root "$directory/oci" run --bundle "$directory/bundle" bench-$$)
+crun=(crun --root "$directory/oci" run --bundle "$directory/bundle" bench-$$)
+if runs "${bwrap[@]}"; then commands+=(-- bwrap "${bwrap[@]}"); fi
+if runs "${runc[@]}"; then commands+=(-- runc "${runc[@]}"); fi
+if runs "${crun[@]}"; then commands+=(-- crun "${crun[@]}"); fi
+
+"$tools/start" "$rounds" "${commands[@]}" | tee "$directory/table"
+
+# A second table: a bridge that is there already, as another container has it.
+"$lab09" run -d -n neighbour "$rootfs" sleep 1000 >/dev/null
+echo
+"$tools/start" "$rounds" -- 'bare clone3 and execve' "$tools/bare" "$rootfs" /bin/true \
+    -- 'lab 09, bridge there already' "$lab09" run "$rootfs" /bin/true | tee -a "$directory/table"
+memory=$(awk '/^VmRSS/ {print $2}' "/proc/$("$lab09" inspect neighbour | sed -n 's/.*"runtime_pid": \([0-9]*\),/\1/p')/status")
+"$lab09" kill neighbour
+
+echo
+awk -v memory="$memory" '
+    function judge(what, held) { printf "%-66s %s\n", what, held ? "yes" : "NO"; missed = missed || !held }
+    NF >= 5 && $NF + 0 > 0 { name = $0; sub(/ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$/, "", name)
+        median[name] = $(NF - 3); multiple[name] = $NF }
+    END {
+        none = median["lab 09 --net none"]; bridge = median["lab 09, bridge made and removed"]
+        judge(sprintf("without a network: %.2f times bare, at most 2", multiple["lab 09 --net none"]),
+            multiple["lab 09 --net none"] <= 2)
+        for (other in median)
+            if (other == "bwrap" || other == "runc" || other == "crun" || other ~ /^unshare/)
+                judge(sprintf("without a network: faster than %s (%.1f times)", other, median[other] / none),
+                    none < median[other])
+        if ("runc" in median)
+            judge(sprintf("with the bridge: faster than runc without one (%.1f times)", median["runc"] / bridge),
+                bridge < median["runc"])
+        judge(sprintf("memory of a running container'\''s runtime: %d kB, at most 1000", memory), memory + 0 <= 1000)
+        exit missed
+    }' "$directory/table"
