@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -169,6 +170,18 @@ static void draw_points(FILE *script, int name)
     fputs("END\n", script);
 }
 
+/* The end of the upward axis: half a CPU above all points, for the labels. */
+static int height(void)
+{
+    double most = 0;
+
+    for (int i = 0; i < record.point_count; i++) {
+        most = MAX(most, record.points[i].percent);
+        most = MAX(most, record.points[i].target);
+    }
+    return (int)(most / 50 + 1.5) * 50;
+}
+
 static void draw(FILE *script)
 {
     static const char *const colours[LAB_MEASURED] = {"#1f6fb4", "#d9730d", "#2e8b57", "#8a4fbf",
@@ -177,7 +190,7 @@ static void draw(FILE *script)
     fprintf(script,
             "set xlabel 'seconds'\nset ylabel 'CPU used, in %% of one CPU'\n"
             "set xrange [0:]\nset yrange [0:%d]\nset key outside right\n",
-            lab_cpu_count() * 100 + 50);
+            height());
     for (int i = 0; i < record.event_count; i++)
         fprintf(script,
                 "set arrow from %.2f, graph 0 to %.2f, graph 0.86 nohead dt 3 lc '#888888'\n"

@@ -30,9 +30,9 @@ enum {
     ARTICLE_CPUS = 12, /* of the machine of the article */
     SECOND = 1000000,
     WINDOW = 1000000,
-    LONG_WINDOW = 3 * WINDOW, /* where the figure itself is the point: threads move between CPUs */
-    SETTLING = 400000,        /* until the kernel's averages of the load have settled */
-    CPUS_WANTED = 2,          /* to compete for; more of them add nothing but noise */
+    SETTLING = 400000,   /* until the kernel's averages of the load have settled */
+    EXPERIMENT_CPUS = 1, /* to compete for: between two, threads move, and weights hold roughly */
+    TOOL_CPUS = 2,       /* one thread can use only one of them: that is to be seen too */
     MAXIMUM_THREADS = 1000,
     UNSAID = -1,
 };
@@ -78,14 +78,14 @@ static void make_group(struct group *group)
 
 /* On a machine with more CPUs than threads everybody has what he wants, and weights decide nothing.
  * So all threads are kept on a few CPUs. */
-static void choose_arena(void)
+static void choose_arena(int wanted)
 {
     cpu_set_t usable;
 
     CPU_ZERO(&arena);
     if (sched_getaffinity(0, sizeof(usable), &usable) == -1)
         lab_die("sched_getaffinity");
-    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&arena) < CPUS_WANTED; cpu++)
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&arena) < wanted; cpu++)
         if (CPU_ISSET(cpu, &usable))
             CPU_SET(cpu, &arena);
 }
@@ -305,7 +305,7 @@ static int shares_tool(int argc, char *argv[])
     }
     if (optind == argc)
         lab_exit(LAB_EXIT_USAGE, "missing operand: NAME=SHARES[:THREADS]");
-    choose_arena();
+    choose_arena(TOOL_CPUS);
     read_groups(argv + optind);
     lab_begin_tool("06");
     lab_run_cgroup(&run_group, CONTROLLERS, 0);
@@ -354,7 +354,7 @@ static void both_busy(void)
     start(&groups[0]);
     start(&groups[1]);
     lab_measure_event("A and B");
-    lab_check(compete(LONG_WINDOW), "A and B share by weight, or what a busy machine leaves");
+    lab_check(compete(WINDOW), "A and B share by weight, or what a busy machine leaves");
     predict(percent, ARTICLE_CPUS);
     lab_say(
         "On the article's 12 CPUs the four threads of B can use 4 of them at most, and A takes\n"
@@ -419,7 +419,7 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return shares_tool(argc, argv);
     lab_open("06", "who gets how much CPU when all want it", 6, argc, argv);
-    choose_arena();
+    choose_arena(EXPERIMENT_CPUS);
     lab_run_cgroup(&run_group, CONTROLLERS, 0);
     two_groups();
     both_busy();
