@@ -118,7 +118,6 @@ check)
     how="make deps installs it"
     case $* in
     vm | bench) how="make deps-$1 installs it" ;;
-    *exercise-*) how="tests/packages.sh install $* installs it" ;;
     esac
     missing "$@" | {
         status=0

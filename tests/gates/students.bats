@@ -150,7 +150,7 @@ misbehaves() {
 }
 
 @test "misbehaving: a program that takes all memory" {
-    misbehaves "stopped: it wanted more than 512 megabytes of memory" \
+    misbehaves "stopped: it wanted more than 256 megabytes of memory" \
         'for (;;) { volatile char *p = malloc(1 << 20); for (int i = 0; p && i < 1 << 20; i += 4096) p[i] = 1; }'
 }
 

@@ -46,7 +46,7 @@
 enum {
     SECONDS = 6, /* a check; ours need one, or on a crowded machine some more */
     PROCESSES = 256,
-    MEGABYTES = 512, /* of memory, tmpfs included */
+    MEGABYTES = 256, /* of memory, tmpfs included */
     KILOBYTES = 256, /* of output */
     STOPPED = 124,   /* timeout(1) */
     NOBODY = 65534,
