@@ -1,8 +1,8 @@
 /*
  * 07_veth_bridge - ip-link(8) by hand: what ip says to the kernel, over rtnetlink with libmnl.
  *
- *     07_veth_bridge add NAME PEER            a pair of virtual Ethernet devices, a cable's two
- * ends 07_veth_bridge move NAME PID            put a device into the network namespace of PID
+ *     07_veth_bridge add NAME PEER            a pair of devices, the two ends of a cable
+ *     07_veth_bridge move NAME PID            put a device into the network namespace of PID
  *     07_veth_bridge address NAME IPV4/BITS   give it an address
  *     07_veth_bridge up NAME                  switch it on
  *

@@ -125,7 +125,7 @@ check() {
     local number=$1 name status=0
     name=$(name_of "$number")
     [ -e "$WORK/$name.c" ] || complain "$WORK/$name.c is not there: make exercise-$number makes it"
-    echo "exercise $number: $WORK/$name.c"
+    echo "exercise $number: $WORK/$name.c, built as $state/$name"
     results "$number" || status=$?
     [ "$status" -eq 0 ] || complain "$WORK/$name.c does not build: see what the compiler says above"
     report text "$number" "$points" "$state/$number.tap" || complain "the checks did not come to an end"
