@@ -51,7 +51,7 @@ static const char HELP[] =
     "  --shell         experiment: end with a shell in the container\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"
-    "Containers are kept in /var/lib/container-labs, or in $CONTAINER_LABS_STATE.\n";
+    "Containers are kept in /run/container-labs.service, or in $CONTAINER_LABS_STATE.\n";
 
 static const struct {
     const char *word;

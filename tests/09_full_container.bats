@@ -671,6 +671,13 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
     assert_output "09_full_container: there is a link labs0 already that is not ours"
 }
 
+@test "full container: without iptables there is no bridge, and it is named" {
+    local PATH
+    PATH=$(path_without iptables-restore)
+    refused 125 "a bridge needs iptables; install it, or use --net none" "$ROOTFS" true
+    run -0 labs09 run --net none "$ROOTFS" true
+}
+
 @test "full container: a mount source that is gone, and a full disk under the layer" {
     refused 125 "volume '$TMPDIR/gone': ENOENT" --net none -v "$TMPDIR/gone:/data" "$ROOTFS" true
     mkdir "$TMPDIR/full"

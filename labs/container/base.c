@@ -41,27 +41,26 @@ void check_root(const struct specification *spec)
         give_up(STATUS_RUNTIME, "'%s' is no root file system: it is empty", spec->root);
 }
 
-static int make_base(const struct container *container)
+static int make_base(const struct container *container, const char **path)
 {
-    if (mkdirat(container->lock, "base", 0755) == -1)
-        fail("make %s", state_path(container, "base"));
-    int base = openat(container->lock, "base", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int base = state_make_base(container, path);
+
     if (base == -1)
-        fail("open %s", state_path(container, "base"));
+        fail("make a directory for the base of %s", container->spec.name);
     return base;
 }
 
 int open_base(const struct container *container)
 {
-    const char *root = container->spec.root;
+    const char *root = container->spec.root, *path;
     char busybox[PATH_MAX];
 
     if (!root) {
-        int base = make_base(container);
+        int base = make_base(container, &path);
         if (lab_find_busybox(busybox, sizeof(busybox)) == -1)
             give_up(STATUS_RUNTIME, "no busybox is installed; install busybox-static, name one in "
                                     "BUSYBOX, or give a root file system");
-        if (lab_make_rootfs(state_path(container, "base"), busybox) == -1)
+        if (lab_make_rootfs(path, busybox) == -1)
             fail("make a root file system of %s", busybox);
         return base;
     }
@@ -71,7 +70,7 @@ int open_base(const struct container *container)
         fail("root file system '%s'", root);
     if (S_ISDIR(status.st_mode))
         return lab_take_fd(&given);
-    int base = make_base(container);
+    int base = make_base(container, &path);
     tar_unpack(given, root, base);
     return base;
 }

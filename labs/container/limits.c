@@ -140,6 +140,17 @@ bool limits_met_end_of_memory(struct limits *limits)
     return limits->out_of_memory > before;
 }
 
+/* v1: the group of a container that ended by itself has nothing in it any more. Returns whether. */
+static bool remove_at_once(const struct lab_cgroup *group)
+{
+    bool gone = true;
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (CONTROLLERS & LAB_BIT(i))
+            gone &= rmdir(lab_cgroup_file(group, i, "")) == 0 || errno == ENOENT;
+    return gone;
+}
+
 /* On v2 container-labs goes with the last group in it, and what was enabled for it. */
 static int remove_group(struct limits *limits, const struct container *container)
 {
@@ -149,6 +160,8 @@ static int remove_group(struct limits *limits, const struct container *container
         group_name(container, name, sizeof(name));
         return lab_cgroup_remove_run(name, "");
     }
+    if (remove_at_once(&limits->group))
+        return 0;
     return lab_cgroup_kill(&limits->group) == -1 ? -1 : lab_cgroup_remove(&limits->group);
 }
 

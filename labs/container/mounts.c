@@ -110,7 +110,8 @@ static void make_layer(struct layer *layer, const struct container *container, i
 
 static void close_layer(struct layer *layer)
 {
-    close(layer->upper), close(layer->work), close(layer->place);
+    close(layer->upper), close(layer->work);
+    lab_close_fd(&layer->place);
 }
 
 /* Descriptors in place of paths: no character of a path means anything to overlayfs then. */
@@ -188,7 +189,8 @@ static int make_overlay_attached(const struct container *container, int base, in
 
 /* The root: an overlay of the layer on the base. -1 with *CANNOT_MAP where it is the mapping of the
  * owners that is not possible. */
-static int make_root(const struct container *container, int base, int users, bool *cannot_map)
+static int make_root(const struct container *container, int base, int users, int used[2],
+                     bool *cannot_map)
 {
     struct layer layer;
     lab_fd lower = users == -1 ? clone_mount(base, "", false) : map_base(base, users);
@@ -206,7 +208,8 @@ static int make_root(const struct container *container, int base, int users, boo
         *cannot_map = true;
     else if (root == -1)
         explain_overlay(container, layer.upper);
-    close_layer(&layer);
+    close(layer.upper), close(layer.work);
+    used[0] = lab_take_fd(&lower), used[1] = layer.place;
     return root;
 }
 
@@ -235,7 +238,8 @@ enum mounts_result mounts_make(struct mounts *mounts, const struct container *co
     const struct specification *spec = &container->spec;
     bool cannot_map = false;
 
-    mounts->root = make_root(container, base, users, &cannot_map);
+    mounts->used[0] = mounts->used[1] = -1;
+    mounts->root = make_root(container, base, users, mounts->used, &cannot_map);
     for (int i = 0; i < spec->volume_count && !cannot_map; i++)
         mounts->volumes[i] = make_volume(&spec->volumes[i], users, &cannot_map);
     if (cannot_map)

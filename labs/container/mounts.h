@@ -22,6 +22,7 @@
 struct mounts {
     int root, device;
     int volumes[MAXIMUM_VOLUMES];
+    int used[2]; /* what the root was made of: to be closed when there is time, it takes some */
 };
 
 enum mounts_result {

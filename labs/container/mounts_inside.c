@@ -100,20 +100,24 @@ static void mask(int directory, const char *const names[], size_t count, long ma
 {
     struct statfs system;
     struct stat status;
+    lab_fd empty = -1;
 
     if (fstatfs(directory, &system) == -1 || system.f_type != magic)
         give_up(STATUS_RUNTIME, "what is mounted is not what was to be masked");
     for (size_t i = 0; i < count; i++) {
+        /* Most of them need none, and this is quicker than to open them. */
+        if (fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            is_out_of_reach(&status, spec))
+            continue;
         lab_fd target =
             open_in(directory, names[i], RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
         if (target == -1 && (errno == ENOENT || errno == ELOOP))
             continue;
         if (target == -1 || fstat(target, &status) == -1)
             fail("mask %s", names[i]);
-        if (is_out_of_reach(&status, spec))
-            continue;
-        lab_fd cover =
-            S_ISDIR(status.st_mode) ? new_mount("tmpfs", NULL, 0) : clone_mount(null, "", false);
+        if (S_ISDIR(status.st_mode) && empty == -1)
+            empty = new_mount("tmpfs", NULL, 0);
+        lab_fd cover = clone_mount(S_ISDIR(status.st_mode) ? empty : null, "", false);
         /* Read-only: who changes the mode of the cover would change the machine's. */
         if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
             attach(cover, target) == -1)
@@ -121,10 +125,14 @@ static void mask(int directory, const char *const names[], size_t count, long ma
     }
 }
 
-static void make_read_only(int proc)
+/* Of these, root of a user namespace can change what is in sys alone: the rest belongs to the
+ * machine's root, who is nobody in there. */
+static void make_read_only(int proc, bool own_users)
 {
     for (size_t i = 0; i < sizeof(READ_ONLY_PROC) / sizeof(READ_ONLY_PROC[0]); i++) {
         const char *name = READ_ONLY_PROC[i];
+        if (own_users && i > 0)
+            break;
         lab_fd copy = clone_mount(proc, name, false);
         if (copy == -1 && errno == ENOENT)
             continue;
@@ -177,7 +185,7 @@ void mounts_cover(const struct own_mounts *own, const struct specification *spec
              spec);
     }
     if (!(spec->without & WALL_READ_ONLY))
-        make_read_only(own->proc);
+        make_read_only(own->proc, spec->own_users);
 }
 
 /* What --without pivot shows: the old root stays, only out of sight. */

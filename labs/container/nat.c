@@ -27,8 +27,9 @@ static const char FORWARD[] =
     "-A " CHAIN " -o %2$s -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT\n"
     "-A " CHAIN " -o %2$s -j DROP\n";
 
-/* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. */
-static int restore(const char *text, int quiet)
+/* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. Returns the child,
+ * or -1 with errno. */
+static pid_t begin_restore(const char *text, int quiet)
 {
     static char *argv[] = {"iptables-restore", "--wait", "--noflush", NULL};
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
@@ -43,12 +44,19 @@ static int restore(const char *text, int quiet)
         if (nothing != -1)
             dup2(nothing, STDERR_FILENO);
         execvp(argv[0], argv);
-        dprintf(STDERR_FILENO, "%s: %s: %s\n", program_invocation_short_name, argv[0],
-                errno == ENOENT ? "not found; install the package iptables, or use --net none"
-                                : strerror(errno));
         _exit(LAB_EXIT_NOT_FOUND);
     }
-    return child != -1 && lab_wait(child) == 0 ? 0 : -1;
+    return child;
+}
+
+static int restore(const char *text, int quiet)
+{
+    return nat_wait(begin_restore(text, quiet));
+}
+
+int nat_wait(pid_t child)
+{
+    return child == -1 ? -1 : lab_wait(child);
 }
 
 /* Write each line of RULES, formatted with NETWORK and BRIDGE, behind VERB ("-A "). */
@@ -66,7 +74,7 @@ __attribute__((format(printf, 3, 0))) static void add_lines(FILE *to, const char
     }
 }
 
-int nat_up(const char *bridge, const char *network)
+pid_t nat_up(const char *bridge, const char *network)
 {
     char text[4096];
     FILE *to = fmemopen(text, sizeof(text), "w");
@@ -79,7 +87,7 @@ int nat_up(const char *bridge, const char *network)
     add_lines(to, "", FORWARD, network, bridge);
     fprintf(to, "COMMIT\n");
     fclose(to);
-    return restore(text, false);
+    return begin_restore(text, false);
 }
 
 int nat_publish(const char *rules)

@@ -5,12 +5,18 @@
 #ifndef CONTAINER_NAT_H
 #define CONTAINER_NAT_H
 
-/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. 0, or -1 after a
- * line on stderr. */
-int nat_up(const char *bridge, const char *network);
+#include <sys/types.h>
+
+/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. It takes a while:
+ * returns a child for nat_wait(), or -1 with errno. */
+pid_t nat_up(const char *bridge, const char *network);
+
+/* Wait until the rules are there. Returns 0, -1, or the exit status of iptables-restore(8), which
+ * has said why; LAB_EXIT_NOT_FOUND where it is not installed. */
+int nat_wait(pid_t child);
 
 /* Replace the rules for the published ports by RULES, lines of iptables-restore(8) made with
- * nat_rule(). */
+ * nat_rule(). Returns what nat_wait() does. */
 int nat_publish(const char *rules);
 
 /* A line for nat_publish(): what comes to PORT of this machine goes to ADDRESS:INSIDE. */

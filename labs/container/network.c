@@ -16,7 +16,10 @@
 #include "process.h"
 #include "report.h"
 
+enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network namespace */
+
 static const char BRIDGE[] = "labs0";
+static pid_t coming; /* the child that makes the rules of a new bridge; 0: none */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* What the bridge was made with, in the file .network of the state directory. */
@@ -100,6 +103,8 @@ static void take_down(const struct bridge *bridge)
 {
     char network[32], forwarded[8];
 
+    network_settle();
+
     network_text(bridge, network, sizeof(network));
     remove_bridge();
     nat_down(BRIDGE, network);
@@ -157,10 +162,20 @@ static void set_up(struct bridge *bridge, const struct specification *spec)
         errno = error;
         fail("make the bridge %s with %s", BRIDGE, network);
     }
-    if (nat_up(BRIDGE, network) == -1) {
-        take_down(bridge);
-        give_up(STATUS_RUNTIME, "the rules of %s could not be made", BRIDGE);
-    }
+    coming = nat_up(BRIDGE, network);
+}
+
+bool network_is_coming(void)
+{
+    return coming != 0;
+}
+
+int network_settle(void)
+{
+    pid_t child = coming;
+
+    coming = 0;
+    return child == 0 ? 0 : nat_wait(child);
 }
 
 /* Whether HOST can be a container's: not the network itself, the bridge, or the broadcast address.
@@ -295,7 +310,7 @@ void network_connect(const struct container *container, pid_t pid)
 
 void network_inside(void)
 {
-    if (link_up(if_nametoindex("lo")) == -1)
+    if (link_up(LOOPBACK) == -1)
         fail("set lo up");
 }
 
@@ -357,6 +372,6 @@ void network_leave(bool had_ports)
         return;
     if (!state_has_claim("address-"))
         take_down(&bridge);
-    else if (had_ports && network_publish() == -1)
+    else if (had_ports && network_publish() != 0)
         lab_warn("the rules of the published ports could not be changed");
 }

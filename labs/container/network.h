@@ -14,12 +14,19 @@
 #include "state.h"
 
 /* Make the bridge if there is none, and claim an address and the ports for CONTAINER; errors end by
- * give_up(). CONTAINER->address is set, and its specification's subnet is the
- * bridge's. */
+ * give_up(). CONTAINER->address is set, and its specification's subnet is the bridge's. The rules
+ * of a new bridge take a while: they are waited for by network_settle(), until when the lock is to
+ * be kept. */
 void network_join(struct container *container);
 
+/* Whether there is something to wait for. */
+bool network_is_coming(void);
+
+/* Wait for it. Returns what nat_wait() does. */
+int network_settle(void);
+
 /* Make the published ports of all containers that are written down reachable, and no others.
- * Returns 0, or -1 after a line on stderr. */
+ * Returns what nat_wait() does. */
 int network_publish(void);
 
 /* Give process PID, which is in the container's network namespace, its end of a cable: eth0. */

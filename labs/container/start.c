@@ -72,6 +72,20 @@ static void clear_up(void)
  * Before there is a process.
  */
 
+/* The last thing under the lock of all containers: the ways in and out of the bridge. */
+static void open_up(const struct container *container)
+{
+    int status = network_settle();
+
+    if (status == LAB_EXIT_NOT_FOUND)
+        give_up(STATUS_RUNTIME, "a bridge needs iptables; install it, or use --net none");
+    if (status != 0)
+        give_up(STATUS_RUNTIME, "the rules of the bridge could not be made");
+    if (container->spec.port_count > 0 && network_publish() != 0)
+        give_up(STATUS_RUNTIME, "the published ports could not be made reachable");
+    state_unlock();
+}
+
 /* Under the lock of all containers: what must not be had twice. Whatever fails from here on is
  * undone by clear_up(). */
 static void claim(struct container *container)
@@ -98,9 +112,8 @@ static void claim(struct container *container)
     network_join(container);
     if (state_save(container) == -1)
         fail("write %s", state_path(container, "state"));
-    if (container->spec.port_count > 0 && network_publish() == -1)
-        give_up(STATUS_RUNTIME, "the published ports could not be made reachable");
-    state_unlock();
+    if (!network_is_coming())
+        open_up(container);
 }
 
 /* A pipe for stream number I; the container's root may do with its end what it likes. */
@@ -208,10 +221,13 @@ static enum mounts_result send_mounts(const struct container *container, int use
     for (int i = 0; i < container->spec.volume_count; i++)
         fds[count++] = mounts.volumes[i];
     network_connect(container, container->pid);
+    if (network_is_coming())
+        open_up(container);
     if (send_message(run.socket, &message, fds, count) == -1 && errno != EPIPE)
         fail("send the mounts to the container");
     while (count > 0)
         close(fds[--count]);
+    lab_close_fd(&mounts.used[0]), lab_close_fd(&mounts.used[1]);
     return MOUNTS_MADE;
 }
 

@@ -24,7 +24,19 @@ const char *state_directory(void)
 {
     const char *asked = getenv("CONTAINER_LABS_STATE");
 
-    return asked && *asked == '/' ? asked : "/var/lib/container-labs";
+    return asked && *asked == '/' ? asked : "/run/container-labs.service";
+}
+
+/* Where bases are made. */
+static const char *bases_directory(void)
+{
+    static char path[PATH_MAX];
+    const char *asked = getenv("CONTAINER_LABS_STATE");
+
+    if (!asked || *asked != '/')
+        return "/var/lib/container-labs";
+    snprintf(path, sizeof(path), "%s/+bases", asked);
+    return path;
 }
 
 const char *state_path(const struct container *container, const char *path)
@@ -201,13 +213,52 @@ void state_remove_layer(const struct container *container)
         lab_warn("remove %s/%s: %s", container->spec.layer, name, lab_strerror(errno));
 }
 
+int state_make_base(const struct container *container, const char **path)
+{
+    static char made[PATH_MAX + NAME_SIZE];
+    const char *bases = bases_directory();
+    int result;
+
+    snprintf(made, sizeof(made), "%s/%s", bases, container->spec.name);
+    do { /* who has removed the last one may just have removed the directory of all */
+        if (mkdir(bases, 0700) == -1 && errno != EEXIST)
+            return -1;
+        result = mkdir(made, 0755);
+    } while (result == -1 && errno == ENOENT);
+    *path = made;
+    return result == -1 ? -1 : open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static void remove_base(const char *name)
+{
+    lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (bases == -1)
+        return;
+    if (remove_tree(bases, name) == -1)
+        lab_warn("remove %s/%s: %s", bases_directory(), name, lab_strerror(errno));
+    rmdir(bases_directory()); /* fails while there are others, as it should */
+}
+
+/* A restart of the machine takes /run away, and leaves bases without a container. */
+static void sweep_bases(void)
+{
+    DIR *bases = opendir(bases_directory());
+    const struct dirent *entry;
+
+    while (bases && (entry = readdir(bases)) != NULL)
+        if (is_container_name(entry->d_name) && faccessat(state_fd, entry->d_name, F_OK, 0) == -1 &&
+            errno == ENOENT)
+            remove_base(entry->d_name);
+    if (bases)
+        closedir(bases);
+}
+
 void state_remove(const struct container *container, bool keep)
 {
     remove_claims(container->spec.name);
     state_remove_layer(container);
-    lab_fd directory = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory != -1)
-        remove_tree(directory, "base");
+    remove_base(container->spec.name);
     if (!keep && remove_tree(state_fd, container->spec.name) == -1)
         lab_warn("remove %s: %s", container->directory, lab_strerror(errno));
 }
@@ -300,5 +351,6 @@ void state_sweep(void)
             sweep_one(entry->d_name);
     }
     closedir(directory);
+    sweep_bases();
     network_leave(false);
 }

@@ -1,12 +1,13 @@
 /*
  * state.h - what is known about the containers of this machine, in files.
  *
- *     /var/lib/container-labs/       only root may enter; its lock is held while names in it come
+ *     /run/container-labs.service/   only root may enter; its lock is held while names in it come
  *         +address-10.209.0.2        and go. A name with a plus is a claim, a link that names its
  *         NAME/                      owner: symlink(2) makes it if nobody else has.
  *             state                  key=value, a line each
  *             log                    what the container said
- *             base/                  its root file system, where that had to be made
+ *     /var/lib/container-labs/NAME   its root file system, where that had to be made: too large for
+ *                                    a file system in memory, as /run is one
  *
  * The runtime of a container holds the lock of NAME/ as long as it lives, and the kernel lets go of
  * it however it ends. So a directory whose lock can be had belongs to nobody any more, and the next
@@ -40,8 +41,12 @@ struct container {
     char reason[128]; /* in words, where a signal or the lack of memory ended it */
 };
 
-/* The directory of all containers: $CONTAINER_LABS_STATE or /var/lib/container-labs. */
+/* The directory of all containers: $CONTAINER_LABS_STATE or /run/container-labs.service. */
 const char *state_directory(void);
+
+/* Make CONTAINER's own base directory, empty. *PATH is where. Returns its descriptor, or -1 with
+ * errno. It is below /var/lib/container-labs, or $CONTAINER_LABS_STATE/+bases. */
+int state_make_base(const struct container *container, const char **path);
 
 /* Lock the directory of all containers. MAKE: make it where it is missing. Returns 0 or -1 with
  * errno (ENOENT: there are no containers). Who has the lock keeps it. */

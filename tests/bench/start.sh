@@ -20,9 +20,10 @@ if [ "${1:-}" != inside ]; then
 fi
 directory=$2
 rootfs=$directory/bundle/rootfs
-export CONTAINER_LABS_STATE=$directory/state
+# Where lab 09, runc and crun keep what they know, in memory as on any machine.
+mount -t tmpfs tmpfs /run
 ip link set lo up
-mkdir "$directory/bundle" "$directory/oci"
+mkdir "$directory/bundle"
 "$labs/02_rootfs" "$rootfs" >/dev/null
 # crun takes a machine with both versions of cgroups for one with v2 alone.
 if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi
@@ -48,8 +49,8 @@ commands=(-- 'bare clone3 and execve' "$tools/bare" "$rootfs" /bin/true
     chroot "$rootfs" /bin/true)
 bwrap=(bwrap --unshare-all --unshare-user --die-with-parent --bind "$rootfs" / --proc /proc --dev /dev
     --tmpfs /dev/shm --mqueue /dev/mqueue --hostname bench --cap-drop ALL --new-session /bin/true)
-runc=(runc --root "$directory/oci" run --bundle "$directory/bundle" bench-$$)
-crun=(crun --root "$directory/oci" run --bundle "$directory/bundle" bench-$$)
+runc=(runc run --bundle "$directory/bundle" bench-$$)
+crun=(crun run --bundle "$directory/bundle" bench-$$)
 if runs "${bwrap[@]}"; then commands+=(-- bwrap "${bwrap[@]}"); fi
 if runs "${runc[@]}"; then commands+=(-- runc "${runc[@]}"); fi
 if runs "${crun[@]}"; then commands+=(-- crun "${crun[@]}"); fi
