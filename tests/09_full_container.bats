@@ -672,9 +672,9 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
 }
 
 @test "full container: without iptables there is no bridge, and it is named" {
-    local PATH
-    PATH=$(path_without iptables-restore)
-    refused 125 "a bridge needs iptables; install it, or use --net none" "$ROOTFS" true
+    local path
+    path=$(path_without iptables-restore)
+    PATH=$path refused 125 "a bridge needs iptables; install it, or use --net none" "$ROOTFS" true
     run -0 labs09 run --net none "$ROOTFS" true
 }
 

@@ -62,6 +62,7 @@ if runs "${crun[@]}"; then commands+=(-- crun "${crun[@]}"); fi
 echo
 "$tools/start" "$rounds" -- 'bare clone3 and execve' "$tools/bare" "$rootfs" /bin/true \
     -- 'lab 09, bridge there already' "$lab09" run "$rootfs" /bin/true | tee -a "$directory/table"
+sleep 2 # after a second the runtime gives back what it does not need while it waits
 memory=$(awk '/^VmRSS/ {print $2}' "/proc/$("$lab09" inspect neighbour | sed -n 's/.*"runtime_pid": \([0-9]*\),/\1/p')/status")
 "$lab09" kill neighbour
 
