@@ -1,7 +1,7 @@
 /*
- * bare ROOTFS COMMAND [ARG]... - the least that a container can be, to compare with: one clone3(2) with
- * the namespaces that lab 09 gives a container, user maps, chroot(2), execve(2). No mount, no limit, no
- * filter, nothing that is looked at twice.
+ * bare ROOTFS COMMAND [ARG]... - the least that a container can be, to compare with: one clone3(2)
+ * with the namespaces that lab 09 gives a container, user maps, chroot(2), execve(2). No mount, no
+ * limit, no filter, nothing that is looked at twice.
  */
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -14,8 +14,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static void die(const char *what)
 {

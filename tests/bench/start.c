@@ -1,10 +1,14 @@
 /*
- * start ROUNDS -- NAME COMMAND [ARG]... -- NAME COMMAND [ARG]... - how long commands take, side by side.
+ * start ROUNDS -- NAME COMMAND [ARG]... -- NAME COMMAND [ARG]... - how long commands take, side by
+ * side.
  *
- * In each of ROUNDS every command is run once, in turn, so that what else happens on the machine happens
- * to all of them. Printed are the median, the quickest and the 90th percentile from start to exit in
- * milliseconds, and the median as a multiple of the first command's. Status 1 if one of them fails.
+ * In each of ROUNDS every command is run once, in turn, so that what else happens on the machine
+ * happens to all of them. Printed are the median, the quickest and the 90th percentile from start
+ * to exit in milliseconds, and the median as a multiple of the first command's. Status 1 if one of
+ * them fails.
  */
+#include <errno.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +34,15 @@ static int64_t now(void)
     return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
 
-/* Run command I once. vfork(2), as a copy of this program's memory map is not what is measured. */
+/* Run command I once. */
 static int64_t run(int i)
 {
     int status;
+    pid_t child;
     const int64_t began = now();
-    pid_t child = vfork();
 
-    if (child == 0) {
-        execvp(commands[i].words[0], commands[i].words);
-        _exit(127);
-    }
-    if (child == -1 || waitpid(child, &status, 0) == -1) {
+    errno = posix_spawnp(&child, commands[i].words[0], NULL, NULL, commands[i].words, environ);
+    if (errno != 0 || waitpid(child, &status, 0) == -1) {
         perror("start");
         exit(EXIT_FAILURE);
     }
@@ -77,7 +78,7 @@ static void read_commands(int argc, char *argv[], int rounds)
 
 int main(int argc, char *argv[])
 {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 0;
+    const int rounds = argc > 1 ? atoi(argv[1]) : 0, middle = rounds / 2, late = rounds * 9 / 10;
 
     if (rounds < 1 || rounds > MAXIMUM_ROUNDS)
         return 2;
@@ -91,10 +92,10 @@ int main(int argc, char *argv[])
            "multiple");
     for (int i = 0; i < count; i++) {
         qsort(commands[i].took, (size_t)rounds, sizeof(int64_t), by_size);
-        const double median = (double)commands[i].took[rounds / 2];
+        const int64_t *took = commands[i].took;
+        const double median = (double)took[middle], first = (double)commands[0].took[middle];
         printf("%-42s %9.2f %9.2f %9.2f %9.2f\n", commands[i].name, median / 1e6,
-               (double)commands[i].took[0] / 1e6, (double)commands[i].took[rounds * 9 / 10] / 1e6,
-               median / (double)commands[0].took[rounds / 2]);
+               (double)took[0] / 1e6, (double)took[late] / 1e6, median / first);
     }
     return EXIT_SUCCESS;
 }
