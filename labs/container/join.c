@@ -121,8 +121,9 @@ __attribute__((noreturn)) static void become_joined(struct joining *joining)
     become_command(&joining->command);
 }
 
-/* The process in between: it enters the group and the namespaces. A PID namespace takes only the
- * children of who enters it; CLONE_PARENT makes the child the runtime's own, to be waited for. */
+/* The process in between: it is in the group and enters the namespaces. A PID namespace takes only
+ * the children of who enters it; CLONE_PARENT makes the child the runtime's own, to be waited for.
+ */
 __attribute__((noreturn)) static void pass_by(struct joining *joining)
 {
     struct message message = {.kind = MESSAGE_PROCESS};
@@ -135,10 +136,6 @@ __attribute__((noreturn)) static void pass_by(struct joining *joining)
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     limits_enter(&joining->limits);
-    if (joining->limits.directory != -1) {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = (uint64_t)joining->limits.directory;
-    }
     enter_namespaces(joining);
     pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
     if (child == -1)
@@ -173,6 +170,19 @@ static void wait_for_command(struct joining *joining)
     }
 }
 
+/* clone3(2) as fork(2). On v2 the child is born in the group, and its child inherits that: inside
+ * of the namespaces nobody has the right to put a process into a group any more. */
+static pid_t fork_into_limits(const struct limits *limits)
+{
+    struct clone_args arguments = {.exit_signal = SIGCHLD};
+
+    if (limits->directory != -1) {
+        arguments.flags = CLONE_INTO_CGROUP;
+        arguments.cgroup = (uint64_t)limits->directory;
+    }
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+}
+
 static int run_joined(struct joining *joining)
 {
     int asked;
@@ -180,9 +190,9 @@ static int run_joined(struct joining *joining)
     make_streams(joining);
     memcpy(joining->command.streams, joining->streams, sizeof(joining->streams));
     terminal_size(&joining->command.rows, &joining->command.columns);
-    pid_t between = fork();
+    pid_t between = fork_into_limits(&joining->limits);
     if (between == -1)
-        fail("fork");
+        fail("clone3 in the control group of %s", joining->container.spec.name);
     if (between == 0)
         pass_by(joining);
     close(joining->sockets[1]);

@@ -162,11 +162,11 @@ static int map_base(int base, int users)
 }
 
 /* Before Linux 6.15 overlayfs takes no mount that is attached nowhere as a layer. Then LOWER and a
- * layer in memory are attached in a mount namespace of our own, which nobody else sees. */
+ * layer in memory are attached in a mount namespace of our own, which nobody else sees: to /, where
+ * they hide nothing from us, as our root is what lies below. */
 static int make_overlay_attached(const struct container *container, int base, int lower,
                                  struct layer *layer)
 {
-    const char *place = container->directory;
     lab_fd attached = -1;
 
     close_layer(layer);
@@ -176,8 +176,8 @@ static int make_overlay_attached(const struct container *container, int base, in
     make_layer(layer, container, base);
     if (!container->spec.layer) {
         close(layer->upper), close(layer->work);
-        if (move_mount(layer->place, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) == -1)
-            fail("attach the layer to %s", place);
+        if (move_mount(layer->place, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
+            fail("attach the layer to /");
         layer->upper = openat(layer->place, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         layer->work = openat(layer->place, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
