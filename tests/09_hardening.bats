@@ -27,3 +27,85 @@ teardown() { host_down; machine_after; }
     umount "$TMPDIR/root"
     rm -r "$TMPDIR/disk" "$TMPDIR/root"
 }
+
+# --- a runtime that is killed ------------------------------------------------------------------------
+
+# Nothing runs, nothing is claimed, and no bridge is left once the next command has swept.
+nothing_left() {
+    on_host timeout -k 1 30 "$LABS/09_full_container" ps >/dev/null
+    [ ! -e "$CONTAINER_LABS_STATE" ] && ! on_host ip link show labs0 >/dev/null 2>&1
+}
+
+# A library with which the container's process waits before it asks to be killed with the runtime, and the
+# runtime before it sends anything.
+make_late() {
+    cc -shared -fPIC -o "$BATS_TEST_TMPDIR/late.so" -x c - <<'C'
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int option, ...)
+{
+    va_list list;
+    va_start(list, option);
+    unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long),
+                  c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
+    va_end(list);
+    if (option == PR_SET_PDEATHSIG)
+        usleep(400000);
+    return syscall(SYS_prctl, option, a, b, c, d);
+}
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    sleep(2);
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+C
+}
+
+@test "hardening: a runtime killed before its container knows of it leaves nothing that is not swept" {
+    make_late
+    local how
+    for how in --rm=true --detach; do
+        on_host env "LD_PRELOAD=$BATS_TEST_TMPDIR/late.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+            timeout -k 1 20 "$LABS/09_full_container" run "$how" -n early --net none "$ROOTFS" sleep 1000 2>/dev/null 3>&- &
+        local typed=$!
+        eventually eval '[ -n "$(container_runtimes)" ]'
+        sleep 0.3 # it has come to sendmsg(2), and its child to prctl(2)
+        kill -9 "$(container_runtimes)"
+        local status=0
+        wait "$typed" || status=$?
+        [ "$status" -ne 124 ] || fail "$how: what was typed still waits"
+        eventually nothing_left || fail "$how: $(find "$CONTAINER_LABS_STATE")"
+    done
+}
+
+@test "hardening: kill -9 of a runtime at any moment of a start" {
+    local i
+    for i in $(seq 25); do
+        on_host_meanwhile "$LABS/09_full_container" run -n "moment-$i" "$ROOTFS" sleep 1000 2>/dev/null
+        sleep "0.0$((RANDOM % 80 + 10))"
+        kill -9 $! 2>/dev/null || true
+        wait $! || true
+        eventually nothing_left || fail "$i: $(find "$CONTAINER_LABS_STATE"; on_host ip link)"
+    done
+}
+
+@test "hardening: a container whose user is not root ends with its runtime, and so does what exec brought" {
+    labs09 run -d -n other-user --net none -u 1000 "$ROOTFS" sleep 1000
+    local pid
+    pid=$(pid_of other-user)
+    kill -9 "$(container_runtimes)"
+    eventually eval '[ ! -e "/proc/$pid" ]'
+    eventually nothing_left
+    start -n stays --net none
+    on_host_meanwhile "$LABS/09_full_container" exec -u nobody stays sleep 4711
+    local joiner=$!
+    eventually eval 'labs09 exec stays ps -o args | grep -qx "sleep 4711"'
+    kill -9 "$joiner"
+    wait "$joiner" || true
+    eventually eval 'run labs09 exec stays ps -o args; [ "$status" -eq 0 ] && [[ $output != *4711* ]]'
+    labs09 kill stays
+}

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -18,7 +17,7 @@
 /* The mounts, which may come while something else is waited for. */
 static int mount_fds[MAXIMUM_FDS], mount_count;
 
-/* Wait for the runtime. It may be gone, and then nobody wants this container any more. */
+/* Wait for the runtime. */
 static void receive(enum message_kind kind)
 {
     struct message message;
@@ -55,9 +54,7 @@ static void begin(const struct birth *birth)
     sigset_t none;
 
     report_socket = birth->socket;
-    /* Nobody could end the container any more, or clear up after it, without the runtime. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-        fail("prctl PR_SET_PDEATHSIG");
+    die_with_runtime();
     for (size_t i = 0; i < sizeof(HANDLED) / sizeof(HANDLED[0]); i++)
         signal(HANDLED[i], SIG_DFL);
     sigemptyset(&none);
@@ -72,9 +69,7 @@ static void become_root_inside(const struct birth *birth)
     receive(MESSAGE_GO);
     if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
         fail("become root of the user namespace");
-    /* A change of user takes this away. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-        fail("prctl PR_SET_PDEATHSIG");
+    die_with_runtime();
 }
 
 /* The cgroup namespace begins where its maker is at that moment: in the container's group. */

@@ -108,8 +108,7 @@ static void enter_namespaces(const struct joining *joining)
 /* In the process that will be the command: a child of the runtime, as its maker only passes by. */
 __attribute__((noreturn)) static void become_joined(struct joining *joining)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-        fail("prctl PR_SET_PDEATHSIG");
+    die_with_runtime();
     leave_keyring();
     limit_bounding_set(joining->container.spec.capabilities);
     joining->command.terminals = -1;
@@ -132,6 +131,7 @@ __attribute__((noreturn)) static void pass_by(struct joining *joining)
     sigset_t none;
 
     report_socket = joining->sockets[1];
+    close(joining->sockets[0]); /* so that we hear when the runtime's end is closed */
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -133,6 +133,8 @@ void drop_privileges(const struct specification *spec, const struct account *acc
         fail("become user %u, group %u", account->user, account->group);
     /* A change from root to another user has taken all capabilities already. */
     set_capabilities(account->user == 0 ? spec->capabilities : 0);
+    /* And the wish to end with the runtime. */
+    die_with_runtime();
     if (filtered && !may_gain)
         load_filter(filter);
 }

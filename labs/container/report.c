@@ -1,9 +1,12 @@
 #include "report.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +45,16 @@ void fail(const char *format, ...)
     size_t length = strlen(message.text);
     snprintf(message.text + length, sizeof(message.text) - length, ": %s", error);
     tell(STATUS_RUNTIME, &message);
+}
+
+void die_with_runtime(void)
+{
+    struct pollfd other = {.fd = report_socket};
+
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+        fail("prctl PR_SET_PDEATHSIG");
+    if (poll(&other, 1, 0) == 1 && (other.revents & POLLHUP))
+        _exit(STATUS_RUNTIME);
 }
 
 int send_message(int to, const struct message *message, const int *fds, int count)

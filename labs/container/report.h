@@ -38,6 +38,12 @@ extern int report_socket;
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
+/* In the child: be killed when the runtime ends, however it does; nobody could end the container
+ * any more, or clear up after it. Where the runtime is gone already, the signal will not come, but
+ * then its end of the socket is closed (so no child may keep that one): end now. To be called again
+ * after a change of user, which takes the wish away. PR_SET_PDEATHSIG(2const) */
+void die_with_runtime(void);
+
 /* Send MESSAGE with COUNT descriptors over SOCKET. Returns 0, or -1 with errno. unix(7). */
 int send_message(int to, const struct message *message, const int *fds, int count);
 

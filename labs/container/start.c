@@ -231,14 +231,28 @@ static enum mounts_result send_mounts(const struct container *container, int use
     return MOUNTS_MADE;
 }
 
+/* In the child: what is the runtime's alone. As long as the child had it, its lock would be held,
+ * its end of the socket open, and who waits for it would wait. */
+static void let_go(void)
+{
+    int *const ours[] = {&run.socket,        &run.container.lock,  &run.ready,
+                         &run.watched.input, &run.watched.output,  &run.watched.error,
+                         &run.watched.guard, &run.watched.signals, &run.watched.pidfd};
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        lab_close_fd(ours[i]);
+}
+
 /* Start the process. Returns false where this kernel cannot give it users of its own. */
 static bool give_birth(struct container *container, const struct birth *birth)
 {
     lab_fd users = -1;
 
     container->pid = clone_into_namespaces(&container->spec);
-    if (container->pid == 0)
+    if (container->pid == 0) {
+        let_go();
         become_container(birth);
+    }
     if (container->pid == -1) {
         run.watched.pidfd = -1;
         if (container->spec.own_users &&
