@@ -109,3 +109,65 @@ C
     eventually eval 'run labs09 exec stays ps -o args; [ "$status" -eq 0 ] && [[ $output != *4711* ]]'
     labs09 kill stays
 }
+
+@test "hardening: a runtime killed after its container's end leaves no claim behind what --rm=false keeps" {
+    labs09 run -d -n kept --rm=false -p 8084:80 "$ROOTFS" sleep 1000
+    local runtime
+    runtime=$(container_runtimes)
+    # It wants the lock to clear up.
+    exec 8<"$CONTAINER_LABS_STATE"
+    flock 8
+    kill "$runtime"
+    eventually grep -q ended=1 "$CONTAINER_LABS_STATE/kept/state"
+    kill -9 "$runtime"
+    exec 8<&-
+    eventually eval '[ ! -e "/proc/$runtime" ]'
+    run -0 labs09 ps
+    assert_line --regexp '^kept .*ended \('
+    run find "$CONTAINER_LABS_STATE" -name '[+.]*'
+    assert_output ""
+    run -0 on_host iptables-save
+    refute_output --partial CONTAINER-LABS
+    run -0 labs09 run -p 8084:80 "$ROOTFS" true
+    run -0 labs09 prune
+    assert_output kept
+}
+
+# --- words and root file systems that mean harm --------------------------------------------------------
+
+@test "hardening: standard input cannot be used to change the machine's /dev/null" {
+    local before after
+    before=$(stat -c %a /dev/null)
+    run labs09 run --net none --userns host "$ROOTFS" chmod 600 /dev/stdin /proc/self/fd/0
+    after=$(stat -c %a /dev/null)
+    chmod "$before" /dev/null # for everybody else, should this fail
+    assert_equal "$after" "$before"
+    start -n input --net none --userns host
+    run labs09 exec input chmod 600 /dev/stdin /proc/self/fd/0
+    after=$(stat -c %a /dev/null)
+    chmod "$before" /dev/null
+    assert_equal "$after" "$before"
+    # It is at its end all the same.
+    run -0 timeout 10 nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec input wc -c
+    assert_output 0
+    labs09 kill input
+}
+
+@test "hardening: an address of another network is refused before the machine is changed" {
+    local words
+    for words in "--ip 192.168.0.1" "--ip 10.209.0.1" "--subnet 10.211.0.0/30 --ip 10.211.0.3"; do
+        # shellcheck disable=SC2086 # several words
+        run -125 labs09 run $words "$ROOTFS" true
+        assert_output --partial "is none for a container on"
+        assert [ ! -e "$CONTAINER_LABS_STATE" ]
+        run on_host ip link show labs0
+        assert_failure
+        assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 0
+    done
+    # Nor does anything stay where it has been changed already.
+    on_host_meanwhile busybox nc -l -p 8085
+    eventually eval 'on_host ss -ltn | grep -q :8085'
+    run -125 labs09 run -p 8085:80 "$ROOTFS" true
+    assert_output --partial "is in use on this machine"
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}

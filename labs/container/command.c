@@ -75,11 +75,8 @@ static void take_streams(const struct command *command, const struct account *ac
     if (setsid() == -1)
         fail("setsid");
     for (int i = 0; i < 3; i++) {
-        struct stat status;
-        /* The command may open /dev/stdout, which is the pipe. What is no pipe is /dev/null. */
-        if (fstat(command->streams[i], &status) == -1 ||
-            (S_ISFIFO(status.st_mode) &&
-             fchown(command->streams[i], account->user, account->group) == -1) ||
+        /* The command may open /dev/stdout, which is the pipe. */
+        if (fchown(command->streams[i], account->user, account->group) == -1 ||
             dup2(command->streams[i], i) == -1)
             fail("standard stream %d", i);
     }

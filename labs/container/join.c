@@ -79,10 +79,9 @@ static void make_streams(struct joining *joining)
     joining->streams[0] = joining->streams[1] = joining->streams[2] = -1;
     if (joining->container.spec.terminal)
         return;
-    if (joining->container.spec.interactive)
-        joining->watched.input = make_stream(joining, 0);
-    else
-        joining->streams[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    joining->watched.input = make_stream(joining, 0);
+    if (!joining->container.spec.interactive)
+        lab_close_fd(&joining->watched.input);
     joining->watched.output = make_stream(joining, 1);
     joining->watched.error = make_stream(joining, 2);
 }

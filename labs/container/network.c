@@ -133,14 +133,13 @@ static void choose_network(struct bridge *bridge, const struct specification *sp
                             "choose a network with --subnet");
 }
 
-static void set_up(struct bridge *bridge, const struct specification *spec)
+static void set_up(struct bridge *bridge)
 {
     char text[32], network[32];
     unsigned char mac[6] = {0x02, 0x42};
 
     if (if_nametoindex(BRIDGE) != 0)
         give_up(STATUS_RUNTIME, "there is a link %s already that is not ours", BRIDGE);
-    choose_network(bridge, spec);
     if (lab_read_file(FORWARDING, text, sizeof(text)) == -1)
         fail("read %s", FORWARDING);
     find_boot(bridge->boot);
@@ -185,10 +184,9 @@ static bool is_usable(const struct bridge *bridge, unsigned host)
     return host >= 2 && host < (UINT32_MAX >> bridge->prefix);
 }
 
-static void claim_asked_address(struct container *container, const struct bridge *bridge)
+static void check_asked_address(in_addr_t address, const struct bridge *bridge)
 {
-    char text[INET_ADDRSTRLEN], network[32], owner[NAME_SIZE];
-    const in_addr_t address = container->spec.address;
+    char text[INET_ADDRSTRLEN], network[32];
     const uint32_t mask = UINT32_MAX >> bridge->prefix;
 
     inet_ntop(AF_INET, &address, text, sizeof(text));
@@ -196,6 +194,14 @@ static void claim_asked_address(struct container *container, const struct bridge
     if ((ntohl(address ^ bridge->network) & ~mask) != 0 ||
         !is_usable(bridge, ntohl(address) & mask))
         give_up(STATUS_RUNTIME, "address %s is none for a container on %s", text, network);
+}
+
+static void claim_asked_address(struct container *container)
+{
+    char text[INET_ADDRSTRLEN], owner[NAME_SIZE];
+    const in_addr_t address = container->spec.address;
+
+    inet_ntop(AF_INET, &address, text, sizeof(text));
     if (state_claim(container, "address", text, owner) == -1)
         give_up(STATUS_RUNTIME, "address %s is in use by %s", text, *owner ? owner : "another");
     container->address.s_addr = address;
@@ -259,8 +265,9 @@ void network_join(struct container *container)
 
     if (container->spec.network != NETWORK_BRIDGE)
         return;
-    if (!read_bridge(&bridge)) {
-        set_up(&bridge, &container->spec);
+    const bool is_there = read_bridge(&bridge);
+    if (!is_there) {
+        choose_network(&bridge, &container->spec);
     } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
                                           bridge.prefix != container->spec.prefix)) {
         char network[32];
@@ -268,9 +275,13 @@ void network_join(struct container *container)
         give_up(STATUS_RUNTIME, "%s has the network %s already, for the containers that run",
                 BRIDGE, network);
     }
+    if (container->spec.address)
+        check_asked_address(container->spec.address, &bridge);
+    if (!is_there)
+        set_up(&bridge);
     container->spec.subnet = bridge.network, container->spec.prefix = bridge.prefix;
     if (container->spec.address)
-        claim_asked_address(container, &bridge);
+        claim_asked_address(container);
     else
         claim_free_address(container, &bridge);
     claim_ports(container);

@@ -63,8 +63,9 @@ static void clear_up(void)
     if (state_lock(true) == -1)
         return;
     state_remove(container, container->ended);
-    if (container->address.s_addr != 0)
+    if (container->spec.network == NETWORK_BRIDGE)
         network_leave(container->spec.port_count > 0);
+    state_cleared(container);
     state_unlock();
 }
 
@@ -116,7 +117,8 @@ static void claim(struct container *container)
         open_up(container);
 }
 
-/* A pipe for stream number I; the container's root may do with its end what it likes. */
+/* A pipe for stream number I; the container's root may do with its end what it likes. Without -i
+ * nothing comes out of it: the machine's /dev/null would be a device whose mode he could change. */
 static int make_stream(int i)
 {
     int ends[2];
@@ -139,10 +141,9 @@ static void make_streams(const struct specification *spec)
     run.theirs[1] = run.theirs[2] = run.theirs[3] = -1;
     if (spec->terminal)
         return;
-    if (spec->interactive)
-        run.watched.input = make_stream(0);
-    else
-        run.theirs[1] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    run.watched.input = make_stream(0);
+    if (!spec->interactive)
+        lab_close_fd(&run.watched.input);
     run.watched.output = make_stream(1);
     run.watched.error = make_stream(2);
 }

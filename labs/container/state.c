@@ -313,7 +313,15 @@ void state_for_each(void (*each)(const struct container *, void *), void *argume
         closedir(directory);
 }
 
-/* What a runtime has left that is no more: processes first, then what they used. */
+void state_cleared(struct container *container)
+{
+    container->cleared = true;
+    if (container->ended && state_add(container) == -1)
+        lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
+}
+
+/* What a runtime has left that is no more: processes first, then what they used. All of that may be
+ * gone already. */
 static void sweep_one(const char *name)
 {
     struct container *container = calloc(1, sizeof(*container));
@@ -325,13 +333,14 @@ static void sweep_one(const char *name)
         snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(),
                  name);
     }
-    if (!container->ended) {
+    if (!container->cleared) {
         lab_fd process = open_process(container->pid, container->pid_began);
         if (process != -1)
             syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0);
         limits_sweep(container);
-        state_remove(container, false);
+        state_remove(container, container->ended);
         network_leave(container->spec.port_count > 0);
+        state_cleared(container);
     }
     free(container);
 }

@@ -37,6 +37,7 @@ struct container {
     struct in_addr address; /* on the bridge; 0: none */
     time_t began;
     bool ended;
+    bool cleared;     /* after its end: nothing but its directory is left of it */
     int status;       /* the exit status, once it has ended */
     char reason[128]; /* in words, where a signal or the lack of memory ended it */
 };
@@ -98,6 +99,9 @@ const char *state_path(const struct container *container, const char *path);
 /* Remove CONTAINER's claims, base, layer and, unless KEEP, the rest of its directory. Under the
  * lock. */
 void state_remove(const struct container *container, bool keep);
+
+/* Write down, where the directory of an ended CONTAINER stays, that the rest of it is gone. */
+void state_cleared(struct container *container);
 
 /* When the process PID began, in clock ticks since boot; 0 where there is none. */
 unsigned long long process_began(pid_t pid);

@@ -106,9 +106,9 @@ int state_add(const struct container *container)
     int length =
         snprintf(text, sizeof(text),
                  "pid=%d\npid_began=%llu\nown_users=%d\nfirst_id=%u\nended=%d\nstatus=%d\n"
-                 "reason=%s\n",
+                 "reason=%s\ncleared=%d\n",
                  (int)container->pid, container->pid_began, spec->own_users, container->first_id,
-                 container->ended, container->status, container->reason);
+                 container->ended, container->status, container->reason, container->cleared);
 
     return fd != -1 && write(fd, text, (size_t)length) == length ? 0 : -1;
 }
@@ -209,11 +209,9 @@ static void take_number(struct container *container, const char *key, long long 
     const struct {
         const char *key;
         bool *to;
-    } yes[] = {{"remove", &spec->remove},
-               {"init", &spec->init},
-               {"read_only", &spec->read_only},
-               {"own_users", &spec->own_users},
-               {"ended", &container->ended}};
+    } yes[] = {{"remove", &spec->remove},       {"init", &spec->init},
+               {"read_only", &spec->read_only}, {"own_users", &spec->own_users},
+               {"ended", &container->ended},    {"cleared", &container->cleared}};
 
     for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
         if (strcmp(key, wide[i].key) == 0)
