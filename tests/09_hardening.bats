@@ -171,3 +171,34 @@ C
     assert_output --partial "is in use on this machine"
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
+
+# --- readers that do not read, and talkers that do not stop ------------------------------------------------
+
+@test "hardening: exec ends with its command, whatever that has left talking" {
+    start -n talks --net none
+    run timeout 10 nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec talks sh -c 'yes & exit 3'
+    assert_equal "$status" 3
+    labs09 kill talks
+}
+
+@test "hardening: what a container said last is carried whole to a reader that is slow" {
+    labs09 run --net none "$ROOTFS" sh -c 'head -c 60000 /dev/zero' | (sleep 1.5; wc -c >"$BATS_TEST_TMPDIR/count")
+    assert_equal "$(cat "$BATS_TEST_TMPDIR/count")" 60000
+}
+
+@test "hardening: nobody waits for ever for a reader that does not read" {
+    mkfifo "$BATS_TEST_TMPDIR/pipe"
+    exec 7<>"$BATS_TEST_TMPDIR/pipe"
+    on_host_meanwhile "$LABS/09_full_container" run -n unread --net none "$ROOTFS" yes >&7
+    local job=$!
+    eventually eval 'labs09 ps | grep -q ^unread'
+    sleep 0.3
+    run -1 labs09 kill unread
+    assert_output "09_full_container: unread has ended, but not its runtime, process $job: it is stopped, or nobody reads what it has to say"
+    kill -TERM "$job"
+    local status=0
+    wait "$job" || status=$?
+    assert_equal "$status" 137
+    exec 7<&-
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}

@@ -149,12 +149,22 @@ static int signal_container(const struct container *container, int pidfd, int si
     return EXIT_SUCCESS;
 }
 
-/* Wait until the process behind PIDFD has ended; false after MILLISECONDS (-1: for ever). */
+/* Wait until the process behind PIDFD has ended; false after MILLISECONDS. */
 static bool wait_for(int pidfd, int milliseconds)
 {
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
 
     return poll(&end, 1, milliseconds) != 0;
+}
+
+/* Wait for CONTAINER's runtime, which clears up; it cannot where its output is not read. */
+static void wait_for_runtime(const struct container *container, int runtime)
+{
+    if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
+        lab_exit(EXIT_FAILURE,
+                 "%s has ended, but not its runtime, process %d: it is stopped, or nobody reads "
+                 "what it has to say",
+                 container->spec.name, (int)container->runtime);
 }
 
 int stop_container(int argc, char *argv[])
@@ -179,8 +189,7 @@ int stop_container(int argc, char *argv[])
     }
     if (pidfd != -1)
         signal_container(&container, pidfd, SIGKILL);
-    if (runtime != -1)
-        wait_for(runtime, -1); /* it clears up */
+    wait_for_runtime(&container, runtime);
     return EXIT_SUCCESS;
 }
 
@@ -200,8 +209,8 @@ int kill_container(int argc, char *argv[])
     lab_fd runtime = open_process(container.runtime, container.runtime_began);
     if (pidfd != -1)
         signal_container(&container, pidfd, signal);
-    if (runtime != -1 && signal == SIGKILL)
-        wait_for(runtime, -1);
+    if (signal == SIGKILL)
+        wait_for_runtime(&container, runtime);
     return EXIT_SUCCESS;
 }
 

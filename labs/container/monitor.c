@@ -21,9 +21,10 @@
 #include "terminal.h"
 
 enum {
-    CHUNK = 4096,        /* a pipe that can be written to has room for this much */
-    LOG_LIMIT = 1 << 20, /* bytes in a log before it becomes the old one */
-    SETTLED = 1000,      /* milliseconds after which a container is one that stays */
+    CHUNK = 4096,             /* a pipe that can be written to has room for this much */
+    LOG_LIMIT = 1 << 20,      /* bytes in a log before it becomes the old one */
+    SETTLED = 1000,           /* milliseconds after which a container is one that stays */
+    TERMINAL_HOLDS = 1 << 16, /* bytes at most, in all its buffers */
     CHANNELS = 3,
     POLLED = 2 * CHANNELS + 3,
 };
@@ -123,7 +124,8 @@ static void close_channel(struct channel *channel)
     channel->length = 0;
 }
 
-static void take(struct channel *channel, const struct watched *watched)
+/* Returns how many bytes there were. */
+static ssize_t take(struct channel *channel, const struct watched *watched)
 {
     ssize_t count = read(channel->from, channel->bytes, sizeof(channel->bytes));
 
@@ -134,13 +136,14 @@ static void take(struct channel *channel, const struct watched *watched)
             write_log(watched->log, channel->bytes, channel->length);
         if (channel->to == -1)
             channel->length = 0;
-        return;
+        return count;
     }
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return 0;
     close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
     if (channel == &state.channels[0] && watched->master == -1)
         lab_close_fd(&channel->to); /* the container reads the end, too */
+    return 0;
 }
 
 static void give(struct channel *channel)
@@ -163,18 +166,39 @@ static void give(struct channel *channel)
         channel->length = 0;
 }
 
-/* What is on its way when the process has ended. */
+/* Wait until CHANNEL's reader reads. A signal says that nobody shall wait any longer: then the rest
+ * goes to the log alone. */
+static void give_in_time(struct channel *channel, const struct watched *watched)
+{
+    struct pollfd polled[] = {{.fd = channel->to, .events = POLLOUT},
+                              {.fd = watched->signals, .events = POLLIN}};
+    struct signalfd_siginfo info;
+
+    if (poll(polled, 2, -1) == -1)
+        return;
+    if (polled[0].revents)
+        give(channel);
+    else if (read(watched->signals, &info, sizeof(info)) == sizeof(info) &&
+             info.ssi_signo != SIGWINCH)
+        for (int i = 0; i < CHANNELS; i++)
+            state.channels[i].to = -1, state.channels[i].length = 0;
+}
+
+/* What is on its way when the process has ended: no more than its pipe or terminal holds, as those
+ * that it has left behind may talk for ever. */
 static void carry_rest(struct channel *channel, const struct watched *watched)
 {
+    struct pollfd ready = {.fd = channel->from, .events = POLLIN};
+    ssize_t left = fcntl(channel->from, F_GETPIPE_SZ);
+
+    if (left == -1)
+        left = TERMINAL_HOLDS;
     do {
-        while (channel->length > 0) {
-            poll(&(struct pollfd){.fd = channel->to, .events = POLLOUT}, 1, 1000);
-            give(channel);
-        }
-        struct pollfd ready = {.fd = channel->from, .events = POLLIN};
-        if (channel->from == -1 || poll(&ready, 1, 0) < 1)
+        while (channel->length > 0)
+            give_in_time(channel, watched);
+        if (channel->from == -1 || left <= 0 || poll(&ready, 1, 0) < 1)
             break;
-        take(channel, watched);
+        left -= take(channel, watched);
     } while (channel->from != -1);
 }
 
