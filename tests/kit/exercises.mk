@@ -65,5 +65,4 @@ $(WORK)/.state/%: $(WORK)/%.c $(BUILD)/libcommon.a
 	    $(BUILD)/libcommon.a $(LDLIBS) $(EXERCISE_LIBS_$(firstword $(subst _, ,$*)))
 
 # What lint looks at besides.
-C_FILES += $(sort $(wildcard tests/kit/*.c))
 S_FILES += $(sort $(wildcard tests/*/*.bash))
