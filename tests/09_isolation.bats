@@ -72,12 +72,12 @@ blocked_but_for() {
 @test "isolation: privileges" {
     blocked_but_for more_capabilities --cap-add SYS_ADMIN
     blocked_but_for bounding_set --cap-add SYS_ADMIN
-    blocked_but_for root_outside --userns host
+    [ -n "$CANNOT_MAP" ] || blocked_but_for root_outside --userns host
     try set_user_id -u 1000
     [ "$status" -eq 1 ]
     try set_user_id -u 1000 --without privileges
     [ "$status" -eq 0 ] || fail "a set-user-ID program does not work without that wall: $output"
-    [ "$PROBES" -eq 3 ]
+    [ "$PROBES" -ge 2 ]
 }
 
 @test "isolation: inter-process communication" {

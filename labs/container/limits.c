@@ -96,6 +96,7 @@ void limits_make(struct limits *limits, const struct container *container,
     if (lab_hierarchies_find(&limits->where) == -1)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
+    limits->in_parent = parent != NULL;
     if (make_group(limits, name, parent) == -1 || set_cpu(group, spec) == -1 ||
         (spec->memory != UNLIMITED && lab_cgroup_set_memory(group, spec->memory) == -1) ||
         (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
@@ -156,7 +157,7 @@ static int remove_group(struct limits *limits, const struct container *container
 {
     char name[LAB_CGROUP_NAME];
 
-    if (!is_v1(&limits->where)) {
+    if (!is_v1(&limits->where) && !limits->in_parent) {
         group_name(container, name, sizeof(name));
         return lab_cgroup_remove_run(name, "");
     }

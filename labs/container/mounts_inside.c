@@ -118,6 +118,9 @@ static void mask(int directory, const char *const names[], size_t count, long ma
         if (S_ISDIR(status.st_mode) && empty == -1)
             empty = new_mount("tmpfs", NULL, 0);
         lab_fd cover = clone_mount(S_ISDIR(status.st_mode) ? empty : null, "", false);
+        /* Before Linux 6.15 there is no copy of a mount that is attached nowhere. */
+        if (cover == -1 && S_ISDIR(status.st_mode))
+            cover = new_mount("tmpfs", NULL, 0);
         /* Read-only: who changes the mode of the cover would change the machine's. */
         if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
             attach(cover, target) == -1)
