@@ -545,9 +545,11 @@ rules_of_host() { on_host iptables-save | grep -E '^(-|:[^ ]+ -)'; }
 }
 
 @test "full container: the runtime of a running container has less than 1 MB of memory" {
-    [ -z "${LAB_SANITIZED:-}" ] || skip "a program with a sanitizer has more"
+    local limit=1024
+    # The bookkeeping of a sanitizer is not the runtime's.
+    if grep -q __asan_init "$LABS/09_full_container"; then limit=65536; fi
     start -n small --net none
-    eventually eval '[ "$(awk "/^VmRSS/ {print \$2}" /proc/$(container_runtimes)/status)" -lt 1024 ]'
+    eventually eval '[ "$(awk "/^VmRSS/ {print \$2}" /proc/$(container_runtimes)/status)" -lt "$limit" ]'
     labs09 kill small
 }
 

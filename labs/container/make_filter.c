@@ -8,7 +8,7 @@
 int main(void)
 {
     unsigned short length;
-    const struct sock_filter *program = make_filter(0, &length);
+    struct sock_filter *program = make_filter(0, &length);
 
     if (!program) {
         perror("make_filter");
@@ -17,5 +17,6 @@ int main(void)
     for (unsigned short i = 0; i < length; i++)
         printf("{0x%02x, %u, %u, 0x%08x},\n", program[i].code, program[i].jt, program[i].jf,
                program[i].k);
+    free(program);
     return ferror(stdout) || fflush(stdout) == EOF;
 }
