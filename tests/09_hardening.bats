@@ -172,12 +172,67 @@ C
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
 
+# How many packets the machine has sent on the link $1.
+sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
+
+@test "hardening: forwarding is for the bridge alone, and stays where others rely on it meanwhile" {
+    outside_up
+    # A third one, to whom the outside might want to be forwarded.
+    on_host ip link add third0 type veth peer name third1
+    on_host ip addr add 198.51.100.1/24 dev third0
+    on_host ip link set third0 up
+    on_host ip neigh add 198.51.100.2 lladdr 02:00:00:00:00:02 dev third0
+    on_host ip link set third1 up
+    on_host sh -c 'echo 1 >/proc/sys/net/ipv6/conf/third0/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/third1/disable_ipv6'
+    outside ip route add 198.51.100.0/24 via 192.0.2.1
+    start -n first
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    local before
+    before=$(sent_on third0)
+    run outside busybox nc -w 1 198.51.100.2 80 </dev/null
+    assert_equal "$(sent_on third0)" "$before"
+    labs09 kill first
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 0
+    run -0 on_host iptables-save
+    refute_output --partial labs0
+    # Somebody comes who would have switched it on, had it not been on.
+    start -n second
+    on_host iptables -I FORWARD -i third0 -j ACCEPT
+    on_host ip link show labs0 >/dev/null
+    labs09 kill second
+    run -1 on_host ip link show labs0
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    on_host iptables -D FORWARD -i third0 -j ACCEPT
+}
+
+@test "hardening: a volume whose owners cannot be mapped does not make root inside root outside" {
+    mkdir "$TMPDIR/o" "$TMPDIR/m"
+    mount -t tmpfs none "$TMPDIR/o"
+    mkdir "$TMPDIR/o/u" "$TMPDIR/o/w"
+    mount -t overlay -o "lowerdir=$ROOTFS,upperdir=$TMPDIR/o/u,workdir=$TMPDIR/o/w" overlay "$TMPDIR/m"
+    # Where the base itself cannot be mapped, as in memory before Linux 6.3, there is no user namespace at all.
+    run -0 labs09 run --net none "$ROOTFS" true
+    if [ -z "$output" ]; then
+        run -125 labs09 run --net none -v "$TMPDIR/m:/data" "$ROOTFS" true
+        assert_output --partial "volume '$TMPDIR/m': "
+        assert_output --partial "--userns host"
+    fi
+    run -0 labs09 run --net none --userns host -v "$TMPDIR/m:/data" "$ROOTFS" ls /data/bin/busybox
+    umount "$TMPDIR/m" "$TMPDIR/o"
+    rmdir "$TMPDIR/m" "$TMPDIR/o"
+}
+
 # --- readers that do not read, and talkers that do not stop ------------------------------------------------
 
 @test "hardening: exec ends with its command, whatever that has left talking" {
     start -n talks --net none
-    run timeout 10 nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec talks sh -c 'yes & exit 3'
-    assert_equal "$status" 3
+    local status=0
+    # The pipe is never empty.
+    {
+        timeout -k 1 $((10 * SLOW)) nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec talks sh -c 'yes & sleep 0.2; exit 3' || status=$?
+        echo "$status" >"$BATS_TEST_TMPDIR/status"
+    } | while [ "$(head -c 4096 | wc -c)" -gt 0 ]; do sleep 0.02; done
+    assert_equal "$(cat "$BATS_TEST_TMPDIR/status")" 3
     labs09 kill talks
 }
 

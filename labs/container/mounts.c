@@ -214,7 +214,7 @@ static int make_root(const struct container *container, int base, int users, int
 }
 
 /* A volume is shown as it is on the machine, mounts in it included; no device in it works. */
-static int make_volume(const struct volume *volume, int users, bool *cannot_map)
+static int make_volume(const struct volume *volume, int users)
 {
     lab_fd source = open(volume->source, O_PATH | O_CLOEXEC);
     lab_fd mount = source == -1 ? -1 : clone_mount(source, "", true);
@@ -225,10 +225,11 @@ static int make_volume(const struct volume *volume, int users, bool *cannot_map)
         MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (volume->read_only ? MOUNT_ATTR_RDONLY : 0);
     if (set_mount(mount, "", attributes, -1, true) == -1)
         fail("volume '%s'", volume->source);
-    if (users != -1 && set_mount(mount, "", MOUNT_ATTR_IDMAP, users, true) == -1) {
-        *cannot_map = true;
-        return -1;
-    }
+    if (users != -1 && set_mount(mount, "", MOUNT_ATTR_IDMAP, users, true) == -1)
+        give_up(STATUS_RUNTIME,
+                "volume '%s': a file system in it cannot show files with other owners; leave it "
+                "out, or let root inside be root outside by --userns host",
+                volume->source);
     return lab_take_fd(&mount);
 }
 
@@ -240,10 +241,10 @@ enum mounts_result mounts_make(struct mounts *mounts, const struct container *co
 
     mounts->used[0] = mounts->used[1] = -1;
     mounts->root = make_root(container, base, users, mounts->used, &cannot_map);
-    for (int i = 0; i < spec->volume_count && !cannot_map; i++)
-        mounts->volumes[i] = make_volume(&spec->volumes[i], users, &cannot_map);
     if (cannot_map)
         return MOUNTS_CANNOT_MAP;
+    for (int i = 0; i < spec->volume_count; i++)
+        mounts->volumes[i] = make_volume(&spec->volumes[i], users);
     if (!(spec->without & WALL_NODEV) &&
         set_mount(mounts->root, "", MOUNT_ATTR_NODEV, -1, false) == -1)
         fail("let no device work in the root");

@@ -27,6 +27,10 @@ static const char FORWARD[] =
     "-A " CHAIN " -o %2$s -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT\n"
     "-A " CHAIN " -o %2$s -j DROP\n";
 
+/* Where forwarding was off, it is on for the sake of our bridge alone. Behind all other rules, as a
+ * policy would be. */
+#define GUARD "FORWARD ! -i %1$s ! -o %1$s -j DROP\n"
+
 /* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. Returns the child,
  * or -1 with errno. */
 static pid_t begin_restore(const char *text, int quiet)
@@ -74,7 +78,7 @@ __attribute__((format(printf, 3, 0))) static void add_lines(FILE *to, const char
     }
 }
 
-pid_t nat_up(const char *bridge, const char *network)
+pid_t nat_up(const char *bridge, const char *network, bool guarded)
 {
     char text[4096];
     FILE *to = fmemopen(text, sizeof(text), "w");
@@ -85,6 +89,8 @@ pid_t nat_up(const char *bridge, const char *network)
     add_lines(to, "-A ", NAT, network, bridge);
     fprintf(to, "COMMIT\n*filter\n:" CHAIN " - [0:0]\n-I FORWARD -j " CHAIN "\n");
     add_lines(to, "", FORWARD, network, bridge);
+    if (guarded)
+        fprintf(to, "-A " GUARD, bridge);
     fprintf(to, "COMMIT\n");
     fclose(to);
     return begin_restore(text, false);
@@ -106,7 +112,7 @@ void nat_rule(char *line, unsigned long size, const char *protocol, unsigned por
 }
 
 /* All at once; or, where somebody else has removed a part of it, line by line. */
-void nat_down(const char *bridge, const char *network)
+void nat_down(const char *bridge, const char *network, bool guarded)
 {
     char text[4096] = "";
     FILE *to = fmemopen(text, sizeof(text), "w");
@@ -116,7 +122,10 @@ void nat_down(const char *bridge, const char *network)
     fprintf(to, "*nat\n");
     add_lines(to, "-D ", NAT, network, bridge);
     fprintf(to, "-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n*filter\n-D FORWARD -j " CHAIN "\n"
-                "-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n");
+                "-F " CHAIN "\n-X " CHAIN "\n");
+    if (guarded)
+        fprintf(to, "-D " GUARD, bridge);
+    fprintf(to, "COMMIT\n");
     fclose(to);
     if (restore(text, true) == 0)
         return;
@@ -130,4 +139,17 @@ void nat_down(const char *bridge, const char *network)
         if (*line == '-')
             restore(alone, true);
     }
+}
+
+unsigned nat_rules(void)
+{
+    static const char *const argv[] = {"iptables-save", NULL};
+    unsigned count = 0;
+    LAB_OUTPUT output = {0};
+
+    if (lab_listen_command(&output, argv) == -1)
+        return 0;
+    for (const char *line = output.text; line; line = lab_next_line(line))
+        count += strncmp(line, "-A ", 3) == 0;
+    return count;
 }

@@ -5,11 +5,13 @@
 #ifndef CONTAINER_NAT_H
 #define CONTAINER_NAT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
-/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. It takes a while:
- * returns a child for nat_wait(), or -1 with errno. */
-pid_t nat_up(const char *bridge, const char *network);
+/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. GUARDED: forward
+ * nothing else, as nothing was forwarded before. It takes a while: returns a child for nat_wait(),
+ * or -1 with errno. */
+pid_t nat_up(const char *bridge, const char *network, bool guarded);
 
 /* Wait until the rules are there. Returns 0, -1, or the exit status of iptables-restore(8), which
  * has said why; LAB_EXIT_NOT_FOUND where it is not installed. */
@@ -24,6 +26,9 @@ void nat_rule(char *line, unsigned long size, const char *protocol, unsigned por
               const char *address, unsigned inside);
 
 /* Remove all that nat_up() has made. */
-void nat_down(const char *bridge, const char *network);
+void nat_down(const char *bridge, const char *network, bool guarded);
+
+/* How many rules there are, anybody's, that iptables-save(8) knows; 0 where it cannot be asked. */
+unsigned nat_rules(void);
 
 #endif

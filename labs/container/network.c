@@ -27,8 +27,9 @@ struct bridge {
     char boot[9];      /* of the machine, the beginning of its random ID */
     in_addr_t network; /* in network order */
     int prefix;
-    int forwarded; /* what ip_forward was before */
-    unsigned last; /* the host part of the address that was given away last */
+    int forwarded;   /* what ip_forward was before */
+    unsigned others; /* how many rules of iptables others had then */
+    unsigned last;   /* the host part of the address that was given away last */
 };
 
 static const char *bridge_file(void)
@@ -55,8 +56,8 @@ static bool read_bridge(struct bridge *bridge)
     if (lab_read_file(bridge_file(), text, sizeof(text)) == -1)
         return false;
     find_boot(boot);
-    if (sscanf(text, "%8s %31[0-9.]/%d %d %u", bridge->boot, network, &bridge->prefix,
-               &bridge->forwarded, &bridge->last) == 5 &&
+    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u", bridge->boot, network, &bridge->prefix,
+               &bridge->forwarded, &bridge->others, &bridge->last) == 6 &&
         inet_pton(AF_INET, network, &bridge->network) == 1 && strcmp(bridge->boot, boot) == 0)
         return true;
     unlink(bridge_file());
@@ -69,8 +70,8 @@ static int write_bridge(const struct bridge *bridge)
     lab_fd fd = open(bridge_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u\n", bridge->boot, network,
-                          bridge->prefix, bridge->forwarded, bridge->last);
+    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u\n", bridge->boot, network,
+                          bridge->prefix, bridge->forwarded, bridge->others, bridge->last);
     return fd != -1 && write(fd, text, (size_t)length) == length ? 0 : -1;
 }
 
@@ -99,18 +100,28 @@ static void remove_bridge(void)
         usleep(200);
 }
 
+/* Whoever came while we forwarded, Docker or libvirt, has found it switched on and relies on it. */
+static void stop_forwarding(const struct bridge *bridge)
+{
+    if (bridge->forwarded)
+        return;
+    if (nat_rules() > bridge->others)
+        lab_warn("%s stays 1: somebody else has made rules since the first container came",
+                 FORWARDING);
+    else if (lab_write_file(FORWARDING, "0") == -1)
+        lab_warn("write 0 to %s: %s", FORWARDING, lab_strerror(errno));
+}
+
 static void take_down(const struct bridge *bridge)
 {
-    char network[32], forwarded[8];
+    char network[32];
 
     network_settle();
 
     network_text(bridge, network, sizeof(network));
     remove_bridge();
-    nat_down(BRIDGE, network);
-    snprintf(forwarded, sizeof(forwarded), "%d", bridge->forwarded);
-    if (lab_write_file(FORWARDING, forwarded) == -1)
-        lab_warn("write %s to %s: %s", forwarded, FORWARDING, lab_strerror(errno));
+    nat_down(BRIDGE, network, !bridge->forwarded);
+    stop_forwarding(bridge);
     unlink(bridge_file());
 }
 
@@ -144,6 +155,7 @@ static void set_up(struct bridge *bridge)
         fail("read %s", FORWARDING);
     find_boot(bridge->boot);
     bridge->forwarded = atoi(text);
+    bridge->others = bridge->forwarded ? 0 : nat_rules();
     bridge->last = 1;
     in_addr_t address = bridge->network | htonl(1);
     memcpy(mac + 2, &address, sizeof(address));
@@ -154,14 +166,13 @@ static void set_up(struct bridge *bridge)
     if (link_make_bridge(BRIDGE, mac) == -1 ||
         (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
          errno != ENOENT) ||
-        address_add(if_nametoindex(BRIDGE), address, bridge->prefix) == -1 ||
-        lab_write_file(FORWARDING, "1") == -1) {
+        address_add(if_nametoindex(BRIDGE), address, bridge->prefix) == -1) {
         int error = errno;
         take_down(bridge);
         errno = error;
         fail("make the bridge %s with %s", BRIDGE, network);
     }
-    coming = nat_up(BRIDGE, network);
+    coming = nat_up(BRIDGE, network, !bridge->forwarded);
 }
 
 bool network_is_coming(void)
@@ -174,7 +185,13 @@ int network_settle(void)
     pid_t child = coming;
 
     coming = 0;
-    return child == 0 ? 0 : nat_wait(child);
+    int status = child == 0 ? 0 : nat_wait(child);
+    /* Not before the rules are there: nothing but what is ours is forwarded at any moment. */
+    if (child > 0 && status == 0 && lab_write_file(FORWARDING, "1") == -1) {
+        lab_warn("write 1 to %s: %s", FORWARDING, lab_strerror(errno));
+        return -1;
+    }
+    return status;
 }
 
 /* Whether HOST can be a container's: not the network itself, the bridge, or the broadcast address.
