@@ -34,17 +34,22 @@ static bool is_v1(const struct lab_hierarchies *where)
 
 /* Open the ways in. On v2 a process can be born in the group. On v1 it has to move, and a thread
  * that moves itself, by writing 0 to `tasks`, is the only one that the kernel lets through without
- * stopping every fork and exit of the machine for it (10 ms and more by cgroup.procs). */
+ * stopping every fork and exit of the machine for it (10 ms and more by cgroup.procs). A machine
+ * may have some controllers on v1 and some on v2. */
 static void open_entrances(struct limits *limits)
 {
-    limits->directory = lab_cgroup_open(&limits->group);
+    limits->directory = -1;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         limits->tasks[i] = -1;
-        if (!(CONTROLLERS & LAB_BIT(i)) || lab_cgroup_version(&limits->group, i) != 1)
+        if (!(CONTROLLERS & LAB_BIT(i)))
             continue;
-        limits->tasks[i] = open(lab_cgroup_file(&limits->group, i, "tasks"), O_WRONLY | O_CLOEXEC);
-        if (limits->tasks[i] == -1)
-            fail("open %s", lab_cgroup_file(&limits->group, i, "tasks"));
+        const bool v1 = lab_cgroup_version(&limits->group, i) == 1;
+        const char *path = lab_cgroup_file(&limits->group, i, v1 ? "tasks" : "");
+        int *entrance = v1 ? &limits->tasks[i] : &limits->directory;
+        if (*entrance == -1)
+            *entrance = open(path, (v1 ? O_WRONLY : O_RDONLY | O_DIRECTORY) | O_CLOEXEC);
+        if (*entrance == -1)
+            fail("open %s", path);
     }
 }
 

@@ -12,7 +12,7 @@
 struct limits {
     struct lab_hierarchies where;
     struct lab_cgroup group;
-    int directory;              /* of the group, for CLONE_INTO_CGROUP; -1 on v1 */
+    int directory;              /* of the group, for CLONE_INTO_CGROUP; -1 where all is v1 */
     int tasks[LAB_CONTROLLERS]; /* v1: of each hierarchy, to enter by; -1 where there is none */
     bool in_parent;             /* in a group that somebody else has made */
     long long out_of_memory;    /* processes killed for want of memory, when last asked */
