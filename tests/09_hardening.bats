@@ -172,6 +172,37 @@ C
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
 
+@test "hardening: what the root file system has as /etc/resolv.conf and /etc/hosts is not written to" {
+    local name
+    for name in resolv.conf hosts; do
+        cp -a "$ROOTFS" "$TMPDIR/evil"
+        mkdir -p "$TMPDIR/evil/etc"
+        # Where a distribution has it, although there is none; a pipe that nobody reads; the container's own
+        # kernel, before it is the container's; a file of the root file system.
+        while read -r make; do
+            rm -f "$TMPDIR/evil/etc/$name"
+            eval "$make $TMPDIR/evil/etc/$name"
+            run -0 labs09 run --userns host --hostname victim "$TMPDIR/evil" sh -c "hostname; ls -l /etc/$name; cat /etc/hosts"
+            assert_line --index 0 victim
+            assert_line --index 1 --regexp '^-rw-r--r-- '
+            assert_line --index 3 --regexp '^10\.209\.0\.[0-9]+[[:space:]]victim$'
+        done <<'MAKE'
+ln -s ../run/systemd/resolve/stub-resolv.conf
+mkfifo
+ln -s /proc/sys/kernel/hostname
+ln -s passwd
+MAKE
+        run -1 grep -r victim "$TMPDIR/evil/etc"
+        rm -r "$TMPDIR/evil"
+    done
+    cp -a "$ROOTFS" "$TMPDIR/evil"
+    rm -r "$TMPDIR/evil/etc"
+    ln -s /proc/sys/kernel "$TMPDIR/evil/etc"
+    run -125 labs09 run --userns host "$TMPDIR/evil" true
+    assert_output --partial "/etc in the container: "
+    rm -r "$TMPDIR/evil"
+}
+
 # How many packets the machine has sent on the link $1.
 sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
 

@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -382,14 +385,36 @@ void network_read_names(struct network_names *names, const struct container *con
              container->spec.hostname);
 }
 
+/* Make the file NAME in ETC anew. What the root file system has of that name may be a link to
+ * /proc, a pipe, or a link to nowhere: it is not written to, it goes. (CVE-2025-52881) */
+static void write_name_file(int etc, const char *name, const char *text)
+{
+    if (!*text)
+        return;
+    if (unlinkat(etc, name, 0) == -1 && errno != ENOENT)
+        fail("replace /etc/%s in the container", name);
+    lab_fd file = openat(etc, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (file == -1 || write(file, text, strlen(text)) != (ssize_t)strlen(text))
+        fail("write /etc/%s in the container", name);
+}
+
 void network_write_names(const struct network_names *names)
 {
+    struct open_how how = {
+        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+    };
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    if ((*names->servers &&
-         lab_write_text_in(root, "etc/resolv.conf", names->servers, 0644) == -1) ||
-        (*names->hosts && lab_write_text_in(root, "etc/hosts", names->hosts, 0644) == -1))
-        fail("write /etc/resolv.conf and /etc/hosts in the container");
+    if (!*names->servers && !*names->hosts)
+        return;
+    if (mkdirat(root, "etc", 0755) == -1 && errno != EEXIST)
+        fail("make /etc in the container");
+    lab_fd etc = (int)syscall(SYS_openat2, root, "etc", &how, sizeof(how));
+    if (etc == -1)
+        fail("open /etc in the container");
+    write_name_file(etc, "resolv.conf", names->servers);
+    write_name_file(etc, "hosts", names->hosts);
 }
 
 void network_leave(bool had_ports)
