@@ -253,6 +253,33 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     rmdir "$TMPDIR/m" "$TMPDIR/o"
 }
 
+@test "hardening: two containers with 64 published ports each" {
+    local first=() second=() i
+    for i in $(seq 64); do
+        first+=(-p "$((9000 + i)):80")
+        second+=(-p "$((9100 + i)):80")
+    done
+    start -n many "${first[@]}"
+    start -n more "${second[@]}"
+    run -0 on_host iptables-save -t nat
+    [ "$(grep -c -e '--to-destination' <<<"$output")" -eq 128 ]
+    labs09 kill many
+    run -0 on_host iptables-save -t nat
+    [ "$(grep -c -e '--to-destination' <<<"$output")" -eq 64 ]
+    labs09 kill more
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}
+
+@test "hardening: a bridge that somebody has removed is made again for the next container" {
+    start -n before
+    on_host ip link del labs0
+    run -0 labs09 run --cap-add NET_RAW "$ROOTFS" ping -c 1 -W 5 10.209.0.1
+    labs09 kill before
+    run -1 on_host ip link show labs0
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 0
+}
+
 # --- readers that do not read, and talkers that do not stop ------------------------------------------------
 
 @test "hardening: exec ends with its command, whatever that has left talking" {

@@ -35,7 +35,7 @@ static const char FORWARD[] =
  * or -1 with errno. */
 static pid_t begin_restore(const char *text, int quiet)
 {
-    static char *argv[] = {"iptables-restore", "--wait", "--noflush", NULL};
+    static char *argv[] = {"iptables-restore", "--wait=10", "--noflush", NULL};
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
 
     if (input == -1 || write(input, text, strlen(text)) != (ssize_t)strlen(text) ||
@@ -96,19 +96,22 @@ pid_t nat_up(const char *bridge, const char *network, bool guarded)
     return begin_restore(text, false);
 }
 
-int nat_publish(const char *rules)
+void nat_begin(FILE *rules)
 {
-    char text[16384];
-
-    snprintf(text, sizeof(text), "*nat\n:" CHAIN " - [0:0]\n%sCOMMIT\n", rules);
-    return restore(text, false);
+    fprintf(rules, "*nat\n:" CHAIN " - [0:0]\n");
 }
 
-void nat_rule(char *line, unsigned long size, const char *protocol, unsigned port,
-              const char *address, unsigned inside)
+void nat_rule(FILE *rules, const char *protocol, unsigned port, const char *address,
+              unsigned inside)
 {
-    snprintf(line, size, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", protocol,
-             port, address, inside);
+    fprintf(rules, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", protocol, port,
+            address, inside);
+}
+
+int nat_publish(FILE *to, char *const *rules)
+{
+    fprintf(to, "COMMIT\n");
+    return fclose(to) == EOF ? -1 : restore(*rules, false);
 }
 
 /* All at once; or, where somebody else has removed a part of it, line by line. */

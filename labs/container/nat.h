@@ -6,6 +6,7 @@
 #define CONTAINER_NAT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. GUARDED: forward
@@ -17,13 +18,14 @@ pid_t nat_up(const char *bridge, const char *network, bool guarded);
  * has said why; LAB_EXIT_NOT_FOUND where it is not installed. */
 int nat_wait(pid_t child);
 
-/* Replace the rules for the published ports by RULES, lines of iptables-restore(8) made with
- * nat_rule(). Returns what nat_wait() does. */
-int nat_publish(const char *rules);
-
-/* A line for nat_publish(): what comes to PORT of this machine goes to ADDRESS:INSIDE. */
-void nat_rule(char *line, unsigned long size, const char *protocol, unsigned port,
-              const char *address, unsigned inside);
+/* Replace the rules for the published ports. They are written to RULES, of open_memstream(3):
+ * first nat_begin(), then nat_rule() for each port, "what comes to PORT of this machine goes to
+ * ADDRESS:INSIDE", last nat_publish(), which closes it; *TEXT is where it has written to.
+ * Returns what nat_wait() does. */
+void nat_begin(FILE *rules);
+void nat_rule(FILE *rules, const char *protocol, unsigned port, const char *address,
+              unsigned inside);
+int nat_publish(FILE *rules, char *const *text);
 
 /* Remove all that nat_up() has made. */
 void nat_down(const char *bridge, const char *network, bool guarded);

@@ -67,15 +67,22 @@ static bool read_bridge(struct bridge *bridge)
     return false;
 }
 
+/* Under another name, to be moved: what is half written would be taken for no bridge of ours. */
 static int write_bridge(const struct bridge *bridge)
 {
-    char text[128], network[INET_ADDRSTRLEN];
-    lab_fd fd = open(bridge_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    char text[128], network[INET_ADDRSTRLEN], fresh[PATH_MAX];
 
+    snprintf(fresh, sizeof(fresh), "%.*s.new", PATH_MAX - 8, bridge_file());
+    lab_fd fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
     int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u\n", bridge->boot, network,
                           bridge->prefix, bridge->forwarded, bridge->others, bridge->last);
-    return fd != -1 && write(fd, text, (size_t)length) == length ? 0 : -1;
+    if (fd != -1 && write(fd, text, (size_t)length) == length && rename(fresh, bridge_file()) == 0)
+        return 0;
+    int error = errno;
+    unlink(fresh);
+    errno = error;
+    return -1;
 }
 
 static void network_text(const struct bridge *bridge, char *text, size_t size)
@@ -87,7 +94,7 @@ static void network_text(const struct bridge *bridge, char *text, size_t size)
 }
 
 /* Remove the bridge. Our part is done when its name is gone; the kernel works on it for a while,
- * and that a child can wait for as well as we. */
+ * and that a child can wait for as well as we, without the lock. */
 static void remove_bridge(void)
 {
     unsigned index = if_nametoindex(BRIDGE);
@@ -95,12 +102,16 @@ static void remove_bridge(void)
     if (index == 0)
         return;
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
+        state_forget_lock();
         _exit(link_remove(index) == -1);
+    }
     if (child == -1)
         link_remove(index);
     for (int wait = 0; wait < 1000 && if_nametoindex(BRIDGE) == index; wait++)
         usleep(200);
+    if (child != -1 && if_nametoindex(BRIDGE) == index)
+        lab_wait(child); /* the kernel is busy */
 }
 
 /* Whoever came while we forwarded, Docker or libvirt, has found it switched on and relies on it. */
@@ -285,7 +296,7 @@ void network_join(struct container *container)
 
     if (container->spec.network != NETWORK_BRIDGE)
         return;
-    const bool is_there = read_bridge(&bridge);
+    bool is_there = read_bridge(&bridge);
     if (!is_there) {
         choose_network(&bridge, &container->spec);
     } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
@@ -297,6 +308,10 @@ void network_join(struct container *container)
     }
     if (container->spec.address)
         check_asked_address(container->spec.address, &bridge);
+    if (is_there && if_nametoindex(BRIDGE) == 0) { /* somebody has removed it */
+        take_down(&bridge);
+        is_there = false;
+    }
     if (!is_there)
         set_up(&bridge);
     container->spec.subnet = bridge.network, container->spec.prefix = bridge.prefix;
@@ -314,18 +329,21 @@ static void add_rules(const struct container *container, void *rules)
     inet_ntop(AF_INET, &container->address, address, sizeof(address));
     for (int i = 0; i < container->spec.port_count && !container->ended; i++) {
         const struct port *port = &container->spec.ports[i];
-        size_t length = strlen(rules);
-        nat_rule((char *)rules + length, 8192 - length, port->udp ? "udp" : "tcp", port->outside,
-                 address, port->inside);
+        nat_rule(rules, port->udp ? "udp" : "tcp", port->outside, address, port->inside);
     }
 }
 
 int network_publish(void)
 {
-    char rules[8192] = "";
+    lab_string rules = NULL;
+    size_t size;
+    FILE *to = open_memstream(&rules, &size);
 
-    state_for_each(add_rules, rules);
-    return nat_publish(rules);
+    if (!to)
+        return -1;
+    nat_begin(to);
+    state_for_each(add_rules, to);
+    return nat_publish(to, &rules);
 }
 
 void network_connect(const struct container *container, pid_t pid)
@@ -335,7 +353,8 @@ void network_connect(const struct container *container, pid_t pid)
     if (container->address.s_addr == 0)
         return;
     snprintf(name, sizeof(name), "labs-%d", (int)container->runtime);
-    if (link_make_pair(name, if_nametoindex(BRIDGE), "eth0", pid) == -1)
+    const unsigned bridge = if_nametoindex(BRIDGE);
+    if (bridge == 0 || link_make_pair(name, bridge, "eth0", pid) == -1)
         fail("connect the container to %s", BRIDGE);
 }
 

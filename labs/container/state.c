@@ -78,6 +78,11 @@ void state_unlock(void)
     lab_close_fd(&state_fd);
 }
 
+void state_forget_lock(void)
+{
+    lab_close_fd(&state_fd);
+}
+
 int state_claim_name(struct container *container)
 {
     snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(),
