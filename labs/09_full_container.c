@@ -1,9 +1,9 @@
 /*
  * 09_full_container - all of it at once: a small container service for one machine.
  *
- *     sudo ./labs/09_full_container                            the experiment: a container comes to
- * be sudo ./labs/09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]] sudo
- * ./labs/09_full_container ps | exec | logs | stop | kill | inspect | prune
+ *     sudo ./labs/09_full_container        the experiment: a container comes to be
+ *     sudo ./labs/09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]
+ *     sudo ./labs/09_full_container ps | exec | logs | stop | kill | inspect | prune
  *
  * Shows in which order a runtime must do what labs 01 to 08 did one by one, and which wall each
  * step builds. This file is the table of contents; the rooms are in labs/container/:
@@ -20,8 +20,11 @@
  *     join, commands  exec, ps, logs, stop, kill, inspect, prune
  *     launch, binary  the runtime itself, out of reach
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "container/commands.h"
 #include "container/experiment.h"
@@ -62,10 +65,26 @@ static const struct {
     {"inspect", inspect_container}, {"prune", prune_containers},
 };
 
+/* A caller such as cron may have closed the standard streams: what is opened next would be taken
+ * for them. And where SIGCHLD is ignored, the kernel keeps no status to wait for. */
+static void begin_as_usual(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd != -1 && fd <= STDERR_FILENO);
+    if (fd == -1)
+        lab_die("open /dev/null");
+    close(fd);
+    signal(SIGCHLD, SIG_DFL);
+}
+
 static int service(int argc, char *argv[])
 {
     const char *word = argv[1];
 
+    begin_as_usual();
     if (strcmp(word, "run") == 0 || strcmp(word, "exec") == 0) {
         lab_exit_failure = STATUS_RUNTIME;
         return *word == 'r' ? run_container(argc - 1, argv + 1)

@@ -315,3 +315,48 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     exec 7<&-
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
+
+# --- what comes from the caller ---------------------------------------------------------------------------
+
+@test "hardening: a signal is the container's to hear, again and again" {
+    labs09 run -d -n hears --rm=false --net none "$ROOTFS" sh -c \
+        'for s in HUP INT USR1 USR2; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.05; done'
+    eventually eval 'labs09 logs hears | grep -q ready'
+    local signal runtime
+    runtime=$(container_runtimes)
+    for signal in HUP USR1 HUP USR2; do
+        kill -s "$signal" "$runtime"
+        eventually eval "labs09 logs hears | tail -n 1 | grep -qx $signal"
+    done
+    run -0 labs09 logs hears
+    assert_output "$(printf '%s\n' ready HUP USR1 HUP USR2)"
+    labs09 kill hears
+    labs09 prune
+}
+
+@test "hardening: who waits for the other containers' lock can be interrupted" {
+    mkdir "$CONTAINER_LABS_STATE"
+    exec 8<"$CONTAINER_LABS_STATE"
+    flock 8
+    env --default-signal=INT nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run --net none "$ROOTFS" true 8<&- 3>&- &
+    local job=$! status=0
+    BACKGROUND+=("$job")
+    sleep 0.3
+    kill -INT "$job"
+    eventually eval '! kill -0 "$job" 2>/dev/null || grep -q "^State:.Z" "/proc/$job/status"'
+    wait "$job" || status=$?
+    assert_equal "$status" 130
+    exec 8<&-
+    rmdir "$CONTAINER_LABS_STATE"
+}
+
+@test "hardening: standard streams that are closed, and SIGCHLD that is ignored" {
+    closed() { on_host timeout -k 1 30 sh -c '"$@" <&- >&- 2>&-' sh "$LABS/09_full_container" "$@"; }
+    run -3 closed run --net none "$ROOTFS" sh -c 'echo x; exit 3'
+    run -127 closed run --net none "$ROOTFS" nothing
+    run -0 closed run -d -n closed --net none "$ROOTFS" sleep 1000
+    run -4 closed exec closed sh -c 'exit 4'
+    labs09 kill closed
+    run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo done
+    assert_output done
+}

@@ -55,7 +55,8 @@ static long long now(void)
 
 int monitor_signals(void)
 {
-    static const int WANTED[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
+    static const int WANTED[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+                                 SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
     struct sigaction present;
     sigset_t set;
 
@@ -69,6 +70,11 @@ int monitor_signals(void)
     if (fd == -1)
         lab_die("signalfd");
     return fd;
+}
+
+bool monitor_ends(unsigned signal)
+{
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
 }
 
 bool process_hears(pid_t pid, int signal)
@@ -179,7 +185,7 @@ static void give_in_time(struct channel *channel, const struct watched *watched)
     if (polled[0].revents)
         give(channel);
     else if (read(watched->signals, &info, sizeof(info)) == sizeof(info) &&
-             info.ssi_signo != SIGWINCH)
+             monitor_ends(info.ssi_signo))
         for (int i = 0; i < CHANNELS; i++)
             state.channels[i].to = -1, state.channels[i].length = 0;
 }
@@ -234,8 +240,8 @@ static void send_signal(const struct watched *watched, int signal)
     syscall(SYS_pidfd_send_signal, watched->pidfd, signal, NULL, 0);
 }
 
-/* A process 1 that would not hear the signal is ended as the signal would end any other; one that
- * does has some seconds. Who asks twice means it. */
+/* A process 1 that would not hear the signal is ended as the signal would end any other. One that
+ * does is asked to end by SIGTERM alone: then it has some seconds, and who asks twice means it. */
 static void on_signal(const struct watched *watched)
 {
     struct signalfd_siginfo info;
@@ -249,13 +255,14 @@ static void on_signal(const struct watched *watched)
         return;
     }
     bool heard = watched->pid == 0 || process_hears(watched->pid, signal);
-    if (!heard || state.deadline) {
+    if (!heard || (signal == SIGTERM && state.deadline)) {
         state.asked = signal;
         send_signal(watched, SIGKILL);
         return;
     }
     send_signal(watched, signal);
-    state.deadline = now() + STOP_SECONDS * 1000LL;
+    if (signal == SIGTERM)
+        state.deadline = now() + STOP_SECONDS * 1000LL;
 }
 
 /* The process that goes on waiting needs hardly any of its pages: those that came from files can be
@@ -278,7 +285,8 @@ static int give_back_pages(struct dl_phdr_info *object, size_t size, void *unuse
 
 static int wait_a_while(const struct watched *watched, struct pollfd polled[POLLED], bool *settled)
 {
-    int timeout = state.deadline ? (int)(state.deadline - now()) : *settled ? -1 : SETTLED;
+    const long long left = state.deadline - now();
+    int timeout = state.deadline ? (int)(left < 0 ? 0 : left) : *settled ? -1 : SETTLED;
 
     for (size_t i = 0; i < CHANNELS; i++) {
         const struct channel *channel = &state.channels[i];
@@ -289,7 +297,7 @@ static int wait_a_while(const struct watched *watched, struct pollfd polled[POLL
     polled[POLLED - 3] = (struct pollfd){.fd = watched->guard, .events = POLLIN};
     polled[POLLED - 2] = (struct pollfd){.fd = watched->signals, .events = POLLIN};
     polled[POLLED - 1] = (struct pollfd){.fd = watched->pidfd, .events = POLLIN};
-    int ready = poll(polled, POLLED, timeout < -1 ? 0 : timeout);
+    int ready = poll(polled, POLLED, timeout);
     if (ready == 0 && !state.deadline) {
         *settled = true;
         dl_iterate_phdr(give_back_pages, NULL);

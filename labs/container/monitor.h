@@ -24,6 +24,9 @@ struct watched {
 /* Block the signals that monitor() takes care of, and make the descriptor that tells of them. */
 int monitor_signals(void);
 
+/* Whether that SIGNAL, one of those, asks a program to end. */
+bool monitor_ends(unsigned signal);
+
 /* Wait until the process has ended and all that it said is carried. Returns its status of wait(2).
  * A signal that came and would not have been heard by a process 1 ends it as it would have ended
  * another: then it is in *ASKED, else 0. */

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -93,6 +95,9 @@ static void claim(struct container *container)
 {
     if (state_lock(true) == -1)
         fail("make and lock %s", state_directory());
+    /* Up to here a signal ends us as any other; from here on there is something to clear up. */
+    if (run.watched.signals == -1)
+        run.watched.signals = monitor_signals();
     state_sweep();
     if (state_claim_name(container) == -1) {
         int error = errno;
@@ -316,6 +321,20 @@ static void start(struct container *container)
     }
 }
 
+/* Wait until the child says something; who has typed may not want to wait so long. */
+static void wait_for_message(void)
+{
+    struct pollfd polled[] = {{.fd = run.socket, .events = POLLIN},
+                              {.fd = run.watched.signals, .events = POLLIN}};
+    struct signalfd_siginfo info;
+
+    while (poll(polled, 2, -1) == -1 || !polled[0].revents)
+        if (read(run.watched.signals, &info, sizeof(info)) == sizeof(info) &&
+            monitor_ends(info.ssi_signo))
+            give_up(128 + (int)info.ssi_signo, "%s: stopped by %s before the command ran",
+                    run.container.spec.name, lab_signal_name((int)info.ssi_signo));
+}
+
 /* Hear what the child has to say until execve(2) closes its end. */
 static void wait_for_command(void)
 {
@@ -324,6 +343,7 @@ static void wait_for_command(void)
 
     for (;;) {
         int fd = -1, count = 1;
+        wait_for_message();
         int result = receive_message(run.socket, &message, &fd, &count);
         if (result == -1)
             fail("hear from the container");
@@ -452,8 +472,13 @@ static int run_specified(const struct specification *spec, const struct observer
 static void begin(void)
 {
     run.container.lock = run.base = run.socket = run.ready = -1;
-    run.watched = (struct watched){
-        .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1};
+    run.watched = (struct watched){.pidfd = -1,
+                                   .input = -1,
+                                   .output = -1,
+                                   .error = -1,
+                                   .master = -1,
+                                   .guard = -1,
+                                   .signals = -1};
 }
 
 int run_observed(const struct specification *spec, const struct observer *observer)
@@ -488,6 +513,5 @@ int run_container(int argc, char *argv[])
         detach(&spec);
     if (spec.terminal)
         run.watched.guard = terminal_guard();
-    run.watched.signals = monitor_signals();
     return run_specified(&spec, NULL);
 }
