@@ -84,14 +84,25 @@ int lab_write_file(const char *path, const char *text)
     return count == (ssize_t)length ? 0 : -1;
 }
 
-static int open_in_root(int root, const char *path, int flags, mode_t mode)
+int lab_openat2(int directory, const char *path, int flags, mode_t mode, unsigned long long resolve)
 {
     struct open_how how = {
         .flags = (unsigned)(flags | O_CLOEXEC),
         .mode = mode,
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+        .resolve = resolve,
     };
-    return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    int fd, attempts = 128;
+
+    do
+        fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
+    while (fd == -1 && errno == EAGAIN && --attempts > 0);
+    return fd;
+}
+
+static int open_in_root(int root, const char *path, int flags, mode_t mode)
+{
+    return lab_openat2(root, path, flags, flags & O_CREAT ? mode : 0,
+                       RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 int lab_make_directory_in(int root, const char *path)

@@ -30,6 +30,13 @@ const char *lab_next_line(const char *text);
  * must exist: it is opened without O_CREAT. Returns 0, or -1 with errno. */
 int lab_write_file(const char *path, const char *text);
 
+/* openat2(2): open PATH below DIRECTORY with the FLAGS of open(2), close-on-exec, resolved as
+ * RESOLVE (RESOLVE_...) says; MODE for O_CREAT, else 0. While others mount or rename, the kernel
+ * may not be sure that a ".." stays inside and says EAGAIN: then it is tried again, many times.
+ * Returns the descriptor, or -1 with errno. */
+int lab_openat2(int directory, const char *path, int flags, mode_t mode,
+                unsigned long long resolve);
+
 /* Make the directory PATH below the directory ROOT, parents included. Links are resolved inside
  * ROOT (openat2(2), RESOLVE_IN_ROOT), so an absolute link in ROOT does not lead out of it.
  * Returns a descriptor of the directory (O_PATH), or -1 with errno. */

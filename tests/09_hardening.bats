@@ -360,3 +360,44 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo done
     assert_output done
 }
+
+@test "hardening: nothing is mounted on the root, and every size of a tmpfs works" {
+    local target
+    cp -a "$ROOTFS" "$TMPDIR/evil"
+    ln -s / "$TMPDIR/evil/link"
+    mkdir "$TMPDIR/shared"
+    for target in / /. /link /tmp/..; do
+        run -125 labs09 run --net none -v "$TMPDIR/shared:$target" "$TMPDIR/evil" true
+        assert_output --partial "'$target' is no place for a mount"
+        run -125 labs09 run --net none --tmpfs "$target" "$TMPDIR/evil" true
+        assert_output --partial "is no place for a mount"
+    done
+    for target in max 8192b 1M; do
+        run -0 labs09 run --net none --tmpfs "/x:$target" "$ROOTFS" sh -c 'echo x >/x/y && stat -f -c %b /x'
+        case $target in
+        max) assert_output 0 ;;
+        8192b) assert_output 2 ;;
+        1M) assert_output 256 ;;
+        esac
+    done
+    rm -r "$TMPDIR/evil" "$TMPDIR/shared"
+}
+
+@test "hardening: a strange line in /etc/subuid, a long name of the state directory, a very long command" {
+    printf 'alice::65536\n:::\n\nbob:1879048192:65536\n' >"$BATS_TEST_TMPDIR/subuid"
+    run -0 unshare --mount --propagation private sh -c 'f=/etc/subuid; [ -e $f ] || f=/etc/subgid; mount --bind "$0" "$f"; exec "$@"' \
+        "$BATS_TEST_TMPDIR/subuid" nsenter -t "$HOST_PID" -n -u -i timeout 20 "$LABS/09_full_container" run --net none "$ROOTFS" cat /proc/self/uid_map
+    refute_output --regexp ' 1879048192 '
+    local deep
+    deep=$TMPDIR/$(printf 'd%.0s' $(seq 200))/$(printf 'e%.0s' $(seq 200))
+    mkdir -p "$deep"
+    CONTAINER_LABS_STATE=$deep/state run -0 labs09 run "$ROOTFS" true
+    assert_output ""
+    assert [ ! -e "$deep/state" ]
+    rm -r "${deep%/*}"
+    local words=()
+    readarray -t words < <(head -c 1100000 /dev/zero | tr '\0' x | fold -w 100000)
+    run -125 labs09 run --net none "$ROOTFS" echo "${words[@]}"
+    assert_output --partial "E2BIG"
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}

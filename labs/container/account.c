@@ -6,7 +6,6 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -18,11 +17,10 @@
  * device. Returns NULL where it is not a plain file, as if it were not there. */
 static FILE *open_plain(const char *path)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     struct stat status;
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    lab_fd fd = root == -1 ? -1 : (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    lab_fd fd = lab_openat2(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
+                            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
     if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
         return NULL;

@@ -52,11 +52,10 @@ static void make_environment(const char *environment[], const struct specificati
  * asked afterwards whether the place can be reached from the root. */
 static void enter_directory(const char *path)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     char present[PATH_MAX];
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    lab_fd directory = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    lab_fd directory =
+        lab_openat2(root, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
     if (directory == -1 && errno == ENOENT)
         directory = lab_make_directory_in(root, path);

@@ -58,9 +58,7 @@ static int make_sys(const struct specification *spec)
 
 static int open_in(int directory, const char *path, uint64_t resolve)
 {
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
-
-    return (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
+    return lab_openat2(directory, path, O_PATH, 0, resolve);
 }
 
 static void attach_below(int mount, int directory, const char *name)
@@ -214,10 +212,12 @@ static void attach_to_own_directory(int mount, int root, const char *name)
 }
 
 /* Make PATH, where a volume or a tmpfs goes, and open it. Links are resolved inside the root, and
- * /proc and /sys are no places for anything (CVE-2019-19921). */
+ * /proc and /sys are no places for anything (CVE-2019-19921). Nor is the root: process 1 would keep
+ * the one below, and who joins it would be in the one above. */
 static int open_target(const char *path, bool is_file)
 {
     struct statfs system;
+    struct stat top, status;
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     lab_fd target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
@@ -225,10 +225,12 @@ static int open_target(const char *path, bool is_file)
         target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     else if (target == -1 && errno == ENOENT && !is_file)
         target = lab_make_directory_in(root, path);
-    if (target == -1 || fstatfs(target, &system) == -1)
+    if (target == -1 || fstatfs(target, &system) == -1 || fstat(target, &status) == -1 ||
+        fstat(root, &top) == -1)
         fail("make '%s' in the container", path);
     if (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
-        system.f_type == CGROUP2_SUPER_MAGIC)
+        system.f_type == CGROUP2_SUPER_MAGIC ||
+        (status.st_dev == top.st_dev && status.st_ino == top.st_ino))
         give_up(STATUS_RUNTIME, "'%s' is no place for a mount", path);
     return lab_take_fd(&target);
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -383,7 +382,8 @@ void network_plug_in(const struct container *container)
 void network_read_names(struct network_names *names, const struct container *container)
 {
     static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
-    char text[sizeof(names->servers)], address[INET_ADDRSTRLEN];
+    char text[sizeof(names->servers) - 1]; /* the last line may want a newline */
+    char address[INET_ADDRSTRLEN];
 
     names->servers[0] = names->hosts[0] = '\0';
     if (container->spec.network == NETWORK_NONE)
@@ -419,17 +419,14 @@ static void write_name_file(int etc, const char *name, const char *text)
 
 void network_write_names(const struct network_names *names)
 {
-    struct open_how how = {
-        .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-        .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
-    };
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     if (!*names->servers && !*names->hosts)
         return;
     if (mkdirat(root, "etc", 0755) == -1 && errno != EEXIST)
         fail("make /etc in the container");
-    lab_fd etc = (int)syscall(SYS_openat2, root, "etc", &how, sizeof(how));
+    lab_fd etc = lab_openat2(root, "etc", O_PATH | O_DIRECTORY, 0,
+                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
     if (etc == -1)
         fail("open /etc in the container");
     write_name_file(etc, "resolv.conf", names->servers);

@@ -253,12 +253,16 @@ static void take_volume(struct specification *spec, char *word)
 
 static void take_tmpfs(struct specification *spec, char *value)
 {
-    const char *size = strchr(value, ':');
+    char *size = strchr(value, ':');
 
     if (*value != '/')
         give_up(STATUS_RUNTIME, "invalid --tmpfs: '%s' does not begin with /", value);
-    if (size)
-        parse_size(size + 1, "--tmpfs", 4096);
+    if (size) {
+        /* In bytes, as the kernel has it: 0 is no limit. */
+        long long bytes = parse_size(size + 1, "--tmpfs", 4096);
+        if (asprintf(&value, "%.*s:%lld", (int)(size - value), value, bytes < 0 ? 0 : bytes) == -1)
+            fail("asprintf");
+    }
     add(spec->tmpfs, &spec->tmpfs_count, value, "--tmpfs");
 }
 

@@ -85,8 +85,13 @@ void state_forget_lock(void)
 
 int state_claim_name(struct container *container)
 {
-    snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(),
-             container->spec.name);
+    int length = snprintf(container->directory, sizeof(container->directory), "%s/%s",
+                          state_directory(), container->spec.name);
+
+    if (length >= (int)sizeof(container->directory)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
     if (mkdir(container->directory, 0700) == -1)
         return -1;
     container->lock = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,11 +102,11 @@ int state_claim(const struct container *container, const char *kind, const char 
 {
     char link[256];
 
-    snprintf(link, sizeof(link), "%s/+%s-%s", state_directory(), kind, value);
-    if (symlink(container->spec.name, link) == 0)
+    snprintf(link, sizeof(link), "+%s-%s", kind, value);
+    if (symlinkat(container->spec.name, state_fd, link) == 0)
         return 0;
     int error = errno;
-    ssize_t length = owner ? readlink(link, owner, NAME_SIZE - 1) : -1;
+    ssize_t length = owner ? readlinkat(state_fd, link, owner, NAME_SIZE - 1) : -1;
     if (owner)
         owner[length > 0 ? length : 0] = '\0';
     errno = error;
@@ -113,15 +118,14 @@ int state_claim(const struct container *container, const char *kind, const char 
 static bool is_given_away(const char *path, uid_t first)
 {
     FILE *file = fopen(path, "re");
+    char line[512];
     unsigned long given, count;
     bool taken = false;
 
-    while (file && !taken) {
-        int words = fscanf(file, "%*[^:]:%lu:%lu\n", &given, &count);
-        if (words == EOF)
-            break;
-        taken =
-            words == 2 && given < (unsigned long)first + IDS_PER_CONTAINER && first < given + count;
+    while (file && !taken && fgets(line, sizeof(line), file)) {
+        const char *range = strchr(line, ':');
+        taken = range && sscanf(range, ":%lu:%lu", &given, &count) == 2 &&
+                given < (unsigned long)first + IDS_PER_CONTAINER && first < given + count;
     }
     if (file)
         fclose(file);

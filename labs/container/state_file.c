@@ -93,6 +93,12 @@ int state_save(const struct container *container)
     put_number(to, "began", container->began);
     inet_ntop(AF_INET, &container->address, address, sizeof(address));
     put_text(to, "address", address);
+    /* There will be some more words, and what is not to be read is not to be written. */
+    if (ftell(to) > FILE_LIMIT - 4096) {
+        fclose(to);
+        errno = E2BIG;
+        return -1;
+    }
     return fclose(to) == 0 ? 0 : -1;
 }
 
