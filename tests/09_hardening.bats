@@ -401,3 +401,42 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     assert_output --partial "E2BIG"
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
+
+# --- terminals, init, exec, kill ------------------------------------------------------------------------------
+
+@test "hardening: the end of what is typed into a terminal is the end for the command" {
+    start -n reads --net none
+    # shellcheck disable=SC2016 # it is the container's shell that counts
+    run -0 eval 'printf "echo sum-\$((40 + 2))\n" | labs09 run -it --net none "$ROOTFS" sh'
+    assert_output --partial sum-42
+    run -0 eval 'printf "no newline" | labs09 exec -it reads cat'
+    assert_output --partial "no newline"
+    # Without -i nothing is read.
+    run -0 eval 'yes | labs09 run -t --net none "$ROOTFS" sh -c "read -t 1 x; echo \"got \$x.\""'
+    assert_output --partial "got ."
+    labs09 kill reads
+}
+
+@test "hardening: Ctrl-C comes once, with --init as without" {
+    local init
+    for init in "" --init; do
+        # shellcheck disable=SC2086 # or no word
+        run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((30 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'
+        assert_equal "$(grep -c '^.*got' <<<"$output")" 1
+    done
+}
+
+@test "hardening: exec tells of the lack of memory and drops no variable; kill says who does not hear" {
+    local words=()
+    readarray -t words < <(for i in $(seq 40); do printf '%s\n' -e "V$i=$i"; done)
+    start -n full --net none --memory 32m "${words[@]}"
+    run -137 labs09 exec full tail /dev/zero
+    assert_output --partial "full: out of memory: the limit is 33554432 bytes"
+    run -0 labs09 exec full true
+    assert_output ""
+    run -125 labs09 exec "${words[@]}" full env
+    assert_output --partial "more than 64 times --env"
+    run -1 labs09 kill -s TERM full
+    assert_output --partial "process 1 of full does not hear SIGTERM"
+    labs09 kill full
+}

@@ -207,6 +207,12 @@ int kill_container(int argc, char *argv[])
     need_running(&container);
     lab_fd pidfd = open_process(container.pid, container.pid_began);
     lab_fd runtime = open_process(container.runtime, container.runtime_began);
+    /* The kernel would take it from us, and do nothing. */
+    if (signal != SIGKILL && signal != SIGSTOP && !(container.spec.without & WALL_PID) &&
+        !process_hears(container.pid, signal))
+        lab_exit(EXIT_FAILURE,
+                 "process 1 of %s does not hear %s (without --init, it needs a handler)",
+                 container.spec.name, lab_signal_name(signal));
     if (pidfd != -1)
         signal_container(&container, pidfd, signal);
     if (signal == SIGKILL)

@@ -57,7 +57,10 @@ static void find_container(struct joining *joining, const char *name,
         spec->directory = said->directory;
     if (said->user)
         spec->user = said->user;
-    for (int i = 0; i < said->environment_count && spec->environment_count < MAXIMUM_ITEMS; i++)
+    if (spec->environment_count + said->environment_count > MAXIMUM_ITEMS)
+        give_up(STATUS_RUNTIME, "more than %d times --env, with those of %s itself", MAXIMUM_ITEMS,
+                name);
+    for (int i = 0; i < said->environment_count; i++)
         spec->environment[spec->environment_count++] = said->environment[i];
 }
 
@@ -186,6 +189,7 @@ static int run_joined(struct joining *joining)
 {
     int asked;
 
+    limits_met_end_of_memory(&joining->limits); /* before */
     make_streams(joining);
     memcpy(joining->command.streams, joining->streams, sizeof(joining->streams));
     terminal_size(&joining->command.rows, &joining->command.columns);
@@ -197,15 +201,22 @@ static int run_joined(struct joining *joining)
     close(joining->sockets[1]);
     for (int i = 0; i < 3; i++)
         lab_close_fd(&joining->streams[i]);
-    lab_wait(between);
+    int status = lab_wait(between);
     wait_for_command(joining);
+    if (joining->watched.pidfd == -1 && status > 128)
+        give_up(STATUS_RUNTIME, "exec was ended by %s on its way into %s",
+                lab_signal_name(status - 128), joining->container.spec.name);
     if (joining->watched.pidfd == -1)
         give_up(STATUS_RUNTIME, "container %s has just ended", joining->container.spec.name);
     atexit(terminal_restore);
-    if (joining->watched.master != -1)
+    joining->watched.interactive = joining->container.spec.interactive;
+    if (joining->watched.master != -1 && joining->watched.interactive)
         terminal_make_raw();
     int wait_status = monitor(&joining->watched, &asked);
     terminal_restore();
+    if (wait_status != 0 && limits_met_end_of_memory(&joining->limits))
+        lab_warn("%s: out of memory: the limit is %lld bytes", joining->container.spec.name,
+                 joining->container.spec.memory);
     return asked ? 128 + asked : lab_shell_status(wait_status);
 }
 

@@ -120,7 +120,8 @@ __attribute__((noreturn)) static void run(const char *directories, char **argv, 
 }
 
 /* Process 1: reap whoever is left without a parent, and hand on signals, which the kernel does not
- * deliver to a process 1 that does not ask for them. All are blocked. Ends as CHILD does. */
+ * deliver to a process 1 that does not ask for them. All are blocked. What comes from a terminal,
+ * such as Ctrl-C, CHILD has had itself: the kernel sends it to both. Ends as CHILD does. */
 __attribute__((noreturn)) static void be_init(long child)
 {
     unsigned long all = ~0UL;
@@ -128,8 +129,9 @@ __attribute__((noreturn)) static void be_init(long child)
     call(SYS_close, REPORT, 0, 0, 0);
     for (;;) {
         int status = 0;
-        long dead, signal = call(SYS_rt_sigtimedwait, (long)&all, 0, 0, sizeof(all));
-        if (signal > 0 && signal != SIGCHLD)
+        siginfo_t info;
+        long dead, signal = call(SYS_rt_sigtimedwait, (long)&all, (long)&info, 0, sizeof(all));
+        if (signal > 0 && signal != SIGCHLD && (info.si_code != SI_KERNEL || signal == SIGHUP))
             call(SYS_kill, child, signal, 0, 0);
         while ((dead = call(SYS_wait4, -1, (long)&status, WNOHANG, 0)) > 0)
             if (dead == child)

@@ -25,6 +25,8 @@ enum {
     LOG_LIMIT = 1 << 20,      /* bytes in a log before it becomes the old one */
     SETTLED = 1000,           /* milliseconds after which a container is one that stays */
     TERMINAL_HOLDS = 1 << 16, /* bytes at most, in all its buffers */
+    END_TIMES = 25,           /* how often Ctrl-D is typed for the end of input */
+    END_PAUSE = 200,          /* milliseconds in between */
     CHANNELS = 3,
     POLLED = 2 * CHANNELS + 3,
 };
@@ -43,6 +45,7 @@ static struct {
     long long log_size;
     int asked;          /* the signal that asked for the end */
     long long deadline; /* milliseconds; 0: none */
+    int ends;           /* how often Ctrl-D is to be typed yet */
 } state;
 
 static long long now(void)
@@ -147,8 +150,11 @@ static ssize_t take(struct channel *channel, const struct watched *watched)
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return 0;
     close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
+    /* The container reads the end, too. */
     if (channel == &state.channels[0] && watched->master == -1)
-        lab_close_fd(&channel->to); /* the container reads the end, too */
+        lab_close_fd(&channel->to);
+    else if (channel == &state.channels[0])
+        state.ends = END_TIMES;
     return 0;
 }
 
@@ -216,7 +222,8 @@ static void open_channels(const struct watched *watched)
 
     memset(&state, 0, sizeof(state));
     state.log = -1;
-    state.channels[0].from = input == -1 ? -1 : STDIN_FILENO;
+    state.channels[0].from =
+        input == -1 || (has_terminal && !watched->interactive) ? -1 : STDIN_FILENO;
     state.channels[0].to = input;
     state.channels[1].from = output;
     state.channels[1].to = watched->quiet ? -1 : STDOUT_FILENO;
@@ -283,6 +290,15 @@ static int give_back_pages(struct dl_phdr_info *object, size_t size, void *unuse
     return 0;
 }
 
+/* A terminal has no end of input, only a key for it; and a program that is just changing the
+ * terminal's mode does not see it as one. So it is typed again and again for some time. */
+static void type_end(const struct watched *watched)
+{
+    state.ends--;
+    if (write(watched->master, "\4", 1) == -1)
+        state.ends = 0;
+}
+
 static int wait_a_while(const struct watched *watched, struct pollfd polled[POLLED], bool *settled)
 {
     const long long left = state.deadline - now();
@@ -297,8 +313,12 @@ static int wait_a_while(const struct watched *watched, struct pollfd polled[POLL
     polled[POLLED - 3] = (struct pollfd){.fd = watched->guard, .events = POLLIN};
     polled[POLLED - 2] = (struct pollfd){.fd = watched->signals, .events = POLLIN};
     polled[POLLED - 1] = (struct pollfd){.fd = watched->pidfd, .events = POLLIN};
+    if (state.ends > 0 && (timeout == -1 || timeout > END_PAUSE))
+        timeout = END_PAUSE;
     int ready = poll(polled, POLLED, timeout);
-    if (ready == 0 && !state.deadline) {
+    if (ready == 0 && state.ends > 0)
+        type_end(watched);
+    else if (ready == 0 && !state.deadline) {
         *settled = true;
         dl_iterate_phdr(give_back_pages, NULL);
     }

@@ -15,6 +15,7 @@ struct watched {
     int pidfd;
     int input, output, error; /* our ends of its standard streams */
     int master;               /* of its terminal, instead of these */
+    bool interactive;         /* hand on what is typed there */
     int guard;                /* end of file: the process that minds our terminal is dead */
     int signals;              /* signalfd(2) */
     const char *log;          /* keep what it says in this file, and the file before it */

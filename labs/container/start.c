@@ -391,7 +391,8 @@ static int run_to_the_end(struct container *container)
 {
     int asked;
 
-    if (run.watched.master != -1)
+    run.watched.interactive = container->spec.interactive;
+    if (run.watched.master != -1 && run.watched.interactive)
         terminal_make_raw();
     int wait_status = monitor(&run.watched, &asked);
     terminal_restore();

@@ -238,19 +238,17 @@ static bool has_dotdot(const char *path)
 /* Open the directory that PATH is in, made where it is missing; *LAST is the name in it. */
 static int open_parent(char *path, char **last)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-
+    const unsigned long long resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
     char *slash = strrchr(path, '/');
     *last = slash ? slash + 1 : path;
     if (!slash)
         return openat(unpacking.into, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     *slash = '\0';
-    int parent = (int)syscall(SYS_openat2, unpacking.into, path, &how, sizeof(how));
+    int parent = lab_openat2(unpacking.into, path, O_PATH | O_DIRECTORY, 0, resolve);
     if (parent == -1 && errno == ENOENT) {
         int made = lab_make_directory_in(unpacking.into, path);
         lab_close_fd(&made);
-        parent = (int)syscall(SYS_openat2, unpacking.into, path, &how, sizeof(how));
+        parent = lab_openat2(unpacking.into, path, O_PATH | O_DIRECTORY, 0, resolve);
     }
     if (parent == -1 && (errno == ELOOP || errno == EXDEV || errno == ENOTDIR))
         refuse(path);
