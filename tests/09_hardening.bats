@@ -96,6 +96,7 @@ C
 @test "hardening: a container whose user is not root ends with its runtime, and so does what exec brought" {
     labs09 run -d -n other-user --net none -u 1000 "$ROOTFS" sleep 1000
     local pid
+    # shellcheck disable=SC2034 # it is used, in what is evaluated below
     pid=$(pid_of other-user)
     kill -9 "$(container_runtimes)"
     eventually eval '[ ! -e "/proc/$pid" ]'

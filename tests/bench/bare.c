@@ -53,7 +53,7 @@ int main(int argc, char *argv[])
                                             CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC |
                                             CLONE_NEWCGROUP,
                                    .exit_signal = SIGCHLD};
-    int ends[2], status;
+    int ends[2], status = 0;
 
     if (argc < 3)
         return 2;
