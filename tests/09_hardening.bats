@@ -358,8 +358,8 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     run -0 closed run -d -n closed --net none "$ROOTFS" sleep 1000
     run -4 closed exec closed sh -c 'exit 4'
     labs09 kill closed
-    run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo done
-    assert_output done
+    run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo through
+    assert_output through
 }
 
 @test "hardening: nothing is mounted on the root, and every size of a tmpfs works" {
@@ -420,6 +420,7 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
 
 @test "hardening: Ctrl-C comes once, with --init as without" {
     local init
+    # shellcheck disable=SC2034 # it is used, in what is evaluated below
     for init in "" --init; do
         # shellcheck disable=SC2086 # or no word
         run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((30 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'

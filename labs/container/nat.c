@@ -96,15 +96,14 @@ pid_t nat_up(const char *bridge, const char *network, bool guarded)
     return begin_restore(text, false);
 }
 
-void nat_begin(FILE *rules)
+void nat_begin(FILE *to)
 {
-    fprintf(rules, "*nat\n:" CHAIN " - [0:0]\n");
+    fprintf(to, "*nat\n:" CHAIN " - [0:0]\n");
 }
 
-void nat_rule(FILE *rules, const char *protocol, unsigned port, const char *address,
-              unsigned inside)
+void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address, unsigned inside)
 {
-    fprintf(rules, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", protocol, port,
+    fprintf(to, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", protocol, port,
             address, inside);
 }
 
