@@ -358,8 +358,8 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     run -0 closed run -d -n closed --net none "$ROOTFS" sleep 1000
     run -4 closed exec closed sh -c 'exit 4'
     labs09 kill closed
-    run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo through
-    assert_output through
+    run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo good
+    assert_output good
 }
 
 @test "hardening: nothing is mounted on the root, and every size of a tmpfs works" {
@@ -420,12 +420,20 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
 
 @test "hardening: Ctrl-C comes once, with --init as without" {
     local init
-    # shellcheck disable=SC2034 # it is used, in what is evaluated below
+    # shellcheck disable=SC2034 # it is used by eval
     for init in "" --init; do
-        # shellcheck disable=SC2086 # or no word
         run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((30 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'
         assert_equal "$(grep -c '^.*got' <<<"$output")" 1
     done
+}
+
+@test "hardening: with --init, stop asks first" {
+    labs09 run -d -n asked --rm=false --init --net none "$ROOTFS" sh -c 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done'
+    eventually eval 'labs09 logs asked | grep -q ready'
+    labs09 stop asked
+    run -0 labs09 ps
+    assert_line --regexp '^asked .*ended \(5\)'
+    labs09 prune
 }
 
 @test "hardening: exec tells of the lack of memory and drops no variable; kill says who does not hear" {

@@ -149,6 +149,14 @@ static int signal_container(const struct container *container, int pidfd, int si
     return EXIT_SUCCESS;
 }
 
+/* Whether process 1 would do anything about SIGNAL. With --init it waits for all, and those that a
+ * process waits for do not look blocked; without the PID namespace it is a process as any other. */
+static bool hears(const struct container *container, int signal)
+{
+    return container->spec.init || (container->spec.without & WALL_PID) ||
+           process_hears(container->pid, signal);
+}
+
 /* Wait until the process behind PIDFD has ended; false after MILLISECONDS. */
 static bool wait_for(int pidfd, int milliseconds)
 {
@@ -183,7 +191,7 @@ int stop_container(int argc, char *argv[])
     lab_fd pidfd = open_process(container.pid, container.pid_began);
     lab_fd runtime = open_process(container.runtime, container.runtime_began);
     /* A process 1 that would not hear SIGTERM is not waited for. */
-    if (pidfd != -1 && process_hears(container.pid, SIGTERM)) {
+    if (pidfd != -1 && hears(&container, SIGTERM)) {
         signal_container(&container, pidfd, SIGTERM);
         wait_for(pidfd, (int)seconds * 1000);
     }
@@ -208,8 +216,7 @@ int kill_container(int argc, char *argv[])
     lab_fd pidfd = open_process(container.pid, container.pid_began);
     lab_fd runtime = open_process(container.runtime, container.runtime_began);
     /* The kernel would take it from us, and do nothing. */
-    if (signal != SIGKILL && signal != SIGSTOP && !(container.spec.without & WALL_PID) &&
-        !process_hears(container.pid, signal))
+    if (signal != SIGKILL && signal != SIGSTOP && !hears(&container, signal))
         lab_exit(EXIT_FAILURE,
                  "process 1 of %s does not hear %s (without --init, it needs a handler)",
                  container.spec.name, lab_signal_name(signal));

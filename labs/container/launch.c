@@ -130,7 +130,7 @@ __attribute__((noreturn)) static void be_init(long child)
     for (;;) {
         int status = 0;
         siginfo_t info;
-        info.si_code = SI_KERNEL;
+        info.si_code = 0;
         long dead, signal = call(SYS_rt_sigtimedwait, (long)&all, (long)&info, 0, sizeof(all));
         if (signal > 0 && signal != SIGCHLD && (info.si_code != SI_KERNEL || signal == SIGHUP))
             call(SYS_kill, child, signal, 0, 0);

@@ -11,7 +11,7 @@
 
 /* Who is watched, and what there is to carry. Descriptors that are not there are -1. */
 struct watched {
-    pid_t pid; /* in our PID namespace; 0: not known */
+    pid_t pid; /* in our PID namespace; 0: not known, or it hears all */
     int pidfd;
     int input, output, error; /* our ends of its standard streams */
     int master;               /* of its terminal, instead of these */

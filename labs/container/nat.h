@@ -18,7 +18,7 @@ pid_t nat_up(const char *bridge, const char *network, bool guarded);
  * has said why; LAB_EXIT_NOT_FOUND where it is not installed. */
 int nat_wait(pid_t child);
 
-/* Replace the rules for the published ports. They are written to TO, of open_memstream(3):
+/* Replace the rules for the published ports. They are written to a stream of open_memstream(3):
  * first nat_begin(), then nat_rule() for each port, "what comes to PORT of this machine goes to
  * ADDRESS:INSIDE", last nat_publish(), which closes it; *RULES is where it has written to.
  * Returns what nat_wait() does. */

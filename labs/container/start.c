@@ -461,7 +461,8 @@ static int run_specified(const struct specification *spec, const struct observer
     run.watched.log = log;
     start(container);
     wait_for_command();
-    run.watched.pid = container->pid;
+    /* The init of --init hands all signals on. */
+    run.watched.pid = spec->init ? 0 : container->pid;
     if (state_add(container) == -1)
         fail("write %s", state_path(container, "state"));
     say_ready();
