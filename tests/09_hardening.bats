@@ -450,3 +450,27 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     assert_output --partial "process 1 of full does not hear SIGTERM"
     labs09 kill full
 }
+
+@test "hardening: of two failures, the one that came first is told" {
+    cc -shared -fPIC -o "$BATS_TEST_TMPDIR/fails.so" -x c - <<'C'
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+/* The container fails at once, while the runtime takes its time. */
+int sethostname(const char *name, size_t length)
+{
+    (void)name, (void)length;
+    errno = EPERM;
+    return -1;
+}
+int mknodat(int directory, const char *name, mode_t mode, dev_t device)
+{
+    usleep(100000);
+    return syscall(SYS_mknodat, directory, name, mode, device);
+}
+C
+    run -125 on_host env "LD_PRELOAD=$BATS_TEST_TMPDIR/fails.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+        timeout -k 1 20 "$LABS/09_full_container" run -n fails "$ROOTFS" true
+    assert_output "09_full_container: sethostname 'fails': EPERM (Operation not permitted)"
+}

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,10 +13,26 @@
 
 #include "error.h"
 
-int report_socket = -1;
+int report_socket = -1, child_socket = -1;
+
+/* What failed in the child is why we fail: what it has become is a process that is not there. */
+static bool hear_failure(struct message *theirs)
+{
+    struct pollfd child = {.fd = child_socket, .events = POLLIN};
+
+    while (child_socket != -1 && poll(&child, 1, 0) == 1 &&
+           receive_message(child_socket, theirs, NULL, NULL) == 1)
+        if (theirs->kind == MESSAGE_FAILED)
+            return true;
+    return false;
+}
 
 __attribute__((noreturn)) static void tell(int status, const struct message *message)
 {
+    struct message theirs;
+
+    if (report_socket == -1 && hear_failure(&theirs))
+        lab_exit(theirs.status, "%s", theirs.text);
     if (report_socket == -1)
         lab_exit(status, "%s", message->text);
     send_message(report_socket, message, NULL, 0);

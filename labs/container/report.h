@@ -31,8 +31,9 @@ struct message {
     char text[512];
 };
 
-/* The socket over which this process reports; -1 in the runtime itself. */
-extern int report_socket;
+/* The socket over which this process reports; -1 in the runtime itself. There, the one over which
+ * it hears from its child: of two failures, the child's is told. */
+extern int report_socket, child_socket;
 
 /* Say "MESSAGE" or "MESSAGE: ENAME (text)" and end with STATUS_RUNTIME or STATUS. */
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);

@@ -142,7 +142,7 @@ static void make_streams(const struct specification *spec)
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
         fail("socketpair");
-    run.socket = ends[0], run.theirs[0] = ends[1];
+    run.socket = child_socket = ends[0], run.theirs[0] = ends[1];
     run.theirs[1] = run.theirs[2] = run.theirs[3] = -1;
     if (spec->terminal)
         return;
@@ -361,6 +361,7 @@ static void wait_for_command(void)
         }
     }
     lab_close_fd(&run.socket);
+    child_socket = -1;
 }
 
 /*
