@@ -90,11 +90,11 @@ static int service(int argc, char *argv[])
         return *word == 'r' ? run_container(argc - 1, argv + 1)
                             : join_container(argc - 1, argv + 1, argv);
     }
+    if (strcmp(word, "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0))
+        lab_print_help(HELP);
     for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
         if (strcmp(word, COMMANDS[i].word) == 0)
             return COMMANDS[i].command(argc - 1, argv + 1);
-    if (strcmp(word, "--help") == 0)
-        lab_print_help(HELP);
     if (strcmp(word, "--version") == 0)
         lab_print_version();
     lab_warn("there is no command '%s'", word);

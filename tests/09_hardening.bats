@@ -474,3 +474,15 @@ C
         timeout -k 1 20 "$LABS/09_full_container" run -n fails "$ROOTFS" true
     assert_output "09_full_container: sethostname 'fails': EPERM (Operation not permitted)"
 }
+
+@test "hardening: each command has its help" {
+    local command
+    for command in run exec; do
+        run -0 labs09 "$command" --help
+        assert_line --index 0 --partial "09_full_container $command [OPTION]..."
+    done
+    for command in ps logs stop kill inspect prune; do
+        run -0 labs09 "$command" --help
+        assert_line --partial " $command"
+    done
+}

@@ -273,7 +273,7 @@ static void on_signal(const struct watched *watched)
 }
 
 /* The process that goes on waiting needs hardly any of its pages: those that came from files can be
- * read again. */
+ * read again, even the one that it is just executing. */
 static int give_back_pages(struct dl_phdr_info *object, size_t size, void *unused)
 {
     (void)size, (void)unused;
@@ -325,8 +325,6 @@ static int wait_a_while(const struct watched *watched, struct pollfd polled[POLL
     return ready;
 }
 
-/* The pages of the program that carries us must not go while they are in use: they do not, they are
- * read again. */
 static void watch(const struct watched *watched)
 {
     struct pollfd polled[POLLED];

@@ -2,8 +2,8 @@
  * network.h - the bridge that containers meet on, and the way in and out of it.
  *
  *     machine            labs0 10.209.0.1/16 ---- labs-PID ==== eth0 10.209.0.2 in the container
- *       |  NAT: from the network to the outside, and for published ports from outside to a
- * container
+ *       |  NAT: from the network to the outside,
+ *       |  and for published ports from outside to a container
  *
  * The bridge, its address, its rules and forwarding come with the first container that wants them
  * and go with the last. The functions for outside want the lock of state.h.

@@ -18,8 +18,7 @@
 
 static const char HELP[] =
     "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"
-    "Run COMMAND (/bin/sh if none) in a new container. ROOTFS is a directory or a tar of one and "
-    "is\n"
+    "Run COMMAND (/bin/sh if none) in a new container. ROOTFS, a directory or a tar of one, is\n"
     "never written to; without it, a root file system of busybox is made.\n"
     "\n"
     "  -n, --name NAME         what the container is called (default: made up)\n"
@@ -27,16 +26,14 @@ static const char HELP[] =
     "  -d, --detach            print the name and leave the container running\n"
     "  -i, --interactive       hand on standard input\n"
     "  -t, --tty               give it a pseudo terminal\n"
-    "      --rm[=false]        remove the container when it ends (default), or keep log and "
-    "status\n"
+    "      --rm[=false]        remove it when it ends (default), or keep log and status\n"
     "      --init              run a small process 1 that reaps and forwards signals\n"
     "  -e, --env KEY=VALUE     set an environment variable (KEY: take it from here)\n"
     "  -w, --workdir DIR       working directory (default: /)\n"
     "  -u, --user USER[:GROUP] who COMMAND runs as (default: root)\n"
     "  -v, --volume HOST:DIR[:ro]  show HOST, a file or directory of the machine, as DIR\n"
-    "      --layer memory|DIR  keep what it writes in memory, at most half of --memory (default), "
-    "or\n"
-    "                          below DIR on a disk\n"
+    "      --layer memory|DIR  keep what it writes in memory, at most half of --memory\n"
+    "                          (default), or below DIR on a disk\n"
     "      --read-only         the root file system cannot be written to\n"
     "      --tmpfs DIR[:SIZE]  an empty file system in memory (default: 64m)\n"
     "      --cpus N            at most N CPUs, such as 0.5 (default: no limit)\n"
@@ -46,7 +43,8 @@ static const char HELP[] =
     "      --net bridge|none|host  a network behind NAT (default), none, or the machine's own\n"
     "      --ip ADDRESS        its address on the bridge (default: a free one)\n"
     "      --subnet NET/LENGTH the bridge's network, for the first container on it\n"
-    "  -p, --publish HOSTPORT:PORT[/udp]  make PORT reachable as HOSTPORT of the machine\n"
+    "  -p, --publish HOSTPORT:PORT[/udp]  make PORT reachable as HOSTPORT of all addresses of\n"
+    "                          the machine but 127.0.0.1\n"
     "      --cap-add CAP, --cap-drop CAP  change the capabilities (ALL: all of them)\n"
     "      --userns auto|host  root inside is an ordinary user outside (default), or is root\n"
     "      --without WALL      take one wall away, to see what it is good for: %s\n"
@@ -54,6 +52,19 @@ static const char HELP[] =
     "\n"
     "Exit status: that of COMMAND, 128+N if signal N ended it, 125 if the container could not be\n"
     "made, 126 if COMMAND cannot be invoked, 127 if it is not found.\n";
+
+static const char EXEC_HELP[] =
+    "Usage: 09_full_container exec [OPTION]... NAME COMMAND [ARG]...\n"
+    "Run COMMAND in the container NAME, which runs.\n"
+    "\n"
+    "  -i, --interactive       COMMAND reads what is typed here\n"
+    "  -t, --tty               it has a terminal\n"
+    "  -e, --env KEY=VALUE     set an environment variable, beside those of the container\n"
+    "  -w, --workdir DIR       working directory (default: the container's)\n"
+    "  -u, --user USER[:GROUP] who COMMAND runs as (default: the container's)\n"
+    "      --help              print this and exit\n"
+    "\n"
+    "Exit status: as that of run.\n";
 
 static const char *const WALLS[] = {"pid",        "ipc",     "uts",         "cgroup",
                                     "pivot",      "masks",   "read-only",   "nodev",
@@ -473,6 +484,8 @@ static void read_options(struct specification *spec, int argc, char *argv[], boo
             i++;
         if (option == '?' || i == KNOWN_COUNT)
             exit(STATUS_RUNTIME); /* one line has been said */
+        if (for_exec && KNOWN[i].take == take_help)
+            lab_print_help(EXEC_HELP);
         KNOWN[i].take(spec, optarg);
     }
     argv[0] = verb;
