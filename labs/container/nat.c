@@ -107,10 +107,10 @@ void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address
             address, inside);
 }
 
-int nat_publish(FILE *rules, char *const *text)
+int nat_publish(FILE *to, char *const *text)
 {
-    fprintf(rules, "COMMIT\n");
-    return fclose(rules) == EOF ? -1 : restore(*text, false);
+    fprintf(to, "COMMIT\n");
+    return fclose(to) == EOF ? -1 : restore(*text, false);
 }
 
 /* All at once; or, where somebody else has removed a part of it, line by line. */

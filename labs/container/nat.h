@@ -20,11 +20,11 @@ int nat_wait(pid_t child);
 
 /* Replace the rules for the published ports. They are written to a stream of open_memstream(3):
  * first nat_begin(), then nat_rule() for each port, "what comes to PORT of this machine goes to
- * ADDRESS:INSIDE", last nat_publish(), which closes it; *RULES is where it has written to.
+ * ADDRESS:INSIDE", last nat_publish(), which closes it; *TEXT is where it has written to.
  * Returns what nat_wait() does. */
 void nat_begin(FILE *to);
 void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address, unsigned inside);
-int nat_publish(FILE *to, char *const *rules);
+int nat_publish(FILE *to, char *const *text);
 
 /* Remove all that nat_up() has made. */
 void nat_down(const char *bridge, const char *network, bool guarded);
