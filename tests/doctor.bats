@@ -232,7 +232,9 @@ in_directory() {
     for line in cpu memory pids; do
         says no "cgroup $line" "find the controller $line: ENODEV" 'no hierarchy of this machine has it'
     done
-    in_mounts 'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup' 0 cgroup
+    # The options of cgroup v2 belong to the machine, not to the mount: the same again.
+    in_mounts 'options=$(findmnt -nro FS-OPTIONS -t cgroup2 | head -n 1); umount -R /sys/fs/cgroup
+        mount -t cgroup2 -o "${options:-rw}" none /sys/fs/cgroup' 0 cgroup
     says ok cgroup 'cgroup v2'
     in_mounts 'for place in $(grep " cgroup" /proc/self/mounts | cut -d " " -f 2); do mount -o remount,bind,ro "$place" ; done' \
         1 'cgroup cpu' 'cgroup memory' 'cgroup pids'

@@ -52,6 +52,7 @@ lint   shellcheck                        shellcheck      ShellCheck      shellch
 fuzz   clang                             clang           clang           clang       clang
 vm     qemu-system-x86_64                qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 vm     depmod                            kmod            kmod            kmod        kmod
+vm     mkfs.ext4                         e2fsprogs       e2fsprogs       e2fsprogs   e2fsprogs
 vm     cpio                              cpio            cpio            cpio        cpio
 vm     busybox                           busybox-static  busybox         busybox     busybox-static
 vm     xz                                xz-utils        xz              xz          xz

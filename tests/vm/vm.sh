@@ -9,7 +9,8 @@
 # of Debian that is already here. VM_CPUS, VM_MEMORY (MiB): 2 and 1024.
 #
 # Nothing on this machine is changed: the kernel package is unpacked, not installed; the root file
-# system is this machine's, handed in read-only by 9p with a tmpfs over it; there is no network card.
+# system is this machine's, handed in read-only by 9p with a tmpfs over it; /tmp is a disk of its own,
+# a file in build/vm that is gone at the end; there is no network card.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=${here%/tests/vm}
@@ -65,7 +66,7 @@ make_initramfs() {
     mkdir -p "$tree"/{bin,dev,proc,sys,lower,upper,root,modules}
     busybox=$(command -v busybox.static || command -v busybox)
     cp "$busybox" "$tree/bin/busybox"
-    for module in virtio_pci 9pnet_virtio 9p overlay loop tun; do
+    for module in virtio_pci 9pnet_virtio 9p virtio_blk ext4 overlay loop tun; do
         modprobe -C /dev/null -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null ||
             give_up "$version has no module $module"
     done | awk '$1 == "insmod" && !seen[$2]++ {print $2}' | while read -r path; do
@@ -138,6 +139,7 @@ start_machine() {
         -kernel "$store/vmlinux" -initrd "$run/initramfs" -append "$append" \
         -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
         -device virtio-9p-pci,fsdev=host,mount_tag=host \
+        -drive "file=$run/disk,if=virtio,format=raw,cache=unsafe" \
         -chardev file,id=log,path="$run/log" -serial chardev:log \
         -chardev "stdio,id=console,$console" -serial chardev:console \
         -chardev file,id=status,path="$run/status" -serial chardev:status
@@ -163,6 +165,8 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 pack_job "$run" "$@" >"$run/initramfs"
+truncate -s 4G "$run/disk"
+PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q -E root_owner=0:0 -O ^has_journal "$run/disk"
 # It is started in the background, so that this script hears signals while it waits.
 if [ $# -gt 0 ]; then
     start_machine "$run" signal=on </dev/null &
