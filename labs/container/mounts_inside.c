@@ -91,14 +91,29 @@ static bool is_out_of_reach(const struct stat *status, const struct specificatio
     return spec->own_users && status->st_uid == OVERFLOW_ID && (status->st_mode & 077) == 0;
 }
 
+/* What files and directories are covered by: the first directory by a new, empty file system, the
+ * others by the same one, shown once more. */
+struct covers {
+    int null, empty; /* empty: -1 before the first */
+};
+
+static int make_cover(struct covers *covers, bool is_directory)
+{
+    if (!is_directory)
+        return clone_mount(covers->null, "", false);
+    if (covers->empty != -1)
+        return clone_mount(covers->empty, "", false);
+    covers->empty = new_mount("tmpfs", NULL, 0);
+    return covers->empty == -1 ? -1 : fcntl(covers->empty, F_DUPFD_CLOEXEC, 0);
+}
+
 /* Cover NAMES below DIRECTORY, which must be of the file system MAGIC: files by /dev/null,
  * directories by an empty one. What this kernel does not have needs no cover. */
-static void mask(int directory, const char *const names[], size_t count, long magic, int null,
-                 const struct specification *spec)
+static void mask(int directory, const char *const names[], size_t count, long magic,
+                 struct covers *covers, const struct specification *spec)
 {
     struct statfs system;
     struct stat status;
-    lab_fd empty = -1;
 
     if (fstatfs(directory, &system) == -1 || system.f_type != magic)
         give_up(STATUS_RUNTIME, "what is mounted is not what was to be masked");
@@ -113,12 +128,7 @@ static void mask(int directory, const char *const names[], size_t count, long ma
             continue;
         if (target == -1 || fstat(target, &status) == -1)
             fail("mask %s", names[i]);
-        if (S_ISDIR(status.st_mode) && empty == -1)
-            empty = new_mount("tmpfs", NULL, 0);
-        lab_fd cover = clone_mount(S_ISDIR(status.st_mode) ? empty : null, "", false);
-        /* Before Linux 6.15 there is no copy of a mount that is attached nowhere. */
-        if (cover == -1 && S_ISDIR(status.st_mode))
-            cover = new_mount("tmpfs", NULL, 0);
+        lab_fd cover = make_cover(covers, S_ISDIR(status.st_mode));
         /* Read-only: who changes the mode of the cover would change the machine's. */
         if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
             attach(cover, target) == -1)
@@ -177,16 +187,17 @@ void mounts_make_own(struct own_mounts *own, const struct specification *spec, b
 
 void mounts_cover(const struct own_mounts *own, const struct specification *spec)
 {
-    lab_fd null = open_null();
+    struct covers covers = {.null = open_null(), .empty = -1};
 
     if (!(spec->without & WALL_MASKS)) {
         mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]), PROC_SUPER_MAGIC,
-             null, spec);
-        mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC, null,
+             &covers, spec);
+        mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC, &covers,
              spec);
     }
     if (!(spec->without & WALL_READ_ONLY))
         make_read_only(own->proc, spec->own_users);
+    lab_close_fd(&covers.null), lab_close_fd(&covers.empty);
 }
 
 /* What --without pivot shows: the old root stays, only out of sight. */
