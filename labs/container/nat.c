@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -31,9 +32,9 @@ static const char FORWARD[] =
  * policy would be. */
 #define GUARD "FORWARD ! -i %1$s ! -o %1$s -j DROP\n"
 
-/* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. Returns the child,
- * or -1 with errno. */
-static pid_t begin_restore(const char *text, int quiet)
+/* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. OTHERS: see
+ * nat_up(). Returns the child, or -1 with errno. */
+static pid_t begin_restore(const char *text, bool quiet, int others)
 {
     static char *argv[] = {"iptables-restore", "--wait=10", "--noflush", NULL};
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
@@ -43,6 +44,9 @@ static pid_t begin_restore(const char *text, int quiet)
         return -1;
     pid_t child = lab_fork();
     if (child == 0) {
+        const unsigned count = others == -1 ? 0 : nat_rules();
+        if (others != -1 && write(others, &count, sizeof(count)) != sizeof(count))
+            _exit(EXIT_FAILURE);
         int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
         dup2(input, STDIN_FILENO);
         if (nothing != -1)
@@ -53,9 +57,9 @@ static pid_t begin_restore(const char *text, int quiet)
     return child;
 }
 
-static int restore(const char *text, int quiet)
+static int restore(const char *text, bool quiet)
 {
-    return nat_wait(begin_restore(text, quiet));
+    return nat_wait(begin_restore(text, quiet, -1));
 }
 
 int nat_wait(pid_t child)
@@ -78,7 +82,7 @@ __attribute__((format(printf, 3, 0))) static void add_lines(FILE *to, const char
     }
 }
 
-pid_t nat_up(const char *bridge, const char *network, bool guarded)
+pid_t nat_up(const char *bridge, const char *network, int others)
 {
     char text[4096];
     FILE *to = fmemopen(text, sizeof(text), "w");
@@ -89,11 +93,11 @@ pid_t nat_up(const char *bridge, const char *network, bool guarded)
     add_lines(to, "-A ", NAT, network, bridge);
     fprintf(to, "COMMIT\n*filter\n:" CHAIN " - [0:0]\n-I FORWARD -j " CHAIN "\n");
     add_lines(to, "", FORWARD, network, bridge);
-    if (guarded)
+    if (others != -1)
         fprintf(to, "-A " GUARD, bridge);
     fprintf(to, "COMMIT\n");
     fclose(to);
-    return begin_restore(text, false);
+    return begin_restore(text, false, others);
 }
 
 void nat_begin(FILE *to)

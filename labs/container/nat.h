@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. GUARDED: forward
- * nothing else, as nothing was forwarded before. It takes a while: returns a child for nat_wait(),
- * or -1 with errno. */
-pid_t nat_up(const char *bridge, const char *network, bool guarded);
+/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. OTHERS: where
+ * nothing was forwarded before, a pipe to which the child first writes what nat_rules() is; nothing
+ * but this network is forwarded then. -1: something was. It takes a while: returns a child for
+ * nat_wait(), or -1 with errno. */
+pid_t nat_up(const char *bridge, const char *network, int others);
 
 /* Wait until the rules are there. Returns 0, -1, or the exit status of iptables-restore(8), which
  * has said why; LAB_EXIT_NOT_FOUND where it is not installed. */

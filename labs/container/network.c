@@ -21,7 +21,8 @@
 enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network namespace */
 
 static const char BRIDGE[] = "labs0";
-static pid_t coming; /* the child that makes the rules of a new bridge; 0: none */
+static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
+static int counted = -1; /* a pipe from it: how many rules others have */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* What the bridge was made with, in the file .network of the state directory. */
@@ -113,10 +114,18 @@ static void remove_bridge(void)
         lab_wait(child); /* the kernel is busy */
 }
 
+/* 1, 0, or -1 with errno. */
+static int read_forwarding(void)
+{
+    char text[32];
+
+    return lab_read_file(FORWARDING, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
+}
+
 /* Whoever came while we forwarded, Docker or libvirt, has found it switched on and relies on it. */
 static void stop_forwarding(const struct bridge *bridge)
 {
-    if (bridge->forwarded)
+    if (bridge->forwarded || read_forwarding() == 0)
         return;
     if (nat_rules() > bridge->others)
         lab_warn("%s stays 1: somebody else has made rules since the first container came",
@@ -128,8 +137,6 @@ static void stop_forwarding(const struct bridge *bridge)
 static void take_down(const struct bridge *bridge)
 {
     char network[32];
-
-    network_settle();
 
     network_text(bridge, network, sizeof(network));
     remove_bridge();
@@ -159,16 +166,17 @@ static void choose_network(struct bridge *bridge, const struct specification *sp
 
 static void set_up(struct bridge *bridge)
 {
-    char text[32], network[32];
+    char network[32];
     unsigned char mac[6] = {0x02, 0x42};
+    int count[2] = {-1, -1};
 
     if (if_nametoindex(BRIDGE) != 0)
         give_up(STATUS_RUNTIME, "there is a link %s already that is not ours", BRIDGE);
-    if (lab_read_file(FORWARDING, text, sizeof(text)) == -1)
-        fail("read %s", FORWARDING);
     find_boot(bridge->boot);
-    bridge->forwarded = atoi(text);
-    bridge->others = bridge->forwarded ? 0 : nat_rules();
+    bridge->forwarded = read_forwarding();
+    if (bridge->forwarded == -1)
+        fail("read %s", FORWARDING);
+    bridge->others = 0; /* until network_settle() */
     bridge->last = 1;
     in_addr_t address = bridge->network | htonl(1);
     memcpy(mac + 2, &address, sizeof(address));
@@ -185,7 +193,11 @@ static void set_up(struct bridge *bridge)
         errno = error;
         fail("make the bridge %s with %s", BRIDGE, network);
     }
-    coming = nat_up(BRIDGE, network, !bridge->forwarded);
+    if (!bridge->forwarded && pipe2(count, O_CLOEXEC) == -1)
+        fail("make a pipe");
+    coming = nat_up(BRIDGE, network, count[1]);
+    lab_close_fd(&count[1]);
+    counted = count[0];
 }
 
 bool network_is_coming(void)
@@ -193,11 +205,27 @@ bool network_is_coming(void)
     return coming != 0;
 }
 
+/* Note how many rules others had before ours were made. */
+static void note_others(void)
+{
+    struct bridge bridge;
+    unsigned count;
+
+    if (counted != -1 && read(counted, &count, sizeof(count)) == sizeof(count) &&
+        read_bridge(&bridge)) {
+        bridge.others = count;
+        if (write_bridge(&bridge) == -1)
+            lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
+    }
+    lab_close_fd(&counted);
+}
+
 int network_settle(void)
 {
     pid_t child = coming;
 
     coming = 0;
+    note_others();
     int status = child == 0 ? 0 : nat_wait(child);
     /* Not before the rules are there: nothing but what is ours is forwarded at any moment. */
     if (child > 0 && status == 0 && lab_write_file(FORWARDING, "1") == -1) {
@@ -437,6 +465,7 @@ void network_leave(bool had_ports)
 {
     struct bridge bridge;
 
+    network_settle();
     if (!read_bridge(&bridge))
         return;
     if (!state_has_claim("address-"))
