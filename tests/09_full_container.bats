@@ -137,17 +137,19 @@ CapBnd:	00000000800405fb"
     labs09 kill default
 }
 
-# The contents of a file of the group of process $1 in the hierarchy of controller $2: $3 on v1, $4 on
-# v2.
-limit_of() {
+# A file of the group of process $1 in the hierarchy of controller $2: $3 on v1, $4 on v2.
+group_file() {
     local path
     path=$(sed -n "s/^[0-9]*:\([^:]*,\)*$2\(,[^:]*\)*://p" "/proc/$1/cgroup")
     if [ -n "$path" ]; then
-        cat "$(findmnt -nro TARGET -t cgroup -O "$2" | head -n 1)$path/$3"
+        echo "$(findmnt -nro TARGET -t cgroup -O "$2" | head -n 1)$path/$3"
     else
-        cat "$(findmnt -nro TARGET -t cgroup2 | head -n 1)$(sed -n 's/^0:://p' "/proc/$1/cgroup")/$4"
+        echo "$(findmnt -nro TARGET -t cgroup2 | head -n 1)$(sed -n 's/^0:://p' "/proc/$1/cgroup")/$4"
     fi
 }
+
+# What is in it.
+limit_of() { cat "$(group_file "$@")"; }
 
 either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "$2"; else echo "$1"; fi; }
 
@@ -307,18 +309,18 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
 }
 
 @test "full container: CPU within 1% of --cpus" {
-    # Two spinning processes under 0.5 CPUs: the kernel's own account, over 20 periods and more.
+    # Two spinning processes under 0.5 CPUs: the kernel's own account of 40 whole periods. Where one ends,
+    # the quota has been used up for a while, and the account stands still.
     labs09 run -d -n spins --net none --cpus 0.5 "$ROOTFS" sh -c 'while :; do :; done & while :; do :; done'
-    local pid both
+    local pid both file from to began ended
     pid=$(pid_of spins)
     both="$pid $(pgrep -P "$pid")"
-    # From the end of one period's quota to that of another: half of a period does not blur it.
-    local from to began ended
-    until_held_back "$both"
-    began=$(periods_of "$pid") from=$(cpu_time "$both")
+    file=$(group_file "$pid" cpu cpu.stat cpu.stat)
+    wait_for_period "$file"
+    began=$periods from=$(cpu_time "$both")
     sleep 4
-    until_held_back "$both"
-    ended=$(periods_of "$pid") to=$(cpu_time "$both")
+    wait_for_period "$file"
+    ended=$periods to=$(cpu_time "$both")
     labs09 kill spins
     # A busy machine gives less; only more than the limit is the limit's fault.
     local percent=$(((to - from) / ((ended - began) * 10000)))
@@ -327,17 +329,22 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     [ "$percent" -ge 4950 ] || [ "$(nproc)" -lt 2 ] || busy_machine
 }
 
-# The periods of 100 ms that have gone by in the group of process $1.
-periods_of() { limit_of "$1" cpu cpu.stat cpu.stat | awk '/^nr_periods/ {print $2}'; }
-
-# Wait until the accounts of the processes $1 stand still: their quota is used up.
-until_held_back() {
-    local before
-    for _ in $(seq 100); do
-        before=$(cpu_time "$1")
-        sleep 0.02
-        [ "$before" != "$(cpu_time "$1")" ] || return 0
+# Wait until a period of 100 ms begins, as the cpu.stat $1 says; $periods: how many there have been.
+wait_for_period() {
+    local end=$((SECONDS + 5 * SLOW)) before
+    read_periods "$1"
+    before=$periods
+    while [ "$periods" = "$before" ]; do
+        [ "$SECONDS" -lt "$end" ] || fail "no period of $1 begins"
+        read_periods "$1"
     done
+}
+
+read_periods() {
+    local key value
+    while read -r key value; do
+        if [ "$key" = nr_periods ]; then periods=$value; fi
+    done <"$1"
 }
 
 # Nanoseconds of CPU time that the processes $1 have used.
