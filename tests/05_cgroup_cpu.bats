@@ -12,16 +12,8 @@ setup() {
 }
 
 teardown() {
-    local pid
-    for pid in ${STARTED:-}; do kill -KILL "$pid" 2>/dev/null || true; done
+    end_started
     machine_after
-}
-
-# Start a command in the background; its PID is $started.
-start() {
-    env --default-signal=INT,QUIT "$@" 3>&- &
-    started=$!
-    STARTED="${STARTED:-} $started"
 }
 
 # The status of a process that was started.
@@ -35,15 +27,6 @@ threads_of() { find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l;
 has_threads() { [ "$(threads_of "$1")" -eq "$2" ]; }
 in_group() { [[ "$(group_of "$1")" = */container-labs/05-"$2" ]]; }
 limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
-
-# refuses STATUS LINE ARGUMENT...: one clear line on stderr, nothing on stdout.
-refuses() {
-    local status=$1 line=$2
-    shift 2
-    run "-$status" --separate-stderr env -u LAB_MUST_RUN "$TOOL" "$@"
-    assert_equal "$output" ""
-    assert_equal "$stderr" "05_cgroup_cpu: $line"
-}
 
 @test "05 busy: so many threads, until SIGTERM or so many seconds" {
     start "$LABS/busy" -j 7

@@ -14,24 +14,8 @@ setup() {
 }
 
 teardown() {
-    local pid
-    for pid in ${STARTED:-}; do kill -KILL "$pid" 2>/dev/null || true; done
+    end_started
     machine_after
-}
-
-start() {
-    env --default-signal=INT,QUIT "$@" 3>&- &
-    started=$!
-    STARTED="${STARTED:-} $started"
-}
-
-# refuses STATUS LINE ARGUMENT...: one clear line on stderr, nothing on stdout.
-refuses() {
-    local status=$1 line=$2
-    shift 2
-    run "-$status" --separate-stderr env -u LAB_MUST_RUN "$TOOL" "$@"
-    assert_equal "$output" ""
-    assert_equal "$stderr" "06_cpu_shares: $line"
 }
 
 # The fields of the line of group $1 in the table: weight, threads, predicted, measured.

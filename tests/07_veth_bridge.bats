@@ -6,27 +6,8 @@ load network
 
 setup() { machine_before; }
 teardown() {
-    # A test that failed half-way has left its experiment waiting.
-    [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null || true
+    end_what_waits
     machine_after
-}
-
-# in_run COMMAND...: run it in the private namespaces of the experiment that waits after a step.
-in_run() { nsenter --target "$experiment" --net --mount -- "$@"; }
-
-end_run() {
-    echo q >&8
-    wait "$supervisor"
-    exec 8>&-
-}
-
-# with_stub NAME BODY: play the experiment with a command replaced.
-with_stub() {
-    mkdir -p "$TMPDIR/stubs"
-    printf '#!/bin/bash\n%s\n' "$2" >"$TMPDIR/stubs/$1"
-    chmod +x "$TMPDIR/stubs/$1"
-    PATH=$TMPDIR/stubs:$PATH run play 07_veth_bridge
-    rm -r "$TMPDIR/stubs"
 }
 
 @test "07 experiment: every check holds" {
@@ -73,16 +54,16 @@ with_stub() {
 }
 
 @test "07 experiment: checks fail when the thing is not so" {
-    with_stub ping 'exit 0'
+    with_stub 07_veth_bridge ping 'exit 0'
     assert_failure 1
     assert_line --partial 'FAIL  no reply'
     assert_line --partial 'FAIL  ttl 64'
-    with_stub ping 'exit 1'
+    with_stub 07_veth_bridge ping 'exit 1'
     assert_line --partial 'FAIL  net2 replies'
-    with_stub bridge 'exit 0'
+    with_stub 07_veth_bridge bridge 'exit 0'
     assert_line --partial 'FAIL  the MAC address of veth1 is behind the port veth2'
     assert_line --partial 'FAIL  the MAC address of veth3 is behind the port veth4'
-    with_stub brctl "[ \"\$1\" != show ] || $(command -v ip) link set veth4 nomaster
+    with_stub 07_veth_bridge brctl "[ \"\$1\" != show ] || $(command -v ip) link set veth4 nomaster
         exec $(command -v brctl) \"\$@\""
     assert_line --partial 'FAIL  veth2 and veth4 are ports of br0'
 }

@@ -6,27 +6,8 @@ load network
 
 setup() { machine_before; }
 teardown() {
-    # A test that failed half-way has left its experiment waiting.
-    [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null || true
+    end_what_waits
     machine_after
-}
-
-# in_run COMMAND...: run it in the private namespaces of the experiment that waits after a step.
-in_run() { nsenter --target "$experiment" --net --mount -- "$@"; }
-
-end_run() {
-    echo q >&8
-    wait "$supervisor"
-    exec 8>&-
-}
-
-# with_stub NAME BODY: play the experiment with a command replaced; "$real" is the real one.
-with_stub() {
-    mkdir -p "$TMPDIR/stubs"
-    printf '#!/bin/bash\nreal=%q\n%s\n' "$(command -v "$1")" "$2" >"$TMPDIR/stubs/$1"
-    chmod +x "$TMPDIR/stubs/$1"
-    PATH=$TMPDIR/stubs:$PATH run play 08_nat
-    rm -r "$TMPDIR/stubs"
 }
 
 @test "08 experiment: every check holds, with each iptables" {
@@ -49,7 +30,7 @@ with_stub() {
 }
 
 @test "08 experiment: tcpdump, where it is installed, shows the address that has no way back" {
-    with_stub tcpdump 'echo "listening on wan0"; echo "IP the stub was asked: $*"'
+    with_stub 08_nat tcpdump 'echo "listening on wan0"; echo "IP the stub was asked: $*"'
     assert_success
     assert_line --regexp 'IP the stub was asked: .* -i wan0 icmp'
     run -0 bash -c 'mkdir "$TMPDIR/path" && ln -s /usr/sbin/* /usr/bin/* "$TMPDIR/path" 2>/dev/null
@@ -103,17 +84,17 @@ with_stub() {
 }
 
 @test "08 experiment: checks fail when the thing is not so" {
-    with_stub ping 'exit 0'
+    with_stub 08_nat ping 'exit 0'
     assert_failure 1
     assert_line --partial 'FAIL  net1 cannot even send'
     assert_line --partial 'FAIL  no reply'
-    with_stub sysctl '[ "$1 $2" != "-w net.ipv4.conf.all.forwarding=1" ] && [ "$1 $2" != "-w net.ipv4.ip_forward=1" ] || exit 0; exec "$real" "$@"'
+    with_stub 08_nat sysctl '[ "$1 $2" != "-w net.ipv4.conf.all.forwarding=1" ] && [ "$1 $2" != "-w net.ipv4.ip_forward=1" ] || exit 0; exec "$real" "$@"'
     assert_line --partial 'FAIL  the host is a router'
     assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
-    with_stub iptables 'case "$*" in *MASQUERADE) exit 0 ;; esac; exec "$real" "$@"'
+    with_stub 08_nat iptables 'case "$*" in *MASQUERADE) exit 0 ;; esac; exec "$real" "$@"'
     assert_line --partial 'FAIL  the rule is in the table nat'
     assert_line --partial "FAIL  the outside saw the host's address: expected '198.51.100.2', saw '192.168.0.101'"
-    with_stub iptables 'case "$*" in *DNAT*) exit 0 ;; "-P FORWARD DROP") exit 0 ;; esac; exec "$real" "$@"'
+    with_stub 08_nat iptables 'case "$*" in *DNAT*) exit 0 ;; "-P FORWARD DROP") exit 0 ;; esac; exec "$real" "$@"'
     assert_line --partial 'FAIL  after it the server inside answers: expected success, saw ECONNREFUSED'
     assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
 }

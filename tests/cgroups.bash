@@ -46,3 +46,25 @@ wait_until() {
 
 is_gone() { [ ! -e "$1" ]; }
 is_there() { [ -e "$1" ]; }
+
+# Start a command in the background; its PID is $started.
+start() {
+    env --default-signal=INT,QUIT "$@" 3>&- &
+    started=$!
+    STARTED="${STARTED:-} $started"
+}
+
+# What a test that failed half-way has left running.
+end_started() {
+    local pid
+    for pid in ${STARTED:-}; do kill -KILL "$pid" 2>/dev/null || true; done
+}
+
+# refuses STATUS LINE ARGUMENT...: one clear line of $TOOL on stderr, nothing on stdout.
+refuses() {
+    local status=$1 line=$2
+    shift 2
+    run "-$status" --separate-stderr env -u LAB_MUST_RUN "$TOOL" "$@"
+    assert_equal "$output" ""
+    assert_equal "$stderr" "${TOOL##*/}: $line"
+}

@@ -1,6 +1,29 @@
 # A host for the tests of labs 07 and 08: network and mount namespaces of their own, in which `up`
 # and `down` may do what they do. It has an uplink, rules, policies and sysctls of its own. What
 # leaves it by the uplink comes to a namespace and no further. Nothing reaches the machine.
+#
+# And what those tests do with an experiment that waits after a step (start_and_stop_after_step).
+
+# in_run COMMAND...: run it in the experiment's private namespaces.
+in_run() { nsenter --target "$experiment" --net --mount -- "$@"; }
+
+end_run() {
+    echo q >&8
+    wait "$supervisor"
+    exec 8>&-
+}
+
+# A test that failed half-way has left its experiment waiting.
+end_what_waits() { [ -z "${supervisor:-}" ] || kill "$supervisor" 2>/dev/null || true; }
+
+# with_stub LAB NAME BODY: play the experiment with the command NAME replaced; "$real" is the real one.
+with_stub() {
+    mkdir -p "$TMPDIR/stubs"
+    printf '#!/bin/bash\nreal=%q\n%s\n' "$(command -v "$2")" "$3" >"$TMPDIR/stubs/$2"
+    chmod +x "$TMPDIR/stubs/$2"
+    PATH=$TMPDIR/stubs:$PATH run play "$1"
+    rm -r "$TMPDIR/stubs"
+}
 
 # on_host SCRIPT: run a bash script on a new host; for `run`. It knows the functions of this file.
 on_host() {
