@@ -259,6 +259,10 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     run -0 labs09 prune
     assert_output kept
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    # With the last container the bridge goes: nothing that is busy with it keeps the name.
+    run -0 on_host bash -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do
+        "$@" run -n last --rm=false "$ROOTFS" true && "$@" prune || exit; done' - "$LABS/09_full_container"
+    assert_equal "${#lines[@]}" 10
 }
 
 @test "full container: a log has a limit" {

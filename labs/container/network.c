@@ -103,7 +103,7 @@ static void remove_bridge(void)
         return;
     pid_t child = fork();
     if (child == 0) {
-        state_forget_lock();
+        close_range(0, ~0U, 0); /* the locks too, and what somebody may wait for the end of */
         _exit(link_remove(index) == -1);
     }
     if (child == -1)

@@ -78,11 +78,6 @@ void state_unlock(void)
     lab_close_fd(&state_fd);
 }
 
-void state_forget_lock(void)
-{
-    lab_close_fd(&state_fd);
-}
-
 int state_claim_name(struct container *container)
 {
     int length = snprintf(container->directory, sizeof(container->directory), "%s/%s",

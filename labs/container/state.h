@@ -56,9 +56,6 @@ int state_lock(bool make);
 /* Let go of it, and remove it if nothing is in it any more. */
 void state_unlock(void);
 
-/* In a child that does not need it: let the lock be the parent's alone. */
-void state_forget_lock(void);
-
 /* Under the lock: remove what dead runtimes have left behind. */
 void state_sweep(void);
 
