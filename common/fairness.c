@@ -55,7 +55,7 @@ static void share_out_below(struct lab_competitor *groups, int count, int parent
             share_out_below(groups, count, i, cpus, groups[i].share);
 }
 
-void lab_share_out(struct lab_competitor *groups, int count, int cpus)
+void lab_share_out(struct lab_competitor *groups, int count, int cpus, double capacity)
 {
-    share_out_below(groups, count, LAB_TOP, cpus, cpus);
+    share_out_below(groups, count, LAB_TOP, cpus, capacity);
 }

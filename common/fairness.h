@@ -14,9 +14,10 @@ struct lab_competitor {
     double share;  /* the result, in CPUs */
 };
 
-/* Share out CPUS among COUNT groups, setting the share of each. Siblings get CPU time by weight. It
- * is work conserving: what a group cannot use, because it has fewer threads than that, goes to its
- * siblings, by weight again. Threads of a group that has groups in it do not count. */
-void lab_share_out(struct lab_competitor *groups, int count, int cpus);
+/* Share out CAPACITY, in CPUs, of the time of so many CPUS (all of it, or what others leave) among
+ * COUNT groups, setting the share of each. Siblings get CPU time by weight. It is work conserving:
+ * what a group cannot use, because it has fewer threads than that, goes to its siblings, by weight
+ * again. Threads of a group that has groups in it do not count. */
+void lab_share_out(struct lab_competitor *groups, int count, int cpus, double capacity);
 
 #endif

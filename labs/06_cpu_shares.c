@@ -115,8 +115,9 @@ static void stop(struct group *group)
     group->threads = 0;
 }
 
-/* What each group is to get of CPUS, in percent of one CPU. */
-static void predict(double *percent, int cpus)
+/* What each group is to get where all have CAPACITY, in CPUs, of the time of so many CPUS: in
+ * percent of one CPU. */
+static void predict(double *percent, int cpus, double capacity)
 {
     struct lab_competitor competitors[LAB_MEASURED];
 
@@ -124,7 +125,7 @@ static void predict(double *percent, int cpus)
         competitors[i] = (struct lab_competitor){.parent = groups[i].parent,
                                                  .weight = (double)groups[i].weight,
                                                  .threads = groups[i].threads};
-    lab_share_out(competitors, group_count, cpus);
+    lab_share_out(competitors, group_count, cpus, capacity);
     for (int i = 0; i < group_count; i++)
         percent[i] = 100 * competitors[i].share;
 }
@@ -143,7 +144,7 @@ static bool compete(long long window)
     int cpus = CPU_COUNT(&arena), tolerance = 8 * cpus; /* in percent of a CPU */
     bool alike = true;
 
-    predict(predicted, cpus);
+    predict(predicted, cpus, cpus);
     if (lab_cpu_is_emulated())
         lab_say("(Measured under emulation: %d%% more or less is taken for alike.)", tolerance);
     lab_sleep_until(lab_now() + SETTLING);
@@ -166,9 +167,10 @@ static bool compete(long long window)
         "(The machine is busy: others have %.0f%% of these CPUs. So compare the groups with each\n"
         "other: what part has each of all that they have?)",
         all_predicted - all);
+    predict(predicted, cpus, all / 100);
     for (int i = 0; i < group_count && all > 0; i++)
         lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
-                 100 * predicted[i] / all_predicted);
+                 100 * predicted[i] / all);
     return true;
 }
 
@@ -355,7 +357,7 @@ static void both_busy(void)
     start(&groups[1]);
     lab_measure_event("A and B");
     lab_check(compete(WINDOW), "A and B share by weight, or what a busy machine leaves");
-    predict(percent, ARTICLE_CPUS);
+    predict(percent, ARTICLE_CPUS, ARTICLE_CPUS);
     lab_say(
         "On the article's 12 CPUs the four threads of B can use 4 of them at most, and A takes\n"
         "what B leaves:");

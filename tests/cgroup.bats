@@ -210,7 +210,7 @@ refused() {
     assert_line --index 4 '262144: linear 10000, back 262144; newer 10000, back 262144'
 }
 
-# fair EXPECTED CPUS GROUP...: percent of a CPU that each group (PARENT:WEIGHT:THREADS) gets.
+# fair EXPECTED CPUS[/CAPACITY] GROUP...: percent of a CPU that each group (PARENT:WEIGHT:THREADS) gets.
 fair() {
     local expected=$1
     shift
@@ -232,6 +232,9 @@ fair() {
     # Served in the second round only: B leaves so much that A wants no more than its part of the rest.
     fair '200.0 100.0 100.0' 4 -1:300:2 -1:500:1 -1:200:1
     fair '100.0 100.0' 12 -1:2:1 -1:262144:1
+    # What others leave of two CPUs: as long as that is enough, one thread has a whole one.
+    fair '60.0 100.0' 2/1.6 -1:512:4 -1:1024:1
+    fair '40.0 80.0' 2/1.2 -1:512:4 -1:1024:1
 }
 
 @test "cgroup: decimal numbers of CPUs" {

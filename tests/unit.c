@@ -242,13 +242,16 @@ static int weights(char *arguments[])
 static int fair(char *arguments[])
 {
     struct lab_competitor groups[16];
-    int count = 0, cpus = atoi(*arguments++);
+    int count = 0, cpus;
+    double capacity;
 
+    if (sscanf(*arguments++, "%d/%lf", &cpus, &capacity) == 1)
+        capacity = cpus;
     for (; *arguments && count < 16; arguments++, count++)
         if (sscanf(*arguments, "%d:%lf:%d", &groups[count].parent, &groups[count].weight,
                    &groups[count].threads) != 3)
             lab_exit(LAB_EXIT_USAGE, "'%s'", *arguments);
-    lab_share_out(groups, count, cpus);
+    lab_share_out(groups, count, cpus, capacity);
     for (int i = 0; i < count; i++)
         printf("%s%.1f", i ? " " : "", 100 * groups[i].share);
     puts("");

@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             .weight = 1 + data[at + 1] + 256 * data[at + 2] + 65536 * (data[at + 3] % 4),
             .threads = data[at + 4],
         };
-    lab_share_out(groups, count, cpus);
+    lab_share_out(groups, count, cpus, cpus);
     for (int number = LAB_TOP; number < count; number++) {
         double given = 0, all = number == LAB_TOP ? cpus : groups[number].share;
         int children = 0;
