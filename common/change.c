@@ -162,7 +162,8 @@ static bool take_back(const char *line, unsigned long long made)
 
     int names = sscanf(line, "nft delete %*s ip %31s %31s", table, chain);
     if (names >= 1) {
-        int failed = lab_nft_delete_empty(table, names == 2 ? chain : NULL);
+        const struct lab_nft_part part = {table, names == 2 ? chain : NULL};
+        int failed = lab_nft_delete_empty(&part, 1);
         if (failed == 0)
             lab_shell("%s", line);
         return failed == 0 || errno == ENOENT || errno == EBUSY;

@@ -15,11 +15,11 @@
 /* Messages that go to the kernel together. */
 struct request {
     size_t length;
-    _Alignas(struct nlmsghdr) char bytes[512];
+    _Alignas(struct nlmsghdr) char bytes[1024];
 };
 
 /* Room in the request for LENGTH bytes, zeroed and aligned as netlink wants it. Names are the few
- * letters of iptables's own tables and chains, so three messages fit. */
+ * letters of iptables's own tables and chains, so ten messages fit. */
 static void *append(struct request *request, size_t length)
 {
     void *place = request->bytes + request->length;
@@ -75,7 +75,7 @@ static void append_frame(struct request *request, int type)
     generic->res_id = htons(NFNL_SUBSYS_NFTABLES);
 }
 
-/* Send, and return the errno of the acknowledgement, 0 for success. */
+/* Send, and return the errno of the first message that failed, or 0 of the acknowledgement. */
 static int transact(const struct request *request)
 {
     _Alignas(struct nlmsghdr) char answer[8192];
@@ -105,13 +105,15 @@ bool lab_nft_exists(const char *table, const char *chain)
     return transact(&request) == 0;
 }
 
-int lab_nft_delete_empty(const char *table, const char *chain)
+int lab_nft_delete_empty(const struct lab_nft_part parts[], int count)
 {
     struct request request = {0};
 
     append_frame(&request, NFNL_MSG_BATCH_BEGIN);
-    append_subject(&request, chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELTABLE, NLM_F_ACK | NLM_F_NONREC,
-                   table, chain);
+    for (int i = 0; i < count; i++)
+        append_subject(&request, parts[i].chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELTABLE,
+                       NLM_F_NONREC | (i == count - 1 ? NLM_F_ACK : 0), parts[i].table,
+                       parts[i].chain);
     append_frame(&request, NFNL_MSG_BATCH_END);
     errno = transact(&request);
     return errno ? -1 : 0;

@@ -12,11 +12,16 @@
 
 #include <stdbool.h>
 
-/* Whether the table TABLE of the family ip is there, and in it CHAIN unless that is NULL. */
+/* A chain in a table of the family ip, or where CHAIN is NULL the table itself. */
+struct lab_nft_part {
+    const char *table, *chain;
+};
+
+/* Whether it is there. */
 bool lab_nft_exists(const char *table, const char *chain);
 
-/* Delete CHAIN in TABLE, or TABLE itself where CHAIN is NULL, if nothing is in it.
- * Returns 0, or -1 with errno: EBUSY where something is, ENOENT where it is not there. */
-int lab_nft_delete_empty(const char *table, const char *chain);
+/* Delete COUNT (8 at most) PARTS in this order, if nothing is in any of them: all or none.
+ * Returns 0, or -1 with errno: EBUSY where something is, ENOENT where one is not there. */
+int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
 
 #endif

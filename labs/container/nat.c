@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "nft.h"
 #include "process.h"
 
 #define CHAIN "CONTAINER-LABS"
@@ -31,6 +32,22 @@ static const char FORWARD[] =
 /* Where forwarding was off, it is on for the sake of our bridge alone. Behind all other rules, as a
  * policy would be. */
 #define GUARD "FORWARD ! -i %1$s ! -o %1$s -j DROP\n"
+
+/* What iptables-nft(8) makes for these rules, and leaves, empty, when they go. */
+static const struct lab_nft_part PARTS[] = {{"nat", "PREROUTING"},  {"nat", "OUTPUT"},
+                                            {"nat", "POSTROUTING"}, {"nat", NULL},
+                                            {"filter", "FORWARD"},  {"filter", NULL}};
+enum { PART_COUNT = sizeof(PARTS) / sizeof(PARTS[0]) };
+
+unsigned nat_missing(void)
+{
+    unsigned missing = 0;
+
+    for (int i = 0; i < PART_COUNT; i++)
+        if (!lab_nft_exists(PARTS[i].table, PARTS[i].chain))
+            missing |= 1U << i;
+    return missing;
+}
 
 /* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. OTHERS: see
  * nat_up(). Returns the child, or -1 with errno. */
@@ -118,7 +135,7 @@ int nat_publish(FILE *to, char *const *text)
 }
 
 /* All at once; or, where somebody else has removed a part of it, line by line. */
-void nat_down(const char *bridge, const char *network, bool guarded)
+static void remove_rules(const char *bridge, const char *network, bool guarded)
 {
     char text[4096] = "";
     FILE *to = fmemopen(text, sizeof(text), "w");
@@ -147,12 +164,45 @@ void nat_down(const char *bridge, const char *network, bool guarded)
     }
 }
 
+/* What others have put something in meanwhile stays: then each for itself. */
+static void remove_parts(unsigned missing)
+{
+    struct lab_nft_part parts[PART_COUNT];
+    int count = 0;
+
+    for (int i = 0; i < PART_COUNT; i++)
+        if (missing & 1U << i)
+            parts[count++] = PARTS[i];
+    if (count == 0 || lab_nft_delete_empty(parts, count) == 0)
+        return;
+    for (int i = 0; i < count; i++)
+        lab_nft_delete_empty(&parts[i], 1);
+}
+
+void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing)
+{
+    remove_rules(bridge, network, guarded);
+    remove_parts(missing);
+}
+
+/* Whether either iptables, the one on nf_tables or the legacy one, has tables with rules that lead
+ * through this machine. */
+static bool has_tables(void)
+{
+    char legacy[256];
+
+    return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) ||
+           lab_read_file("/proc/net/ip_tables_names", legacy, sizeof(legacy)) > 0;
+}
+
 unsigned nat_rules(void)
 {
     static const char *const argv[] = {"iptables-save", NULL};
     unsigned count = 0;
     LAB_OUTPUT output = {0};
 
+    if (!has_tables())
+        return 0;
     if (lab_listen_command(&output, argv) == -1)
         return 0;
     for (const char *line = output.text; line; line = lab_next_line(line))

@@ -27,8 +27,13 @@ void nat_begin(FILE *to);
 void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address, unsigned inside);
 int nat_publish(FILE *to, char *const *text);
 
-/* Remove all that nat_up() has made. */
-void nat_down(const char *bridge, const char *network, bool guarded);
+/* Which of the tables and chains that iptables-nft(8) needs for the rules are not there yet: a set
+ * of bits for nat_down(). */
+unsigned nat_missing(void);
+
+/* Remove all that nat_up() has made; what was MISSING before, unless others have rules in it now.
+ */
+void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing);
 
 /* How many rules there are, anybody's, that iptables-save(8) knows; 0 where it cannot be asked. */
 unsigned nat_rules(void);

@@ -30,9 +30,10 @@ struct bridge {
     char boot[9];      /* of the machine, the beginning of its random ID */
     in_addr_t network; /* in network order */
     int prefix;
-    int forwarded;   /* what ip_forward was before */
-    unsigned others; /* how many rules of iptables others had then */
-    unsigned last;   /* the host part of the address that was given away last */
+    int forwarded;    /* what ip_forward was before */
+    unsigned others;  /* how many rules of iptables others had then */
+    unsigned missing; /* which tables and chains there were not then; see nat_missing() */
+    unsigned last;    /* the host part of the address that was given away last */
 };
 
 static const char *bridge_file(void)
@@ -59,8 +60,8 @@ static bool read_bridge(struct bridge *bridge)
     if (lab_read_file(bridge_file(), text, sizeof(text)) == -1)
         return false;
     find_boot(boot);
-    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u", bridge->boot, network, &bridge->prefix,
-               &bridge->forwarded, &bridge->others, &bridge->last) == 6 &&
+    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u", bridge->boot, network, &bridge->prefix,
+               &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->last) == 7 &&
         inet_pton(AF_INET, network, &bridge->network) == 1 && strcmp(bridge->boot, boot) == 0)
         return true;
     unlink(bridge_file());
@@ -75,8 +76,9 @@ static int write_bridge(const struct bridge *bridge)
     snprintf(fresh, sizeof(fresh), "%.*s.new", PATH_MAX - 8, bridge_file());
     lab_fd fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u\n", bridge->boot, network,
-                          bridge->prefix, bridge->forwarded, bridge->others, bridge->last);
+    int length =
+        snprintf(text, sizeof(text), "%s %s/%d %d %u %u %u\n", bridge->boot, network,
+                 bridge->prefix, bridge->forwarded, bridge->others, bridge->missing, bridge->last);
     if (fd != -1 && write(fd, text, (size_t)length) == length && rename(fresh, bridge_file()) == 0)
         return 0;
     int error = errno;
@@ -140,7 +142,7 @@ static void take_down(const struct bridge *bridge)
 
     network_text(bridge, network, sizeof(network));
     remove_bridge();
-    nat_down(BRIDGE, network, !bridge->forwarded);
+    nat_down(BRIDGE, network, !bridge->forwarded, bridge->missing);
     stop_forwarding(bridge);
     unlink(bridge_file());
 }
@@ -177,6 +179,7 @@ static void set_up(struct bridge *bridge)
     if (bridge->forwarded == -1)
         fail("read %s", FORWARDING);
     bridge->others = 0; /* until network_settle() */
+    bridge->missing = nat_missing();
     bridge->last = 1;
     in_addr_t address = bridge->network | htonl(1);
     memcpy(mac + 2, &address, sizeof(address));
