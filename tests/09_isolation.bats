@@ -182,18 +182,74 @@ with_libraries() {
     rm -r "$TMPDIR/evil"
 }
 
+# A library with which a process that enters a container takes its time there, twice: before and after it
+# gives its powers away.
+make_slow() {
+    cc -shared -fPIC -o "$BATS_TEST_TMPDIR/slow.so" -x c - <<'C'
+#define _GNU_SOURCE
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int prctl(int option, ...)
+{
+    va_list list;
+    va_start(list, option);
+    unsigned long a = va_arg(list, unsigned long), b = va_arg(list, unsigned long),
+                  c = va_arg(list, unsigned long), d = va_arg(list, unsigned long);
+    va_end(list);
+    long result = syscall(SYS_prctl, option, a, b, c, d);
+    if (option == PR_SET_PDEATHSIG)
+        usleep(500000);
+    return result;
+}
+C
+}
+
+# attack_exec OPTION...: somebody in a container with these options waits for an exec, keeps its program open,
+# and writes to it when it has ended. HELD is whether it could be opened, CHANGED whether it is another now.
+attack_exec() {
+    local runtime="$TMPDIR/victim" before size attacker
+    # A copy: it is really written to, and no other process must execute it.
+    cp "$LABS/09_full_container" "$runtime"
+    before=$(cksum <"$runtime")
+    size=$(stat -c %s "$runtime")
+    labs09 run -d -n attacked --net none "$@" "$ROOTFS" /bin/sleep 1000
+    # shellcheck disable=SC2016 # it is the container's shell that counts
+    labs09 exec attacked /bin/sh -c 'echo ready
+        until p=$(grep -lxE "container-run|victim" /proc/[0-9]*/comm); do :; done
+        p=${p%%/comm*}
+        until true <$p/exe; do [ -d $p ] || exit; done
+        exec 5<$p/exe
+        stat -L -c "held %s" /proc/self/fd/5
+        for i in $(seq 100); do
+            sleep 0.05
+            echo evil >>/proc/self/fd/5 && exit
+        done' >"$TMPDIR/said" 2>"$TMPDIR/errors" 3>&- &
+    attacker=$!
+    eventually grep -q ready "$TMPDIR/said"
+    run -0 on_host env "LD_PRELOAD=$BATS_TEST_TMPDIR/slow.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+        timeout -k 1 $((20 * SLOW)) "$runtime" exec attacked /bin/true
+    wait "$attacker" || true
+    labs09 kill attacked
+    HELD=$(grep -cxF "held $size" "$TMPDIR/said" || true) # and not what it has become
+    CHANGED=$([ "$(cksum <"$runtime")" = "$before" ] && echo 0 || echo 1)
+    echo "$*: held $HELD, changed $CHANGED: $(sort "$TMPDIR/errors" | uniq -c | tail -n 3)"
+    rm "$runtime" "$TMPDIR/said" "$TMPDIR/errors"
+}
+
 @test "isolation: exec is out of reach while it enters (CVE-2019-5736)" {
-    start -n victim --net none
-    # Everything that appears in there beside process 1 is looked at, as fast as it goes.
-    labs09 exec victim sh -c 'while :; do for p in /proc/[0-9]*; do readlink $p/exe; done; done' \
-        >"$TMPDIR/seen" 2>/dev/null 3>&- &
-    local watcher=$!
-    for _ in $(seq 20); do run -0 labs09 exec victim true; done
-    labs09 kill victim
-    wait "$watcher" || true
-    assert [ -s "$TMPDIR/seen" ]
-    run -1 grep -F 09_full_container "$TMPDIR/seen"
-    rm "$TMPDIR/seen"
+    make_slow
+    # It works where nothing is in its way.
+    attack_exec --userns host --without binary
+    [ "$HELD$CHANGED" = 11 ]
+    # Nobody inside may look into it; who may, has a view of it that cannot be written to.
+    attack_exec --userns host
+    [ "$HELD$CHANGED" = 00 ]
+    attack_exec --userns host --cap-add SYS_PTRACE
+    [ "$HELD$CHANGED" = 10 ]
+    attack_exec
+    [ "$HELD$CHANGED" = 00 ]
 }
 
 @test "isolation: a working directory does not lead out (CVE-2024-21626)" {

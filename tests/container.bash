@@ -90,6 +90,13 @@ outside() { nsenter --target "$OUTSIDE_PID" --net -- "$@" 3>&-; }
 # Start a container with the given options that runs until it is ended, and wait until it does.
 start() { labs09 run -d "$@" "$ROOTFS" sleep 1000; }
 
+# says_nothing_of PATTERN COMMAND...: the command succeeds, and no line of what it says matches.
+says_nothing_of() {
+    local pattern=$1 said
+    shift
+    said=$("$@") && ! grep -qE -e "$pattern" <<<"$said"
+}
+
 # Wait until a command succeeds, for two seconds at most.
 eventually() {
     for _ in $(seq $((100 * SLOW))); do

@@ -105,6 +105,7 @@ __attribute__((noreturn)) static void execute(const struct specification *spec, 
     int count = 0;
 
     if (spec->without & WALL_BINARY) {
+        fcntl(report_socket, F_SETFD, FD_CLOEXEC); /* as the launcher does */
         execve(spec->command[0], spec->command, (char *const *)environment);
         give_up_command(spec->command[0], errno);
     }

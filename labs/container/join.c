@@ -228,11 +228,13 @@ int join_container(int argc, char *argv[], char *whole[])
 
     if (geteuid() != 0)
         give_up(STATUS_RUNTIME, "containers need root; type: sudo %s", program_invocation_name);
-    protect_binary(whole);
-    /* While we go into the container, nobody in it may look into us. */
-    if (prctl(PR_SET_DUMPABLE, 0) == -1)
-        fail("prctl PR_SET_DUMPABLE");
     find_container(&joining, argv[name], &said);
+    if (!(joining.container.spec.without & WALL_BINARY)) {
+        protect_binary(whole);
+        /* While we go into the container, nobody in it may look into us. */
+        if (prctl(PR_SET_DUMPABLE, 0) == -1)
+            fail("prctl PR_SET_DUMPABLE");
+    }
     limits_find(&joining.limits, &joining.container);
     joining.watched = (struct watched){
         .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1};

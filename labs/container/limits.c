@@ -102,7 +102,10 @@ void limits_make(struct limits *limits, const struct container *container,
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
     limits->in_parent = parent != NULL;
-    if (make_group(limits, name, parent) == -1 || set_cpu(group, spec) == -1 ||
+    if (make_group(limits, name, parent) == -1)
+        lab_cgroup_die();
+    limits->made = true;
+    if (set_cpu(group, spec) == -1 ||
         (spec->memory != UNLIMITED && lab_cgroup_set_memory(group, spec->memory) == -1) ||
         (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
         lab_cgroup_die();
@@ -173,7 +176,7 @@ static int remove_group(struct limits *limits, const struct container *container
 
 void limits_remove(struct limits *limits, const struct container *container)
 {
-    if (remove_group(limits, container) == -1)
+    if (limits->made && remove_group(limits, container) == -1)
         lab_warn("the control group of %s cannot be removed: %s", container->spec.name,
                  lab_strerror(errno));
 }
@@ -185,5 +188,6 @@ void limits_sweep(const struct container *container)
     if (container->runtime <= 0 || lab_hierarchies_find(&limits.where) == -1)
         return;
     name_group(&limits, container);
+    limits.made = true;
     limits_remove(&limits, container);
 }

@@ -15,6 +15,7 @@ struct limits {
     int directory;              /* of the group, for CLONE_INTO_CGROUP; -1 where all is v1 */
     int tasks[LAB_CONTROLLERS]; /* v1: of each hierarchy, to enter by; -1 where there is none */
     bool in_parent;             /* in a group that somebody else has made */
+    bool made;                  /* there is something to remove */
     long long out_of_memory;    /* processes killed for want of memory, when last asked */
 };
 

@@ -41,7 +41,7 @@ static struct {
     int socket;    /* our end */
     int theirs[4]; /* descriptors for the child: its socket, its streams */
     int ready;     /* --detach: a pipe to the process that was typed */
-    bool claimed, limited;
+    bool claimed;
 } run;
 
 /*
@@ -60,8 +60,7 @@ static void clear_up(void)
         syscall(SYS_pidfd_send_signal, run.watched.pidfd, SIGKILL, NULL, 0);
         waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
     }
-    if (run.limited)
-        limits_remove(&run.limits, container);
+    limits_remove(&run.limits, container);
     if (state_lock(true) == -1)
         return;
     state_remove(container, container->ended);
@@ -457,7 +456,6 @@ static int run_specified(const struct specification *spec, const struct observer
     claim(container);
     run.base = open_base(container);
     limits_make(&run.limits, container, observer ? observer->parent : NULL);
-    run.limited = true;
     snprintf(log, sizeof(log), "%s", state_path(container, "log"));
     run.watched.log = log;
     start(container);
