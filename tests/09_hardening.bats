@@ -351,6 +351,72 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     rmdir "$CONTAINER_LABS_STATE"
 }
 
+# interrupt PID: SIGTERM ends it, at once; its status is $status.
+interrupt() {
+    status=0
+    kill -TERM "$1"
+    eventually eval "! kill -0 $1 2>/dev/null || grep -q '^State:.Z' /proc/$1/status" || fail "it goes on"
+    wait "$1" || status=$?
+}
+
+@test "hardening: a tar that is being unpacked keeps nobody waiting, and can be interrupted" {
+    local packer
+    mkdir "$TMPDIR/bin"
+    printf '\x1f\x8b and so on' >"$TMPDIR/root.tar.gz"
+    python3 -c '
+import sys, tarfile
+i = tarfile.TarInfo("endless"); i.size = 1 << 40
+sys.stdout.buffer.write(i.tobuf())' >"$TMPDIR/header"
+    # Nothing comes; or it never ends.
+    for packer in "exec sleep 1000" "cat $TMPDIR/header; while :; do head -c 512 /dev/zero; done"; do
+        printf '#!/bin/sh\n%s\n' "$packer" >"$TMPDIR/bin/gzip"
+        chmod 755 "$TMPDIR/bin/gzip"
+        PATH=$TMPDIR/bin:$PATH on_host_meanwhile "$LABS/09_full_container" run -n unpacks "$TMPDIR/root.tar.gz" true 2>"$TMPDIR/said"
+        local job=$!
+        eventually eval '[ -e "$CONTAINER_LABS_STATE/+bases/unpacks" ]'
+        [[ $packer != cat* ]] || eventually eval '[ -s "$CONTAINER_LABS_STATE/+bases/unpacks/endless" ]'
+        run -0 labs09 run "$ROOTFS" echo meanwhile
+        assert_output meanwhile
+        interrupt "$job"
+        assert_equal "$status" 143
+        assert_equal "$(cat "$TMPDIR/said")" "09_full_container: unpacks: stopped by SIGTERM before the command ran"
+        assert [ ! -e "$CONTAINER_LABS_STATE" ]
+        run -1 on_host ip link show labs0
+    done
+    rm -r "$TMPDIR/bin" "$TMPDIR/root.tar.gz" "$TMPDIR/header" "$TMPDIR/said"
+}
+
+@test "hardening: files that are being removed keep nobody waiting, and the end can be interrupted" {
+    cc -D_GNU_SOURCE -shared -fPIC -o "$BATS_TEST_TMPDIR/slow.so" -x c - <<'C'
+#include <sys/syscall.h>
+#include <unistd.h>
+int unlinkat(int directory, const char *name, int flags)
+{
+    usleep(20000);
+    return syscall(SYS_unlinkat, directory, name, flags);
+}
+C
+    mkdir "$TMPDIR/layers"
+    on_host_meanwhile env "LD_PRELOAD=$BATS_TEST_TMPDIR/slow.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+        "$LABS/09_full_container" run -n many --layer "$TMPDIR/layers" "$ROOTFS" sh -c 'mkdir /d; cd /d; touch $(seq 500)' 2>"$TMPDIR/said"
+    local job=$!
+    eventually eval 'labs09 ps | grep -q "^many .* ending "'
+    run -0 labs09 run "$ROOTFS" echo meanwhile
+    assert_output meanwhile
+    run -125 labs09 run -n many --net none "$ROOTFS" true
+    assert_output --partial "the name many is in use"
+    interrupt "$job"
+    assert_equal "$status" 143
+    assert_equal "$(cat "$TMPDIR/said")" "09_full_container: many: its files are removed in the background"
+    # They are, with all else, and without any other command.
+    assert [ -n "$(ls "$TMPDIR/layers")" ]
+    SLOW=$((20 * SLOW)) eventually eval '[ ! -e "$CONTAINER_LABS_STATE" ]' || fail "$(find "$CONTAINER_LABS_STATE")"
+    run -0 ls "$TMPDIR/layers"
+    assert_output ""
+    run -1 on_host ip link show labs0
+    rm -r "$TMPDIR/layers" "$TMPDIR/said"
+}
+
 @test "hardening: standard streams that are closed, and SIGCHLD that is ignored" {
     closed() { on_host timeout -k 1 30 sh -c '"$@" <&- >&- 2>&-' sh "$LABS/09_full_container" "$@"; }
     run -3 closed run --net none "$ROOTFS" sh -c 'echo x; exit 3'

@@ -41,6 +41,13 @@ void check_root(const struct specification *spec)
         give_up(STATUS_RUNTIME, "'%s' is no root file system: it is empty", spec->root);
 }
 
+bool base_is_packed(const struct specification *spec)
+{
+    struct stat status;
+
+    return spec->root && stat(spec->root, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 static int make_base(const struct container *container, const char **path)
 {
     int base = state_make_base(container, path);
@@ -50,7 +57,7 @@ static int make_base(const struct container *container, const char **path)
     return base;
 }
 
-int open_base(const struct container *container)
+int open_base(const struct container *container, void (*wait_for)(int fd))
 {
     const char *root = container->spec.root, *path;
     char busybox[PATH_MAX];
@@ -71,6 +78,6 @@ int open_base(const struct container *container)
     if (S_ISDIR(status.st_mode))
         return lab_take_fd(&given);
     int base = make_base(container, &path);
-    tar_unpack(given, root, base);
+    tar_unpack(given, root, base, wait_for);
     return base;
 }

@@ -10,8 +10,11 @@
 /* Exit with one line where SPEC's root is neither a directory with something in it nor a file. */
 void check_root(const struct specification *spec);
 
+/* Whether SPEC's root has to be unpacked, which may take long. */
+bool base_is_packed(const struct specification *spec);
+
 /* Open the base of CONTAINER; what has to be made first is made in CONTAINER's directory. Errors
- * end by give_up(). Returns a descriptor of the directory. */
-int open_base(const struct container *container);
+ * end by give_up(); WAIT_FOR is tar_unpack()'s. Returns a descriptor of the directory. */
+int open_base(const struct container *container, void (*wait_for)(int fd));
 
 #endif

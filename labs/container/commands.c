@@ -29,6 +29,7 @@ static void need_root(void)
 /* Remove what dead runtimes have left, so that it is not shown. */
 static void sweep(void)
 {
+    state_sweep_large();
     if (state_lock(false) == -1)
         return;
     state_sweep();
@@ -74,6 +75,7 @@ static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
     char text[256] = "";
+    lab_fd process = open_process(container->pid, container->pid_began);
 
     (void)argument;
     if (container->pid == 0 && !container->ended)
@@ -81,7 +83,7 @@ static void print_row(const struct container *container, void *argument)
     printf("%-16s %-8d ", spec->name, (int)container->pid);
     if (container->ended)
         snprintf(text, sizeof(text), "ended (%d)", container->status);
-    printf("%-12s ", *text ? text : "running");
+    printf("%-12s ", *text ? text : process != -1 ? "running" : "ending");
     print_age(container->began);
     text[0] = '\0';
     if (container->address.s_addr)
@@ -256,6 +258,7 @@ int prune_containers(int argc, char *argv[])
     need_root();
     if (argc > 1)
         lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
+    state_sweep_large();
     if (state_lock(false) == -1)
         return EXIT_SUCCESS; /* there is nothing */
     state_sweep();

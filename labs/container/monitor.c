@@ -75,9 +75,26 @@ int monitor_signals(void)
     return fd;
 }
 
+static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
 bool monitor_ends(unsigned signal)
 {
-    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT;
+    for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++)
+        if ((unsigned)ENDS[i] == signal)
+            return true;
+    return false;
+}
+
+int monitor_asked(void)
+{
+    const struct timespec at_once = {0};
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++)
+        sigaddset(&set, ENDS[i]);
+    int signal = sigtimedwait(&set, NULL, &at_once);
+    return signal > 0 ? signal : 0;
 }
 
 bool process_hears(pid_t pid, int signal)

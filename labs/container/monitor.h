@@ -25,6 +25,9 @@ struct watched {
 /* Block the signals that monitor() takes care of, and make the descriptor that tells of them. */
 int monitor_signals(void);
 
+/* Which of them, that asks a program to end, has come meanwhile; 0: none. It is taken. */
+int monitor_asked(void);
+
 /* Whether that SIGNAL, one of those, asks a program to end. */
 bool monitor_ends(unsigned signal);
 

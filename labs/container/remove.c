@@ -9,6 +9,8 @@
 
 #include "file.h"
 
+void (*remove_pause)(void);
+
 enum { DEEPEST = 32 }; /* directories that are open at a time */
 
 static unsigned moved; /* makes the names of directories that were brought up */
@@ -30,6 +32,8 @@ static int empty_directory(int top, int fd, int depth)
         char name[32];
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
+        if (remove_pause)
+            remove_pause();
         if (unlinkat(fd, entry->d_name, 0) == 0)
             continue;
         snprintf(name, sizeof(name), ".moved-%u", moved);

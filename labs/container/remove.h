@@ -7,4 +7,7 @@
  * that is not there is fine. */
 int remove_tree(int parent, const char *name);
 
+/* Called before each removal, if it is not NULL: a large tree takes its time. */
+extern void (*remove_pause)(void);
+
 #endif

@@ -27,6 +27,7 @@
 #include "network.h"
 #include "privileges.h"
 #include "process.h"
+#include "remove.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -37,6 +38,8 @@ static struct {
     struct watched watched;
     const struct observer *observer;
     pid_t owner;   /* the process that clears up */
+    int asked;     /* the signal that ended the start */
+    time_t when;   /* it came, or the end did */
     int base;      /* the base directory */
     int socket;    /* our end */
     int theirs[4]; /* descriptors for the child: its socket, its streams */
@@ -47,6 +50,31 @@ static struct {
 /*
  * The end, whichever way it comes: by return, by exit(3) out of any depth.
  */
+
+/* Before each file that is removed: who asks us to end does not wait for all of them, and who has
+ * ended the start so waits a second. What is left to do, a child does, whom nobody waits for. */
+static void hurry(void)
+{
+    int signal = monitor_asked();
+
+    if (signal == 0 && run.asked && time(NULL) > run.when + 1)
+        signal = run.asked;
+    if (signal == 0)
+        return;
+    remove_pause = NULL;
+    lab_warn("%s: its files are removed in the background", run.container.spec.name);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child > 0)
+        _exit(128 + signal);
+    if (child == -1)
+        return; /* they wait, then */
+    lab_fd nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3 && nothing != -1; fd++)
+        dup2(nothing, fd);
+    lab_close_fd(&run.ready);
+    setsid();
+}
 
 static void clear_up(void)
 {
@@ -61,6 +89,10 @@ static void clear_up(void)
         waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
     }
     limits_remove(&run.limits, container);
+    remove_pause = hurry;
+    run.when = time(NULL);
+    state_remove_large(container);
+    remove_pause = NULL;
     if (state_lock(true) == -1)
         return;
     state_remove(container, container->ended);
@@ -73,6 +105,26 @@ static void clear_up(void)
 /*
  * Before there is a process.
  */
+
+/* Wait until FD can be read, or until who has typed wants no more of it. */
+static void wait_for(int fd)
+{
+    struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
+                              {.fd = run.watched.signals, .events = POLLIN}};
+    struct signalfd_siginfo others;
+
+    for (;;) {
+        int ready = poll(polled, 2, -1);
+        run.asked = monitor_asked();
+        if (run.asked)
+            give_up(128 + run.asked, "%s: stopped by %s before the command ran",
+                    run.container.spec.name, lab_signal_name(run.asked));
+        if (ready > 0 && polled[0].revents)
+            return;
+        if (ready > 0 && read(run.watched.signals, &others, sizeof(others)) == -1)
+            continue; /* nobody is there yet to hear them */
+    }
+}
 
 /* The last thing under the lock of all containers: the ways in and out of the bridge. */
 static void open_up(const struct container *container)
@@ -92,6 +144,7 @@ static void open_up(const struct container *container)
  * undone by clear_up(). */
 static void claim(struct container *container)
 {
+    state_sweep_large();
     if (state_lock(true) == -1)
         fail("make and lock %s", state_directory());
     /* Up to here a signal ends us as any other; from here on there is something to clear up. */
@@ -117,7 +170,8 @@ static void claim(struct container *container)
     network_join(container);
     if (state_save(container) == -1)
         fail("write %s", state_path(container, "state"));
-    if (!network_is_coming())
+    /* Others need not wait until a tar is unpacked. */
+    if (!network_is_coming() || base_is_packed(&container->spec))
         open_up(container);
 }
 
@@ -320,20 +374,6 @@ static void start(struct container *container)
     }
 }
 
-/* Wait until the child says something; who has typed may not want to wait so long. */
-static void wait_for_message(void)
-{
-    struct pollfd polled[] = {{.fd = run.socket, .events = POLLIN},
-                              {.fd = run.watched.signals, .events = POLLIN}};
-    struct signalfd_siginfo info;
-
-    while (poll(polled, 2, -1) == -1 || !polled[0].revents)
-        if (read(run.watched.signals, &info, sizeof(info)) == sizeof(info) &&
-            monitor_ends(info.ssi_signo))
-            give_up(128 + (int)info.ssi_signo, "%s: stopped by %s before the command ran",
-                    run.container.spec.name, lab_signal_name((int)info.ssi_signo));
-}
-
 /* Hear what the child has to say until execve(2) closes its end. */
 static void wait_for_command(void)
 {
@@ -342,7 +382,7 @@ static void wait_for_command(void)
 
     for (;;) {
         int fd = -1, count = 1;
-        wait_for_message();
+        wait_for(run.socket);
         int result = receive_message(run.socket, &message, &fd, &count);
         if (result == -1)
             fail("hear from the container");
@@ -454,7 +494,7 @@ static int run_specified(const struct specification *spec, const struct observer
     run.container.spec = *spec;
     run.observer = observer;
     claim(container);
-    run.base = open_base(container);
+    run.base = open_base(container, wait_for);
     limits_make(&run.limits, container, observer ? observer->parent : NULL);
     snprintf(log, sizeof(log), "%s", state_path(container, "log"));
     run.watched.log = log;

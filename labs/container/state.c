@@ -258,11 +258,15 @@ static void sweep_bases(void)
         closedir(bases);
 }
 
+void state_remove_large(const struct container *container)
+{
+    state_remove_layer(container);
+    remove_base(container->spec.name);
+}
+
 void state_remove(const struct container *container, bool keep)
 {
     remove_claims(container->spec.name);
-    state_remove_layer(container);
-    remove_base(container->spec.name);
     if (!keep && remove_tree(state_fd, container->spec.name) == -1)
         lab_warn("remove %s: %s", container->directory, lab_strerror(errno));
 }
@@ -324,8 +328,47 @@ void state_cleared(struct container *container)
         lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
 }
 
-/* What a runtime has left that is no more: processes first, then what they used. All of that may be
- * gone already. */
+/* The processes that CONTAINER's runtime has left, and what they used. All of it may be gone. */
+static void end_left(const struct container *container)
+{
+    lab_fd process = open_process(container->pid, container->pid_began);
+
+    if (process != -1)
+        syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0);
+    limits_sweep(container);
+    state_remove_large(container);
+}
+
+/* Open the directory NAME in ALL and lock it, if its runtime is no more. Returns it, or -1. */
+static int lock_left(int all, const char *name)
+{
+    struct stat opened, present;
+    lab_fd fd =
+        is_container_name(name) ? openat(all, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    /* Without the lock of all, another one may be there by now. */
+    if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1 || fstat(fd, &opened) == -1 ||
+        fstatat(all, name, &present, AT_SYMLINK_NOFOLLOW) == -1 || opened.st_ino != present.st_ino)
+        return -1;
+    return lab_take_fd(&fd);
+}
+
+void state_sweep_large(void)
+{
+    DIR *directory = opendir(state_directory());
+    struct container *container = calloc(1, sizeof(*container));
+    const struct dirent *entry;
+
+    while (directory && container && (entry = readdir(directory)) != NULL) {
+        lab_fd lock = lock_left(dirfd(directory), entry->d_name);
+        if (lock != -1 && state_load(container, entry->d_name) == 0 && !container->cleared)
+            end_left(container);
+    }
+    free(container);
+    if (directory)
+        closedir(directory);
+}
+
 static void sweep_one(const char *name)
 {
     struct container *container = calloc(1, sizeof(*container));
@@ -338,10 +381,7 @@ static void sweep_one(const char *name)
                  name);
     }
     if (!container->cleared) {
-        lab_fd process = open_process(container->pid, container->pid_began);
-        if (process != -1)
-            syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0);
-        limits_sweep(container);
+        end_left(container);
         state_remove(container, container->ended);
         network_leave(container->spec.port_count > 0);
         state_cleared(container);
@@ -357,10 +397,8 @@ void state_sweep(void)
     if (!directory)
         return;
     while ((entry = readdir(directory)) != NULL) {
-        lab_fd fd = is_container_name(entry->d_name)
-                        ? openat(state_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-                        : -1;
-        if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        lab_fd lock = lock_left(state_fd, entry->d_name);
+        if (lock != -1)
             sweep_one(entry->d_name);
     }
     closedir(directory);

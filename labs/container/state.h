@@ -56,7 +56,11 @@ int state_lock(bool make);
 /* Let go of it, and remove it if nothing is in it any more. */
 void state_unlock(void);
 
-/* Under the lock: remove what dead runtimes have left behind. */
+/* Without the lock, before it is taken: end what dead runtimes have left running, and remove what
+ * may be large. The lock of NAME/ is enough for that, and nobody else has to wait for it. */
+void state_sweep_large(void);
+
+/* Under the lock: remove all else that dead runtimes have left behind. */
 void state_sweep(void);
 
 /* Under the lock: make CONTAINER's directory and lock it. Returns 0, or -1 with errno (EEXIST). */
@@ -96,8 +100,10 @@ void state_remove_layer(const struct container *container);
 /* The name of PATH below CONTAINER's directory, in one of four static buffers. */
 const char *state_path(const struct container *container, const char *path);
 
-/* Remove CONTAINER's claims, base, layer and, unless KEEP, the rest of its directory. Under the
- * lock. */
+/* Remove CONTAINER's layer and base: for who has the lock of its directory. */
+void state_remove_large(const struct container *container);
+
+/* Remove CONTAINER's claims and, unless KEEP, its directory. Under the lock. */
 void state_remove(const struct container *container, bool keep);
 
 /* Write down, where the directory of an ended CONTAINER stays, that the rest of it is gone. */

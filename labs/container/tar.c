@@ -45,6 +45,7 @@ struct member {
 static struct {
     int archive, into;
     const char *name;
+    void (*wait_for)(int fd);
     bool is_tar; /* a header was found */
 } unpacking;
 
@@ -65,6 +66,7 @@ __attribute__((noreturn)) static void ends_early(void)
 static bool read_all(void *to, size_t size)
 {
     for (size_t done = 0; done < size;) {
+        unpacking.wait_for(unpacking.archive);
         ssize_t count = read(unpacking.archive, (char *)to + done, size - done);
         if (count == -1 && errno == EINTR)
             continue;
@@ -388,7 +390,7 @@ static int unpack_by(const char *program, int archive, pid_t *child)
     return ends[0];
 }
 
-void tar_unpack(int archive, const char *name, int into)
+void tar_unpack(int archive, const char *name, int into, void (*wait_for)(int fd))
 {
     unsigned char start[6] = {0};
     struct member *member = malloc(sizeof(*member));
@@ -396,6 +398,7 @@ void tar_unpack(int archive, const char *name, int into)
     int members = 0;
 
     unpacking.archive = archive, unpacking.into = into, unpacking.name = name;
+    unpacking.wait_for = wait_for;
     if (!member || pread(archive, start, sizeof(start), 0) == -1)
         fail("read '%s'", name);
     if (packer(start))
