@@ -15,6 +15,7 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "lock.h"
 #include "narrate.h"
 #include "nft.h"
 #include "process.h"
@@ -37,10 +38,10 @@ static struct {
  * waits until the command that was at work has ended, too. Returns its descriptor. */
 static int lock_notes(void)
 {
-    int lock = lab_lock_directory(NOTES);
+    int lock = lab_lock_directory(NOTES, 0755, LAB_LOCK_PATIENCE);
 
     if (lock == -1 || fcntl(lock, F_SETFD, 0) == -1)
-        lab_die("make and lock %s", NOTES);
+        lab_lock_die(NOTES);
     return lock;
 }
 

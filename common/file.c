@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -175,22 +174,6 @@ int lab_write_text_in(int root, const char *path, const char *text, mode_t mode)
     if (to == -1)
         return -1;
     return write(to, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
-}
-
-int lab_lock_directory(const char *path)
-{
-    for (;;) {
-        struct stat opened, present;
-        if (mkdir(path, 0755) == -1 && errno != EEXIST)
-            return -1;
-        lab_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd == -1 && errno != ENOENT)
-            return -1;
-        if (fd == -1 || flock(fd, LOCK_EX) == -1 || fstat(fd, &opened) == -1 ||
-            stat(path, &present) == -1 || opened.st_ino != present.st_ino)
-            continue;
-        return lab_take_fd(&fd);
-    }
 }
 
 /* nftw(3) hands no argument to its callback. */

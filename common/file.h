@@ -49,11 +49,6 @@ int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode
 /* The same with TEXT as the contents. */
 int lab_write_text_in(int root, const char *path, const char *text, mode_t mode);
 
-/* Open the directory PATH, made where it is missing, and lock it (flock(2), LOCK_EX). It may be
- * removed meanwhile by another holder of the lock; then it is made anew, so that the lock is always
- * that of the directory which is there. Returns the descriptor, or -1 with errno. */
-int lab_lock_directory(const char *path);
-
 /* Bytes that the files below the directory PATH have on disk (st_blocks), each inode once for a
  * file with many links, without crossing into other file systems. The walk stops once LIMIT bytes
  * (0: no limit) are passed. Returns the bytes, or -1 with errno. */

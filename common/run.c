@@ -22,6 +22,7 @@
 #include "error.h"
 #include "file.h"
 #include "hierarchy.h"
+#include "lock.h"
 #include "narrate.h"
 #include "process.h"
 
@@ -115,10 +116,10 @@ static void sweep(int runs)
 
 static void claim_directory(const char *number)
 {
-    lab_fd runs = lab_lock_directory(RUNS);
+    lab_fd runs = lab_lock_directory(RUNS, 0755, LAB_LOCK_PATIENCE);
 
     if (runs == -1)
-        lab_die("make and lock %s", RUNS);
+        lab_lock_die(RUNS);
     sweep(runs);
     snprintf(run.name, sizeof(run.name), "%s-%d", number, (int)getpid());
     snprintf(run.directory, sizeof(run.directory), RUNS "/%s", run.name);
@@ -134,10 +135,12 @@ static void claim_directory(const char *number)
 
 static void release(void)
 {
-    lab_fd runs = lab_lock_directory(RUNS);
+    lab_fd runs = lab_lock_directory(RUNS, 0755, LAB_LOCK_PATIENCE);
 
     /* The guardian may have been there before us. */
-    if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
+    if (runs == -1 && errno == ETIMEDOUT)
+        lab_warn("%s stays locked by %s", RUNS, lab_lock_holder(RUNS));
+    else if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
         lab_warn("remove the run %s: %s", run.name, lab_strerror(errno));
     rmdir(RUNS); /* fails where another run has its directory in it, as it should */
 }
@@ -301,11 +304,13 @@ static void start_guardian(void)
  * exits must have let go of the lock before: the end of the run takes it. */
 static int claim_group(struct lab_cgroup *group, const char *origin)
 {
-    lab_fd runs = lab_lock_directory(RUNS);
+    lab_fd runs = lab_lock_directory(RUNS, 0755, LAB_LOCK_PATIENCE);
+
+    if (runs == -1)
+        lab_lock_die(RUNS);
     lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-    if (runs == -1 || file == -1 ||
-        write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
+    if (file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
         lab_close_fd(&runs);
         lab_die("write %s/%s", run.directory, CGROUP);
     }

@@ -1,6 +1,7 @@
 /*
- * unit - calls what common/ has for labs 05 and 06 and prints what it says, for tests/cgroup.bats.
+ * unit - calls what common/ has and prints what it says, for tests/cgroup.bats and tests/lock.bats.
  *
+ *     unit lock DIRECTORY MILLISECONDS lock it, or say who has it
  *     unit hierarchies TREE            where the recorded tree TREE has its controllers
  *     unit directory TREE FILE         where a process is, FILE in the form of /proc/PID/cgroup
  *     unit limit TREE NAME QUOTA PERIOD    write a limit to the group NAME of a copy of TREE
@@ -33,6 +34,7 @@
 #include "error.h"
 #include "fairness.h"
 #include "file.h"
+#include "lock.h"
 #include "number.h"
 #include "shares.h"
 
@@ -258,6 +260,16 @@ static int fair(char *arguments[])
     return 0;
 }
 
+static int lock(char *arguments[])
+{
+    lab_fd fd = lab_lock_directory(arguments[0], 0755, atoi(arguments[1]));
+
+    if (fd == -1)
+        lab_lock_die(arguments[0]);
+    puts("locked");
+    return 0;
+}
+
 int main(int argc, char *argv[])
 {
     static const struct {
@@ -265,6 +277,7 @@ int main(int argc, char *argv[])
         int arguments;
         int (*run)(char *arguments[]);
     } commands[] = {
+        {"lock", 2, lock},
         {"hierarchies", 1, hierarchies},
         {"directory", 2, directory},
         {"limit", 4, limit},
