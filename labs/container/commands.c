@@ -15,6 +15,7 @@
 #include "error.h"
 #include "file.h"
 #include "inspect.h"
+#include "lock.h"
 #include "monitor.h"
 #include "number.h"
 #include "process.h"
@@ -26,13 +27,24 @@ static void need_root(void)
         lab_exit(EXIT_FAILURE, "containers need root; type: sudo %s", program_invocation_name);
 }
 
+/* Returns whether there is anything, and then the lock is had. */
+static bool lock_and_sweep(void)
+{
+    state_sweep_large();
+    if (state_lock(false) == -1) {
+        if (errno == ENOENT)
+            return false;
+        lab_lock_die(state_directory());
+    }
+    state_sweep();
+    return true;
+}
+
 /* Remove what dead runtimes have left, so that it is not shown. */
 static void sweep(void)
 {
-    state_sweep_large();
-    if (state_lock(false) == -1)
+    if (!lock_and_sweep())
         return;
-    state_sweep();
     state_unlock();
 }
 
@@ -258,10 +270,8 @@ int prune_containers(int argc, char *argv[])
     need_root();
     if (argc > 1)
         lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
-    state_sweep_large();
-    if (state_lock(false) == -1)
+    if (!lock_and_sweep())
         return EXIT_SUCCESS; /* there is nothing */
-    state_sweep();
     state_for_each(remove_ended, &count);
     state_unlock();
     return EXIT_SUCCESS;

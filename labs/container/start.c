@@ -22,6 +22,7 @@
 #include "inside.h"
 #include "launcher.h"
 #include "limits.h"
+#include "lock.h"
 #include "monitor.h"
 #include "mounts.h"
 #include "network.h"
@@ -93,8 +94,11 @@ static void clear_up(void)
     run.when = time(NULL);
     state_remove_large(container);
     remove_pause = NULL;
-    if (state_lock(true) == -1)
+    if (state_lock(true) == -1) {
+        lab_warn("%s is left to the next command to sweep; %s stays locked by %s",
+                 container->spec.name, state_directory(), lab_lock_holder(state_directory()));
         return;
+    }
     state_remove(container, container->ended);
     if (container->spec.network == NETWORK_BRIDGE)
         network_leave(container->spec.port_count > 0);
@@ -146,7 +150,7 @@ static void claim(struct container *container)
 {
     state_sweep_large();
     if (state_lock(true) == -1)
-        fail("make and lock %s", state_directory());
+        lab_lock_die(state_directory());
     /* Up to here a signal ends us as any other; from here on there is something to clear up. */
     if (run.watched.signals == -1)
         run.watched.signals = monitor_signals();

@@ -15,6 +15,7 @@
 #include "error.h"
 #include "file.h"
 #include "limits.h"
+#include "lock.h"
 #include "network.h"
 #include "remove.h"
 
@@ -51,25 +52,10 @@ const char *state_path(const struct container *container, const char *path)
 
 int state_lock(bool make)
 {
-    const char *path = state_directory();
-
-    if (state_fd != -1)
-        return 0; /* given up in the middle: who clears up has the lock already */
-    for (;;) {
-        struct stat opened, present;
-        if (make && mkdir(path, 0700) == -1 && errno != EEXIST)
-            return -1;
-        lab_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd == -1 && make && errno == ENOENT)
-            continue; /* the last container has just taken it away */
-        if (fd == -1 || flock(fd, LOCK_EX) == -1 || fstat(fd, &opened) == -1)
-            return -1;
-        /* Somebody who waited with us may have removed the directory that we have locked now. */
-        if (stat(path, &present) == -1 || opened.st_ino != present.st_ino)
-            continue;
-        state_fd = lab_take_fd(&fd);
-        return 0;
-    }
+    /* Where we have given up in the middle, who clears up has the lock already. */
+    if (state_fd == -1)
+        state_fd = lab_lock_directory(state_directory(), make ? 0700 : 0, LAB_LOCK_PATIENCE);
+    return state_fd == -1 ? -1 : 0;
 }
 
 void state_unlock(void)
@@ -90,7 +76,7 @@ int state_claim_name(struct container *container)
     if (mkdir(container->directory, 0700) == -1)
         return -1;
     container->lock = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return container->lock == -1 ? -1 : flock(container->lock, LOCK_EX);
+    return container->lock == -1 ? -1 : lab_lock(container->lock, LAB_LOCK_PATIENCE);
 }
 
 int state_claim(const struct container *container, const char *kind, const char *value, char *owner)

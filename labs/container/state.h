@@ -50,7 +50,7 @@ const char *state_directory(void);
 int state_make_base(const struct container *container, const char **path);
 
 /* Lock the directory of all containers. MAKE: make it where it is missing. Returns 0 or -1 with
- * errno (ENOENT: there are no containers). Who has the lock keeps it. */
+ * errno (ENOENT: there are no containers; ETIMEDOUT: see lock.h). Who has the lock keeps it. */
 int state_lock(bool make);
 
 /* Let go of it, and remove it if nothing is in it any more. */
