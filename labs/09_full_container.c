@@ -19,6 +19,7 @@
  *     state           which containers there are
  *     join, commands  exec, ps, logs, stop, kill, inspect, prune
  *     launch, binary  the runtime itself, out of reach
+ *     report, remedy  what failed, and what can be done
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -541,6 +541,36 @@ C
     assert_output "09_full_container: sethostname 'fails': EPERM (Operation not permitted)"
 }
 
+@test "hardening: an error whose remedy is known carries it" {
+    cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"
+    # fails TEXT COMMAND...: run a container with what precedes it; it fails with one line that ends so.
+    fails() {
+        local text=$1
+        shift
+        run -125 nsenter -t "$HOST_PID" -n -u -i "$@" "$LABS/09_full_container" run --net none --userns "${users:-host}" \
+            "${words[@]}" "$ROOTFS" true
+        [ "${#lines[@]}" -eq 1 ] || fail "${#lines[@]} lines: $output"
+        [[ $output == "09_full_container: "*"$text"* ]] || fail "'$text' is not in: $output"
+        assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    }
+    local words=() users
+    fails "ENOSYS (Function not implemented); this lab needs Linux 5.12; " "$BATS_TEST_TMPDIR/refuse" mount_setattr:ENOSYS --
+    fails "ENOSYS (Function not implemented); this lab needs Linux 5.12; " "$BATS_TEST_TMPDIR/refuse" fsopen:ENOSYS --
+    fails "clone3 with new namespaces: EPERM (Operation not permitted); new namespaces need CAP_SYS_ADMIN" \
+        "$BATS_TEST_TMPDIR/refuse" clone3:EPERM --
+    # A limit of a user namespace of its own.
+    fails "clone3 with new namespaces: ENOSPC (No space left on device); one of the limits in /proc/sys/user/max_*_namespaces is reached" \
+        unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_net_namespaces && exec "$@"' sh
+    # As it is within a container.
+    if [ -z "$CANNOT_MAP" ]; then
+        users=auto
+        fails "mount proc: EPERM (Operation not permitted); parts of /proc are covered here" \
+            unshare --mount --propagation private sh -c 'mount --bind /dev/null /proc/cpuinfo && exec "$@"' sh
+        words=(-u 100000)
+        fails ": EINVAL (Invalid argument); a container has the users and groups 0 to 65535" env
+    fi
+}
+
 @test "hardening: each command has its help" {
     local command
     for command in run exec; do

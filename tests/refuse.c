@@ -23,6 +23,7 @@ static const struct {
 } calls[] = {
     {"clone3", SYS_clone3},
     {"close_range", SYS_close_range},
+    {"fsopen", SYS_fsopen},
     {"mount", SYS_mount},
     {"mount_setattr", SYS_mount_setattr},
     {"openat2", SYS_openat2},

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "remedy.h"
 
 int report_socket = -1, child_socket = -1;
 
@@ -53,14 +54,16 @@ void give_up(int status, const char *format, ...)
 void fail(const char *format, ...)
 {
     struct message message = {.kind = MESSAGE_FAILED, .status = STATUS_RUNTIME};
-    const char *error = lab_strerror(errno);
+    const int number = errno;
     va_list arguments;
 
     va_start(arguments, format);
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
+    const char *remedy = remedy_for(number, message.text);
     size_t length = strlen(message.text);
-    snprintf(message.text + length, sizeof(message.text) - length, ": %s", error);
+    snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
+             remedy ? "; " : "", remedy ? remedy : "");
     tell(STATUS_RUNTIME, &message);
 }
 

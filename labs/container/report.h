@@ -35,7 +35,8 @@ struct message {
  * it hears from its child: of two failures, the child's is told. */
 extern int report_socket, child_socket;
 
-/* Say "MESSAGE" or "MESSAGE: ENAME (text)" and end with STATUS_RUNTIME or STATUS. */
+/* Say "MESSAGE" or "MESSAGE: ENAME (text)", with a remedy behind it where there is one, and end
+ * with STATUS_RUNTIME or STATUS. */
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 

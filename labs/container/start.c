@@ -333,8 +333,12 @@ static bool give_birth(struct container *container, const struct birth *birth)
  * again. */
 static void do_without_users(struct container *container)
 {
-    lab_warn("--userns auto: this kernel or file system cannot show files with other owners; root "
-             "inside is root outside");
+    if (run.watched.pidfd == -1)
+        lab_warn("--userns auto: a user namespace cannot be made: %s; root inside is root outside",
+                 lab_strerror(errno));
+    else
+        lab_warn("--userns auto: this kernel or file system cannot show files with other owners; "
+                 "root inside is root outside");
     if (run.watched.pidfd != -1) {
         syscall(SYS_pidfd_send_signal, run.watched.pidfd, SIGKILL, NULL, 0);
         waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
