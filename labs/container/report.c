@@ -110,13 +110,15 @@ int receive_message(int from, struct message *message, int *fds, int *count)
     int room = count ? *count : 0;
     ssize_t length;
 
+    /* Who ends without having read all that was sent to him is ECONNRESET, once; what he had to say
+     * before that comes after it. */
     do
         length = recvmsg(from, &header, MSG_CMSG_CLOEXEC);
-    while (length == -1 && errno == EINTR);
+    while (length == -1 && (errno == EINTR || errno == ECONNRESET));
     if (count)
         *count = 0;
     if (length <= 0)
-        return length == 0 || errno == ECONNRESET ? 0 : -1;
+        return (int)length;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
         int got = (int)((part->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
