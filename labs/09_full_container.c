@@ -16,7 +16,7 @@
  *     network, nat    bridge, cable, addresses, rules
  *     limits          the control group
  *     privileges      user, capabilities, no_new_privs; filter: the system calls
- *     state           which containers there are
+ *     state, ids      which containers there are, and who is root in them
  *     join, commands  exec, ps, logs, stop, kill, inspect, prune
  *     launch, binary  the runtime itself, out of reach
  *     report, remedy  what failed, and what can be done

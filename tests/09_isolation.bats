@@ -155,6 +155,36 @@ on_terminal() {
         /dev/null </dev/null 3>&-
 }
 
+@test "isolation: no two containers have a user in common, wherever they are kept" {
+    needs_own_users
+    local i first=() starts here there=$TMPDIR/there
+    here=$CONTAINER_LABS_STATE
+    for i in 1 2 3; do
+        CONTAINER_LABS_STATE=$there start -n "there-$i" --net none 3>&- &
+        starts=($!)
+        start -n "here-$i" --net none 3>&- &
+        wait "${starts[@]}" $!
+    done >/dev/null
+    for i in $(cat "$here"/*/state "$there"/*/state | sed -n 's/^pid=//p'); do
+        first+=("$(awk '$1 == 0 && $3 == 65536 {print $2}' "/proc/$i/uid_map")")
+    done
+    [ "${#first[@]}" -eq 6 ]
+    [ "$(printf '%s\n' "${first[@]}" | sort -u | grep -c '^1[0-9]*$')" -eq 6 ] || fail "${first[*]}"
+    # Killed or ended, what they had can be had again.
+    kill -9 "$(sed -n 's/^runtime=//p' "$there/there-2/state")"
+    CONTAINER_LABS_STATE=$there labs09 ps >/dev/null
+    for i in 1 3; do CONTAINER_LABS_STATE=$there labs09 kill "there-$i"; done
+    for i in 1 2; do labs09 kill "here-$i"; done
+    assert [ -e /run/container-labs.ids ]
+    run -0 labs09 run --net none "$ROOTFS" awk '{print $2}' /proc/self/uid_map
+    [[ " ${first[*]} " == *" $output "* ]] || fail "$output is none of ${first[*]}"
+    # The file goes with the last, even with one that was killed.
+    kill -9 "$(container_runtimes)"
+    labs09 ps >/dev/null
+    assert [ ! -e "$here" ]
+    assert [ ! -e "$there" ]
+}
+
 @test "isolation: nobody types into a terminal" {
     local probe
     for probe in type_into_terminal type_into_terminal_64; do

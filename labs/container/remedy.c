@@ -43,6 +43,7 @@ static const struct {
     {E2BIG, "write ", "the words of the command and --env are more than 1 MiB"},
     {EINVAL, "load the system call filter", "the kernel wants CONFIG_SECCOMP_FILTER for it"},
     {ENODEV, "mount mqueue", "the kernel wants CONFIG_POSIX_MQUEUE for it"},
+    {EAGAIN, "claim user IDs", "all ranges are taken: end other containers, or use --userns host"},
     {EMFILE, "", "too many files are open: raise ulimit -n"},
     {ENFILE, "", "too many files are open on this machine: raise fs.file-max by sysctl(8)"},
     {ENOSYS, "", "this lab needs Linux 5.12; where a filter hides its system calls, as " OUTSIDE},

@@ -19,6 +19,7 @@
 #include "base.h"
 #include "error.h"
 #include "file.h"
+#include "ids.h"
 #include "inside.h"
 #include "launcher.h"
 #include "limits.h"
@@ -41,6 +42,7 @@ static struct {
     pid_t owner;   /* the process that clears up */
     int asked;     /* the signal that ended the start */
     time_t when;   /* it came, or the end did */
+    int ids;       /* the claim of its users */
     int base;      /* the base directory */
     int socket;    /* our end */
     int theirs[4]; /* descriptors for the child: its socket, its streams */
@@ -103,6 +105,7 @@ static void clear_up(void)
     if (container->spec.network == NETWORK_BRIDGE)
         network_leave(container->spec.port_count > 0);
     state_cleared(container);
+    ids_release(&run.ids);
     state_unlock();
 }
 
@@ -169,8 +172,8 @@ static void claim(struct container *container)
     container->runtime = getpid();
     container->runtime_began = process_began(getpid());
     container->began = time(NULL);
-    if (container->spec.own_users && state_claim_ids(container, &container->first_id) == -1)
-        give_up(STATUS_RUNTIME, "no range of user IDs is free");
+    if (container->spec.own_users && (run.ids = ids_claim(&container->first_id)) == -1)
+        fail("claim user IDs");
     network_join(container);
     if (state_save(container) == -1)
         fail("write %s", state_path(container, "state"));
@@ -298,9 +301,10 @@ static enum mounts_result send_mounts(const struct container *container, int use
  * its end of the socket open, and who waits for it would wait. */
 static void let_go(void)
 {
-    int *const ours[] = {&run.socket,        &run.container.lock,  &run.ready,
-                         &run.watched.input, &run.watched.output,  &run.watched.error,
-                         &run.watched.guard, &run.watched.signals, &run.watched.pidfd};
+    int *const ours[] = {&run.socket,        &run.container.lock, &run.ids,
+                         &run.ready,         &run.watched.input,  &run.watched.output,
+                         &run.watched.error, &run.watched.guard,  &run.watched.signals,
+                         &run.watched.pidfd};
 
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         lab_close_fd(ours[i]);
@@ -347,6 +351,7 @@ static void do_without_users(struct container *container)
     state_remove_layer(container);
     container->spec.own_users = false;
     container->first_id = 0;
+    ids_release(&run.ids);
 }
 
 static void close_theirs(void)
@@ -520,7 +525,7 @@ static int run_specified(const struct specification *spec, const struct observer
 
 static void begin(void)
 {
-    run.container.lock = run.base = run.socket = run.ready = -1;
+    run.container.lock = run.ids = run.base = run.socket = run.ready = -1;
     run.watched = (struct watched){.pidfd = -1,
                                    .input = -1,
                                    .output = -1,

@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "ids.h"
 #include "limits.h"
 #include "lock.h"
 #include "network.h"
@@ -60,7 +61,8 @@ int state_lock(bool make)
 
 void state_unlock(void)
 {
-    rmdir(state_directory()); /* fails while there are containers, as it should */
+    if (rmdir(state_directory()) == 0) /* fails while there are containers, as it should */
+        ids_tidy();
     lab_close_fd(&state_fd);
 }
 
@@ -91,45 +93,6 @@ int state_claim(const struct container *container, const char *kind, const char 
     if (owner)
         owner[length > 0 ? length : 0] = '\0';
     errno = error;
-    return -1;
-}
-
-/* Whether a range that begins at FIRST is somebody's in /etc/subuid or /etc/subgid, whose lines are
- * "name:first:count". */
-static bool is_given_away(const char *path, uid_t first)
-{
-    FILE *file = fopen(path, "re");
-    char line[512];
-    unsigned long given, count;
-    bool taken = false;
-
-    while (file && !taken && fgets(line, sizeof(line), file)) {
-        const char *range = strchr(line, ':');
-        taken = range && sscanf(range, ":%lu:%lu", &given, &count) == 2 &&
-                given < (unsigned long)first + IDS_PER_CONTAINER && first < given + count;
-    }
-    if (file)
-        fclose(file);
-    return taken;
-}
-
-int state_claim_ids(const struct container *container, uid_t *first)
-{
-    /* Above what distributions give to people, services and systemd's containers, below the sign
-     * bit: 4096 ranges that nobody uses. */
-    for (uid_t id = 0x70000000; id < 0x7fff0000; id += IDS_PER_CONTAINER) {
-        char text[16];
-        snprintf(text, sizeof(text), "%u", id);
-        if (is_given_away("/etc/subuid", id) || is_given_away("/etc/subgid", id))
-            continue;
-        if (state_claim(container, "ids", text, NULL) == 0) {
-            *first = id;
-            return 0;
-        }
-        if (errno != EEXIST)
-            return -1;
-    }
-    errno = EAGAIN;
     return -1;
 }
 

@@ -24,8 +24,6 @@
 
 #include "specification.h"
 
-enum { IDS_PER_CONTAINER = 65536 };
-
 struct container {
     struct specification spec;
     char *text;                   /* read from the file; the strings of SPEC point into it */
@@ -73,9 +71,6 @@ int state_claim(const struct container *container, const char *kind, const char 
 
 /* Whether there is a claim that begins with PREFIX. */
 bool state_has_claim(const char *prefix);
-
-/* Claim a range of user and group IDs that nothing else has: *FIRST. 0, or -1 with EAGAIN. */
-int state_claim_ids(const struct container *container, uid_t *first);
 
 /* Write down what is known of CONTAINER before it runs. Returns 0 or -1 with errno. */
 int state_save(const struct container *container);

@@ -1,0 +1,97 @@
+#include "ids.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "lock.h"
+
+/* Above what distributions give to people, services and systemd's containers, below the sign bit:
+ * 4095 ranges that nobody uses. */
+static const uid_t LOWEST = 0x70000000, END = 0x7fff0000;
+
+static const char TAKEN[] = "/run/container-labs.ids";
+
+/* Whether a range that begins at FIRST is somebody's in /etc/subuid or /etc/subgid, whose lines are
+ * "name:first:count". */
+static bool is_given_away(const char *path, uid_t first)
+{
+    FILE *file = fopen(path, "re");
+    char line[512];
+    unsigned long given, count;
+    bool taken = false;
+
+    while (file && !taken && fgets(line, sizeof(line), file)) {
+        const char *range = strchr(line, ':');
+        taken = range && sscanf(range, ":%lu:%lu", &given, &count) == 2 &&
+                given < (unsigned long)first + IDS_PER_CONTAINER && first < given + count;
+    }
+    if (file)
+        fclose(file);
+    return taken;
+}
+
+/* Lock COUNT bytes of FD from FIRST on, if nobody has any of them. COUNT 0: all. */
+static int lock_bytes(int fd, off_t first, off_t count)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
+
+    return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+/* Open the file, and have it for ourselves as long as we look for bytes: it may be removed by who
+ * finds that nobody has any. */
+static int open_taken(void)
+{
+    for (;;) {
+        struct stat opened, present;
+        lab_fd fd = open(TAKEN, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd == -1 || lab_lock(fd, LAB_LOCK_PATIENCE) == -1 || fstat(fd, &opened) == -1)
+            return -1;
+        if (stat(TAKEN, &present) == 0 && opened.st_ino == present.st_ino)
+            return lab_take_fd(&fd);
+    }
+}
+
+int ids_claim(uid_t *first)
+{
+    lab_fd fd = open_taken();
+
+    if (fd == -1)
+        return -1;
+    for (*first = LOWEST; *first < END; *first += IDS_PER_CONTAINER) {
+        if (is_given_away("/etc/subuid", *first) || is_given_away("/etc/subgid", *first))
+            continue;
+        if (lock_bytes(fd, (*first - LOWEST) / IDS_PER_CONTAINER, 1) == 0) {
+            flock(fd, LOCK_UN);
+            return lab_take_fd(&fd);
+        }
+        if (errno != EAGAIN && errno != EACCES)
+            return -1;
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
+void ids_tidy(void)
+{
+    lab_fd fd = open(TAKEN, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    /* Who has it for himself just now is about to take a byte. */
+    if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0 && lock_bytes(fd, 0, 0) == 0)
+        unlink(TAKEN);
+}
+
+void ids_release(int *claim)
+{
+    if (*claim == -1)
+        return;
+    lab_close_fd(claim);
+    ids_tidy();
+}
