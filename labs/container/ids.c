@@ -46,12 +46,12 @@ static int lock_bytes(int fd, off_t first, off_t count)
 }
 
 /* Open the file, and have it for ourselves as long as we look for bytes: it may be removed by who
- * finds that nobody has any. */
-static int open_taken(void)
+ * finds that nobody has any. FLAGS: O_CREAT or 0. */
+static int open_taken(int flags)
 {
     for (;;) {
         struct stat opened, present;
-        lab_fd fd = open(TAKEN, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        lab_fd fd = open(TAKEN, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
         if (fd == -1 || lab_lock(fd, LAB_LOCK_PATIENCE) == -1 || fstat(fd, &opened) == -1)
             return -1;
         if (stat(TAKEN, &present) == 0 && opened.st_ino == present.st_ino)
@@ -61,7 +61,7 @@ static int open_taken(void)
 
 int ids_claim(uid_t *first)
 {
-    lab_fd fd = open_taken();
+    lab_fd fd = open_taken(O_CREAT);
 
     if (fd == -1)
         return -1;
@@ -81,10 +81,9 @@ int ids_claim(uid_t *first)
 
 void ids_tidy(void)
 {
-    lab_fd fd = open(TAKEN, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    lab_fd fd = open_taken(0);
 
-    /* Who has it for himself just now is about to take a byte. */
-    if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0 && lock_bytes(fd, 0, 0) == 0)
+    if (fd != -1 && lock_bytes(fd, 0, 0) == 0)
         unlink(TAKEN);
 }
 
