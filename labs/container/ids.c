@@ -91,6 +91,8 @@ void ids_release(int *claim)
 {
     if (*claim == -1)
         return;
+    /* Whoever else has a copy: all of it is ours to give back. */
+    fcntl(*claim, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK});
     lab_close_fd(claim);
     ids_tidy();
 }

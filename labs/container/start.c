@@ -348,6 +348,11 @@ static void do_without_users(struct container *container)
         waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
         lab_close_fd(&run.watched.pidfd);
     }
+    int *const made_again[] = {&run.socket, &run.watched.input, &run.watched.output,
+                               &run.watched.error};
+    for (size_t i = 0; i < sizeof(made_again) / sizeof(made_again[0]); i++)
+        lab_close_fd(made_again[i]);
+    child_socket = -1;
     state_remove_layer(container);
     container->spec.own_users = false;
     container->first_id = 0;
