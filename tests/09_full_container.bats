@@ -795,6 +795,14 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
     assert_line --index 0 --partial "root inside is root outside"
     assert_line --index 1 --regexp '^ +0 +0 +4294967295$'
     [ "${#lines[@]}" -eq 2 ]
+    # Of the first attempt the runtime keeps nothing.
+    local users count=()
+    for users in auto host; do
+        labs09 run -d -n descriptors --net none --userns "$users" "$TMPDIR/m" sleep 1000 2>/dev/null
+        count+=("$(find "/proc/$(container_runtimes)/fd" -mindepth 1 -printf . | wc -c)")
+        labs09 kill descriptors
+    done
+    assert_equal "${count[0]}" "${count[1]}"
     umount "$TMPDIR/m" "$TMPDIR/o"
     rmdir "$TMPDIR/m" "$TMPDIR/o"
 }

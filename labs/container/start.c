@@ -280,8 +280,10 @@ static enum mounts_result send_mounts(const struct container *container, int use
     int fds[MAXIMUM_FDS], count = 0;
     struct mounts mounts;
 
-    if (mounts_make(&mounts, container, run.base, users) == MOUNTS_CANNOT_MAP)
+    if (mounts_make(&mounts, container, run.base, users) == MOUNTS_CANNOT_MAP) {
+        lab_close_fd(&mounts.used[0]), lab_close_fd(&mounts.used[1]);
         return MOUNTS_CANNOT_MAP;
+    }
     fds[count++] = mounts.root;
     fds[count++] = mounts.device;
     for (int i = 0; i < container->spec.volume_count; i++)
