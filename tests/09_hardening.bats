@@ -383,7 +383,7 @@ sys.stdout.buffer.write(i.tobuf())' >"$TMPDIR/header"
         assert [ ! -e "$CONTAINER_LABS_STATE" ]
         run -1 on_host ip link show labs0
     done
-    rm -r "$TMPDIR/bin" "$TMPDIR/root.tar.gz" "$TMPDIR/header" "$TMPDIR/said"
+    rm -r "${TMPDIR:?}/bin" "$TMPDIR/root.tar.gz" "$TMPDIR/header" "$TMPDIR/said"
 }
 
 @test "hardening: files that are being removed keep nobody waiting, and the end can be interrupted" {

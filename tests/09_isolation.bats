@@ -165,6 +165,7 @@ on_terminal() {
         start -n "here-$i" --net none 3>&- &
         wait "${starts[@]}" $!
     done >/dev/null
+    # shellcheck disable=SC2013 # PIDs are words
     for i in $(cat "$here"/*/state "$there"/*/state | sed -n 's/^pid=//p'); do
         first+=("$(awk '$1 == 0 && $3 == 65536 {print $2}' "/proc/$i/uid_map")")
     done

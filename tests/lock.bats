@@ -78,9 +78,9 @@ hasty() {
 
 @test "lock: as long as its holders come and go, it is waited for" {
     mkdir "$TMPDIR/locked"
-    local i holders=()
+    local holders=()
     # Each has it for longer than a quarter of the patience, all together for much longer than that.
-    for i in $(seq 6); do
+    for _ in $(seq 6); do
         flock "$TMPDIR/locked" sleep 0.3 3>&- &
         holders+=($!)
     done
