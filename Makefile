@@ -20,11 +20,18 @@ LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES))
 COMMON  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
 # What calls the parsers on recorded trees, for tests/cgroup.bats.
 UNIT    := $(BUILD)/tests/unit
+# One short line for each file that is made; V=1 shows the whole commands instead, and -s nothing.
+ifneq ($(V),1)
+Q := @
+endif
+quiet := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(Q),$(if $(quiet),,@printf '  %-3s %s\n' $(1) $(2)))
+
 NUMBERS := $(patsubst labs/%,%,$(foreach lab,$(wildcard labs/0*.c),$(firstword $(subst _, ,$(lab)))))
 
 .DELETE_ON_ERROR:
 .PHONY: all
-all: $(LABS) #: all labs
+all: $(LABS) #: all labs [V=1: show the whole commands]
 
 #: lab-NN         build lab NN
 #: run-NN         build it and play its experiment (with sudo, where you are not root)
@@ -42,7 +49,8 @@ $(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
 
 $(UNIT): LDLIBS += -lm
 $(UNIT): $(BUILD)/tests/unit.o $(BUILD)/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # What a lab needs beyond the C library.
 $(BIN)/busy: LDLIBS += -pthread
@@ -54,7 +62,8 @@ lab-05 lab-06 run-05 run-06: $(BIN)/busy
 busy: $(BIN)/busy #: the load of labs 05 and 06
 
 $(LABS): $(BIN)/%: $(BUILD)/labs/%.o $(BUILD)/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 
 # Lab 09 has rooms of its own, and is the only one that needs libraries: in the program where that can
 # be, it starts faster then.
@@ -72,24 +81,28 @@ $(BUILD)/labs/container/launcher.o: $(LAUNCH)
 $(BUILD)/labs/container/launcher.o: LAB_CFLAGS += -DLAUNCH='"$(LAUNCH)"'
 
 $(FILTER): $(BUILD)/labs/container/make_filter.o $(BUILD)/labs/container/filter.o
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $(BUILD)/make_filter $^ -lseccomp
-	$(BUILD)/make_filter >$@
+	$(call say,GEN,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $(BUILD)/make_filter $^ -lseccomp
+	$(Q)$(BUILD)/make_filter >$@
 
 # The launcher has no library, so nothing that the compiler adds may need one.
 $(LAUNCH): labs/container/launch.c labs/container/report.h Makefile | $(BUILD)/.compiler
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector \
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector \
 	    -fno-pie -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
 	    -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
 
 $(BUILD)/libcommon.a: $(COMMON)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 # In objects lies what depends on the flags, so they depend on the Makefile.
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
 	@mkdir -p $(@D)
-	$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(wildcard common/*.c labs/container/*.c) tests/unit.c)
 
@@ -189,7 +202,8 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
 	@tests/packages.sh check build fuzz
 	@mkdir -p $(@D)
-	clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	$(call say,CC,$<)
+	$(Q)clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	    -o $@ $< $(wildcard common/*.c) -lm
 
 .PHONY: bench-cpu
@@ -200,7 +214,8 @@ bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten r
 BENCH := $(BUILD)/tests/bench
 $(BENCH)/start $(BENCH)/bare: $(BENCH)/%: tests/bench/%.c Makefile | $(BUILD)/.compiler
 	@mkdir -p $(@D)
-	$(CC) $(LAB_CFLAGS) $(CFLAGS) -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -o $@ $<
 
 .PHONY: bench-start
 bench-start: all $(BENCH)/start $(BENCH)/bare #: lab 09's start beside bwrap, runc, crun and unshare

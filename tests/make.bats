@@ -18,10 +18,23 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
     assert_line "Now type: sudo ./$OUT/bin/01_chroot"
     run -0 "$OUT/bin/01_chroot" --version
     run -0 make_here lab-01
-    refute_output --partial gcc
+    assert_output "Now type: sudo ./$OUT/bin/01_chroot"
     run -0 make_here lab-01 -W common/narrate.h
-    assert_output --partial 'common/narrate.c'
+    assert_line '  CC  common/narrate.c'
+    assert_line "  LD  $OUT/bin/01_chroot"
     refute_output --partial 'common/number.c'
+}
+
+@test "make: the commands are told shortly, with V=1 as they are, with -s not at all; errors always" {
+    run -0 make_here "$OUT/build/common/number.o"
+    assert_output '  CC  common/number.c'
+    run -0 make_here -B "$OUT/build/common/number.o" V=1
+    assert_line --regexp '^[^ ]+ .*-Wall .*-c -o .*/number.o common/number.c$'
+    refute_line --partial '  CC  '
+    run -0 make_here -s -W common/number.c "$OUT/build/common/number.o"
+    assert_output ''
+    run -2 make_here -W common/number.c "$OUT/build/common/number.o" CPPFLAGS='-include no-such.h'
+    assert_line --partial 'no-such.h: No such file or directory'
 }
 
 @test "make: a missing compiler is named with its package" {
