@@ -430,25 +430,27 @@ static void open_shell(void (*enter)(void))
     take_terminal();
 }
 
-/* --step: wait for a word from the reader. The input is read byte by byte, because what follows the
- * line may be meant for the shell. */
+/* --step: wait for a word from the reader; one that is not understood is asked for again. The input
+ * is read byte by byte, because what follows the line may be meant for the shell. */
 static void ask(void)
 {
     for (;;) {
-        char answer = 'q';
+        char answer = 'q'; /* also where the input has ended */
+        bool more = false;
 
         printf("    -- Enter: go on, s: a shell here, q: end -- ");
         fflush(stdout);
         if (read(STDIN_FILENO, &answer, 1) == 1 && answer != '\n')
             for (char rest = ' '; rest != '\n' && read(STDIN_FILENO, &rest, 1) == 1;)
-                continue;
+                more |= rest != '\n';
         if (!isatty(STDIN_FILENO))
             putchar('\n');
-        if (answer == 'q')
-            break;
-        if (answer != 's')
+        if (answer == '\n')
             return;
-        open_shell(NULL);
+        if (answer == 'q' && !more)
+            break;
+        if (answer == 's' && !more)
+            open_shell(NULL);
     }
     lab_after_each_step(NULL);
     exit(lab_summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);

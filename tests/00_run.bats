@@ -129,6 +129,15 @@ kill_experiment() { kill -KILL "$experiment"; }
     assert_line --regexp '^\[01\] [1-9][0-9]* checks held, 0 failed, ended early$'
 }
 
+@test "run: any other word after a step is asked for again" {
+    run -0 bash -c 'printf "x\nquit\nskip\nn" | "$LABS/01_chroot" --step' 3>&-
+    assert_equal "$(grep -c -- '-- Enter: go on, s: a shell here, q: end -- ' <<<"$output")" 5
+    assert_line --partial 'step 1 of'
+    refute_line --partial 'step 2 of'
+    refute_line --partial 'exit leaves the shell'
+    assert_line --partial 'ended early'
+}
+
 @test "run: the end of input ends --step as q does" {
     run -0 play 01_chroot --step </dev/null
     refute_line --partial 'step 2 of'
