@@ -89,6 +89,7 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
     tar -C "$place" -xzf "$REPO/build/container-labs.tar.gz"
     cd "$place/container-labs"
     [ ! -e solutions ] && [ ! -e tests/gates ] && [ -e .github/workflows/classroom.yml ]
+    run -1 grep -e 'solution' -e 'tests/gates' README.md
     # Not a line of an answer that is long enough to be one, neither in its starter nor in a hint.
     for solution in "$REPO"/solutions/*.c; do
         sed -n '/BEGIN SOLUTION/,/END SOLUTION/p' "$solution" | grep -v SOLUTION | grep -E '.{60}' >"$TMPDIR/lines"

@@ -270,6 +270,8 @@ handout() {
     done
     # What a student writes is to be committed there.
     sed -i 's#^/work/$#/work/.state/#' "$where/$name/.gitignore"
+    # The README names what was left out on lines of its own.
+    sed -i -e '/^make solution-/d' -e '/^| `solutions\/`/d' -e '/^| `tests\/gates\/`/d' "$where/$name/README.md"
     workflow >"$where/$name/.github/workflows/classroom.yml"
     tar -C "$where" -czf "$BUILD/$name.tar.gz" "$name"
     rm -rf "$where"
