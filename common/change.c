@@ -280,9 +280,9 @@ void lab_changes_begin(const char *number)
 
     changes.lock = lock_notes();
     if (lab_read_file(path, text, sizeof(text)) != -1)
-        lab_exit(EXIT_FAILURE, "%s; take it down first: %s down",
+        lab_exit(EXIT_FAILURE, "%s; take it down first: sudo %s down",
                  strstr(text, COMPLETE) ? "it is up already" : "an earlier `up` was cut short",
-                 program_invocation_short_name);
+                 program_invocation_name);
     block_signals(SIG_BLOCK);
     changes.notes = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
     if (changes.notes == -1)

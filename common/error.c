@@ -82,6 +82,15 @@ void lab_try_help(int status)
     exit(status);
 }
 
+const char *lab_typed(const char *name)
+{
+    static char text[4096];
+    int directory = (int)(program_invocation_short_name - program_invocation_name);
+
+    snprintf(text, sizeof(text), "%.*s%s", directory, program_invocation_name, name);
+    return text;
+}
+
 __attribute__((noreturn)) static void cannot_run(const char *command)
 {
     int error = errno;

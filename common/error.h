@@ -46,6 +46,10 @@ __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *r
  * has already named the option. */
 __attribute__((noreturn)) void lab_try_help(int status);
 
+/* How the reader would type the program NAME of these labs: in the directory that this program was
+ * typed with ("./labs/02_rootfs"). A static buffer, until the next call. */
+const char *lab_typed(const char *name);
+
 /* Replace this process by ARGV[0], looked up in PATH (execvp(3)). Returns only by exiting: 127
  * where it is not found, 126 where it is and cannot be executed, with chroot(1)'s words. */
 __attribute__((noreturn)) void lab_exec(char *const argv[]);

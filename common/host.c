@@ -34,9 +34,13 @@ void lab_host_must_have_uplink(const char *wanted)
     if (wanted && if_nametoindex(wanted) == 0)
         lab_exit(EXIT_FAILURE, "there is no network device '%s'", wanted);
     if (wanted && !lab_host_default_route(wanted, uplink))
-        lab_exit(EXIT_FAILURE, "no default route leaves by '%s': it leads nowhere", wanted);
+        lab_exit(EXIT_FAILURE,
+                 "no default route leaves by '%s': it leads nowhere; "
+                 "try `ip route add default via ROUTER dev %s`",
+                 wanted, wanted);
     if (!lab_host_default_route(NULL, uplink))
-        lab_exit(EXIT_FAILURE, "this host has no default route: there is no way out to share");
+        lab_exit(EXIT_FAILURE, "this host has no default route: there is no way out to share; "
+                               "try `ip route add default via ROUTER`");
 }
 
 void lab_host_port_must_be_free(int port)

@@ -54,7 +54,7 @@ void lab_network_read_namespaces(struct lab_network *network, const char *text)
     long long number;
 
     if (!lab_parse_number(text, 2, 200, &number))
-        lab_exit(LAB_EXIT_USAGE, "'%s' is no number of namespaces from 2 to 200", text);
+        lab_exit(LAB_EXIT_USAGE, "'%s' is not a number of namespaces from 2 to 200", text);
     network->namespaces = (int)number;
 }
 
@@ -112,40 +112,43 @@ const char *lab_network_subnet(const struct lab_network *network)
  * What must be free.
  */
 
-/* The lab whose `up` has made what UNDO takes back. */
-static const char *maker_of(const char *undo)
+/* Exit because THING is there already, with the lab that has made it, if UNDO is in its notes, or
+ * with the command that SHOWS what it is. */
+__attribute__((noreturn)) static void is_there_already(const char *thing, const char *undo,
+                                                       const char *shows)
 {
-    if (lab_changes_include("07", undo))
-        return "made by 07_veth_bridge up";
-    if (lab_changes_include("08", undo))
-        return "made by 08_nat up";
-    return "not made by these labs";
+    const char *maker = lab_changes_include("07", undo)   ? "07_veth_bridge"
+                        : lab_changes_include("08", undo) ? "08_nat"
+                                                          : NULL;
+
+    if (maker)
+        lab_exit(EXIT_FAILURE, "%s is there already (made by %s up); run `sudo %s down` first",
+                 thing, maker, lab_typed(maker));
+    lab_exit(EXIT_FAILURE, "%s is there already (not made by these labs): see `%s`", thing, shows);
 }
 
 static void link_must_be_free(const char *name)
 {
-    char undo[64];
-    LAB_OUTPUT output = {0};
+    char thing[64], undo[64], shows[64];
 
     if (if_nametoindex(name) == 0)
         return;
+    snprintf(thing, sizeof(thing), "the link %s", name);
     snprintf(undo, sizeof(undo), "ip link del %s", name);
-    lab_command(&output, "ip -br link show dev %s", name);
-    output.text[strcspn(output.text, "\n")] = '\0';
-    lab_exit(EXIT_FAILURE, "the link %s is there already (%s): %s", name, maker_of(undo),
-             output.text);
+    snprintf(shows, sizeof(shows), "ip link show dev %s", name);
+    is_there_already(thing, undo, shows);
 }
 
 static void namespace_must_be_free(const char *name)
 {
-    char undo[64], path[64];
+    char thing[64], undo[64], path[64];
 
     snprintf(path, sizeof(path), "/run/netns/%s", name);
     if (access(path, F_OK) == -1)
         return;
+    snprintf(thing, sizeof(thing), "the network namespace %s", name);
     snprintf(undo, sizeof(undo), "ip netns del %s", name);
-    lab_exit(EXIT_FAILURE, "the network namespace %s is there already (%s): %s", name,
-             maker_of(undo), path);
+    is_there_already(thing, undo, "ip netns list");
 }
 
 /* Exit when LINES of `ip`, which speak of addresses or routes within or around the subnet, are

@@ -82,7 +82,8 @@ static void open_of_target(struct lab_place *place, pid_t target, const char *fi
     if (!place->of_target)
         return;
     if (!target)
-        lab_exit(lab_exit_failure, "--%s needs a file or a target (-t PID)", option);
+        lab_exit(lab_exit_failure, "--%s needs a file or a target (-t PID); write --%s=FILE",
+                 option, option);
     if (kill(target, 0) == -1 && errno == ESRCH)
         lab_exit(lab_exit_failure, "there is no process %d", (int)target);
     snprintf(path, sizeof(path), "/proc/%d/%s", (int)target, file);

@@ -30,7 +30,7 @@ long long lab_number_option(const char *option, const char *text, long long mini
     long long number;
 
     if (!lab_parse_number(text, minimum, maximum, &number))
-        lab_exit(LAB_EXIT_USAGE, "%s '%s' is no number from %lld to %lld", option, text, minimum,
+        lab_exit(LAB_EXIT_USAGE, "%s '%s' is not a number from %lld to %lld", option, text, minimum,
                  maximum);
     return number;
 }

@@ -194,7 +194,9 @@ void lab_read_unshare_options(struct lab_unshare_options *wanted, int argc, char
             break;
         case 'h': lab_print_help(HELP);
         case 'V': lab_print_version();
-        case NOT_HERE: lab_exit(lab_exit_failure, "this program has no --%s", OPTIONS[index].name);
+        case NOT_HERE:
+            lab_exit(lab_exit_failure, "this program has no --%s; use unshare(1)",
+                     OPTIONS[index].name);
         default: take_namespace(wanted, option);
         }
     }

@@ -132,7 +132,8 @@ int lab_updown(const struct lab_updown *tool, int argc, char *argv[])
         lab_try_help(LAB_EXIT_USAGE);
     }
     if (geteuid() != 0)
-        lab_exit(EXIT_FAILURE, "'%s' needs root; type: sudo %s %s", verb, argv[0], verb);
+        lab_exit(EXIT_FAILURE, "'%s' needs root; type: sudo %s %s", verb, program_invocation_name,
+                 verb);
     tool->need_tools();
     return is_up ? bring_up(tool) : is_down ? take_down(tool->number) : show(tool);
 }

@@ -134,10 +134,37 @@ static void read_options(int argc, char *argv[])
     }
 }
 
+/* A name that is unknown may well be known outside: say where it was looked up. */
+__attribute__((noreturn)) static void refuse_identity(const char *trouble, const char *new_root)
+{
+    const char *file = strncmp(trouble, "invalid user: ", 14) == 0    ? "passwd"
+                       : strncmp(trouble, "invalid group: ", 15) == 0 ? "group"
+                                                                      : NULL;
+
+    if (!file)
+        lab_exit(lab_exit_failure, "%s", trouble);
+    lab_exit(lab_exit_failure, "%s (looked up in %s/etc/%s; give a number)", trouble, new_root,
+             file);
+}
+
+/* Without a command: $SHELL, whose path may be one of the old root only. */
+__attribute__((noreturn)) static void start_shell(void)
+{
+    char *shell[] = {getenv("SHELL"), "-i", NULL};
+    bool chosen = shell[0] != NULL;
+
+    if (!chosen)
+        shell[0] = "/bin/sh";
+    execvp(shell[0], shell);
+    lab_exit(errno == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+             "failed to run command '%s': %s (%s)", shell[0], strerror(errno),
+             chosen ? "$SHELL; name another command, such as /bin/sh" : "name another command");
+}
+
 static int chroot_tool(int argc, char *argv[])
 {
     struct lab_identity identity = {0};
-    char resolved[PATH_MAX], *shell[] = {getenv("SHELL"), "-i", NULL};
+    char resolved[PATH_MAX];
 
     lab_exit_failure = 125;
     read_options(argc, argv);
@@ -159,13 +186,13 @@ static int chroot_tool(int argc, char *argv[])
     change_root(new_root, !wanted.skip_chdir);
     const char *trouble = lab_identify(&identity, wanted.user_spec, wanted.groups);
     if (trouble)
-        lab_exit(lab_exit_failure, "%s", trouble);
+        refuse_identity(trouble, is_present_root ? "" : new_root);
     const char *failed_call = lab_become(&identity);
     if (failed_call)
         lab_die("%s", failed_call);
-    if (!shell[0])
-        shell[0] = "/bin/sh";
-    lab_exec(optind < argc ? argv + optind : shell);
+    if (optind == argc)
+        start_shell();
+    lab_exec(argv + optind);
 }
 
 /*

@@ -145,18 +145,21 @@ static struct {
 /* CPUs and period together are the quota, so it can be known only when all options are read. */
 static void settle_quota(const char *cpus, const char *quota)
 {
-    enum { MAXIMUM_CPUS = 100000 };
+    static const long long MAXIMUM_CPUS = 100000, MAXIMUM_QUOTA = 100000000000;
     long long millionths;
 
     if (!cpus == !quota)
         lab_exit(LAB_EXIT_USAGE, "give the limit by %s",
                  cpus ? "only one of --cpus and --quota" : "--cpus or --quota");
     if (quota) {
-        wanted.quota = lab_number_option("--quota", quota, LAB_MINIMUM_QUOTA, 100000000000);
+        if (!lab_parse_number(quota, LAB_MINIMUM_QUOTA, MAXIMUM_QUOTA, &wanted.quota))
+            lab_exit(LAB_EXIT_USAGE,
+                     "--quota '%s' is not a number of us from %d (the kernel's minimum) to %lld",
+                     quota, LAB_MINIMUM_QUOTA, MAXIMUM_QUOTA);
         return;
     }
     if (!lab_parse_decimal(cpus, MAXIMUM_CPUS, &millionths))
-        lab_exit(LAB_EXIT_USAGE, "--cpus '%s' is no number of CPUs such as 0.5 or 2", cpus);
+        lab_exit(LAB_EXIT_USAGE, "--cpus '%s' is not a number of CPUs such as 0.5 or 2", cpus);
     wanted.quota = millionths * wanted.period / 1000000;
     if (wanted.quota < LAB_MINIMUM_QUOTA)
         lab_exit(LAB_EXIT_USAGE,

@@ -281,7 +281,10 @@ static const char HELP[] =
     "  --step             experiment: wait for Enter after each step\n"
     "  --shell            experiment: end with a shell\n"
     "  --plot FILE.svg    experiment: draw the usage over time (with gnuplot)\n"
-    "  --help, --version  print this, or the version, and exit\n";
+    "  --help, --version  print this, or the version, and exit\n"
+    "\n"
+    "Exit status: 0, 1 for a failure (a check that does not hold is one), 2 for bad options or\n"
+    "groups, 77 if this machine has no cpu controller to use.\n";
 
 static int shares_tool(int argc, char *argv[])
 {

@@ -89,7 +89,7 @@ static void up(const struct lab_wanted *wanted)
         plug_cable_into(n);
     build_bridge();
     lab_host_report_bridge_netfilter();
-    printf("Try: ip netns exec net1 ping -c 2 %s\n", lab_network_address(&network, 2));
+    printf("Try: sudo ip netns exec net1 ping -c 2 %s\n", lab_network_address(&network, 2));
 }
 
 static void status(const struct lab_wanted *wanted)
@@ -124,7 +124,7 @@ static void container(int n)
     plug_cable_into(n);
     lab_shell_try(&shown, "ip netns exec %s ip addr show %s", namespace, inside);
     lab_check(lab_network_read_link(&link, namespace, inside), "%s is in %s", inside, namespace);
-    lab_check(!lab_network_read_link(&(struct lab_link){0}, NULL, inside), "and no more outside");
+    lab_check(!lab_network_read_link(&(struct lab_link){0}, NULL, inside), "and no longer outside");
     lab_check_text(link.address, lab_network_address_length(&network, n),
                    "%s has the address of the article", inside);
 }

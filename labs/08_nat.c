@@ -151,7 +151,7 @@ static void up(const struct lab_wanted *wanted)
         lab_iptables_add("08", "nat", "OUTPUT", 'A', "! -d 127.0.0.0/8 " PUBLISH, "tcp", host_port,
                          address, port);
     }
-    puts("Try: 08_nat status");
+    printf("Try: sudo %s status\n", program_invocation_name);
 }
 
 static void status(const struct lab_wanted *wanted)
@@ -261,7 +261,7 @@ static void before_the_policy(void)
     lab_check_text(lab_host_sysctl("net/ipv4/conf/all/forwarding"), "1",
                    "the host is a router (conf.all.forwarding)");
     lab_check_text(lab_host_sysctl("net/ipv4/ip_forward"), "1", "ip_forward is the same switch");
-    lab_say("Docker leaves hosts with the policy that nothing is to be forwarded:");
+    lab_say("Docker often leaves hosts with the policy that nothing is to be forwarded:");
     lab_shell_run("%s -P FORWARD DROP", lab_iptables());
     int dropped = lab_iptables_policy_count("FORWARD", "DROP");
     lab_check_number(ping_server(ONE), 1, "still no reply");
@@ -312,7 +312,7 @@ static void masquerade(void)
     struct lab_sighting sighting = lab_witness_saw(outside_saw);
     lab_fact("outside.saw", "%s", sighting.source);
     lab_check_text(sighting.source, HOST, "the outside saw the host's address");
-    lab_check_text(answer.text, HOST, "and said so to net1");
+    lab_check_text(answer.text, HOST, "and told net1 so");
     /* Where the kernel shows what it remembers in order to turn the answers back. */
     if (lab_read_file("/proc/net/nf_conntrack", connections, sizeof(connections)) > 0) {
         const char *udp = strstr(connections, "udp ");

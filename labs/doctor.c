@@ -900,8 +900,10 @@ static void choose(char *argv[], struct finding findings[])
         while (i < PROBES && strcasecmp(*argv, probes[i].name) != 0)
             i++;
         if (i == PROBES) {
-            lab_warn("there is no line '%s'", *argv);
-            lab_try_help(LAB_EXIT_USAGE);
+            lab_warn("there is no line '%s'; the lines are:", *argv);
+            for (i = 0; i < PROBES; i++)
+                fprintf(stderr, "%s%s", probes[i].name, i == PROBES - 1 ? "\n" : ", ");
+            exit(LAB_EXIT_USAGE);
         }
         findings[i].verdict = UNTRIED;
     }

@@ -281,10 +281,10 @@ refuses() {
     assert_equal "${stderr_lines[1]}" "Try '03_unshare --help' for more information."
     refuses "invalid option -- 'x'" -x
     for option in map-auto keep-caps; do
-        refuses "this program has no --$option" "--$option"
+        refuses "this program has no --$option; use unshare(1)" "--$option"
     done
     for option in map-users map-groups monotonic boottime; do
-        refuses "this program has no --$option" "--$option" 1,2,3
+        refuses "this program has no --$option; use unshare(1)" "--$option" 1,2,3
     done
     assert_equal "${#stderr_lines[@]}" 1
     [ ! -e "$missing" ]

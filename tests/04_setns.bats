@@ -305,8 +305,8 @@ refuses() {
     refuses 1 "invalid group ID: '4294967295'" -G 4294967295 true
     refuses 1 "there is no process $GONE" -t "$GONE" -n true
     refuses 1 "there is no process $GONE" -t "$GONE" --all true
-    refuses 1 "--net needs a file or a target (-t PID)" -n true
-    refuses 1 "--root needs a file or a target (-t PID)" -r true
+    refuses 1 "--net needs a file or a target (-t PID); write --net=FILE" -n true
+    refuses 1 "--root needs a file or a target (-t PID); write --root=FILE" -r true
     refuses 1 "--all needs a target (-t PID)" -a true
     refuses 1 "cannot open '$DIR/missing': ENOENT (No such file or directory)" --net="$DIR/missing" true
     refuses 1 "cannot open '=$DIR/bound': ENOENT (No such file or directory); a short option takes FILE without '='" \

@@ -48,7 +48,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
         run -2 --separate-stderr "$LABS/busy" ${row%:*}
         assert_equal "$output" ""
         assert_equal "${#stderr_lines[@]}" 1
-        assert_regex "$stderr" "^busy: ${row##*:} '.*' is no number from 1 to [0-9]+$"
+        assert_regex "$stderr" "^busy: ${row##*:} '.*' is not a number from 1 to [0-9]+$"
     done
     run -2 --separate-stderr "$LABS/busy" operand
     assert_equal "$stderr" "busy: unexpected operand 'operand'"
@@ -197,20 +197,20 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
 }
 
 @test "05 tool: bad input gets one clear line, and nothing is made" {
-    refuses 2 "--quota '999' is no number from 1000 to 100000000000" --quota 999 true
-    refuses 2 "--quota '5e4' is no number from 1000 to 100000000000" --quota 5e4 true
-    refuses 2 "--period '999' is no number from 1000 to 1000000" --cpus 1 --period 999 true
-    refuses 2 "--period '1000001' is no number from 1000 to 1000000" --cpus 1 --period 1000001 true
+    refuses 2 "--quota '999' is not a number of us from 1000 (the kernel's minimum) to 100000000000" --quota 999 true
+    refuses 2 "--quota '5e4' is not a number of us from 1000 (the kernel's minimum) to 100000000000" --quota 5e4 true
+    refuses 2 "--period '999' is not a number from 1000 to 1000000" --cpus 1 --period 999 true
+    refuses 2 "--period '1000001' is not a number from 1000 to 1000000" --cpus 1 --period 1000001 true
     refuses 2 "--cpus 0.009 is a quota of 900 us in a period of 100000 us, and the kernel's minimum is 1000 us" --cpus 0.009 true
-    refuses 2 "--cpus '-1' is no number of CPUs such as 0.5 or 2" --cpus -1 true
-    refuses 2 "--cpus '' is no number of CPUs such as 0.5 or 2" --cpus '' true
-    refuses 2 "--cpus '1,5' is no number of CPUs such as 0.5 or 2" --cpus 1,5 true
+    refuses 2 "--cpus '-1' is not a number of CPUs such as 0.5 or 2" --cpus -1 true
+    refuses 2 "--cpus '' is not a number of CPUs such as 0.5 or 2" --cpus '' true
+    refuses 2 "--cpus '1,5' is not a number of CPUs such as 0.5 or 2" --cpus 1,5 true
     refuses 2 "give the limit by --cpus or --quota" true
     refuses 2 "give the limit by only one of --cpus and --quota" --cpus 1 --quota 5000 true
     refuses 2 "missing operand: a COMMAND, or --pid PID" --cpus 1
     refuses 2 "--pid and a command do not go together" --cpus 1 --pid 1 true
-    refuses 2 "--pid '0' is no number from 1 to 2147483647" --cpus 1 --pid 0
-    refuses 2 "--pid 'x' is no number from 1 to 2147483647" --cpus 1 --pid x
+    refuses 2 "--pid '0' is not a number from 1 to 2147483647" --cpus 1 --pid 0
+    refuses 2 "--pid 'x' is not a number from 1 to 2147483647" --cpus 1 --pid x
     start sleep 0
     wait "$started" || true
     refuses 125 "process $started: ESRCH (No such process)" --cpus 1 --pid "$started"

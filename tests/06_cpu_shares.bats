@@ -73,15 +73,15 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
 
 @test "06 tool: bad input gets one clear line and 2, and nothing is made" {
     local row
-    refuses 2 "the shares of A: '1' is no number from 2 to 262144" A=1
-    refuses 2 "the shares of A: '262145' is no number from 2 to 262144" A=262145
-    refuses 2 "the shares of A: '' is no number from 2 to 262144" A=
-    refuses 2 "the shares of A: '-5' is no number from 2 to 262144" A=-5
-    refuses 2 "the shares of A: '1k' is no number from 2 to 262144" A=1k
-    refuses 2 "the threads of A: '0' is no number from 1 to 1000" A=2:0
-    refuses 2 "the threads of A: '' is no number from 1 to 1000" A=2:
-    refuses 2 "the threads of A: '4:4' is no number from 1 to 1000" A=2:4:4
-    refuses 2 "--seconds '0' is no number from 1 to 3600" --seconds 0 A=2
+    refuses 2 "the shares of A: '1' is not a number from 2 to 262144" A=1
+    refuses 2 "the shares of A: '262145' is not a number from 2 to 262144" A=262145
+    refuses 2 "the shares of A: '' is not a number from 2 to 262144" A=
+    refuses 2 "the shares of A: '-5' is not a number from 2 to 262144" A=-5
+    refuses 2 "the shares of A: '1k' is not a number from 2 to 262144" A=1k
+    refuses 2 "the threads of A: '0' is not a number from 1 to 1000" A=2:0
+    refuses 2 "the threads of A: '' is not a number from 1 to 1000" A=2:
+    refuses 2 "the threads of A: '4:4' is not a number from 1 to 1000" A=2:4:4
+    refuses 2 "--seconds '0' is not a number from 1 to 3600" --seconds 0 A=2
     refuses 2 "the group 'A' exists already (name it once, and before those in it)" A=2 A=3
     refuses 2 "the group 'A' exists already (name it once, and before those in it)" A/B=2 A=3
     refuses 2 "'A' has groups in it, so it can have no threads itself" A=2:1 A/B=3

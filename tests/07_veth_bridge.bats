@@ -128,13 +128,13 @@ teardown() {
             same_host || exit
         }
         ip link add br0 type bridge
-        refused "the link br0 is there already (not made by these labs): br0 "
+        refused "the link br0 is there already (not made by these labs): see \`ip link show dev br0\`"
         ip link del br0
         ip link add veth1 type veth peer name other
         refused "the link veth1 is there already"
         ip link del veth1
         ip netns add net1
-        refused "the network namespace net1 is there already (not made by these labs): /run/netns/net1"
+        refused "the network namespace net1 is there already (not made by these labs): see \`ip netns list\`"
         ip netns del net1
         refused "up0    inet 198.51.100.2/24 scope global up0; choose another with --subnet" --subnet 198.51.100.0/25
         ip route add 10.8.0.0/16 via 198.51.100.1
@@ -144,7 +144,7 @@ teardown() {
         refused "10.9.0.0/16 is in use already: blackhole 10.9.1.0/24" --subnet 10.9.0.0/16
         ip route add 0.0.0.0/1 via 198.51.100.1
         "$LABS/07_veth_bridge" up --subnet 10.10.0.0/24 >/dev/null || exit
-        refused "it is up already; take it down first: 07_veth_bridge down" --subnet 10.11.0.0/24
+        refused "it is up already; take it down first: sudo $LABS/07_veth_bridge down" --subnet 10.11.0.0/24
         "$LABS/07_veth_bridge" down >/dev/null'
 }
 
@@ -156,11 +156,11 @@ teardown() {
         assert_equal "$output" ""
         assert_equal "${stderr_lines[0]}" "07_veth_bridge: $message"
     done <<'ROWS'
-up --namespaces 1|'1' is no number of namespaces from 2 to 200
-up --namespaces 201|'201' is no number of namespaces from 2 to 200
-up --namespaces 2x|'2x' is no number of namespaces from 2 to 200
-up --namespaces=|'' is no number of namespaces from 2 to 200
-up --namespaces 99999999999999999999|'99999999999999999999' is no number of namespaces from 2 to 200
+up --namespaces 1|'1' is not a number of namespaces from 2 to 200
+up --namespaces 201|'201' is not a number of namespaces from 2 to 200
+up --namespaces 2x|'2x' is not a number of namespaces from 2 to 200
+up --namespaces=|'' is not a number of namespaces from 2 to 200
+up --namespaces 99999999999999999999|'99999999999999999999' is not a number of namespaces from 2 to 200
 up --subnet 192.168.0.0|'192.168.0.0' is no subnet: it looks like 192.168.0.0/24
 up --subnet 192.168.0.0/33|'192.168.0.0/33' is no subnet: it looks like 192.168.0.0/24
 up --subnet 192.168.0.0/|'192.168.0.0/' is no subnet: it looks like 192.168.0.0/24
@@ -273,5 +273,5 @@ ROWS
 
 @test "07: only root may change the network" {
     run -1 --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups "$LABS/07_veth_bridge" up 3>&-
-    assert_equal "$stderr" "07_veth_bridge: 'up' needs root; type: sudo 07_veth_bridge up"
+    assert_equal "$stderr" "07_veth_bridge: 'up' needs root; type: sudo $LABS/07_veth_bridge up"
 }

@@ -257,16 +257,16 @@ round_trip='
             same_host || exit
         }
         refused "there is no network device '\''nowhere0'\''" --uplink nowhere0
-        refused "no default route leaves by '\''lo'\''" --uplink lo
+        refused "no default route leaves by '\''lo'\'': it leads nowhere; try \`ip route add default via ROUTER dev lo\`" --uplink lo
         busybox nc -l -p 8080 & listener=$!
         for attempt in $(seq 50); do grep -q ":1F90 .* 0A " /proc/net/tcp* && break; sleep 0.05; done
         refused "publish port 8080 of this host: EADDRINUSE" --publish 8080:net1:80
         kill $listener
         "$LABS/07_veth_bridge" up >/dev/null 2>&1 || exit
-        refused "the link br0 is there already (made by 07_veth_bridge up): br0 "
+        refused "the link br0 is there already (made by 07_veth_bridge up); run \`sudo $LABS/07_veth_bridge down\` first"
         "$LABS/07_veth_bridge" down >/dev/null
         ip route del default
-        refused "this host has no default route"'
+        refused "this host has no default route: there is no way out to share; try \`ip route add default via ROUTER\`"'
 }
 
 @test "08 up: wrong arguments are status 2 with one line" {

@@ -437,6 +437,8 @@ A=1"
     refute_output sh
     # The orphan has become process 1's, and is gone.
     eventually says_nothing_of '^Z|^[^ ]+ +sleep 0\.5' labs09 exec init ps -o stat,args
+    run -2 labs09 kill -s FOO init
+    assert_output "09_full_container: there is no signal 'FOO': kill [-s SIGNAL] NAME"
     labs09 kill -s USR1 init
     eventually says_nothing_of '^init ' labs09 ps
     run labs09 run --net none --init "$ROOTFS" sh -c 'kill -KILL $$'
@@ -655,15 +657,18 @@ refused() {
     refused 125 "invalid --volume: 'data'" -v data "$ROOTFS" true
     refused 125 "invalid --env: '=x'" -e =x "$ROOTFS" true
     refused 125 "invalid --workdir: 'here'" -w here "$ROOTFS" true
-    refused 125 "there is no wall 'paper'" --without paper "$ROOTFS" true
+    refused 125 "there is no wall 'paper'; the walls are pid, ipc, " --without paper "$ROOTFS" true
     refused 125 "does not go together" -d -t "$ROOTFS" true
-    refused 125 "unrecognized option '--magic'" --magic "$ROOTFS" true
+    run -125 labs09 run --magic "$ROOTFS" true
+    assert_equal "$output" "09_full_container: unrecognized option '--magic'
+Try '09_full_container run --help' for more information."
 }
 
 @test "full container: a ROOTFS that is none" {
     mkdir "$TMPDIR/empty"
     echo text >"$TMPDIR/text"
-    refused 125 "No such file or directory" --net none "$TMPDIR/nowhere" true
+    refused 125 "'$TMPDIR/nowhere': ENOENT (No such file or directory); \`$LABS/02_rootfs $TMPDIR/nowhere\` makes one" \
+        --net none "$TMPDIR/nowhere" true
     refused 125 "is no root file system: it is empty" --net none "$TMPDIR/empty" true
     refused 125 "neither a directory nor a tar" --net none "$TMPDIR/text" true
     refused 125 "neither a directory nor a tar" --net none /dev/null true
@@ -717,8 +722,8 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
     refused 125 "the name taken is in use" -n taken --net none "$ROOTFS" true
     refused 125 "no address is free in 10.209.0.0/30" "$ROOTFS" true
     refused 125 "address 10.209.0.2 is in use by taken" --ip 10.209.0.2 "$ROOTFS" true
-    refused 125 "address 10.209.0.3 is none for a container on 10.209.0.0/30" --ip 10.209.0.3 "$ROOTFS" true
-    refused 125 "address 192.168.0.1 is none for a container" --ip 192.168.0.1 "$ROOTFS" true
+    refused 125 "address 10.209.0.3 is not one that a container on 10.209.0.0/30 can have" --ip 10.209.0.3 "$ROOTFS" true
+    refused 125 "address 192.168.0.1 is not one that a container on " --ip 192.168.0.1 "$ROOTFS" true
     refused 125 "has the network 10.209.0.0/30 already" --subnet 10.211.0.0/16 "$ROOTFS" true
     labs09 kill taken
     start -n roomy -p 8082:80

@@ -159,7 +159,7 @@ C
     for words in "--ip 192.168.0.1" "--ip 10.209.0.1" "--subnet 10.211.0.0/30 --ip 10.211.0.3"; do
         # shellcheck disable=SC2086 # several words
         run -125 labs09 run $words "$ROOTFS" true
-        assert_output --partial "is none for a container on"
+        assert_output --partial "is not one that a container on"
         assert [ ! -e "$CONTAINER_LABS_STATE" ]
         run on_host ip link show labs0
         assert_failure

@@ -79,7 +79,9 @@ ELSEWHERE='run the labs on the machine itself'
     assert_equal "${#lines[@]}" 2
     run -2 --separate-stderr "$DOCTOR" 'no such line'
     assert_equal "$output" ""
-    assert_equal "${stderr_lines[0]}" "doctor: there is no line 'no such line'"
+    assert_equal "${stderr_lines[0]}" "doctor: there is no line 'no such line'; the lines are:"
+    assert_equal "${#stderr_lines[@]}" 2
+    assert_regex "${stderr_lines[1]}" '(^|, )mount namespace, '
     run -2 --separate-stderr "$DOCTOR" --xml
     assert_equal "${stderr_lines[0]}" "doctor: unrecognized option '--xml'"
     run -0 --separate-stderr "$DOCTOR" --help

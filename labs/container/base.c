@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "report.h"
 #include "rootfs.h"
@@ -32,7 +33,10 @@ void check_root(const struct specification *spec)
 
     if (!spec->root)
         return;
-    if (stat(spec->root, &status) == -1)
+    if (stat(spec->root, &status) == -1 && errno == ENOENT)
+        give_up(STATUS_RUNTIME, "root file system '%s': %s; `%s %s` makes one", spec->root,
+                lab_strerror(ENOENT), lab_typed("02_rootfs"), spec->root);
+    else if (stat(spec->root, &status) == -1)
         fail("root file system '%s'", spec->root);
     if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
         give_up(STATUS_RUNTIME, "'%s' is no root file system: neither a directory nor a tar",

@@ -222,8 +222,10 @@ int kill_container(int argc, char *argv[])
 
     argv[0] = program_invocation_short_name;
     while ((option = getopt(argc, argv, "+s:")) != -1)
-        if (option != 's' || (signal = lab_signal_number(optarg)) == -1)
+        if (option != 's')
             lab_exit(LAB_EXIT_USAGE, "kill [-s SIGNAL] NAME");
+        else if ((signal = lab_signal_number(optarg)) == -1)
+            lab_exit(LAB_EXIT_USAGE, "there is no signal '%s': kill [-s SIGNAL] NAME", optarg);
     argv[0] = "kill";
     find(&container, argc, argv, optind);
     need_running(&container);

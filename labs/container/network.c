@@ -254,7 +254,8 @@ static void check_asked_address(in_addr_t address, const struct bridge *bridge)
     network_text(bridge, network, sizeof(network));
     if ((ntohl(address ^ bridge->network) & ~mask) != 0 ||
         !is_usable(bridge, ntohl(address) & mask))
-        give_up(STATUS_RUNTIME, "address %s is none for a container on %s", text, network);
+        give_up(STATUS_RUNTIME, "address %s is not one that a container on %s can have", text,
+                network);
 }
 
 static void claim_asked_address(struct container *container)

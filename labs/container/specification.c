@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -47,7 +48,8 @@ static const char HELP[] =
     "                          the machine but 127.0.0.1\n"
     "      --cap-add CAP, --cap-drop CAP  change the capabilities (ALL: all of them)\n"
     "      --userns auto|host  root inside is an ordinary user outside (default), or is root\n"
-    "      --without WALL      take one wall away, to see what it is good for: %s\n"
+    "      --without WALL      take one wall away, to see what it is good for:\n"
+    "                          %s\n"
     "      --help              print this and exit\n"
     "\n"
     "Exit status: that of COMMAND, 128+N if signal N ended it, 125 if the container could not be\n"
@@ -80,17 +82,26 @@ const char *wall_name(unsigned wall)
     return NULL;
 }
 
-__attribute__((noreturn)) static void print_help(void)
+/* All walls, with commas; after the seventh comma comes MIDDLE. */
+static const char *list_of_walls(const char *middle)
 {
-    char walls[256] = "", text[sizeof(HELP) + sizeof(walls)];
+    static char walls[256];
 
+    *walls = '\0';
     for (unsigned i = 0; i < WALL_COUNT; i++)
         snprintf(walls + strlen(walls), sizeof(walls) - strlen(walls), "%s%s%s", i ? "," : "",
-                 i > 0 && i % 7 == 0 ? "\n                          "
-                 : i                 ? " "
-                                     : "",
+                 i == 7 ? middle
+                 : i    ? " "
+                        : "",
                  WALLS[i]);
-    snprintf(text, sizeof(text), HELP, walls);
+    return walls;
+}
+
+__attribute__((noreturn)) static void print_help(void)
+{
+    char text[sizeof(HELP) + 256];
+
+    snprintf(text, sizeof(text), HELP, list_of_walls("\n                          "));
     lab_print_help(text);
 }
 
@@ -139,7 +150,7 @@ static long long parse_count(const char *text, const char *option, long long min
     long long number;
 
     if (!lab_parse_number(text, minimum, maximum, &number))
-        give_up(STATUS_RUNTIME, "invalid %s: '%s' is no number from %lld to %lld", option, text,
+        give_up(STATUS_RUNTIME, "invalid %s: '%s' is not a number from %lld to %lld", option, text,
                 minimum, maximum);
     return number;
 }
@@ -282,7 +293,8 @@ static void take_cpus(struct specification *spec, char *value)
     long long millionths;
 
     if (!lab_parse_decimal(value, 100000, &millionths) || millionths < 10000)
-        give_up(STATUS_RUNTIME, "invalid --cpus: '%s' is no number such as 1.5, from 0.01", value);
+        give_up(STATUS_RUNTIME, "invalid --cpus: '%s' is not a number such as 1.5, from 0.01",
+                value);
     spec->cpu_quota = millionths / (1000000 / CPU_PERIOD);
 }
 
@@ -407,7 +419,8 @@ static void take_without(struct specification *spec, char *value)
         while (i < WALL_COUNT && strcmp(word, WALLS[i]) != 0)
             i++;
         if (i == WALL_COUNT)
-            give_up(STATUS_RUNTIME, "invalid --without: there is no wall '%s'", word);
+            give_up(STATUS_RUNTIME, "invalid --without: there is no wall '%s'; the walls are %s",
+                    word, list_of_walls(" "));
         spec->without |= 1U << i;
     }
     free(words);
@@ -459,6 +472,13 @@ static const struct known_option KNOWN[] = {
 
 enum { KNOWN_COUNT = sizeof(KNOWN) / sizeof(KNOWN[0]), LONG_ONLY = 256 };
 
+__attribute__((noreturn)) static void try_help(const char *verb)
+{
+    fprintf(stderr, "Try '%s %s --help' for more information.\n", program_invocation_short_name,
+            verb);
+    exit(STATUS_RUNTIME);
+}
+
 /* Let getopt_long(3) read what is in KNOWN; what is not an option begins at optind then. */
 static void read_options(struct specification *spec, int argc, char *argv[], bool for_exec)
 {
@@ -483,7 +503,7 @@ static void read_options(struct specification *spec, int argc, char *argv[], boo
         while (i < KNOWN_COUNT && option != KNOWN[i].letter && option != LONG_ONLY + i)
             i++;
         if (option == '?' || i == KNOWN_COUNT)
-            exit(STATUS_RUNTIME); /* one line has been said */
+            try_help(verb); /* getopt has named the option */
         if (for_exec && KNOWN[i].take == take_help)
             lab_print_help(EXEC_HELP);
         KNOWN[i].take(spec, optarg);
