@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,18 +56,40 @@ static const char *notes_of(const char *number)
     return path;
 }
 
+/* Which network namespace is at PATH: its cookie, a number that no other one is given until the
+ * machine starts again (SO_NETNS_COOKIE, Linux 5.14). Where that cannot be had, its inode, whose
+ * number may be given away again. 0: there is none. */
+static unsigned long long network_cookie(const char *path)
+{
+    struct stat status;
+    uint64_t cookie;
+    socklen_t size = sizeof(cookie);
+    lab_fd there = open(path, O_RDONLY | O_CLOEXEC);
+    lab_fd here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    if (there == -1 || fstat(there, &status) == -1)
+        return 0;
+    if (here == -1 || setns(there, CLONE_NEWNET) == -1)
+        return status.st_ino;
+    lab_fd inside = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (inside == -1 || getsockopt(inside, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == -1)
+        cookie = status.st_ino;
+    if (setns(here, CLONE_NEWNET) == -1)
+        lab_die("setns back to our own network namespace");
+    return cookie;
+}
+
 /* What tells the thing that a line takes back from another one of the same name: 0 for none. */
 static unsigned long long identity_of(const char *line)
 {
     char name[64], path[128];
-    struct stat status;
 
     if (sscanf(line, "ip link del %63s", name) == 1)
         return if_nametoindex(name);
     if (sscanf(line, "ip netns del %63s", name) != 1)
         return 0;
     snprintf(path, sizeof(path), "/run/netns/%s", name);
-    return stat(path, &status) == 0 ? status.st_ino : 0;
+    return network_cookie(path);
 }
 
 static void note(const char *line)
