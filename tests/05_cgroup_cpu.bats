@@ -292,14 +292,18 @@ with_mounts() {
     wait "$victim" || true
 }
 
+# The controllers of the hierarchy of v1 that is mounted at $1: "cpu", "cpu,cpuacct".
+controllers_of() { findmnt -nro FS-OPTIONS "$1" | tr , '\n' | grep -xE 'cpu|cpuacct' | paste -sd,; }
+
 # Be in the group $1, make it the root of a cgroup namespace, mount the hierarchy as it is seen from there,
 # and run the tool. With "leaf" the process then leaves that root for a group below it.
 in_namespace() {
     start sh -c 'echo $$ >"$1/cgroup.procs" && exec unshare --mount --cgroup sh -c '\''
         if [ "$3" = leaf ]; then mkdir "$1/leaf" && echo $$ >"$1/leaf/cgroup.procs" || exit; fi
         umount "$2"
-        if [ "$4" = 1 ]; then mount -t cgroup -o cpu cpu "$2"; else mount -t cgroup2 cgroup2 "$2"; fi
-        exec "$5" --cpus 0.5 sleep 1000'\'' sh "$@"' sh "$1" "$CPU" "$2" "$VERSION" "$TOOL" 2>"$TMPDIR/log"
+        if [ "$4" = 1 ]; then mount -t cgroup -o "$6" cpu "$2"; else mount -t cgroup2 cgroup2 "$2"; fi
+        exec "$5" --cpus 0.5 sleep 1000'\'' sh "$@"' \
+        sh "$1" "$CPU" "$2" "$VERSION" "$TOOL" "$(controllers_of "$CPU")" 2>"$TMPDIR/log"
 }
 
 @test "05 tool: in a cgroup namespace the group is made below the namespace's own root" {
