@@ -11,6 +11,7 @@
 #define LAB_NFT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* A chain in a table of the family ip, or where CHAIN is NULL the table itself. */
 struct lab_nft_part {
@@ -23,5 +24,16 @@ bool lab_nft_exists(const char *table, const char *chain);
 /* Delete COUNT (8 at most) PARTS in this order, if nothing is in any of them: all or none.
  * Returns 0, or -1 with errno: EBUSY where something is, ENOENT where one is not there. */
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
+
+/* The number of the present rules of nf_tables in this network namespace: the kernel counts every
+ * change, anybody's, up by one. 0 where it cannot be asked. */
+uint32_t lab_nft_generation(void);
+
+/* Delete COUNT (8 at most) TABLES with all that is in them, if nobody has changed anything since
+ * GENERATION. Returns 0 as soon as they are gone, or -1 with errno: ERESTART where somebody has.
+ *
+ * The kernel frees them later, and whoever closes a netfilter socket waits for it, 10 ms or more.
+ * So a child does this, which ends, unwaited for, after the caller has gone on. */
+int lab_nft_delete_tables(const char *const tables[], int count, uint32_t generation);
 
 #endif

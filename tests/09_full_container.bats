@@ -547,6 +547,33 @@ on_terminal() {
     assert_output --partial "inet 10.210.0.2/16"
 }
 
+@test "full container: rules go as a whole, or one by one where somebody else has made some" {
+    mkdir "$TMPDIR/path"
+    printf '#!/bin/sh\necho >>"%s"\nexec "%s" "$@"\n' "$TMPDIR/calls" "$(command -v iptables-restore)" \
+        >"$TMPDIR/path/iptables-restore"
+    chmod +x "$TMPDIR/path/iptables-restore"
+    local PATH=$TMPDIR/path:$PATH
+    start -n alone
+    labs09 kill alone
+    assert_equal "$(wc -l <"$TMPDIR/calls")" 1
+    run -0 on_host nft list ruleset
+    assert_output ""
+    start -n published -p 8080:80
+    labs09 kill published
+    assert_equal "$(wc -l <"$TMPDIR/calls")" 3
+    run -0 on_host nft list ruleset
+    assert_output ""
+    start -n beside
+    on_host iptables -t nat -A POSTROUTING -s 198.51.100.0/24 -j ACCEPT
+    labs09 kill beside
+    assert_equal "$(wc -l <"$TMPDIR/calls")" 5
+    run -0 on_host iptables-save
+    assert_output --partial "-A POSTROUTING -s 198.51.100.0/24 -j ACCEPT"
+    refute_output --partial labs0
+    on_host iptables -t nat -D POSTROUTING -s 198.51.100.0/24 -j ACCEPT
+    rm -r "$TMPDIR/path" "$TMPDIR/calls"
+}
+
 # All of iptables, but for counters and dates.
 rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
 

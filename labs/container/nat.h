@@ -6,6 +6,7 @@
 #define CONTAINER_NAT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -31,9 +32,16 @@ int nat_publish(FILE *to, char *const *text);
  * of bits for nat_down(). */
 unsigned nat_missing(void);
 
+/* How many changes nat_up() and nat_publish() are to lab_nft_generation(): a table each. */
+enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
+
 /* Remove all that nat_up() has made; what was MISSING before, unless others have rules in it now.
- */
-void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing);
+ * GENERATION: lab_nft_generation() as it was when the rules were ours alone, or 0. */
+void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
+              uint32_t generation);
+
+/* Whether there are rules of the other iptables, iptables-legacy(8). */
+bool nat_has_legacy(void);
 
 /* How many rules there are, anybody's, that iptables-save(8) knows; 0 where it cannot be asked. */
 unsigned nat_rules(void);

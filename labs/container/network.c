@@ -15,6 +15,7 @@
 #include "file.h"
 #include "nat.h"
 #include "netlink.h"
+#include "nft.h"
 #include "process.h"
 #include "report.h"
 
@@ -23,6 +24,7 @@ enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network names
 static const char BRIDGE[] = "labs0";
 static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
 static int counted = -1; /* a pipe from it: how many rules others have */
+static uint32_t before;  /* lab_nft_generation() then */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* What the bridge was made with, in the file .network of the state directory. */
@@ -33,6 +35,7 @@ struct bridge {
     int forwarded;    /* what ip_forward was before */
     unsigned others;  /* how many rules of iptables others had then */
     unsigned missing; /* which tables and chains there were not then; see nat_missing() */
+    unsigned rules;   /* lab_nft_generation() after our last change; 0: others made some, too */
     unsigned last;    /* the host part of the address that was given away last */
 };
 
@@ -60,8 +63,9 @@ static bool read_bridge(struct bridge *bridge)
     if (lab_read_file(bridge_file(), text, sizeof(text)) == -1)
         return false;
     find_boot(boot);
-    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u", bridge->boot, network, &bridge->prefix,
-               &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->last) == 7 &&
+    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %u", bridge->boot, network, &bridge->prefix,
+               &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->rules,
+               &bridge->last) == 8 &&
         inet_pton(AF_INET, network, &bridge->network) == 1 && strcmp(bridge->boot, boot) == 0)
         return true;
     unlink(bridge_file());
@@ -76,9 +80,9 @@ static int write_bridge(const struct bridge *bridge)
     snprintf(fresh, sizeof(fresh), "%.*s.new", PATH_MAX - 8, bridge_file());
     lab_fd fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    int length =
-        snprintf(text, sizeof(text), "%s %s/%d %d %u %u %u\n", bridge->boot, network,
-                 bridge->prefix, bridge->forwarded, bridge->others, bridge->missing, bridge->last);
+    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u %u %u\n", bridge->boot, network,
+                          bridge->prefix, bridge->forwarded, bridge->others, bridge->missing,
+                          bridge->rules, bridge->last);
     if (fd != -1 && write(fd, text, (size_t)length) == length && rename(fresh, bridge_file()) == 0)
         return 0;
     int error = errno;
@@ -124,12 +128,13 @@ static int read_forwarding(void)
     return lab_read_file(FORWARDING, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
 }
 
-/* Whoever came while we forwarded, Docker or libvirt, has found it switched on and relies on it. */
-static void stop_forwarding(const struct bridge *bridge)
+/* Whoever came while we forwarded, Docker or libvirt, has found it switched on and relies on it.
+ * ALONE: nobody has come; else our own rules are gone already. */
+static void stop_forwarding(const struct bridge *bridge, bool alone)
 {
     if (bridge->forwarded || read_forwarding() == 0)
         return;
-    if (nat_rules() > bridge->others)
+    if (!alone && nat_rules() > bridge->others)
         lab_warn("%s stays 1: somebody else has made rules since the first container came",
                  FORWARDING);
     else if (lab_write_file(FORWARDING, "0") == -1)
@@ -141,9 +146,16 @@ static void take_down(const struct bridge *bridge)
     char network[32];
 
     network_text(bridge, network, sizeof(network));
+    /* As long as we forward, the guard is there, and the kernel takes no other change to a network
+     * while it removes a bridge: so the bridge is last. */
+    const bool alone =
+        bridge->rules != 0 && lab_nft_generation() == bridge->rules && !nat_has_legacy();
+    if (alone)
+        stop_forwarding(bridge, true);
+    nat_down(BRIDGE, network, !bridge->forwarded, bridge->missing, bridge->rules);
+    if (!alone)
+        stop_forwarding(bridge, false);
     remove_bridge();
-    nat_down(BRIDGE, network, !bridge->forwarded, bridge->missing);
-    stop_forwarding(bridge);
     unlink(bridge_file());
 }
 
@@ -180,6 +192,8 @@ static void set_up(struct bridge *bridge)
         fail("read %s", FORWARDING);
     bridge->others = 0; /* until network_settle() */
     bridge->missing = nat_missing();
+    bridge->rules = 0;
+    before = lab_nft_generation();
     bridge->last = 1;
     in_addr_t address = bridge->network | htonl(1);
     memcpy(mac + 2, &address, sizeof(address));
@@ -208,30 +222,41 @@ bool network_is_coming(void)
     return coming != 0;
 }
 
-/* Note how many rules others had before ours were made. */
-static void note_others(void)
+/* The generation of the rules after CHANGES of ours to those of FROM, if they were the only ones.
+ */
+static unsigned only_ours(uint32_t from, uint32_t changes)
+{
+    uint32_t now = lab_nft_generation();
+
+    return from != 0 && now == from + changes ? now : 0;
+}
+
+/* Note how many rules others had before ours were made, and what the rules are after that. */
+static void note_rules(void)
 {
     struct bridge bridge;
-    unsigned count;
 
-    if (counted != -1 && read(counted, &count, sizeof(count)) == sizeof(count) &&
-        read_bridge(&bridge)) {
-        bridge.others = count;
-        if (write_bridge(&bridge) == -1)
-            lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
-    }
-    lab_close_fd(&counted);
+    if (!read_bridge(&bridge))
+        return;
+    if (counted != -1 && read(counted, &bridge.others, sizeof(bridge.others)) == -1)
+        bridge.others = 0;
+    bridge.rules = only_ours(before, NAT_UP_CHANGES);
+    if (write_bridge(&bridge) == -1)
+        lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
 }
 
 int network_settle(void)
 {
     pid_t child = coming;
 
+    if (child == 0)
+        return 0;
     coming = 0;
-    note_others();
-    int status = child == 0 ? 0 : nat_wait(child);
+    int status = nat_wait(child);
+    note_rules();
+    lab_close_fd(&counted);
     /* Not before the rules are there: nothing but what is ours is forwarded at any moment. */
-    if (child > 0 && status == 0 && lab_write_file(FORWARDING, "1") == -1) {
+    if (status == 0 && lab_write_file(FORWARDING, "1") == -1) {
         lab_warn("write 1 to %s: %s", FORWARDING, lab_strerror(errno));
         return -1;
     }
@@ -366,6 +391,7 @@ static void add_rules(const struct container *container, void *rules)
 
 int network_publish(void)
 {
+    struct bridge bridge;
     lab_string rules = NULL;
     size_t size;
     FILE *to = open_memstream(&rules, &size);
@@ -374,7 +400,14 @@ int network_publish(void)
         return -1;
     nat_begin(to);
     state_for_each(add_rules, to);
-    return nat_publish(to, &rules);
+    const uint32_t found = lab_nft_generation();
+    int status = nat_publish(to, &rules);
+    if (!read_bridge(&bridge) || bridge.rules == 0)
+        return status;
+    bridge.rules = bridge.rules == found ? only_ours(found, NAT_PUBLISH_CHANGES) : 0;
+    if (write_bridge(&bridge) == -1)
+        lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
+    return status;
 }
 
 void network_connect(const struct container *container, pid_t pid)
