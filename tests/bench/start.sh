@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How long a container takes from start to exit of /bin/true, side by side with other programs that make
 # containers, in one run (ROUNDS=N of each, 100): lab 09 without a network, with its bridge, and the others
-# with the namespaces and the mounts that can be made the same. A runtime that is not installed, or does not
+# with the namespaces, the mounts and the filter that can be made the same. A runtime that is not installed, or does not
 # run on this machine, is named and left out.
 #
 # It is a measurement, not a test: it wants an idle machine. All happens in mount and network namespaces of
@@ -9,6 +9,7 @@
 set -euo pipefail
 labs=${LABS:-$(cd "$(dirname "$0")/../.." && pwd)/labs}
 tools=${BENCH:-$(cd "$(dirname "$0")/../.." && pwd)/build/tests/bench}
+make_filter=$tools/../../make_filter
 rounds=${ROUNDS:-100}
 
 if [ "${1:-}" != inside ]; then
@@ -41,6 +42,30 @@ runs() { # runs COMMAND...: whether it runs here
 }
 
 lab09=$labs/09_full_container
+
+# The container's filter as the bytes that bwrap reads: struct sock_filter of seccomp(2).
+write_filter() {
+    local code jt jf k bytes
+    "$make_filter" | tr -d '{},' | while read -r code jt jf k; do
+        printf -v bytes '\\x%02x' $((code & 255)) $((code >> 8)) "$jt" "$jf" \
+            $((k & 255)) $((k >> 8 & 255)) $((k >> 16 & 255)) $((k >> 24))
+        printf '%b' "$bytes"
+    done
+}
+
+# What is covered in a container's /proc and /sys, as it is seen in there, in bwrap's words.
+covers() {
+    local type place
+    echo --ro-bind /sys /sys
+    "$lab09" run --net none "$rootfs" mount | while read -r type _ place _; do
+        case $type:$place in
+        devtmpfs:/proc/*) echo --ro-bind /dev/null "$place" ;;
+        tmpfs:/proc/* | tmpfs:/sys/*) echo --tmpfs "$place" --remount-ro "$place" ;;
+        proc:/proc/*) echo --ro-bind "$place" "$place" ;;
+        esac
+    done
+}
+
 commands=(-- 'bare clone3 and execve' "$tools/bare" "$rootfs" /bin/true
     -- 'lab 09 --net none' "$lab09" run --net none "$rootfs" /bin/true
     -- 'lab 09 --net none --userns host' "$lab09" run --net none --userns host "$rootfs" /bin/true
@@ -48,10 +73,18 @@ commands=(-- 'bare clone3 and execve' "$tools/bare" "$rootfs" /bin/true
     -- 'unshare | chroot' unshare --user --map-root-user --mount --pid --fork --net --uts --ipc --cgroup
     chroot "$rootfs" /bin/true)
 bwrap=(bwrap --unshare-all --unshare-user --die-with-parent --bind "$rootfs" / --proc /proc --dev /dev
-    --tmpfs /dev/shm --mqueue /dev/mqueue --hostname bench --cap-drop ALL --new-session /bin/true)
+    --tmpfs /dev/shm --mqueue /dev/mqueue --hostname bench --cap-drop ALL --new-session)
+write_filter >"$directory/filter"
+exec 3<"$directory/filter"
+# The same work, as far as bwrap can: it has no overlay, no control group, and nothing to list or to join.
+# shellcheck disable=SC2207 # words without spaces
+same_work=($(covers) --seccomp 3)
 runc=(runc run --bundle "$directory/bundle" bench-$$)
 crun=(crun run --bundle "$directory/bundle" bench-$$)
-if runs "${bwrap[@]}"; then commands+=(-- bwrap "${bwrap[@]}"); fi
+if runs "${bwrap[@]}" "${same_work[@]}" /bin/true; then
+    commands+=(-- 'bwrap, with that filter and covers' "${bwrap[@]}" "${same_work[@]}" /bin/true
+        -- 'bwrap, with neither' "${bwrap[@]}" /bin/true)
+fi
 if runs "${runc[@]}"; then commands+=(-- runc "${runc[@]}"); fi
 if runs "${crun[@]}"; then commands+=(-- crun "${crun[@]}"); fi
 
@@ -75,8 +108,9 @@ awk -v memory="$memory" '
         none = median["lab 09 --net none"]; bridge = median["lab 09, bridge made and removed"]
         judge(sprintf("without a network: %.2f times bare, at most 2", multiple["lab 09 --net none"]),
             multiple["lab 09 --net none"] <= 2)
+        # With neither, bwrap does less; and unshare and chroot hold nobody.
         for (other in median)
-            if (other == "bwrap" || other == "runc" || other == "crun" || other ~ /^unshare/)
+            if (other ~ /^bwrap, with that/ || other == "runc" || other == "crun")
                 judge(sprintf("without a network: faster than %s (%.1f times)", other, median[other] / none),
                     none < median[other])
         if ("runc" in median)
