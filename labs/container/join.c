@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "process.h"
 #include "report.h"
 #include "state.h"
+#include "streams.h"
 #include "terminal.h"
 
 /* What is to run, and between which ends. */
@@ -33,8 +33,8 @@ struct joining {
     struct command command;
     struct watched watched;
     int process; /* pidfd of the container's process 1 */
-    int sockets[2];
-    int streams[3]; /* the ends inside */
+    int socket;  /* our end */
+    struct ends theirs;
 };
 
 /* The container's own specification with what was said now. */
@@ -64,43 +64,12 @@ static void find_container(struct joining *joining, const char *name,
         spec->environment[spec->environment_count++] = said->environment[i];
 }
 
-static int make_stream(struct joining *joining, int i)
-{
-    int ends[2];
-    const uid_t root = joining->container.first_id;
-
-    if (pipe2(ends, O_CLOEXEC) == -1 || fchown(ends[0], root, root) == -1)
-        fail("make a pipe");
-    joining->streams[i] = ends[i != 0];
-    return ends[i == 0];
-}
-
-static void make_streams(struct joining *joining)
-{
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, joining->sockets) == -1)
-        fail("socketpair");
-    joining->streams[0] = joining->streams[1] = joining->streams[2] = -1;
-    if (joining->container.spec.terminal)
-        return;
-    joining->watched.input = make_stream(joining, 0);
-    if (!joining->container.spec.interactive)
-        lab_close_fd(&joining->watched.input);
-    joining->watched.output = make_stream(joining, 1);
-    joining->watched.error = make_stream(joining, 2);
-}
-
 /* All namespaces that differ from ours, at once: setns(2) takes a pidfd and a set of flags. */
 static void enter_namespaces(const struct joining *joining)
 {
     const struct specification *spec = &joining->container.spec;
-    int flags = CLONE_NEWNS | CLONE_NEWCGROUP;
 
-    flags |= spec->own_users ? CLONE_NEWUSER : 0;
-    flags |= spec->without & WALL_PID ? 0 : CLONE_NEWPID;
-    flags |= spec->without & WALL_IPC ? 0 : CLONE_NEWIPC;
-    flags |= spec->without & WALL_UTS ? 0 : CLONE_NEWUTS;
-    flags |= spec->network == NETWORK_HOST ? 0 : CLONE_NEWNET;
-    if (setns(joining->process, flags) == -1)
+    if (setns(joining->process, (int)namespaces_of(spec) | CLONE_NEWCGROUP) == -1)
         fail("join the namespaces of %s", spec->name);
     /* Root of the container, and of nothing else. */
     if (spec->own_users && (setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1))
@@ -132,8 +101,8 @@ __attribute__((noreturn)) static void pass_by(struct joining *joining)
     struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd};
     sigset_t none;
 
-    report_socket = joining->sockets[1];
-    close(joining->sockets[0]); /* so that we hear when the runtime's end is closed */
+    report_socket = joining->theirs.socket;
+    close(joining->socket); /* so that we hear when the runtime's end is closed */
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -156,7 +125,7 @@ static void wait_for_command(struct joining *joining)
 
     for (;;) {
         int fd = -1, count = 1;
-        int result = receive_message(joining->sockets[0], &message, &fd, &count);
+        int result = receive_message(joining->socket, &message, &fd, &count);
         if (result == -1)
             fail("hear from the container");
         if (result == 0)
@@ -190,17 +159,16 @@ static int run_joined(struct joining *joining)
     int asked;
 
     limits_met_end_of_memory(&joining->limits); /* before */
-    make_streams(joining);
-    memcpy(joining->command.streams, joining->streams, sizeof(joining->streams));
+    joining->socket = make_ends(&joining->theirs, &joining->watched, &joining->container.spec,
+                                joining->container.first_id);
+    memcpy(joining->command.streams, joining->theirs.streams, sizeof(joining->command.streams));
     terminal_size(&joining->command.rows, &joining->command.columns);
     pid_t between = fork_into_limits(&joining->limits);
     if (between == -1)
         fail("clone3 in the control group of %s", joining->container.spec.name);
     if (between == 0)
         pass_by(joining);
-    close(joining->sockets[1]);
-    for (int i = 0; i < 3; i++)
-        lab_close_fd(&joining->streams[i]);
+    close_ends(&joining->theirs);
     int status = lab_wait(between);
     wait_for_command(joining);
     if (joining->watched.pidfd == -1 && status > 128)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -569,4 +570,16 @@ int read_exec_options(struct specification *spec, int argc, char *argv[])
         give_up(STATUS_RUNTIME, "exec needs the name of a container and a command");
     spec->command = argv + optind + 1;
     return optind;
+}
+
+uint64_t namespaces_of(const struct specification *spec)
+{
+    uint64_t flags = CLONE_NEWNS;
+
+    flags |= spec->without & WALL_PID ? 0 : CLONE_NEWPID;
+    flags |= spec->without & WALL_IPC ? 0 : CLONE_NEWIPC;
+    flags |= spec->without & WALL_UTS ? 0 : CLONE_NEWUTS;
+    flags |= spec->network == NETWORK_HOST ? 0 : CLONE_NEWNET;
+    flags |= spec->own_users ? CLONE_NEWUSER : 0;
+    return flags;
 }

@@ -90,6 +90,11 @@ int read_exec_options(struct specification *specification, int argc, char *argv[
 /* Whether NAME can be a container's: letters, digits, '-', '_' and '.', the first no sign. */
 bool is_container_name(const char *name);
 
+/* The namespaces that a container gets of its own, as clone3(2) and setns(2) name them, but for
+ * that of the control groups, which begins where its maker is when the container is in its group.
+ */
+uint64_t namespaces_of(const struct specification *specification);
+
 /* The name of WALL, one bit; NULL for a bit that is none. */
 const char *wall_name(unsigned wall);
 

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +30,7 @@
 #include "process.h"
 #include "remove.h"
 #include "report.h"
+#include "streams.h"
 #include "terminal.h"
 
 /* The one container of this process. */
@@ -39,14 +39,14 @@ static struct {
     struct limits limits;
     struct watched watched;
     const struct observer *observer;
-    pid_t owner;   /* the process that clears up */
-    int asked;     /* the signal that ended the start */
-    time_t when;   /* it came, or the end did */
-    int ids;       /* the claim of its users */
-    int base;      /* the base directory */
-    int socket;    /* our end */
-    int theirs[4]; /* descriptors for the child: its socket, its streams */
-    int ready;     /* --detach: a pipe to the process that was typed */
+    pid_t owner; /* the process that clears up */
+    int asked;   /* the signal that ended the start */
+    time_t when; /* it came, or the end did */
+    int ids;     /* the claim of its users */
+    int base;    /* the base directory */
+    int socket;  /* our end */
+    struct ends theirs;
+    int ready; /* --detach: a pipe to the process that was typed */
     bool claimed;
 } run;
 
@@ -182,59 +182,16 @@ static void claim(struct container *container)
         open_up(container);
 }
 
-/* A pipe for stream number I; the container's root may do with its end what it likes. Without -i
- * nothing comes out of it: the machine's /dev/null would be a device whose mode he could change. */
-static int make_stream(int i)
-{
-    int ends[2];
-    const int child_end = i == 0 ? 0 : 1;
-
-    if (pipe2(ends, O_CLOEXEC) == -1 ||
-        fchown(ends[0], run.container.first_id, run.container.first_id) == -1)
-        fail("make a pipe");
-    run.theirs[1 + i] = ends[child_end];
-    return ends[!child_end];
-}
-
-static void make_streams(const struct specification *spec)
-{
-    int ends[2];
-
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
-        fail("socketpair");
-    run.socket = child_socket = ends[0], run.theirs[0] = ends[1];
-    run.theirs[1] = run.theirs[2] = run.theirs[3] = -1;
-    if (spec->terminal)
-        return;
-    run.watched.input = make_stream(0);
-    if (!spec->interactive)
-        lab_close_fd(&run.watched.input);
-    run.watched.output = make_stream(1);
-    run.watched.error = make_stream(2);
-}
-
 /*
  * The process.
  */
-
-static uint64_t namespaces(const struct specification *spec)
-{
-    uint64_t flags = CLONE_NEWNS;
-
-    flags |= spec->without & WALL_PID ? 0 : CLONE_NEWPID;
-    flags |= spec->without & WALL_IPC ? 0 : CLONE_NEWIPC;
-    flags |= spec->without & WALL_UTS ? 0 : CLONE_NEWUTS;
-    flags |= spec->network == NETWORK_HOST ? 0 : CLONE_NEWNET;
-    flags |= spec->own_users ? CLONE_NEWUSER : 0;
-    return flags;
-}
 
 /* clone3(2): all namespaces in one call, on v2 the control group too, and a pidfd that means this
  * process for ever. Returns the PID, 0 in the child, or -1 with errno. */
 static pid_t clone_into_namespaces(const struct specification *spec)
 {
     struct clone_args arguments = {
-        .flags = namespaces(spec) | CLONE_PIDFD,
+        .flags = namespaces_of(spec) | CLONE_PIDFD,
         .pidfd = (uintptr_t)&run.watched.pidfd,
         .exit_signal = SIGCHLD,
     };
@@ -361,12 +318,6 @@ static void do_without_users(struct container *container)
     ids_release(&run.ids);
 }
 
-static void close_theirs(void)
-{
-    for (int i = 0; i < 4; i++)
-        lab_close_fd(&run.theirs[i]);
-}
-
 static void start(struct container *container)
 {
     struct birth birth = {
@@ -380,12 +331,13 @@ static void start(struct container *container)
     };
 
     for (int attempt = 0;; attempt++) {
-        make_streams(&container->spec);
-        birth.socket = run.theirs[0];
-        memcpy(birth.command.streams, run.theirs + 1, sizeof(birth.command.streams));
+        run.socket = child_socket =
+            make_ends(&run.theirs, &run.watched, &container->spec, container->first_id);
+        birth.socket = run.theirs.socket;
+        memcpy(birth.command.streams, run.theirs.streams, sizeof(birth.command.streams));
         terminal_size(&birth.command.rows, &birth.command.columns);
         bool born = give_birth(container, &birth);
-        close_theirs();
+        close_ends(&run.theirs);
         if (born)
             return;
         if (attempt > 0)

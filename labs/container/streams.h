@@ -1,0 +1,27 @@
+/*
+ * streams.h - what connects the runtime with a command: a socket for the time until it runs, and
+ * its standard streams, unless it has a terminal.
+ */
+#ifndef CONTAINER_STREAMS_H
+#define CONTAINER_STREAMS_H
+
+#include <sys/types.h>
+
+#include "monitor.h"
+#include "specification.h"
+
+/* The ends of the command's. Descriptors that are not there are -1. */
+struct ends {
+    int socket;
+    int streams[3];
+};
+
+/* Make them for a command whose root is ROOT on this machine. Our ends of the streams are put into
+ * WATCHED; that of the socket, SOCK_SEQPACKET of unix(7), is returned. Ends the program on error.
+ */
+int make_ends(struct ends *ends, struct watched *watched, const struct specification *spec,
+              uid_t root);
+
+void close_ends(struct ends *ends);
+
+#endif
