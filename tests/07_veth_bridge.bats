@@ -74,23 +74,7 @@ teardown() {
 }
 
 @test "07 tools: what is missing is named with its package, on one line" {
-    local tool package
-    mkdir "$TMPDIR/path"
-    for tool in ip brctl ping cat; do ln -s "$(command -v "$tool")" "$TMPDIR/path/$tool"; done
-    for tool in ip:iproute2 brctl:bridge-utils ping:iputils-ping; do
-        package=${tool#*:} tool=${tool%:*}
-        mv "$TMPDIR/path/$tool" "$TMPDIR/aside"
-        run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/07_veth_bridge" 3>&-
-        assert_equal "$status" 77
-        assert_equal "$stderr" "07_veth_bridge: no $tool is installed; install the package $package"
-        if [ "$tool" != ping ]; then
-            run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/07_veth_bridge" up 3>&-
-            assert_equal "$status" 77
-            assert_equal "$output$stderr" "07_veth_bridge: no $tool is installed; install the package $package"
-        fi
-        mv "$TMPDIR/aside" "$TMPDIR/path/$tool"
-    done
-    rm -r "$TMPDIR/path"
+    names_what_is_missing 07_veth_bridge ip:iproute2 brctl:bridge-utils ping:iputils-ping
 }
 
 @test "07 up, status, down: the kernel has it, and afterwards the host is as before" {

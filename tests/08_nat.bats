@@ -115,23 +115,7 @@ teardown() {
 }
 
 @test "08 tools: what is missing is named with its package, on one line" {
-    local tool package
-    mkdir "$TMPDIR/path"
-    for tool in ip brctl ping iptables sysctl; do ln -s "$(command -v "$tool")" "$TMPDIR/path/$tool"; done
-    for tool in ip:iproute2 brctl:bridge-utils iptables:iptables sysctl:procps ping:iputils-ping; do
-        package=${tool#*:} tool=${tool%:*}
-        mv "$TMPDIR/path/$tool" "$TMPDIR/aside"
-        run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/08_nat" 3>&-
-        assert_equal "$status" 77
-        assert_equal "$stderr" "08_nat: no $tool is installed; install the package $package"
-        if [ "$tool" != ping ]; then
-            run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/08_nat" up 3>&-
-            assert_equal "$status" 77
-            assert_equal "$output$stderr" "08_nat: no $tool is installed; install the package $package"
-        fi
-        mv "$TMPDIR/aside" "$TMPDIR/path/$tool"
-    done
-    rm -r "$TMPDIR/path"
+    names_what_is_missing 08_nat ip:iproute2 brctl:bridge-utils iptables:iptables sysctl:procps ping:iputils-ping
 }
 
 # What `up` is for, on a host whose policy drops what is forwarded: used by two tests below.

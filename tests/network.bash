@@ -116,3 +116,26 @@ within() {
     found=$("$@" | grep -cE -e "$pattern")
     [ "$found" = "$expected" ] || { echo "$found lines, not $expected, of '$*' match $pattern"; "$@"; return 1; }
 }
+
+# names_what_is_missing LAB TOOL:PACKAGE...: without each of the tools in turn, the lab names it and the
+# package that has it; ping, which the lab's `up` does not need, in the experiment alone.
+names_what_is_missing() {
+    local lab=$1 tool package
+    shift
+    mkdir "$TMPDIR/path"
+    for tool in cat "${@%:*}"; do ln -s "$(command -v "$tool")" "$TMPDIR/path/$tool"; done
+    for tool in "$@"; do
+        package=${tool#*:} tool=${tool%:*}
+        mv "$TMPDIR/path/$tool" "$TMPDIR/aside"
+        run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/$lab" 3>&-
+        assert_equal "$status" 77
+        assert_equal "$stderr" "$lab: no $tool is installed; install the package $package"
+        if [ "$tool" != ping ]; then
+            run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/$lab" up 3>&-
+            assert_equal "$status" 77
+            assert_equal "$output$stderr" "$lab: no $tool is installed; install the package $package"
+        fi
+        mv "$TMPDIR/aside" "$TMPDIR/path/$tool"
+    done
+    rm -r "$TMPDIR/path"
+}
