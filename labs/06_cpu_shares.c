@@ -135,14 +135,26 @@ static const char *weight_file(void)
     return lab_cgroup_version(&run_group, LAB_CPU) == 1 ? "cpu.shares" : "cpu.weight";
 }
 
-/* Measure all groups, and show what was predicted beside it. Returns whether they are alike, or the
- * machine too busy to tell. */
+/* Whether each group has what was predicted, TOLERANCE percent of a CPU more or less. */
+static bool as_predicted(const struct lab_measured *measured, const double *predicted,
+                         int tolerance)
+{
+    bool alike = true;
+
+    for (int i = 0; i < group_count; i++) {
+        double difference = measured[i].percent - predicted[i];
+        alike &= difference < tolerance && difference > -tolerance;
+    }
+    return alike;
+}
+
+/* Measure all groups, and show what was predicted beside it. Returns whether they are alike; on a
+ * busy machine, whether the groups divide what they have as was predicted. */
 static bool compete(long long window)
 {
     struct lab_measured measured[LAB_MEASURED] = {0};
     double predicted[LAB_MEASURED] = {0}, all = 0, all_predicted = 0;
     int cpus = CPU_COUNT(&arena), tolerance = 8 * cpus; /* in percent of a CPU */
-    bool alike = true;
 
     predict(predicted, cpus, cpus);
     if (lab_cpu_is_emulated())
@@ -158,11 +170,9 @@ static bool compete(long long window)
                 groups[i].threads, predicted[i], measured[i].percent);
         all += groups[i].parent == LAB_TOP ? measured[i].percent : 0;
         all_predicted += groups[i].parent == LAB_TOP ? predicted[i] : 0;
-        double difference = measured[i].percent - predicted[i];
-        alike &= difference < tolerance && difference > -tolerance;
     }
     if (all > 0.95 * all_predicted)
-        return alike;
+        return as_predicted(measured, predicted, tolerance);
     lab_say(
         "(The machine is busy: others have %.0f%% of these CPUs. So compare the groups with each\n"
         "other: what part has each of all that they have?)",
@@ -171,7 +181,7 @@ static bool compete(long long window)
     for (int i = 0; i < group_count && all > 0; i++)
         lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
                  100 * predicted[i] / all);
-    return true;
+    return as_predicted(measured, predicted, tolerance);
 }
 
 static void make_all(void)
