@@ -219,9 +219,11 @@ in_directory() {
     consult 0 "$REFUSE" mount_setattr:ENOSYS -- "$DOCTOR" 'idmapped mounts'
     says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: ENOSYS'
     unset TMPDIR
-    in_mounts 'mount -t tmpfs -o noexec none /tmp' 0 'programs in /tmp'
+    # The labs may lie below /tmp themselves, so that they are hidden with it.
+    local aside='mount -t tmpfs none /mnt; cp "$DOCTOR" /mnt/doctor; DOCTOR=/mnt/doctor; '
+    in_mounts "$aside"'mount -t tmpfs -o noexec none /tmp' 0 'programs in /tmp'
     says no 'programs in /tmp' '/tmp is mounted noexec' 'mount -o remount,exec it, or name another'
-    in_mounts 'mount -t tmpfs -o noexec none /tmp; mount -o remount,exec /tmp' 0 'programs in /tmp'
+    in_mounts "$aside"'mount -t tmpfs -o noexec none /tmp; mount -o remount,exec /tmp' 0 'programs in /tmp'
     says ok 'programs in /tmp' 'programs run from /tmp'
     consult 0 env TMPDIR=/nowhere "$DOCTOR" 'programs in /tmp'
     says no 'programs in /tmp' 'make a file in /nowhere: ENOENT' 'name another one in TMPDIR'
