@@ -70,19 +70,6 @@ const char *lab_next_line(const char *text)
     return newline ? newline + 1 : NULL;
 }
 
-int lab_write_file(const char *path, const char *text)
-{
-    size_t length = strlen(text);
-    lab_fd fd = open(path, O_WRONLY | O_CLOEXEC);
-
-    if (fd == -1)
-        return -1;
-    ssize_t count = write(fd, text, length);
-    if (count >= 0 && (size_t)count != length)
-        errno = EIO;
-    return count == (ssize_t)length ? 0 : -1;
-}
-
 int lab_openat2(int directory, const char *path, int flags, mode_t mode, unsigned long long resolve)
 {
     struct open_how how = {
@@ -107,12 +94,12 @@ static int open_in_root(int root, const char *path, int flags, mode_t mode)
 int lab_make_directory_in(int root, const char *path)
 {
     char prefix[PATH_MAX];
-    int parent = open_in_root(root, ".", O_PATH | O_DIRECTORY, 0);
 
     if (strlen(path) >= sizeof(prefix)) {
         errno = ENAMETOOLONG;
         return -1;
     }
+    int parent = open_in_root(root, ".", O_PATH | O_DIRECTORY, 0);
     /* Component by component: what exists is entered, what does not is made in what was entered. */
     for (const char *end = path; parent != -1 && *end;) {
         const char *name = end + strspn(end, "/");
@@ -132,48 +119,101 @@ int lab_make_directory_in(int root, const char *path)
     return parent;
 }
 
-/* Open PATH below ROOT for writing, empty, its parents made. */
-static int create_in(int root, const char *path, mode_t mode)
+/* A file below a root directory, made under another name until it is whole: whoever reads or runs
+ * the one that it replaces keeps what he has, and so does the machine if it cannot be filled. */
+struct new_file {
+    int directory;
+    const char *name;
+    char temporary[32];
+};
+
+/* Begin PATH below ROOT, its parents made. Returns a descriptor to write to, or -1 with errno. */
+static int begin_file(struct new_file *file, int root, const char *path, mode_t mode)
 {
-    char directory[PATH_MAX];
+    char parent[PATH_MAX];
     const char *slash = strrchr(path, '/');
 
-    snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - path) : 0, path);
-    lab_fd parent = lab_make_directory_in(root, directory);
-    if (parent == -1)
+    snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
+    file->name = slash ? slash + 1 : path;
+    snprintf(file->temporary, sizeof(file->temporary), ".new-%d", (int)getpid());
+    file->directory = lab_make_directory_in(root, parent);
+    if (file->directory == -1)
         return -1;
-    int fd = open_in_root(root, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+    unlinkat(file->directory, file->temporary, 0); /* of a process that was killed long ago */
+    int fd =
+        openat(file->directory, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd != -1 && fchmod(fd, mode) == -1) /* whatever the umask says */
         lab_close_fd(&fd);
     return fd;
 }
 
-int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode)
+/* Give it its name, if it is WHOLE, else take it away. Returns 0, or -1 with errno. */
+static int end_file(struct new_file *file, bool whole)
+{
+    if (whole)
+        whole = renameat(file->directory, file->temporary, file->directory, file->name) == 0;
+    if (!whole && file->directory != -1) {
+        int error = errno;
+        unlinkat(file->directory, file->temporary, 0);
+        errno = error;
+    }
+    lab_close_fd(&file->directory);
+    return whole ? 0 : -1;
+}
+
+static bool is_same_file(int root, const char *path, const struct stat *source)
 {
     struct stat status;
-    ssize_t count;
+    lab_fd there = open_in_root(root, path, O_PATH, 0);
+
+    return there != -1 && fstat(there, &status) == 0 && status.st_dev == source->st_dev &&
+           status.st_ino == source->st_ino;
+}
+
+int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode)
+{
+    struct new_file file;
+    struct stat status;
+    ssize_t count = 0;
     lab_fd from = open(source, O_RDONLY | O_CLOEXEC);
 
     if (from == -1 || fstat(from, &status) == -1)
         return -1;
-    lab_fd to = create_in(root, path, mode);
-    if (to == -1)
-        return -1;
+    if (is_same_file(root, path, &status))
+        return 0;
+    lab_fd to = begin_file(&file, root, path, mode);
     off_t left = status.st_size;
-    while (left > 0 && (count = sendfile(to, from, NULL, (size_t)left)) > 0)
+    while (to != -1 && left > 0 && (count = sendfile(to, from, NULL, (size_t)left)) > 0)
         left -= count;
-    if (left > 0 && count == 0)
+    if (to != -1 && left > 0 && count == 0)
         errno = EIO; /* the file became shorter under our hands */
-    return left > 0 ? -1 : 0;
+    return end_file(&file, to != -1 && left <= 0);
+}
+
+/* Write all of TEXT. Returns 0, or -1 with errno. */
+static int write_whole(int fd, const char *text)
+{
+    size_t length = strlen(text);
+    ssize_t count = write(fd, text, length);
+
+    if (count >= 0 && (size_t)count != length)
+        errno = EIO;
+    return count == (ssize_t)length ? 0 : -1;
+}
+
+int lab_write_file(const char *path, const char *text)
+{
+    lab_fd fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    return fd == -1 ? -1 : write_whole(fd, text);
 }
 
 int lab_write_text_in(int root, const char *path, const char *text, mode_t mode)
 {
-    lab_fd to = create_in(root, path, mode);
+    struct new_file file;
+    lab_fd to = begin_file(&file, root, path, mode);
 
-    if (to == -1)
-        return -1;
-    return write(to, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+    return end_file(&file, to != -1 && write_whole(to, text) == 0);
 }
 
 /* nftw(3) hands no argument to its callback. */

@@ -43,7 +43,9 @@ int lab_openat2(int directory, const char *path, int flags, mode_t mode,
 int lab_make_directory_in(int root, const char *path);
 
 /* Make or replace the file PATH below the directory ROOT with MODE and the contents of the file
- * SOURCE; parents are made, links are resolved as above. Returns 0, or -1 with errno. */
+ * SOURCE; parents are made, links on the way are resolved as above. It takes the place of what was
+ * there at once and whole, by rename(2), and what is SOURCE itself is left as it is.
+ * Returns 0, or -1 with errno, and nothing is replaced. */
 int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode);
 
 /* The same with TEXT as the contents. */

@@ -131,6 +131,39 @@ ROWS
     rm -r "$TMPDIR/new" "$TMPDIR/outside"
 }
 
+@test "01 tool: --with leaves alone what is the same file, be it by a link or by the machine's own root" {
+    mkdir -p "$TMPDIR/new/bin" "$TMPDIR/work"
+    # A jail of hard links: the original must not be emptied for its copy.
+    cp /bin/true "$TMPDIR/original"
+    mkdir -p "$TMPDIR/new$TMPDIR"
+    ln "$TMPDIR/original" "$TMPDIR/new$TMPDIR/original"
+    run -0 "$LABS/01_chroot" --with "$TMPDIR/original" "$TMPDIR/new" "$TMPDIR/original"
+    cmp /bin/true "$TMPDIR/original"
+    # The machine's root, with an overlay over it for whatever goes wrong.
+    mount -t tmpfs tmpfs "$TMPDIR/work"
+    mkdir "$TMPDIR/work/upper" "$TMPDIR/work/work" "$TMPDIR/work/root"
+    cp "$LABS/01_chroot" "$TMPDIR/work/upper/lab"
+    mount -t overlay -o "lowerdir=/,upperdir=$TMPDIR/work/upper,workdir=$TMPDIR/work/work" overlay "$TMPDIR/work/root"
+    run -0 chroot "$TMPDIR/work/root" /lab --with ls --with su / ls -d /etc
+    assert_output /etc
+    run -0 find "$TMPDIR/work/upper" -type f -path '*/bin/*'
+    assert_output ""
+    umount "$TMPDIR/work/root" "$TMPDIR/work"
+    rm -r "$TMPDIR/new" "$TMPDIR/work" "$TMPDIR/original"
+}
+
+@test "01 tool: --with while the copy runs: it is replaced, and what runs goes on" {
+    local running
+    mkdir "$TMPDIR/new"
+    "$LABS/01_chroot" --with sleep "$TMPDIR/new" sleep 1000 3>&- &
+    running=$!
+    until [ "$(readlink "/proc/$running/exe")" = "$TMPDIR/new$(command -v sleep)" ]; do sleep 0.01; done
+    run -0 "$LABS/01_chroot" --with sleep "$TMPDIR/new" sleep 0
+    kill "$running"
+    wait "$running" || [ $? -eq 143 ]
+    rm -r "$TMPDIR/new"
+}
+
 @test "01 tool: --with a script copies the script alone" {
     mkdir "$TMPDIR/new"
     printf '#!/bin/sh\necho hello\n' >"$TMPDIR/script" && chmod +x "$TMPDIR/script"
