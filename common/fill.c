@@ -36,7 +36,6 @@ static void catch_signals(void)
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (signal(numbers[i], end_filler) == SIG_IGN)
             signal(numbers[i], SIG_IGN);
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would keep the child's status from us */
 }
 
 /* 0 if the directory FD has no entries; -1 with errno, ENOTEMPTY if it has. */
@@ -81,15 +80,21 @@ static void take_back(const char *path, bool made, mode_t mode)
 int lab_fill_directory(const char *path, void (*fill)(const char *path))
 {
     struct stat before;
-    bool made = mkdir(path, 0755) == 0;
 
+    lab_begin_as_usual();
+    catch_signals(); /* before there is anything that would have to be taken back */
+    bool made = mkdir(path, 0755) == 0;
     if (!made && errno != EEXIST)
         return -1;
     lab_fd directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory == -1 || flock(directory, LOCK_EX | LOCK_NB) == -1 ||
-        check_empty(directory) == -1 || fstat(directory, &before) == -1)
+    if (directory == -1)
         return -1;
-    catch_signals();
+    if (flock(directory, LOCK_EX | LOCK_NB) == -1) {
+        errno = errno == EWOULDBLOCK ? EBUSY : errno;
+        return -1;
+    }
+    if (check_empty(directory) == -1 || fstat(directory, &before) == -1)
+        return -1;
     pid_t child = lab_fork();
     if (child == 0) {
         fill(path);

@@ -10,7 +10,7 @@
  * not there, or empty and with its old mode. A lock keeps other calls off (flock(2)).
  * Returns 0 when FILL has returned, 128 + the signal that asked this process to end, 1 for every
  * other failure of FILL, which has told of it; or -1 with errno where nothing was begun: ENOTEMPTY,
- * ENOTDIR, EWOULDBLOCK (another process fills it now), and those of mkdir(2) and open(2). */
+ * ENOTDIR, EBUSY (another process fills it now), and those of mkdir(2) and open(2). */
 int lab_fill_directory(const char *path, void (*fill)(const char *path));
 
 #endif

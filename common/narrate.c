@@ -206,7 +206,13 @@ int lab_summary(bool whole)
         lab_check(false, "the experiment has %d steps, %d were played", narration.steps,
                   narration.step);
     const char *ended = whole ? "" : ", ended early";
+    errno = 0;
     printf("%s[%s] %d checks held, %d failed%s%s\n", colour(narration.failed ? RED : GREEN),
            narration.number, narration.held, narration.failed, ended, colour(NULL));
+    /* Whoever asked for a file with all this must not take a part of it for the whole. */
+    if (fflush(stdout) == EOF || ferror(stdout)) {
+        errno = errno ? errno : EIO;
+        lab_die("write to stdout");
+    }
     return narration.failed;
 }

@@ -22,6 +22,19 @@
 #include "file.h"
 #include "number.h"
 
+void lab_begin_as_usual(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd != -1 && fd <= STDERR_FILENO);
+    if (fd == -1)
+        lab_die("open /dev/null");
+    close(fd);
+    signal(SIGCHLD, SIG_DFL);
+}
+
 /* In a new child: be killed when the parent dies. */
 static void die_with(pid_t parent)
 {

@@ -32,8 +32,13 @@ void lab_output_free(struct lab_output *output);
  * or 1. An emulated machine has it set (make vm). Every limit of time is to be stretched by it. */
 int lab_slowness(void);
 
+/* Make good what a caller such as cron may have left: standard streams that are closed become
+ * /dev/null, because what is opened next would be taken for them; SIGCHLD is no more ignored, for
+ * then the kernel keeps no status to wait for. Exits where /dev/null cannot be opened. */
+void lab_begin_as_usual(void);
+
 /* fork(2) for the experiments: stdout is flushed first, so that no line is printed twice, and the
- * child is killed when its parent dies (PR_SET_PDEATHSIG(2const)), so that no experiment leaves
+ * child is killed when its parent dies (PR_SET_PDEATHSIG of prctl(2)), so that no experiment leaves
  * one behind. Returns as fork(2) does. */
 pid_t lab_fork(void);
 

@@ -238,13 +238,14 @@ static void supervise(void)
     bool terminal = tcgetattr(STDIN_FILENO, &settings) == 0;
     int asked;
 
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would keep the statuses from us */
-    block_signals();
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1)
-        lab_die("prctl PR_SET_CHILD_SUBREAPER");
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid_t experiment = lab_fork();
-    if (experiment == -1)
+    if (experiment == -1) {
+        int error = errno;
+        release();
+        errno = error;
         lab_die("fork");
+    }
     if (experiment == 0) {
         close(run.lock); /* the lock is to go with the supervisor */
         sigprocmask(SIG_SETMASK, &run.signals_before, NULL);
@@ -332,7 +333,8 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();
-    start_guardian();
+    if (!run.guardian)
+        start_guardian();
     if (claim_group(group, origin) == -1)
         lab_cgroup_die();
 }
@@ -342,7 +344,7 @@ static void end_tool(void)
     if (getpid() != run.owner)
         return;
     release();
-    if (run.guardian) {
+    if (run.guardian > 0) {
         close(run.tie);
         waitpid(run.guardian, NULL, 0);
     }
@@ -350,10 +352,17 @@ static void end_tool(void)
 
 void lab_begin_tool(const char *number)
 {
+    sigset_t before;
+
+    lab_begin_as_usual();
     need_root(program_invocation_name);
+    block_signals();
+    before = run.signals_before;
     claim_directory(number);
     run.owner = getpid();
     atexit(end_tool);
+    start_guardian();
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static void own_namespaces(void)
@@ -463,9 +472,11 @@ void lab_shell_enters(void (*enter)(void))
 
 void lab_open(const char *number, const char *title, int steps, int argc, char *argv[])
 {
+    lab_begin_as_usual();
     read_options(argc, argv);
     need_root(argv[0]);
     umask(022);
+    block_signals(); /* before there is anything that would have to be taken away again */
     claim_directory(number);
     supervise();
     own_namespaces();

@@ -39,8 +39,8 @@ bool lab_is_experiment_option(const char *word);
 void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
 
 /* Begin a tool that changes something for as long as it runs, as run number NUMBER ("05"): needs
- * root, claims the run's directory, sweeps what dead runs left. The process stays what it is; when
- * it ends by exit(3) its run ends with it. A forked child may exit as it likes. */
+ * root, claims the run's directory, sweeps what dead runs left. The process stays what it is; its
+ * run ends with it, by exit(3), or else by a guardian. A forked child may exit as it likes. */
 void lab_begin_tool(const char *number);
 
 /* The group of this run, an experiment's or a tool's: container-labs/NN-PID in the hierarchies of

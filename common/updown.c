@@ -11,6 +11,7 @@
 #include "error.h"
 #include "host.h"
 #include "number.h"
+#include "process.h"
 #include "run.h"
 
 static const struct option options[] = {
@@ -123,6 +124,7 @@ static int show(const struct lab_updown *tool)
 
 int lab_updown(const struct lab_updown *tool, int argc, char *argv[])
 {
+    lab_begin_as_usual();
     const char *verb = *argv[1] == '-' ? "" : argv[1];
     bool is_up = strcmp(verb, "up") == 0, is_down = strcmp(verb, "down") == 0;
 

@@ -200,7 +200,7 @@ static int rootfs_tool(int argc, char *argv[])
     bool makes_tar = tool.tar && faccessat(AT_FDCWD, tool.tar, F_OK, AT_SYMLINK_NOFOLLOW) == -1;
     int status = lab_fill_directory(tool.directory, build);
     if (status == -1)
-        lab_die_remedy(errno == EWOULDBLOCK ? "another run is filling it" : "nothing was changed",
+        lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
                        "fill the directory '%s'", tool.directory);
     if (status != 0 && makes_tar)
         unlink(tool.tar);

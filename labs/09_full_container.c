@@ -21,17 +21,15 @@
  *     launch, binary  the runtime itself, out of reach
  *     report, remedy  what failed, and what can be done
  */
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "container/commands.h"
 #include "container/experiment.h"
 #include "container/report.h"
 #include "container/start.h"
 #include "error.h"
+#include "process.h"
 #include "run.h"
 
 static const char HELP[] =
@@ -66,26 +64,11 @@ static const struct {
     {"inspect", inspect_container}, {"prune", prune_containers},
 };
 
-/* A caller such as cron may have closed the standard streams: what is opened next would be taken
- * for them. And where SIGCHLD is ignored, the kernel keeps no status to wait for. */
-static void begin_as_usual(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd != -1 && fd <= STDERR_FILENO);
-    if (fd == -1)
-        lab_die("open /dev/null");
-    close(fd);
-    signal(SIGCHLD, SIG_DFL);
-}
-
 static int service(int argc, char *argv[])
 {
     const char *word = argv[1];
 
-    begin_as_usual();
+    lab_begin_as_usual();
     if (strcmp(word, "run") == 0 || strcmp(word, "exec") == 0) {
         lab_exit_failure = STATUS_RUNTIME;
         return *word == 'r' ? run_container(argc - 1, argv + 1)

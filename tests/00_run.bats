@@ -88,6 +88,61 @@ kill_experiment() { kill -KILL "$experiment"; }
     [ "$swept" -ge 10 ] || fail "only $swept names were there to be swept: this test proves nothing"
 }
 
+# at_call CALL NUMBER EFFECT COMMAND...: run COMMAND with EFFECT, in strace's words, at its NUMBERth CALL.
+at_call() {
+    timeout -k 1 $((30 * SLOW)) env --default-signal=INT,TERM strace -f -o /dev/null -e "trace=$1" \
+        -e "inject=$1:$3:when=$2" "${@:4}" 3>&-
+}
+
+# Neither a directory of a run that is no more, nor an empty one of all runs.
+no_run_is_left() {
+    [ -z "$(find /run/container-labs -mindepth 1 2>/dev/null | without_living_runs)" ] &&
+        ! rmdir /run/container-labs 2>/dev/null
+}
+
+# ended_at STATUS CALL NUMBER EFFECT COMMAND...: it ends so, and leaves nothing.
+ended_at() {
+    run "-$1" at_call "${@:2}"
+    no_run_is_left || fail "left by ${*:2}: $(ls -R /run/container-labs 2>&1)"
+}
+
+@test "run: a signal while it begins leaves nothing, nor does a process that cannot be had" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        # The directory of all runs, and that of this run.
+        ended_at 130 mkdir 1 signal=SIGINT "$LABS/$lab"
+        ended_at 143 mkdir 2 signal=SIGTERM "$LABS/$lab"
+        ended_at 1 clone 1 error=EAGAIN "$LABS/$lab"
+        assert_output "$lab: fork: EAGAIN (Resource temporarily unavailable)"
+    done
+    # The same for the tools that have a run, and for what fills a directory.
+    ended_at 130 mkdir 2 signal=SIGINT "$LABS/05_cgroup_cpu" --cpus 1 sleep 100
+    ended_at 143 mkdir 2 signal=SIGTERM "$LABS/06_cpu_shares" --seconds 100 A=2
+    ended_at 125 clone 1 error=EAGAIN "$LABS/05_cgroup_cpu" --cpus 1 sleep 100
+    ended_at 130 mkdir 1 signal=SIGINT "$LABS/02_rootfs" "$TMPDIR/rootfs"
+}
+
+@test "run: closed standard streams are no trouble" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        run -0 bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$lab" 3>&-
+        assert_experiment_held
+        run -0 bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$lab" 3>&-
+        assert_output ""
+    done
+}
+
+@test "run: an experiment whose words cannot be written fails" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        run -1 bash -c 'timeout "$1" "$2" >/dev/full' - $((30 * SLOW)) "$LABS/$lab" 3>&-
+        assert_output "$lab: write to stdout: ENOSPC (No space left on device)"
+    done
+}
+
 @test "run: a living run is not swept by another one" {
     start_and_stop_after_step 01_chroot 2
     play 01_chroot >/dev/null

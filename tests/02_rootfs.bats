@@ -341,7 +341,7 @@ start_and_get_stuck() {
     start_and_get_stuck
     run -1 --separate-stderr "$LABS/02_rootfs" new
     assert_equal "$stderr" \
-        "02_rootfs: fill the directory 'new': EAGAIN (Resource temporarily unavailable); another run is filling it"
+        "02_rootfs: fill the directory 'new': EBUSY (Device or resource busy); another run is filling it"
     [ -e new/bin/sh ]
     kill "$tool"
     wait "$tool" || true

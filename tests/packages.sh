@@ -2,7 +2,7 @@
 # What the labs need from the distribution, and which package has it.
 #
 #   tests/packages.sh check GROUP...    name what is missing; status 1 if anything is
-#   tests/packages.sh install [GROUP...]  install what is missing (all groups but lint by default)
+#   tests/packages.sh install [GROUP...]  install what is missing (what runs the labs and `make test`, by default)
 #
 # A row: group, what is looked for, then the package for apt, dnf, pacman and apk. What is looked
 # for is a command, a header <like.h>, or a file /like/this.
@@ -38,9 +38,9 @@ test   chroot                            coreutils       coreutils       coreuti
 test   setpriv                           util-linux      util-linux      util-linux  setpriv
 test   script                            bsdutils        util-linux      util-linux  util-linux-misc
 test   nft                               nftables        nftables        nftables    nftables
-test   nsenter                           util-linux      util-linux      util-linux  util-linux
 test   findmnt                           mount           util-linux      util-linux  findmnt
 test   gnuplot                           gnuplot-nox     gnuplot         gnuplot     gnuplot
+test   strace                            strace          strace          strace      strace
 test   chrt                              util-linux      util-linux      util-linux  util-linux-misc
 test   taskset                           util-linux      util-linux      util-linux  util-linux-misc
 test   python3                           python3         python3         python      python3
