@@ -4,9 +4,11 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "number.h"
 
 /* (uid_t)-1 means "leave it" to the system calls, so it is nobody. */
@@ -24,114 +26,128 @@ __attribute__((format(printf, 1, 2))) static const char *wrong(const char *forma
     return problem;
 }
 
+/* A number may be written as strtoul(3) takes it, but not below zero; after a plus it is no name.
+ */
+static bool read_id(const char *word, unsigned *id)
+{
+    const char *digits = word + strspn(word, " \t\n");
+    long long number;
+
+    if (!lab_parse_number(digits + (*digits == '+'), 0, LARGEST_ID, &number))
+        return false;
+    *id = (unsigned)number;
+    return true;
+}
+
 bool lab_find_user(const char *word, uid_t *user)
 {
-    const struct passwd *entry = getpwnam(word);
-    long long number;
+    const struct passwd *entry = *word == '+' ? NULL : getpwnam(word);
 
     if (entry)
         *user = entry->pw_uid;
-    else if (lab_parse_number(word, 0, LARGEST_ID, &number))
-        *user = (uid_t)number;
-    else
-        return false;
-    return true;
+    return entry || read_id(word, user);
 }
 
 bool lab_find_group(const char *word, gid_t *group)
 {
-    const struct group *entry = getgrnam(word);
-    long long number;
+    const struct group *entry = *word == '+' ? NULL : getgrnam(word);
 
     if (entry)
         *group = entry->gr_gid;
-    else if (lab_parse_number(word, 0, LARGEST_ID, &number))
-        *group = (gid_t)number;
-    else
-        return false;
-    return true;
+    return entry || read_id(word, group);
 }
 
 /* "USER", "USER:", "USER:GROUP", ":GROUP" or "". */
 static const char *identify_spec(struct lab_identity *identity, const char *spec)
 {
-    struct lab_identity found = *identity;
-    char word[256];
+    uid_t user = identity->user;
+    gid_t group = identity->group;
+    lab_string word = strndup(spec, strcspn(spec, ":"));
     const char *colon = strchr(spec, ':');
 
-    if (strlen(spec) >= sizeof(word))
-        return wrong("invalid user: '%.200s'", spec);
-    strcpy(word, spec);
-    word[strcspn(word, ":")] = '\0';
-    if (*word) {
-        if (!lab_find_user(word, &found.user))
-            return wrong("invalid user: '%s'", spec);
-        found.has_user = true;
-    }
-    if (colon && colon[1]) {
-        if (!lab_find_group(colon + 1, &found.group))
-            return wrong("invalid group: '%s'", spec);
-        found.has_group = true;
-    }
-    *identity = found;
+    if (!word)
+        return "out of memory";
+    if (*word && !lab_find_user(word, &user))
+        return wrong("invalid user: '%s'", spec);
+    if (colon && colon[1] && !lab_find_group(colon + 1, &group))
+        return wrong("invalid group: '%s'", spec);
+    identity->user = user, identity->group = group;
+    identity->has_user |= *word != '\0';
+    identity->has_group |= colon && colon[1];
     return NULL;
 }
 
 static const char *identify_groups(struct lab_identity *identity, const char *list)
 {
-    struct lab_identity found = {.has_groups = true};
-    char words[1024], *rest;
+    lab_string words = strdup(list);
+    gid_t *groups = calloc(strlen(list) + 1, sizeof(*groups));
+    int count = 0;
+    char *rest;
 
-    if (strlen(list) >= sizeof(words))
-        return wrong("invalid group list: '%.200s...'", list);
-    strcpy(words, list);
-    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-        if (found.group_count == LAB_MAX_GROUPS)
-            return wrong("too many groups: '%.200s'", list);
-        if (!lab_find_group(word, &found.groups[found.group_count++]))
+    if (!words || !groups)
+        return "out of memory";
+    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
+        if (!lab_find_group(word, &groups[count++])) {
+            free(groups);
             return wrong("invalid group: '%s'", word);
-    }
-    if (*list && found.group_count == 0)
+        }
+    if (*list && count == 0) {
+        free(groups);
         return wrong("invalid group list: '%s'", list);
+    }
+    free(identity->groups);
+    identity->groups = groups;
+    identity->group_count = count;
     identity->has_groups = true;
-    identity->group_count = found.group_count;
-    memcpy(identity->groups, found.groups, sizeof(found.groups));
     return NULL;
 }
 
-/* The group and the supplementary groups that /etc/passwd and /etc/group give to the user. */
-static const char *identify_defaults(struct lab_identity *identity, bool groups_given)
+/* The supplementary groups that /etc/group gives to the user. */
+static const char *identify_groups_of_user(struct lab_identity *identity)
+{
+    int count = 0;
+
+    getgrouplist(identity->name, identity->group, NULL, &count);
+    gid_t *groups = calloc((size_t)count, sizeof(*groups));
+    if (!groups || getgrouplist(identity->name, identity->group, groups, &count) == -1) {
+        free(groups);
+        return wrong("the groups of '%s' cannot be found", identity->name);
+    }
+    free(identity->groups);
+    identity->groups = groups;
+    identity->group_count = count;
+    identity->has_groups = true;
+    return NULL;
+}
+
+/* The name of the user, and the group if none was given: what /etc/passwd says. */
+static const char *identify_user(struct lab_identity *identity)
 {
     const struct passwd *entry = getpwuid(identity->user);
 
-    if (!entry && !identity->has_group)
-        return wrong("no group specified for unknown uid: %u", identity->user);
     if (!entry)
-        return NULL;
+        return identity->has_group
+                   ? NULL
+                   : wrong("no group specified for unknown uid: %u", identity->user);
     if (!identity->has_group)
         identity->group = entry->pw_gid;
     identity->has_group = true;
-    if (groups_given)
-        return NULL;
-    int count = LAB_MAX_GROUPS;
-    if (getgrouplist(entry->pw_name, identity->group, identity->groups, &count) == -1)
-        return wrong("'%s' is in too many groups", entry->pw_name);
-    identity->has_groups = true;
-    identity->group_count = count;
+    snprintf(identity->name, sizeof(identity->name), "%s", entry->pw_name);
     return NULL;
 }
 
 const char *lab_identify(struct lab_identity *identity, const char *user_spec, const char *groups)
 {
-    const char *trouble = NULL;
+    const char *trouble = user_spec ? identify_spec(identity, user_spec) : NULL;
 
-    if (user_spec)
-        trouble = identify_spec(identity, user_spec);
-    if (!trouble && identity->has_user)
-        trouble = identify_defaults(identity, groups != NULL);
+    if (!trouble && identity->has_user && (!groups || !identity->has_group))
+        trouble = identify_user(identity);
     if (trouble)
         return trouble;
-    trouble = groups ? identify_groups(identity, groups) : NULL;
+    if (groups)
+        trouble = identify_groups(identity, groups);
+    else if (identity->has_group && *identity->name)
+        trouble = identify_groups_of_user(identity);
     return identity->has_groups ? NULL : trouble;
 }
 

@@ -182,7 +182,8 @@ static int chroot_tool(int argc, char *argv[])
         if (lab_copy_program(new_root, wanted.with[i]) == -1)
             lab_die("copy %s and its libraries into '%s'", wanted.with[i], new_root);
     /* Names count as the new root knows them. Groups that it does not know, the old one may. */
-    lab_identify(&identity, NULL, wanted.groups);
+    if (!is_present_root)
+        lab_identify(&identity, wanted.user_spec, wanted.groups);
     change_root(new_root, !wanted.skip_chdir);
     const char *trouble = lab_identify(&identity, wanted.user_spec, wanted.groups);
     if (trouble)

@@ -24,6 +24,8 @@ teardown() { machine_after; }
 
 @test "01 tool: same status, stdout and kind of stderr as chroot(1)" {
     FILE=$BATS_TEST_TMPDIR/file && : >"$FILE"
+    # A root without a list of users, as --with makes it.
+    BARE=$BATS_TEST_TMPDIR/bare && cp -r "$JAIL" "$BARE" && rm -r "$BARE/etc"
     compare_rows chroot "$LABS/01_chroot" <<'ROWS'
 "$JAIL" /bin/true
 "$JAIL" /bin/false
@@ -92,6 +94,34 @@ env A=1 -i PATH=/bin -- "$JAIL" env
 --groups=crew,no-group "$JAIL" id
 --groups=games "$JAIL" id
 --groups=12x "$JAIL" id
+--userspec=+4242 "$JAIL" id
+'--userspec= 4242' "$JAIL" id
+--userspec=+4242:+77 "$JAIL" id
+--userspec=5: "$JAIL" id
+--userspec=4242:60 "$JAIL" id
+--userspec=: "$JAIL" id
+--groups=+77,' 78' "$JAIL" id
+--groups=$(seq -s, 100 400) "$JAIL" id
+--userspec=1 "$BARE" id
+--userspec=5 "$BARE" id
+--userspec=0 "$BARE" id
+--userspec=65534 "$BARE" id
+--userspec=root "$BARE" id
+--userspec=root: "$BARE" id
+--userspec=root:root "$BARE" id
+--userspec=nobody "$BARE" id
+--userspec=nobody:nogroup "$BARE" id
+--userspec=nobody:no-group "$BARE" id
+--userspec=5:6 "$BARE" id
+--userspec=0:0 "$BARE" id
+--userspec=31337 "$BARE" id
+--userspec=31337:5 "$BARE" id
+--userspec=:games "$BARE" id
+--userspec=games --groups= "$BARE" id
+--userspec=games --groups=daemon,77 "$BARE" id
+--groups=daemon "$BARE" id
+--userspec=insider / id
+--userspec=nobody / id
 --userspec=insider --groups= "$JAIL" id
 --userspec=insider --groups=77 "$JAIL" id
 --userspec=1000:1000 --groups=1,2,3 "$JAIL" id
