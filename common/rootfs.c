@@ -50,7 +50,7 @@ int lab_loader_of(const char *program, char *loader, size_t size)
 static const char *path_in_line(char *line)
 {
     const char *arrow = strstr(line, " => ");
-    const char *path = arrow ? arrow + strlen(" => ") : line + strspn(line, " \t");
+    const char *path = arrow ? arrow + strlen(" => ") : line;
     char *address = strstr(line, " (0x");
 
     if (address)
@@ -58,31 +58,41 @@ static const char *path_in_line(char *line)
     return *path == '/' ? path : NULL;
 }
 
+/* Whether PROGRAM has libraries that a loader finds for it: 1 or 0, -1 with errno. A script has
+ * none, it needs its interpreter; in a program for another kind of processor ldd(1) looks. */
+static int is_dynamic(const char *program)
+{
+    char loader[PATH_MAX], magic[SELFMAG];
+
+    if (lab_loader_of(program, loader, sizeof(loader)) == 0)
+        return *loader != '\0';
+    lab_fd fd = errno == ENOEXEC ? open(program, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd == -1)
+        return -1;
+    return read(fd, magic, SELFMAG) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
 int lab_libraries_of(const char *program, int (*each)(const char *path, void *argument),
                      void *argument)
 {
-    char loader[PATH_MAX];
     LAB_OUTPUT output = {0};
     char *rest;
 
-    if (lab_loader_of(program, loader, sizeof(loader)) == -1)
-        return errno == ENOEXEC ? 0 : -1; /* a script needs its interpreter, no library */
-    if (!*loader)
-        return 0;
+    int dynamic = is_dynamic(program);
+    if (dynamic != 1)
+        return dynamic;
     if (lab_listen_command(&output, (const char *const[]){"ldd", program, NULL}) == -1)
         return -1;
-    if (output.status != 0) {
-        lab_warn("ldd %s: status %d: %s", program, output.status, output.text);
-        errno = EIO;
-        return -1;
-    }
+    if (output.status != 0)
+        lab_exit(lab_exit_failure, "ldd %s: status %d: %.*s", program, output.status,
+                 (int)strcspn(output.text, "\n"), output.text);
     for (char *line = strtok_r(output.text, "\n", &rest); line;
          line = strtok_r(NULL, "\n", &rest)) {
-        if (strstr(line, "=> not found")) {
-            lab_warn("%s needs a library that is not installed:%s", program, line);
-            errno = ENOENT;
-            return -1;
-        }
+        line += strspn(line, " \t");
+        const char *missing = strstr(line, " => not found");
+        if (missing)
+            lab_exit(lab_exit_failure, "%s needs the library %.*s, which is not installed", program,
+                     (int)(missing - line), line);
         const char *path = path_in_line(line);
         int result = path ? each(path, argument) : 0;
         if (result != 0)

@@ -12,8 +12,8 @@
 int lab_loader_of(const char *program, char *loader, size_t size);
 
 /* Call EACH with the path of every file that ldd(1) names for PROGRAM: its loader and libraries,
- * none for a static one. Returns 0, -1 with errno (ENOENT: a library was not found, named on
- * stderr by lab_warn), or what EACH returned first that was not 0. */
+ * none for a static one. Returns 0, -1 with errno, or what EACH returned first that was not 0.
+ * Exits, with what ldd has said, where it fails or a library is missing. */
 int lab_libraries_of(const char *program, int (*each)(const char *path, void *argument),
                      void *argument);
 

@@ -97,7 +97,7 @@ static const char HELP[] =
     "127 if it is not found, else that of COMMAND.\n";
 
 static struct {
-    const char *groups, *user_spec, *with[64];
+    const char *groups, *user_spec, **with;
     int with_count;
     bool skip_chdir;
 } wanted;
@@ -115,6 +115,9 @@ static void read_options(int argc, char *argv[])
     };
     int option;
 
+    wanted.with = calloc((size_t)argc, sizeof(*wanted.with));
+    if (!wanted.with)
+        lab_die("remember %d arguments", argc);
     argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
         if (option == 'g')
@@ -123,7 +126,7 @@ static void read_options(int argc, char *argv[])
             wanted.user_spec = optarg;
         else if (option == 's')
             wanted.skip_chdir = true;
-        else if (option == 'w' && wanted.with_count < 64)
+        else if (option == 'w')
             wanted.with[wanted.with_count++] = optarg;
         else if (option == 'h')
             lab_print_help(HELP);
@@ -178,6 +181,9 @@ static int chroot_tool(int argc, char *argv[])
         lab_warn("option --skip-chdir only permitted if NEWROOT is old '/'");
         lab_try_help(lab_exit_failure);
     }
+    for (int i = 0; i < wanted.with_count; i++)
+        if (!lab_find_command(wanted.with[i], NULL, 0))
+            lab_die("find the program '%s'", wanted.with[i]);
     for (int i = 0; i < wanted.with_count; i++)
         if (lab_copy_program(new_root, wanted.with[i]) == -1)
             lab_die("copy %s and its libraries into '%s'", wanted.with[i], new_root);
