@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -166,16 +168,13 @@ static void want_all(struct lab_nsenter *wanted)
     }
 }
 
-void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
+/* Now, before anything is joined: afterwards, /proc may be another one. A number can be given to
+ * another process while we look, a pidfd cannot: if that is alive afterwards, the number meant this
+ * process all the time. (There is no pidfd of a thread.) */
+static void open_target(struct lab_nsenter *wanted)
 {
-    *wanted = (struct lab_nsenter){.root.fd = -1, .directory.fd = -1, .user = -1, .group = -1};
-    for (int i = 0; i < LAB_NAMESPACES; i++)
-        wanted->namespaces[i].fd = -1;
-    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
-    read_options(wanted, argc, argv);
-    if (wanted->all)
-        want_all(wanted);
-    /* Now, before anything is joined: afterwards, /proc may be another one. */
+    if (wanted->target)
+        wanted->process = (int)syscall(SYS_pidfd_open, wanted->target, 0);
     for (int i = 0; i < LAB_NAMESPACES; i++) {
         char file[32];
         snprintf(file, sizeof(file), "ns/%s", lab_namespaces[i].name);
@@ -183,4 +182,20 @@ void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
     }
     open_of_target(&wanted->root, wanted->target, "root", "root");
     open_of_target(&wanted->directory, wanted->target, "cwd", "wd");
+    struct pollfd ended = {.fd = wanted->process, .events = POLLIN};
+    if (poll(&ended, 1, 0) == 1)
+        lab_exit(lab_exit_failure, "process %d has just ended", (int)wanted->target);
+}
+
+void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
+{
+    *wanted = (struct lab_nsenter){
+        .process = -1, .root.fd = -1, .directory.fd = -1, .user = -1, .group = -1};
+    for (int i = 0; i < LAB_NAMESPACES; i++)
+        wanted->namespaces[i].fd = -1;
+    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
+    read_options(wanted, argc, argv);
+    if (wanted->all)
+        want_all(wanted);
+    open_target(wanted);
 }

@@ -293,13 +293,19 @@ static bool is_executable(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
+const char *lab_search_path(void)
+{
+    const char *directories = getenv("PATH");
+
+    return directories ? directories
+                       : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
 bool lab_find_command(const char *command, char *path, size_t size)
 {
     char candidate[PATH_MAX];
-    const char *directories = getenv("PATH");
+    const char *directories = lab_search_path();
 
-    if (!directories)
-        directories = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     if (strchr(command, '/'))
         directories = "";
     for (const char *next = directories; next; next = strchr(next, ':'), next += next != NULL) {

@@ -81,6 +81,9 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
 /* The same for a command, looked up in PATH. Status 127 when there is no such command. */
 int lab_listen_command(struct lab_output *output, const char *const argv[]);
 
+/* Where commands are looked up: PATH, or the usual directories where there is none. environ(7) */
+const char *lab_search_path(void);
+
 /* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is
  * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */
 bool lab_find_command(const char *command, char *path, size_t size);

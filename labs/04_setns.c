@@ -38,10 +38,8 @@ static const int FIVE = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWNS
 
 /* Join every namespace of the target at once: Linux 5.8 takes a pidfd and a set of flags in
  * setns(2). Either all are joined or none. */
-static bool join_at_once(pid_t target, int flags)
+static bool join_at_once(int pidfd, int flags)
 {
-    lab_fd pidfd = (int)syscall(SYS_pidfd_open, target, 0);
-
     return pidfd != -1 && setns(pidfd, flags) == 0;
 }
 
@@ -75,7 +73,7 @@ static int join(struct lab_nsenter *wanted)
         flags |= lab_namespaces[i].flag;
         only_target &= wanted->namespaces[i].of_target;
     }
-    if (flags && !(only_target && join_at_once(wanted->target, flags)))
+    if (flags && !(only_target && join_at_once(wanted->process, flags)))
         join_one_by_one(wanted->namespaces);
     return flags;
 }
@@ -121,15 +119,19 @@ static void enter_directories(const struct lab_nsenter *wanted)
         lab_die("change the working directory");
 }
 
+static bool has_selinux(void)
+{
+    return access("/sys/fs/selinux/enforce", F_OK) == 0;
+}
+
 /* What libselinux does for the model; without SELinux there is nothing to follow. */
 static void follow_context(pid_t target)
 {
     char path[64], context[4096];
 
     snprintf(path, sizeof(path), "/proc/%d/attr/current", (int)target);
-    if (access("/sys/fs/selinux/enforce", F_OK) == 0 &&
-        (lab_read_file(path, context, sizeof(context)) == -1 ||
-         lab_write_file("/proc/self/attr/exec", context) == -1))
+    if (has_selinux() && (lab_read_file(path, context, sizeof(context)) == -1 ||
+                          lab_write_file("/proc/self/attr/exec", context) == -1))
         lab_die("take the SELinux context of process %d", (int)target);
 }
 
@@ -175,6 +177,13 @@ static int nsenter_tool(int argc, char *argv[])
 
 static pid_t target;
 static char model[PATH_MAX]; /* the installed nsenter(1); "" where there is none */
+
+static bool join_target(int flags)
+{
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, target, 0);
+
+    return join_at_once(pidfd, flags);
+}
 
 static void listen_to(struct lab_output *output, int (*body)(void *), const char *argument)
 {
@@ -227,7 +236,7 @@ static void make_target(void)
     lab_step("a process in five new namespaces");
     if (!lab_find_command("nsenter", model, sizeof(model)))
         *model = '\0';
-    if (!here || asprintf(&path, "%s:%s", here, getenv("PATH")) == -1 ||
+    if (!here || asprintf(&path, "%s:%s", here, lab_search_path()) == -1 ||
         setenv("PATH", path, 1) == -1 || !realpath("/proc/self/exe", program) ||
         symlink(program, "nsenter") == -1 || mkdir("home", 0755) == -1)
         lab_die("prepare the run's directory");
@@ -281,18 +290,20 @@ static void why_pid_needs_a_fork(void)
     type(&alone,
          "nsenter -t $TARGET -p --no-fork sh -c 'cd /proc/self/ns; readlink pid pid_for_children'");
     listen_to(&links, in_shell, "readlink /proc/self/ns/pid /proc/$TARGET/ns/pid");
-    lab_check_text(alone.text, links.text, "pid is the caller's, pid_for_children the target's");
+    lab_check(alone.status == 0 && links.status == 0 && strcmp(alone.text, links.text) == 0,
+              "pid is the caller's, pid_for_children the target's");
     type(&child, "nsenter -t $TARGET -p sh -c 'echo $$; exec readlink /proc/self/ns/pid'");
     listen_to(&link, in_shell, "readlink /proc/$TARGET/ns/pid");
     const char *second_line = strchr(child.text, '\n');
-    lab_check(second_line && strcmp(second_line + 1, link.text) == 0,
+    lab_check(child.status == 0 && second_line && strcmp(second_line + 1, link.text) == 0,
               "a forked child is in the target's PID namespace");
-    lab_check(atoi(child.text) > 1 && atoi(child.text) < 100, "and has a PID there, soon after 1");
+    lab_check(child.status == 0 && atoi(child.text) > 1 && atoi(child.text) < 100,
+              "and has a PID there, soon after 1");
 }
 
 static void enter_target(void)
 {
-    if (!join_at_once(target, FIVE))
+    if (!join_target(FIVE))
         lab_die("setns with a pidfd and five flags");
     go_on_as_child();
 }
@@ -308,7 +319,7 @@ static int enter_five(__attribute__((unused)) void *unused)
 static int enter_impossible(__attribute__((unused)) void *unused)
 {
     ino_t before = lab_namespace_inode(0, "net");
-    int error = join_at_once(target, CLONE_NEWNET | CLONE_NEWUSER) ? 0 : errno;
+    int error = join_target(CLONE_NEWNET | CLONE_NEWUSER) ? 0 : errno;
 
     return before == lab_namespace_inode(0, "net") ? error : 0;
 }
@@ -337,7 +348,7 @@ static int two_lives(__attribute__((unused)) void *unused)
     const pid_t number = 1000;
     lab_fd pidfd = -1;
 
-    if (!join_at_once(target, CLONE_NEWPID))
+    if (!join_target(CLONE_NEWPID))
         lab_die("join the PID namespace of the target");
     go_on_as_child();
     for (int life = 1; life <= 2; life++) {
@@ -439,6 +450,8 @@ static void every_option(void)
 {
     lab_step("every option");
     lab_fact("compared with", "%s", *model ? model : "/proc alone; no nsenter(1) is installed");
+    if (!has_selinux())
+        lab_say("(This kernel has no SELinux, so --follow-context has nothing to follow.)");
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(*ROWS); i++) {
         LAB_OUTPUT ours = {0}, theirs = {0}, right = {0};
         char line[2 * PATH_MAX];
@@ -447,8 +460,8 @@ static void every_option(void)
         snprintf(line, sizeof(line), "%s %s", model, ROWS[i][0]);
         listen_to(&theirs, in_shell, *model ? line : ROWS[i][1]);
         listen_to(&right, in_shell, ROWS[i][1]);
-        bool held = strcmp(ours.text, theirs.text) == 0 && ours.status == theirs.status &&
-                    strcmp(ours.text, right.text) == 0;
+        bool held = ours.status == 0 && theirs.status == 0 && right.status == 0 &&
+                    strcmp(ours.text, theirs.text) == 0 && strcmp(ours.text, right.text) == 0;
         if (!lab_check(held, "nsenter %s", ROWS[i][0]))
             lab_quote(ours.text);
     }

@@ -433,3 +433,24 @@ wait_for_state() {
         'echo "inside $(uname -n) $(cat /proc/1/comm) $$ $(ip -o link | wc -l)"' 3>&-
     assert_line --regexp '^(.*# )?inside target 04_setns [0-9]{1,3} 1$'
 }
+
+@test "04 tool: a PID that is given to another process meanwhile is not taken for the first" {
+    # In a PID namespace of its own, so that nobody else takes the number.
+    run -1 timeout $((20 * SLOW)) unshare --pid --fork --mount-proc --kill-child bash -c '
+        holder() { echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; unshare --uts sh -c "hostname $2; exec sleep 1000" & }
+        is_named() { until [ "$(nsenter -t 300 -u hostname 2>/dev/null)" = "$1" ]; do sleep 0.01; done; }
+        holder 300 first
+        is_named first
+        # It stops when it has opened the file, and has not gone on.
+        strace -f -o "$TMPDIR/trace" -P /proc/300/ns/uts -e trace=openat,open -e inject=openat,open:signal=STOP \
+            "$LABS/04_setns" -t 300 -u hostname 2>&1 &
+        until grep -q "stopped by SIGSTOP" "$TMPDIR/trace" 2>/dev/null; do sleep 0.01; done
+        kill -9 300
+        wait 300 2>/dev/null
+        holder 300 second
+        is_named second
+        kill -CONT $(pgrep -x 04_setns)
+        wait %2' 3>&-
+    assert_output "04_setns: process 300 has just ended"
+    rm "$TMPDIR/trace"
+}
