@@ -33,6 +33,8 @@ void lab_begin_as_usual(void)
         lab_die("open /dev/null");
     close(fd);
     signal(SIGCHLD, SIG_DFL);
+    if (setenv("PATH", lab_search_path(), 0) == -1)
+        lab_die("setenv PATH");
 }
 
 /* In a new child: be killed when the parent dies. */

@@ -34,7 +34,8 @@ int lab_slowness(void);
 
 /* Make good what a caller such as cron may have left: standard streams that are closed become
  * /dev/null, because what is opened next would be taken for them; SIGCHLD is no more ignored, for
- * then the kernel keeps no status to wait for. Exits where /dev/null cannot be opened. */
+ * then the kernel keeps no status to wait for; PATH is lab_search_path() where there is none. Exits
+ * where /dev/null cannot be opened. */
 void lab_begin_as_usual(void);
 
 /* fork(2) for the experiments: stdout is flushed first, so that no line is printed twice, and the

@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "error.h"
 #include "file.h"
 #include "identity.h"
@@ -298,6 +299,7 @@ static void copy_libraries(void)
     int count = 0;
 
     lab_step("copy what ldd names, each to the same path");
+    lab_need_command("ldd", "libc-bin");
     lab_shell("ldd /bin/bash");
     if (lab_listen_command(&ldd, (const char *const[]){"ldd", "/bin/bash", NULL}) == -1)
         lab_die("start ldd");

@@ -23,6 +23,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "error.h"
 #include "file.h"
 #include "fill.h"
@@ -223,6 +224,9 @@ static int run_inside(void *argument)
     const struct inside *inside = argument;
 
     inside->enter(inside->directory);
+    /* The PATH of the machine may name other directories than those that are in there. */
+    if (setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin", 1) == -1)
+        lab_die("setenv PATH");
     lab_exec((char *const *)inside->argv);
 }
 
@@ -475,6 +479,7 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return rootfs_tool(argc, argv);
     lab_open("02", "the shell of an operating system", 6, argc, argv);
+    lab_need_command("ip", "iproute2");
     lab_shell_enters(enter_rootfs);
     build_it();
     compare_sizes();

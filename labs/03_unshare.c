@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
@@ -418,8 +419,6 @@ static void the_article(void)
     int lines = 0;
 
     lab_step("all processes that a sandbox sees are its own");
-    if (!lab_find_command("ps", NULL, 0))
-        lab_cannot_run("there is no ps", "install the package procps");
     lab_shell_command("", (const char *const *)argv);
     if (lab_listen(&output, unshare_in_child, argv) == -1)
         lab_die("start a child");
@@ -594,6 +593,10 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return unshare_tool(argc, argv);
     lab_open("03", "leave the machine's namespaces", 13, argc, argv);
+    lab_need_command("ip", "iproute2");
+    lab_need_command("ipcmk", "util-linux");
+    lab_need_command("mount", "mount");
+    lab_need_command("ps", "procps");
     table();
     own_host_name();
     own_queues();

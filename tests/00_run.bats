@@ -134,6 +134,25 @@ ended_at() {
     done
 }
 
+@test "run: without PATH all goes on as usual" {
+    local lab labs
+    labs=$(experiments)
+    for lab in $labs; do
+        run -0 env -u PATH "$(command -v timeout)" $((30 * SLOW)) "$LABS/$lab" 3>&-
+        assert_experiment_held
+    done
+}
+
+@test "run: a command that an experiment needs is named with its package, status 77" {
+    local row lab command package
+    for row in 01_chroot:ldd:libc-bin 02_rootfs:ip:iproute2 03_unshare:ip:iproute2 03_unshare:ipcmk:util-linux \
+        03_unshare:mount:mount 03_unshare:ps:procps; do
+        IFS=: read -r lab command package <<<"$row"
+        run -77 --separate-stderr env -u LAB_MUST_RUN PATH="$(path_without "$command")" "$LABS/$lab" 3>&-
+        assert_equal "$stderr" "$lab: no $command is installed; install the package $package"
+    done
+}
+
 @test "run: an experiment whose words cannot be written fails" {
     local lab labs
     labs=$(experiments)
