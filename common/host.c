@@ -48,7 +48,10 @@ void lab_host_port_must_be_free(int port)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     lab_fd listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (listener == -1 || bind(listener, (void *)&address, sizeof(address)) == -1)
+    /* Connections that have just ended (TIME-WAIT) take the port from nobody. */
+    if (listener == -1 ||
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == -1 ||
+        bind(listener, (void *)&address, sizeof(address)) == -1)
         lab_die_remedy("`ss -ltnp` shows who listens", "publish port %d of this host", port);
 }
 
@@ -100,21 +103,26 @@ void lab_host_note_forwarding(void)
     lab_undo("sysctl -q -w net/ipv4/ip_forward=0");
 }
 
-/* Whether the resolv.conf(5) at PATH names a server that is reached from elsewhere (LOOPBACK false)
- * or one at a loopback address (true). */
-static bool names_server(const char *path, bool loopback)
+enum lab_server lab_host_server_in(const char *line)
+{
+    char server[64];
+
+    if (sscanf(line, " nameserver %63s", server) != 1)
+        return LAB_SERVER_NONE;
+    return strncmp(server, "127.", 4) == 0 || strcmp(server, "::1") == 0 ? LAB_SERVER_LOOPBACK
+                                                                         : LAB_SERVER_ELSEWHERE;
+}
+
+/* Whether the resolv.conf(5) at PATH names a server of this kind. */
+static bool names_server(const char *path, enum lab_server wanted)
 {
     char text[16384];
 
     if (lab_read_file(path, text, sizeof(text)) == -1)
         return false;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-        char server[64];
-        if (sscanf(line, " nameserver %63s", server) != 1)
-            continue;
-        if (loopback == (strncmp(server, "127.", 4) == 0 || strcmp(server, "::1") == 0))
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        if (lab_host_server_in(line) == wanted)
             return true;
-    }
     return false;
 }
 
@@ -132,9 +140,10 @@ void lab_host_give_resolver(const struct lab_network *network)
     static const char upstream[] = "/run/systemd/resolve/resolv.conf";
     char directory[64], file[96];
 
-    if (!names_server("/etc/resolv.conf", true) || names_server("/etc/resolv.conf", false))
+    if (!names_server("/etc/resolv.conf", LAB_SERVER_LOOPBACK) ||
+        names_server("/etc/resolv.conf", LAB_SERVER_ELSEWHERE))
         return;
-    if (!names_server(upstream, false)) {
+    if (!names_server(upstream, LAB_SERVER_ELSEWHERE)) {
         lab_warn("the resolver of this host is at a loopback address, which containers cannot "
                  "reach: write their own /etc/netns/NAME/resolv.conf");
         return;

@@ -20,6 +20,11 @@ void lab_host_must_have_uplink(const char *wanted);
 /* Exit with 1 and one line where a TCP port of this host is listened on. */
 void lab_host_port_must_be_free(int port);
 
+/* Whether LINE of a resolv.conf(5) names a name server, and whether that is at a loopback address,
+ * which is another one in a network namespace. */
+enum lab_server { LAB_SERVER_NONE, LAB_SERVER_LOOPBACK, LAB_SERVER_ELSEWHERE };
+enum lab_server lab_host_server_in(const char *line);
+
 /* The value of a file below /proc/sys, "?" where there is none. In a static buffer. */
 const char *lab_host_sysctl(const char *path);
 

@@ -248,6 +248,13 @@ round_trip='
         for attempt in $(seq 50); do grep -q ":1F90 .* 0A " /proc/net/tcp* && break; sleep 0.05; done
         refused "publish port 8080 of this host: EADDRINUSE" --publish 8080:net1:80
         kill $listener
+        # A connection that has ended takes the port from nobody.
+        python3 -c "
+import socket
+l = socket.create_server((\"127.0.0.1\", 8081)); c = socket.create_connection((\"127.0.0.1\", 8081))
+s, _ = l.accept(); s.close(); c.close()"
+        grep -q ":1F91 .* 06 " /proc/net/tcp || { echo "no TIME-WAIT"; exit 1; }
+        "$LABS/08_nat" up --publish 8081:net1:80 >/mnt/out 2>&1 && "$LABS/08_nat" down >/dev/null 2>&1 || { cat /mnt/out; exit 1; }
         "$LABS/07_veth_bridge" up >/dev/null 2>&1 || exit
         refused "the link br0 is there already (made by 07_veth_bridge up); run \`sudo $LABS/07_veth_bridge down\` first"
         "$LABS/07_veth_bridge" down >/dev/null

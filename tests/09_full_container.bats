@@ -416,6 +416,44 @@ A=1"
     rm -r "$TMPDIR/shared"
 }
 
+@test "full container: name servers at the machine's loopback are not handed in, those behind them are" {
+    local servers
+    for servers in 'nameserver\t127.0.0.53' 'nameserver ::1' '# nameserver 192.0.2.1\nnameserver 127.0.0.53' \
+        ' nameserver 127.0.0.1\nsearch example.org'; do
+        run -0 on_host env SERVERS="$servers" unshare --mount sh -c '
+            mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/resolve
+            echo nameserver 192.0.2.53 >/run/systemd/resolve/resolv.conf
+            printf "$SERVERS\n" >/run/servers && mount --bind /run/servers /etc/resolv.conf
+            "$LABS/09_full_container" run ${CANNOT_MAP:+--userns host} --net host "$ROOTFS" cat /etc/resolv.conf 2>/dev/null'
+        assert_output 'nameserver 192.0.2.53'
+    done
+}
+
+@test "full container: a root file system of a user that a container does not have is refused" {
+    needs_own_users
+    mkdir -p "$TMPDIR/theirs/bin"
+    cp "$ROOTFS/bin/busybox" "$TMPDIR/theirs/bin/busybox"
+    chown -R 1000123:1000123 "$TMPDIR/theirs"
+    refused 125 "belongs to user 1000123, and a container has the users 0 to 65535; give it to root (chown -R), or use --userns host" \
+        --net none "$TMPDIR/theirs" /bin/busybox true
+    run -0 labs09 run --net none --userns host "$TMPDIR/theirs" /bin/busybox true
+    chown -R 65535:65535 "$TMPDIR/theirs"
+    run -0 labs09 run --net none "$TMPDIR/theirs" /bin/busybox true
+    rm -r "$TMPDIR/theirs"
+}
+
+@test "full container: a row of ps is a line, whatever the command" {
+    start -n odd --net none >/dev/null
+    labs09 run -d -n forged --net none "$ROOTFS" sh -c $'sleep 1000\n#false    1        running' >/dev/null
+    run -0 labs09 ps
+    assert_equal "${#lines[@]}" 3
+    assert_line --partial ' sh -c sleep 1000?#false    1        running'
+    run -2 labs09 kill -x odd
+    assert_line --index 1 "Try '09_full_container --help' for more information."
+    run -2 labs09 stop -t 1x odd
+    assert_output "09_full_container: -t '1x' is not a number from 0 to 86400"
+}
+
 @test "full container: --read-only, and a layer on a disk" {
     run_in --read-only -- sh -c 'echo x >/file'
     assert_failure
@@ -438,7 +476,7 @@ A=1"
     # The orphan has become process 1's, and is gone.
     eventually says_nothing_of '^Z|^[^ ]+ +sleep 0\.5' labs09 exec init ps -o stat,args
     run -2 labs09 kill -s FOO init
-    assert_output "09_full_container: there is no signal 'FOO': kill [-s SIGNAL] NAME"
+    assert_output "09_full_container: there is no signal 'FOO'"
     labs09 kill -s USR1 init
     eventually says_nothing_of '^init ' labs09 ps
     run labs09 run --net none --init "$ROOTFS" sh -c 'kill -KILL $$'
@@ -733,12 +771,24 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
         i = tarfile.TarInfo("stolen"); i.type = tarfile.LNKTYPE; i.linkname = target; t.addfile(i)
 '
         head -c 700 dotdot.tar >short.tar
+        truncate -s 1M sparse && echo end >>sparse
+        tar -S --format=gnu -cf sparse-gnu.tar sparse
+        tar -S --format=posix -cf sparse-posix.tar sparse
+        python3 -c '
+import tarfile
+with tarfile.open("unknown.tar", "w") as t:
+    i = tarfile.TarInfo("what"); i.type = b"Q"; t.addfile(i)
+'
     )
     local archive
     for archive in dotdot absolute through through-up hard hard-absolute; do
         refused 125 "leads out of its own root" --net none "$TMPDIR/t/$archive.tar" true
     done
     refused 125 "short.tar" --net none "$TMPDIR/t/short.tar" true
+    for archive in sparse-gnu sparse-posix; do
+        refused 125 "has sparse files; make it without --sparse" --net none "$TMPDIR/t/$archive.tar" true
+    done
+    refused 125 "has a member of the unknown type 'Q': 'what'" --net none "$TMPDIR/t/unknown.tar" true
     assert [ ! -e /tmp/escaped ]
     rm -r "$TMPDIR/t"
 }

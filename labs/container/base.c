@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "ids.h"
 #include "report.h"
 #include "rootfs.h"
 #include "tar.h"
@@ -79,8 +80,15 @@ int open_base(const struct container *container, void (*wait_for)(int fd))
     struct stat status;
     if (given == -1 || fstat(given, &status) == -1)
         fail("root file system '%s'", root);
-    if (S_ISDIR(status.st_mode))
+    if (S_ISDIR(status.st_mode)) {
+        if (container->spec.own_users &&
+            (status.st_uid >= IDS_PER_CONTAINER || status.st_gid >= IDS_PER_CONTAINER))
+            give_up(STATUS_RUNTIME,
+                    "root file system '%s' belongs to user %u, and a container has the users 0 to "
+                    "%d; give it to root (chown -R), or use --userns host",
+                    root, status.st_uid, IDS_PER_CONTAINER - 1);
         return lab_take_fd(&given);
+    }
     int base = make_base(container, &path);
     tar_unpack(given, root, base, wait_for);
     return base;

@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -83,6 +84,14 @@ static void print_age(time_t began)
     printf("%-8s ", text);
 }
 
+/* What a user has typed has no say in where a row ends, or in what the terminal does. */
+static void print_word(const char *word)
+{
+    putchar(' ');
+    for (; *word; word++)
+        putchar(iscntrl((unsigned char)*word) ? '?' : *word);
+}
+
 static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
@@ -109,7 +118,7 @@ static void print_row(const struct container *container, void *argument)
     }
     printf("%-15s", *text ? text : "-");
     for (char **word = spec->command; *word; word++)
-        printf(" %s", *word);
+        print_word(*word);
     putchar('\n');
 }
 
@@ -197,8 +206,10 @@ int stop_container(int argc, char *argv[])
 
     argv[0] = program_invocation_short_name;
     while ((option = getopt(argc, argv, "+t:")) != -1)
-        if (option != 't' || !lab_parse_number(optarg, 0, 86400, &seconds))
-            lab_exit(LAB_EXIT_USAGE, "stop [-t SECONDS] NAME");
+        if (option != 't')
+            lab_try_help(LAB_EXIT_USAGE);
+        else
+            seconds = lab_number_option("-t", optarg, 0, 86400);
     argv[0] = "stop";
     find(&container, argc, argv, optind);
     need_running(&container);
@@ -223,9 +234,9 @@ int kill_container(int argc, char *argv[])
     argv[0] = program_invocation_short_name;
     while ((option = getopt(argc, argv, "+s:")) != -1)
         if (option != 's')
-            lab_exit(LAB_EXIT_USAGE, "kill [-s SIGNAL] NAME");
+            lab_try_help(LAB_EXIT_USAGE);
         else if ((signal = lab_signal_number(optarg)) == -1)
-            lab_exit(LAB_EXIT_USAGE, "there is no signal '%s': kill [-s SIGNAL] NAME", optarg);
+            lab_exit(LAB_EXIT_USAGE, "there is no signal '%s'", optarg);
     argv[0] = "kill";
     find(&container, argc, argv, optind);
     need_running(&container);

@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "host.h"
 #include "nat.h"
 #include "netlink.h"
 #include "nft.h"
@@ -449,18 +450,22 @@ void network_read_names(struct network_names *names, const struct container *con
     static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
     char text[sizeof(names->servers) - 1]; /* the last line may want a newline */
     char address[INET_ADDRSTRLEN];
+    bool found = false;
 
     names->servers[0] = names->hosts[0] = '\0';
     if (container->spec.network == NETWORK_NONE)
         return;
-    for (size_t i = 0; i < 2 && !strstr(names->servers, "nameserver"); i++) {
+    for (size_t i = 0; i < 2 && !found; i++) {
         char *rest = NULL;
         if (lab_read_file(FILES[i], text, sizeof(text)) == -1)
             continue;
         names->servers[0] = '\0';
-        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-            if (strncmp(line, "nameserver 127.", 15) != 0)
+        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+            enum lab_server server = lab_host_server_in(line);
+            found |= server == LAB_SERVER_ELSEWHERE;
+            if (server != LAB_SERVER_LOOPBACK)
                 strcat(strcat(names->servers, line), "\n");
+        }
     }
     if (container->address.s_addr == 0)
         return;

@@ -31,6 +31,9 @@ struct header {
 
 _Static_assert(sizeof(struct header) == BLOCK, "a header is a block");
 
+/* Devices, which would not work in a container, and the label of the archive. */
+static const char PASSED_OVER[] = "34V";
+
 /* A member, put together from its header and the extended ones before it. */
 struct member {
     char path[PATH_MAX], target[PATH_MAX];
@@ -154,6 +157,8 @@ static void read_pax(struct member *member, long long size)
             member->has_path = copy_path(member->path, value);
         else if (strcmp(key, "linkpath") == 0)
             member->has_target = copy_path(member->target, value);
+        else if (strncmp(key, "GNU.sparse.", 11) == 0)
+            member->type = 'S'; /* stays so */
         else if (strcmp(key, "size") == 0)
             member->has_size = true, member->size = atoll(value);
         else if (strcmp(key, "uid") == 0)
@@ -182,9 +187,8 @@ static void fill(struct member *member, const struct header *header)
         member->group = (gid_t)number(header->gid, sizeof(header->gid));
     member->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 07777;
     member->time = number(header->mtime, sizeof(header->mtime));
-    member->type = header->type;
     if (!member->type)
-        member->type = '0';
+        member->type = header->type ? header->type : '0';
     if (member->size < 0)
         give_up(STATUS_RUNTIME, "the tar '%s' has a member of a negative size", unpacking.name);
 }
@@ -342,6 +346,12 @@ static void unpack_member(struct member *member)
             result = make_link(member, parent, name);
         else if (member->type == '6')
             result = mknodat(parent, name, S_IFIFO | member->mode, 0);
+        else if (member->type == 'S')
+            give_up(STATUS_RUNTIME, "the tar '%s' has sparse files; make it without --sparse: '%s'",
+                    unpacking.name, path);
+        else if (!strchr(PASSED_OVER, member->type))
+            give_up(STATUS_RUNTIME, "the tar '%s' has a member of the unknown type '%c': '%s'",
+                    unpacking.name, member->type, path);
     }
     if (result == -1)
         fail("unpack '%s'", path);
