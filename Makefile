@@ -27,7 +27,7 @@ endif
 quiet := $(findstring s,$(firstword -$(MAKEFLAGS)))
 say = $(if $(Q),$(if $(quiet),,@printf '  %-3s %s\n' $(1) $(2)))
 
-NUMBERS := $(patsubst labs/%,%,$(foreach lab,$(wildcard labs/0*.c),$(firstword $(subst _, ,$(lab)))))
+NUMBERS := $(patsubst labs/%,%,$(foreach lab,$(wildcard labs/[0-9][0-9]_*.c),$(firstword $(subst _, ,$(lab)))))
 
 .DELETE_ON_ERROR:
 .PHONY: all
@@ -137,10 +137,10 @@ doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do w
 
 .PHONY: tour
 tour: all #: play all experiments in order
-	@for lab in $(filter $(BIN)/0%,$(LABS)); do $(SUDO) ./$$lab || exit; echo; done
+	@for lab in $(filter $(NUMBERS:%=$(BIN)/%_%),$(LABS)); do $(SUDO) ./$$lab || exit; echo; done
 
 # A test is told where the programs are; sudo would not hand on the variables by itself.
-BATS = $(SUDO) env LABS=$(abspath $(BIN)) UNIT=$(abspath $(UNIT)) bats
+BATS = $(SUDO) env LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' bats
 
 .PHONY: test
 test: all $(UNIT) $(BUILD)/.test-tools #: all tests, as root or through sudo
@@ -179,7 +179,7 @@ endif
 
 .PHONY: test-vm
 test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
-	@tests/vm/vm.sh 'LABS=$(abspath $(BIN)) UNIT=$(abspath $(UNIT)) bats tests'
+	@tests/vm/vm.sh "LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' bats tests"
 
 .PHONY: test-make-vm
 test-make-vm: all $(BUILD)/.test-tools #: the tests of that machine itself: its word, its status, its end
@@ -208,7 +208,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
 
 .PHONY: bench-cpu
 bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each
-	$(SUDO) env LABS=$(abspath $(BIN)) tests/bench/cpu.sh
+	$(SUDO) env LABS='$(abspath $(BIN))' tests/bench/cpu.sh
 
 # What is measured beside lab 09: a program, and what runs them all.
 BENCH := $(BUILD)/tests/bench
@@ -219,7 +219,7 @@ $(BENCH)/start $(BENCH)/bare: $(BENCH)/%: tests/bench/%.c Makefile | $(BUILD)/.c
 
 .PHONY: bench-start
 bench-start: all $(BENCH)/start $(BENCH)/bare #: lab 09's start beside bwrap, runc, crun and unshare
-	$(SUDO) env LABS=$(abspath $(BIN)) BENCH=$(abspath $(BENCH)) tests/bench/start.sh
+	$(SUDO) env LABS='$(abspath $(BIN))' BENCH='$(abspath $(BENCH))' tests/bench/start.sh
 
 .PHONY: deps-bench
 deps-bench: #: install what bench-start compares with

@@ -41,15 +41,17 @@ void lab_plot_option(int *argc, char *argv[])
     for (int i = 1; i < *argc; i++) {
         if (lab_is_experiment_option(argv[i]))
             continue;
-        if (strcmp(argv[i], "--plot") != 0)
+        bool joined = strncmp(argv[i], "--plot=", 7) == 0;
+        if (!joined && strcmp(argv[i], "--plot") != 0)
             return;
-        if (i + 1 == *argc) {
+        if (!joined && i + 1 == *argc) {
             lab_warn("option '--plot' requires an argument");
             lab_try_help(LAB_EXIT_USAGE);
         }
-        take_file(argv[i + 1]);
-        memmove(argv + i, argv + i + 2, (size_t)(*argc - i - 1) * sizeof(*argv));
-        *argc -= 2;
+        take_file(joined ? argv[i] + 7 : argv[i + 1]);
+        int words = joined ? 1 : 2;
+        memmove(argv + i, argv + i + words, (size_t)(*argc - i - words + 1) * sizeof(*argv));
+        *argc -= words;
         i--;
     }
 }

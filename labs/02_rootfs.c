@@ -94,7 +94,7 @@ static void mount_overlay(const char *base, const char *name)
 static const char HELP[] =
     "Usage: 02_rootfs [OPTION]... DIR\n"
     "   or: 02_rootfs [--step] [--shell]\n"
-    "Make a root file system in DIR, which is made too or is empty, out of a busybox.\n"
+    "Make a root file system out of a busybox in DIR, which is empty or not there yet.\n"
     "Without DIR, play the experiment.\n"
     "\n"
     "  --busybox=FILE     the busybox to use, with its libraries where it has any\n"

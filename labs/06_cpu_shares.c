@@ -280,9 +280,8 @@ static void read_groups(char *const texts[])
 static const char HELP[] =
     "Usage: 06_cpu_shares [--seconds S] NAME=SHARES[:THREADS]...\n"
     "   or: 06_cpu_shares [--step] [--shell] [--plot FILE.svg]\n"
-    "Let groups with these shares compete for CPUs, each with so many busy threads, and print "
-    "what\n"
-    "was predicted and what was measured. A/B is the group B in the group A.\n"
+    "Let groups with these shares compete for CPUs, each with so many busy threads, and print\n"
+    "what was predicted and what was measured. A/B is the group B in the group A.\n"
     "Without groups, play the experiment.\n"
     "\n"
     "  SHARES             2 to 262144; a group that nobody sets has 1024\n"

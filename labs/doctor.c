@@ -174,7 +174,7 @@ static void probe_root(const void *unused)
             snprintf(missing + length, sizeof(missing) - length, " CAP_%s", needed[i].name);
     }
     if (*missing)
-        refuse("a container's root has not all rights: " ELSEWHERE, "root, but without%s", missing);
+        refuse("root of a container lacks some rights: " ELSEWHERE, "root, but without%s", missing);
     printf("root, with every capability that the labs use\n");
 }
 
@@ -659,7 +659,7 @@ static void probe_command(const void *row)
     shell(&output, row);
     if (strstr(output.text, "BusyBox") || strstr(output.text, "busybox"))
         refuse("install the real one: make deps",
-               "this %s is busybox's, which cannot all that the labs ask", command);
+               "this %s is busybox's, which lacks some of what the labs ask for", command);
     if (output.status != 0)
         refuse("install it anew: make deps", "%s: %s", (const char *)row, output.text);
     printf("%s\n", output.text);

@@ -10,7 +10,7 @@ teardown() { machine_after; }
 REPO=${BATS_TEST_FILENAME%/tests/*}
 
 # Print the transcripts of a document as "command<TAB>line" for the lines that do not vary: steps,
-# commands, checks and the summary of experiments. A transcript is a block that begins with
+# commands, facts, checks and the summary of experiments. A transcript is a block that begins with
 # ```console and a command that plays a whole experiment: "$ sudo ./labs/NN_name". Where it goes on with
 # "# on cgroup v1" (or v2) it is one for machines that have the cpu controller there.
 transcript_lines() {
@@ -21,11 +21,15 @@ transcript_lines() {
              if (!/#/ || $NF == here) command = /#/ ? $(NF - 4) : $NF
              next
          }
-         inside && command != "" && /^(\[|  (ok|FAIL)  |    \$ )/ { print command "\t" $0 }' "$1"
+         inside && command != "" && /^(\[|  (ok|FAIL)  |    \$ |    [^ |]+ = )/ { print command "\t" $0 }' "$1"
 }
 
-# What varies from run to run and from machine to machine in those lines.
-steady() { sed -E 's#/sys/fs/cgroup[^ ]*/container-labs#CGROUP#g; s/[0-9]+([.][0-9]+)?/N/g; s#/(lib|usr/lib)[^ ]*#LIBRARY#g'; }
+# What varies from run to run and from machine to machine in those lines: of a fact the value, unless it is
+# a status or an errno; numbers, unless they are those of steps.
+steady() {
+    sed -E -e '/^\[[0-9]+\] step /b' -e '/^    [^ ]*(exit_status|errno) = /b' -e 's/^(    [^ |]+ = ).*/\1/' \
+        -e 's#/sys/fs/cgroup[^ ]*/container-labs#CGROUP#g; s/[0-9]+([.][0-9]+)?/N/g; s#/(lib|usr/lib)[^ ]*#LIBRARY#g'
+}
 
 @test "docs: the transcripts of experiments are what the experiments print" {
     local document command found=0
@@ -33,7 +37,7 @@ steady() { sed -E 's#/sys/fs/cgroup[^ ]*/container-labs#CGROUP#g; s/[0-9]+([.][0
         for command in $(transcript_lines "$document" | cut -f1 | sort -u); do
             found=$((found + 1))
             play "${command##*/}" >"$TMPDIR/all"
-            grep -E '^(\[|  (ok|FAIL)  |    \$ )' "$TMPDIR/all" | steady >"$TMPDIR/now"
+            grep -E '^(\[|  (ok|FAIL)  |    \$ |    [^ |]+ = )' "$TMPDIR/all" | steady >"$TMPDIR/now"
             transcript_lines "$document" | grep -F "$command	" | cut -f2- | steady >"$TMPDIR/then"
             # A document may leave out lines, but not have any that are not printed.
             diff "$TMPDIR/then" "$TMPDIR/now" | grep '^<' && fail "$document: $command prints it no more"
@@ -45,7 +49,7 @@ steady() { sed -E 's#/sys/fs/cgroup[^ ]*/container-labs#CGROUP#g; s/[0-9]+([.][0
 
 @test "docs: every lab has its chapter with a transcript, and the README names both" {
     local lab name
-    for lab in "$REPO"/labs/0*.c; do
+    for lab in "$REPO"/labs/[0-9][0-9]_*.c; do
         name=$(basename "$lab" .c)
         grep -q "docs/$name.md" "$REPO/README.md" || fail "README.md does not name docs/$name.md"
         [ -n "$(transcript_lines "$REPO/docs/$name.md")" ] || fail "docs/$name.md has no transcript"
@@ -59,6 +63,22 @@ steady() { sed -E 's#/sys/fs/cgroup[^ ]*/container-labs#CGROUP#g; s/[0-9]+([.][0
             [ -e "$(dirname "$document")/${link%%#*}" ] || fail "$document: $link"
         done < <(grep -oE '\]\([^)]+\)' "$document" | sed -E 's/^\]\(|\)$//g' | grep -vE '^(https?:|#)')
     done
+}
+
+# Names in backquotes with an underscore are functions, but for these, which are files and what is in them.
+NO_FUNCTIONS='gid_map|nr_throttled|ping_group_range|runtime_pid|st_blocks|uid_map'
+
+@test "docs: the functions that a chapter names, from its walk through the code on, are in the code" {
+    local document name found=0
+    for document in "$REPO"/docs/[0-9]*.md; do
+        while read -r name; do
+            found=$((found + 1))
+            grep -qE "(^|[ *])$name\(" "$REPO"/labs/*.c "$REPO"/labs/container/*.[ch] "$REPO"/common/*.[ch] ||
+                fail "$document: there is no function $name"
+        done < <(sed -n '/^## The walk/,$p' "$document" | grep -oE '`[a-z]+(_[a-z0-9]+)+(\([^`]*)?`' |
+            tr -d '`' | sed 's/(.*//' | grep -vxE "$NO_FUNCTIONS" | sort -u)
+    done
+    [ "$found" -ge 40 ] || fail "only $found functions were found"
 }
 
 @test "docs: every make target that is named exists" {

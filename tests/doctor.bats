@@ -121,7 +121,7 @@ in_container() { [ "$(stat -Lc %i /proc/self/ns/pid)" != "$((0xEFFFFFFC))" ]; }
     consult 0 unshare --pid --fork --mount-proc "$DOCTOR" surroundings
     says note surroundings 'in a container (' "where a line below says no, $ELSEWHERE"
     consult 1 setpriv --bounding-set=-sys_admin,-mknod "$DOCTOR" root
-    says no root 'root, but without CAP_SYS_ADMIN CAP_MKNOD' "a container's root has not all rights: $ELSEWHERE"
+    says no root 'root, but without CAP_SYS_ADMIN CAP_MKNOD' "root of a container lacks some rights: $ELSEWHERE"
     consult 0 taskset -c 0 "$DOCTOR" CPUs
     says note CPUs '1 CPU' 'lab 05 cannot show 150%'
 }
