@@ -219,7 +219,8 @@ static int split_lines(char *text, char *lines[], int maximum)
 /* With the lock held: run all lines of PATH and remove it, or leave in it what failed. */
 static int take_back_all(const char *path)
 {
-    static char text[MAXIMUM_BYTES], *lines[MAXIMUM_LINES];
+    static char text[MAXIMUM_BYTES], left[MAXIMUM_BYTES], *lines[MAXIMUM_LINES];
+    size_t length = 0;
     int failed = 0;
 
     if (lab_read_file(path, text, sizeof(text)) == -1)
@@ -236,10 +237,12 @@ static int take_back_all(const char *path)
     }
     if (failed == 0)
         return unlink(path) == -1 ? 1 : 0;
-    lab_fd rewritten = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     for (int i = 0; i < count; i++)
-        if (rewritten != -1 && strcmp(lines[i], "#") != 0)
-            dprintf(rewritten, "%s\n", lines[i]);
+        if (strcmp(lines[i], "#") != 0)
+            length += (size_t)snprintf(left + length, sizeof(left) - length, "%s\n", lines[i]);
+    lab_fd notes = open(NOTES, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (notes == -1 || lab_write_text_in(notes, strrchr(path, '/') + 1, left, 0644) == -1)
+        lab_warn("write %s: %s", path, lab_strerror(errno)); /* the old one is there yet */
     return failed;
 }
 

@@ -70,6 +70,11 @@ const char *lab_next_line(const char *text)
     return newline ? newline + 1 : NULL;
 }
 
+bool lab_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
 int lab_openat2(int directory, const char *path, int flags, mode_t mode, unsigned long long resolve)
 {
     struct open_how how = {
@@ -161,13 +166,13 @@ static int end_file(struct new_file *file, bool whole)
     return whole ? 0 : -1;
 }
 
-static bool is_same_file(int root, const char *path, const struct stat *source)
+/* Whether PATH below ROOT is the file of SOURCE already. */
+static bool is_there(int root, const char *path, const struct stat *source)
 {
     struct stat status;
     lab_fd there = open_in_root(root, path, O_PATH, 0);
 
-    return there != -1 && fstat(there, &status) == 0 && status.st_dev == source->st_dev &&
-           status.st_ino == source->st_ino;
+    return there != -1 && fstat(there, &status) == 0 && lab_same_file(&status, source);
 }
 
 int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode)
@@ -179,7 +184,7 @@ int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode
 
     if (from == -1 || fstat(from, &status) == -1)
         return -1;
-    if (is_same_file(root, path, &status))
+    if (is_there(root, path, &status))
         return 0;
     lab_fd to = begin_file(&file, root, path, mode);
     off_t left = status.st_size;

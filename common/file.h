@@ -5,7 +5,9 @@
 #ifndef LAB_FILE_H
 #define LAB_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* Declare a descriptor that is closed at the end of its block (not by exit(3)); -1 is none. */
@@ -29,6 +31,9 @@ const char *lab_next_line(const char *text);
 /* Write TEXT to the file PATH by one write(2), as the files of /proc and /sys want it. The file
  * must exist: it is opened without O_CREAT. Returns 0, or -1 with errno. */
 int lab_write_file(const char *path, const char *text);
+
+/* Whether two results of stat(2) are of one inode. */
+bool lab_same_file(const struct stat *one, const struct stat *other);
 
 /* openat2(2): open PATH below DIRECTORY with the FLAGS of open(2), close-on-exec, resolved as
  * RESOLVE (RESOLVE_...) says; MODE for O_CREAT, else 0. While others mount or rename, the kernel

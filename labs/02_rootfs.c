@@ -163,6 +163,23 @@ static void pack(const char *directory, int archive)
                  status);
 }
 
+/* The archive must be no part of what goes into it. */
+static void check_archive(int archive, const char *directory, const char *busybox)
+{
+    const char *slash = strrchr(tool.tar, '/');
+    struct stat itself, other;
+    char inside[PATH_MAX];
+
+    if (fstat(archive, &itself) == -1)
+        lab_die("stat the archive '%s'", tool.tar);
+    snprintf(inside, sizeof(inside), "%s/%s", directory, slash ? slash + 1 : tool.tar);
+    if (stat(inside, &other) == 0 && lab_same_file(&itself, &other))
+        lab_exit(EXIT_FAILURE, "the archive '%s' would lie in '%s', which goes into it", tool.tar,
+                 directory);
+    if (stat(busybox, &other) == 0 && lab_same_file(&itself, &other))
+        lab_exit(EXIT_FAILURE, "the archive '%s' is the busybox that goes into it", tool.tar);
+}
+
 /* What fills DIR. It may exit at any point: lab_fill_directory() then takes all of it back. */
 static void build(const char *directory)
 {
@@ -178,6 +195,8 @@ static void build(const char *directory)
                        "find a busybox");
     if (access(busybox, R_OK | X_OK) == -1)
         lab_die("use the busybox '%s'", busybox);
+    if (tool.tar)
+        check_archive(archive, directory, busybox);
     if (lab_make_rootfs(directory, busybox) == -1)
         lab_die_remedy(errno == ENOEXEC  ? "it is no program that this machine can run"
                        : errno == EINVAL ? "it is no busybox: `busybox --list` names a sh"

@@ -85,7 +85,8 @@ static void keep_namespaces_of(pid_t pid)
         if (!file || mount(source, file, NULL, MS_BIND, NULL) == 0)
             continue;
         int error = errno;
-        bool no_child = error == ENOENT && access(file, F_OK) == 0;
+        bool no_child =
+            error == ENOENT && lab_namespaces[i].flag == CLONE_NEWPID && access(file, F_OK) == 0;
         while (i-- > 0)
             if (wanted.files[i])
                 umount2(wanted.files[i], MNT_DETACH);

@@ -175,6 +175,10 @@ refuses() {
                 --busybox "$program" "$dir"
         done
         refuses 1 "open the archive 'none/tar': $missing" --tar none/tar "$dir"
+        refuses 1 "the archive '$dir/tar' would lie in '$dir', which goes into it" --tar "$dir/tar" "$dir"
+        cp "$BUSYBOX_OF_MACHINE" bb
+        refuses 1 "the archive 'bb' is the busybox that goes into it" --busybox bb --tar bb "$dir"
+        rm bb
         refuses 1 "open the archive 'empty': EISDIR (Is a directory)" --tar empty "$dir"
         refuses 1 "open the archive '': $missing" --tar '' "$dir"
         refuses 1 "make a root file system in '$dir' out of '/bin/true': EINVAL (Invalid argument); it is no busybox: \`busybox --list\` names a sh" \

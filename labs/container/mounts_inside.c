@@ -240,8 +240,7 @@ static int open_target(const char *path, bool is_file)
         fstat(root, &top) == -1)
         fail("make '%s' in the container", path);
     if (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
-        system.f_type == CGROUP2_SUPER_MAGIC ||
-        (status.st_dev == top.st_dev && status.st_ino == top.st_ino))
+        system.f_type == CGROUP2_SUPER_MAGIC || lab_same_file(&status, &top))
         give_up(STATUS_RUNTIME, "'%s' is no place for a mount", path);
     return lab_take_fd(&target);
 }
