@@ -269,11 +269,14 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     if (pidfd != -1)
         listen_until_end(output, from, pidfd);
+    int error = errno;
     if (pidfd == -1 || output->timed_out) {
         kill(child, SIGKILL);
         kill(-child, SIGKILL);
     }
     output->status = lab_wait(child);
+    if (pidfd == -1)
+        errno = error;
     return pidfd == -1 || output->status == -1 ? -1 : 0;
 }
 
