@@ -394,7 +394,8 @@ int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, lo
     return failed("read back the limit of", lab_cgroup_file(group, LAB_CPU, ""));
 }
 
-int lab_cgroup_memory_limit(const struct lab_cgroup *group, long long *bytes)
+/* What is in force: bytes, or LAB_UNLIMITED. */
+static int memory_limit(const struct lab_cgroup *group, long long *bytes)
 {
     if (lab_cgroup_version(group, LAB_MEMORY) == 2)
         return lab_cgroup_number(group, LAB_MEMORY, "memory.max", NULL, bytes);
@@ -418,7 +419,7 @@ int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes)
     /* v1 counts memory and swap together, v2 swap alone. */
     if (has_swap && write_number(group, LAB_MEMORY, swap, v2 && bytes >= 0 ? 0 : bytes) == -1)
         return -1;
-    if (lab_cgroup_memory_limit(group, &limit) == -1)
+    if (memory_limit(group, &limit) == -1)
         return -1;
     if (limit == bytes || (limit <= bytes && limit > bytes - sysconf(_SC_PAGESIZE)))
         return 0;
@@ -668,7 +669,8 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
     return count > 0 ? failed("move processes out of", from) : 0;
 }
 
-int lab_cgroup_give_back(const struct lab_cgroup *group, const char *origin)
+/* Move every process of GROUP to the directories of ORIGIN, or the nearest group above. */
+static int give_back(const struct lab_cgroup *group, const char *origin)
 {
     int result = 0;
 
@@ -699,7 +701,7 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (where.of[i].version && access(lab_cgroup_file(&group, i, ""), F_OK) == 0)
             group.controllers |= LAB_BIT(i);
-    if (*origin && lab_cgroup_give_back(&group, origin) == -1)
+    if (*origin && give_back(&group, origin) == -1)
         return -1;
     int result = lab_cgroup_kill(&group) == -1 || lab_cgroup_remove(&group) == -1 ? -1 : 0;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
@@ -743,7 +745,8 @@ static const struct {
     {"memory.", EBUSY, "the group uses more than that already"},
 };
 
-const char *lab_cgroup_remedy(int error, const char *file)
+/* What can be done about ERROR, met at a write to FILE (its last name) or with a directory (""). */
+static const char *remedy_for(int error, const char *file)
 {
     if (error == EROFS)
         return "the cgroup file system is read-only, as in a container: run the lab on the machine "
@@ -772,7 +775,7 @@ const char *lab_cgroup_remedy(int error, const char *file)
 
 void lab_cgroup_die(void)
 {
-    const char *remedy = lab_cgroup_remedy(last.error, last.file);
+    const char *remedy = remedy_for(last.error, last.file);
     bool machine = last.error == EROFS || last.error == ENODEV || last.error == EXDEV ||
                    strcmp(last.file, "cgroup.subtree_control") == 0;
 

@@ -91,14 +91,12 @@ bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *per
  * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max. */
 int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes);
 
-/* What is in force: bytes, or LAB_UNLIMITED. */
-int lab_cgroup_memory_limit(const struct lab_cgroup *group, long long *bytes);
-
 struct lab_memory_events {
     long long reached;  /* times that usage came up against the limit: memory.failcnt, "max" */
     long long oom_kill; /* processes killed because of it */
 };
 
+/* Read these numbers: memory.events, or memory.failcnt and memory.oom_control. */
 int lab_cgroup_memory_events(const struct lab_cgroup *group, struct lab_memory_events *events);
 
 /* At most COUNT processes and threads: pids.max, the same in both dialects. */
@@ -127,20 +125,14 @@ int lab_cgroup_remove(const struct lab_cgroup *group);
  * cannot be seen from here. */
 int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size);
 
-/* Give back what lab_cgroup_origin() told: move every process of GROUP to the directories of
- * ORIGIN; to the nearest group above one that is there no more. */
-int lab_cgroup_give_back(const struct lab_cgroup *group, const char *origin);
-
 /* Take away all that the run NAME has in any hierarchy: its processes are killed (given back where
- * ORIGIN is not empty), its groups removed, and container-labs too where it is empty then. Runs are
- * expected to lock each other out meanwhile. */
+ * ORIGIN is not empty: to where that tells, or the nearest group above which is there yet), its
+ * groups removed, and container-labs too where it is empty then. Runs are expected to lock each
+ * other out meanwhile. */
 int lab_cgroup_remove_run(const char *name, const char *origin);
 
 /* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as
  * lab_cannot_run() does where it is the machine that lacks something. */
 __attribute__((noreturn)) void lab_cgroup_die(void);
-
-/* What can be done about ERROR, met at a write to FILE (its last name) or with a directory (""). */
-const char *lab_cgroup_remedy(int error, const char *file);
 
 #endif

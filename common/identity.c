@@ -8,11 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "file.h"
 #include "number.h"
 
 /* (uid_t)-1 means "leave it" to the system calls, so it is nobody. */
 static const long long LARGEST_ID = (long long)(uid_t)-2;
+
+enum { LONGEST_NAME = 256 }; /* with its NUL */
 
 /* What is wrong, in words. */
 __attribute__((format(printf, 1, 2))) static const char *wrong(const char *format, ...)
@@ -26,8 +27,7 @@ __attribute__((format(printf, 1, 2))) static const char *wrong(const char *forma
     return problem;
 }
 
-/* A number may be written as strtoul(3) takes it, but not below zero; after a plus it is no name.
- */
+/* A number as strtoul(3) takes it, but not below zero; after a plus it is no name. */
 static bool read_id(const char *word, unsigned *id)
 {
     const char *digits = word + strspn(word, " \t\n");
@@ -57,16 +57,25 @@ bool lab_find_group(const char *word, gid_t *group)
     return entry || read_id(word, group);
 }
 
+/* Copy the part of TEXT before the first of ENDS. Returns whether it is short enough for a name. */
+static bool first_word(char word[LONGEST_NAME], const char *text, const char *ends)
+{
+    size_t length = strcspn(text, ends);
+
+    snprintf(word, LONGEST_NAME, "%.*s", (int)length, text);
+    return length < LONGEST_NAME;
+}
+
 /* "USER", "USER:", "USER:GROUP", ":GROUP" or "". */
 static const char *identify_spec(struct lab_identity *identity, const char *spec)
 {
     uid_t user = identity->user;
     gid_t group = identity->group;
-    lab_string word = strndup(spec, strcspn(spec, ":"));
+    char word[LONGEST_NAME];
     const char *colon = strchr(spec, ':');
 
-    if (!word)
-        return "out of memory";
+    if (!first_word(word, spec, ":"))
+        return wrong("invalid user: '%.200s'", spec);
     if (*word && !lab_find_user(word, &user))
         return wrong("invalid user: '%s'", spec);
     if (colon && colon[1] && !lab_find_group(colon + 1, &group))
@@ -79,21 +88,18 @@ static const char *identify_spec(struct lab_identity *identity, const char *spec
 
 static const char *identify_groups(struct lab_identity *identity, const char *list)
 {
-    lab_string words = strdup(list);
     gid_t *groups = calloc(strlen(list) + 1, sizeof(*groups));
+    char word[LONGEST_NAME];
     int count = 0;
-    char *rest;
 
-    if (!words || !groups)
+    if (!groups)
         return "out of memory";
-    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
-        if (!lab_find_group(word, &groups[count++])) {
+    for (list += strspn(list, ","); *list; list += strspn(list, ",")) {
+        if (!first_word(word, list, ",") || !lab_find_group(word, &groups[count++])) {
             free(groups);
-            return wrong("invalid group: '%s'", word);
+            return wrong("invalid group: '%.*s'", (int)strcspn(list, ","), list);
         }
-    if (*list && count == 0) {
-        free(groups);
-        return wrong("invalid group list: '%s'", list);
+        list += strlen(word);
     }
     free(identity->groups);
     identity->groups = groups;
@@ -144,7 +150,9 @@ const char *lab_identify(struct lab_identity *identity, const char *user_spec, c
         trouble = identify_user(identity);
     if (trouble)
         return trouble;
-    if (groups)
+    if (groups && *groups && groups[strspn(groups, ",")] == '\0')
+        trouble = wrong("invalid group list: '%s'", groups);
+    else if (groups)
         trouble = identify_groups(identity, groups);
     else if (identity->has_group && *identity->name)
         trouble = identify_groups_of_user(identity);

@@ -24,6 +24,7 @@ enum {
     LAB_OUTPUT_SECONDS = 10,
 };
 
+/* Free the text of *OUTPUT. */
 void lab_output_free(struct lab_output *output);
 
 #define LAB_OUTPUT __attribute__((cleanup(lab_output_free))) struct lab_output

@@ -77,7 +77,7 @@ int monitor_signals(void)
 
 static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-bool monitor_ends(unsigned signal)
+static bool asks_to_end(unsigned signal)
 {
     for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++)
         if ((unsigned)ENDS[i] == signal)
@@ -208,7 +208,7 @@ static void give_in_time(struct channel *channel, const struct watched *watched)
     if (polled[0].revents)
         give(channel);
     else if (read(watched->signals, &info, sizeof(info)) == sizeof(info) &&
-             monitor_ends(info.ssi_signo))
+             asks_to_end(info.ssi_signo))
         for (int i = 0; i < CHANNELS; i++)
             state.channels[i].to = -1, state.channels[i].length = 0;
 }

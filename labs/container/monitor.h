@@ -28,9 +28,6 @@ int monitor_signals(void);
 /* Which of them, that asks a program to end, has come meanwhile; 0: none. It is taken. */
 int monitor_asked(void);
 
-/* Whether that SIGNAL, one of those, asks a program to end. */
-bool monitor_ends(unsigned signal);
-
 /* Wait until the process has ended and all that it said is carried. Returns its status of wait(2).
  * A signal that came and would not have been heard by a process 1 ends it as it would have ended
  * another: then it is in *ASKED, else 0. */

@@ -164,9 +164,9 @@ static int compare_route(const struct nlmsghdr *message, void *argument)
 
     if (head->rtm_family != AF_INET || head->rtm_dst_len == 0)
         return MNL_CB_OK;
-    mnl_attr_for_each(attribute, message,
-                      sizeof(*head)) if (mnl_attr_get_type(attribute) == RTA_DST) destination =
-        mnl_attr_get_u32(attribute);
+    mnl_attr_for_each (attribute, message, sizeof(*head))
+        if (mnl_attr_get_type(attribute) == RTA_DST)
+            destination = mnl_attr_get_u32(attribute);
     int common = head->rtm_dst_len < wanted->prefix ? head->rtm_dst_len : wanted->prefix;
     in_addr_t mask = htonl(UINT32_MAX << (32 - common));
     wanted->taken |= ((destination ^ wanted->address) & mask) == 0;

@@ -44,7 +44,11 @@ struct network_names {
     char servers[4096], hosts[256];
 };
 
+/* Before the machine's files are gone: read them into NAMES. */
 void network_read_names(struct network_names *names, const struct container *container);
+
+/* In the container's root: write /etc/resolv.conf and /etc/hosts, where NAMES has something for
+ * them. */
 void network_write_names(const struct network_names *names);
 
 /* After the claims of a container with ports or an address were removed: publish what is left, or

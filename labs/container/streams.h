@@ -22,6 +22,7 @@ struct ends {
 int make_ends(struct ends *ends, struct watched *watched, const struct specification *spec,
               uid_t root);
 
+/* Close those that are open. */
 void close_ends(struct ends *ends);
 
 #endif

@@ -188,7 +188,9 @@ static void fill(struct member *member, const struct header *header)
     member->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 07777;
     member->time = number(header->mtime, sizeof(header->mtime));
     if (!member->type)
-        member->type = header->type ? header->type : '0';
+        member->type = header->type;
+    if (!member->type)
+        member->type = '0';
     if (member->size < 0)
         give_up(STATUS_RUNTIME, "the tar '%s' has a member of a negative size", unpacking.name);
 }
