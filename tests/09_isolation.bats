@@ -127,7 +127,8 @@ blocked_but_for() {
     blocked_but_for accounting --cap-add SYS_PACCT --userns host
     blocked_but_for quota --cap-add SYS_ADMIN --userns host
     blocked_but_for bpf_map --cap-add BPF --userns host
-    blocked_but_for performance_events --cap-add PERFMON --userns host
+    # Debian's kernels want more than PERFMON (kernel.perf_event_paranoid=3).
+    blocked_but_for performance_events --cap-add PERFMON --cap-add SYS_ADMIN --userns host
     [ "$PROBES" -ge 8 ]
 }
 
