@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 int lab_exit_failure = EXIT_FAILURE;
+int lab_exit_cannot_run = LAB_EXIT_CANNOT_RUN;
 
 const char *lab_strerror(int error)
 {
@@ -72,8 +73,9 @@ void lab_warn(const char *format, ...)
 
 void lab_cannot_run(const char *missing, const char *remedy)
 {
-    lab_exit(getenv("LAB_MUST_RUN") ? EXIT_FAILURE : LAB_EXIT_CANNOT_RUN, "%s; %s", missing,
-             remedy);
+    if (lab_exit_cannot_run == LAB_EXIT_CANNOT_RUN && getenv("LAB_MUST_RUN"))
+        lab_exit_cannot_run = EXIT_FAILURE;
+    lab_exit(lab_exit_cannot_run, "%s; %s", missing, remedy);
 }
 
 void lab_try_help(int status)

@@ -38,6 +38,9 @@ __attribute__((noreturn, format(printf, 2, 3))) void lab_exit(int status, const 
 /* Print "program: MESSAGE" and go on. */
 __attribute__((format(printf, 1, 2))) void lab_warn(const char *format, ...);
 
+/* The status of lab_cannot_run(): 77, unless a tool's model has only one for all failures. */
+extern int lab_exit_cannot_run;
+
 /* Print "program: MISSING; REMEDY" and exit with 77 because this machine cannot show the experiment
  * (with 1 where LAB_MUST_RUN is set in the environment: then nothing may be passed over). */
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);

@@ -70,7 +70,7 @@ static int service(int argc, char *argv[])
 
     lab_begin_as_usual();
     if (strcmp(word, "run") == 0 || strcmp(word, "exec") == 0) {
-        lab_exit_failure = STATUS_RUNTIME;
+        lab_exit_failure = lab_exit_cannot_run = STATUS_RUNTIME;
         return *word == 'r' ? run_container(argc - 1, argv + 1)
                             : join_container(argc - 1, argv + 1, argv);
     }

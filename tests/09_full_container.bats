@@ -855,6 +855,10 @@ with tarfile.open("unknown.tar", "w") as t:
     assert_failure 125
     assert_output --partial "no control group file system with the controller"
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    run -125 unshare --mount --propagation private sh -c \
+        'findmnt -nro TARGET -t cgroup,cgroup2 | xargs -n 1 mount -o remount,bind,ro; exec "$@"' sh \
+        nsenter -t "$HOST_PID" -n -u -i env -u LAB_MUST_RUN "$LABS/09_full_container" run --net none "$ROOTFS" true
+    assert_output --regexp '^09_full_container: mkdir .*: EROFS \(Read-only file system\)'
     # A layer on an overlay.
     mkdir "$TMPDIR/o" "$TMPDIR/o/u" "$TMPDIR/o/w" "$TMPDIR/o/m"
     mount -t tmpfs none "$TMPDIR/o"
