@@ -295,8 +295,10 @@ static void start_guardian(void)
     run.guardian = fork();
     if (run.guardian == -1)
         lab_die("fork");
-    if (run.guardian == 0)
+    if (run.guardian == 0) {
+        close(ends[1]); /* our own end would keep us waiting for ever */
         guard(ends[0]);
+    }
     close(ends[0]);
     run.tie = ends[1];
 }

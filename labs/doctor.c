@@ -130,10 +130,12 @@ static void probe_surroundings(const void *unused)
     lab_read_file("/proc/sys/kernel/osrelease", release, sizeof(release));
     if (strstr(release, "Microsoft"))
         refuse("in PowerShell: wsl --set-version DISTRIBUTION 2", "WSL 1 has no Linux kernel");
-    if (kind)
+    if (strstr(release, "microsoft")) /* each distribution is one of its containers */
+        printf("WSL 2: a virtual machine with its own kernel\n");
+    else if (kind)
         note("where a line below says no, " ELSEWHERE, "in a container (%s)", kind);
-    printf("%s\n", strstr(release, "microsoft") ? "WSL 2: a virtual machine with its own kernel"
-                                                : "no container");
+    else
+        printf("no container\n");
 }
 
 static void probe_root(const void *unused)
@@ -142,19 +144,14 @@ static void probe_root(const void *unused)
         int number;
         const char *name;
     } needed[] = {
-        {CAP_CHOWN, "CHOWN"},
-        {CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
-        {CAP_KILL, "KILL"},
-        {CAP_SETGID, "SETGID"},
-        {CAP_SETUID, "SETUID"},
-        {CAP_SETPCAP, "SETPCAP"},
-        {CAP_NET_ADMIN, "NET_ADMIN"},
-        {CAP_NET_RAW, "NET_RAW"},
-        {CAP_SYS_CHROOT, "SYS_CHROOT"},
-        {CAP_SYS_PTRACE, "SYS_PTRACE"},
-        {CAP_SYS_ADMIN, "SYS_ADMIN"},
-        {CAP_MKNOD, "MKNOD"},
-        {CAP_SETFCAP, "SETFCAP"},
+        {CAP_CHOWN, "CHOWN"},           {CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
+        {CAP_FOWNER, "FOWNER"},         {CAP_KILL, "KILL"},
+        {CAP_SETGID, "SETGID"},         {CAP_SETUID, "SETUID"},
+        {CAP_SETPCAP, "SETPCAP"},       {CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE"},
+        {CAP_NET_ADMIN, "NET_ADMIN"},   {CAP_NET_RAW, "NET_RAW"},
+        {CAP_SYS_CHROOT, "SYS_CHROOT"}, {CAP_SYS_PTRACE, "SYS_PTRACE"},
+        {CAP_SYS_ADMIN, "SYS_ADMIN"},   {CAP_SYS_TIME, "SYS_TIME"},
+        {CAP_MKNOD, "MKNOD"},           {CAP_SETFCAP, "SETFCAP"},
     };
     char status[8192], missing[256] = "";
     unsigned long long effective = 0;
@@ -190,28 +187,43 @@ static void probe_cpus(const void *unused)
     printf("%d CPUs\n", CPU_COUNT(&set));
 }
 
-/* The calls that are younger than the others, or that containers' filters like to refuse. */
-static void probe_system_calls(const void *unused)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+/* Calls that are younger than others, or that containers' filters like to refuse. */
+struct call {
+    const char *name, *since; /* the version of Linux that brought it */
+    long number;
+};
 
-    (void)unused;
-    lab_fd pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (pidfd == -1)
-        lab_die_remedy(ELSEWHERE, "pidfd_open, Linux 5.3");
-    if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == -1)
-        lab_die_remedy(ELSEWHERE, "pidfd_send_signal, Linux 5.1");
-    lab_fd root = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
-    if (root == -1)
-        lab_die_remedy(ELSEWHERE, "openat2, Linux 5.6");
-    /* No argument at all is EINVAL to a kernel that has the call. */
-    if (syscall(SYS_clone3, NULL, 0) == -1 && errno != EINVAL)
-        lab_die_remedy(ELSEWHERE, "clone3, Linux 5.3");
-    if (close_range(~0U, ~0U, 0) == -1)
-        lab_die_remedy(ELSEWHERE, "close_range, Linux 5.9");
-    if (syscall(SYS_mount_setattr, -1, "", 0, NULL, 0) == -1 && errno != EINVAL)
-        lab_die_remedy(ELSEWHERE, "mount_setattr, Linux 5.12");
-    printf("openat2, clone3, pidfd_open and the like are there\n");
+static const struct call OF_ALL_LABS[] = {{"pidfd_open", "5.3", SYS_pidfd_open},
+                                          {"openat2", "5.6", SYS_openat2},
+                                          {"clone3", "5.3", SYS_clone3},
+                                          {0}};
+static const struct call CHROOT[] = {{"chroot", "1.0", SYS_chroot}, {0}};
+static const struct call SETNS[] = {{"setns", "3.0", SYS_setns}, {0}};
+static const struct call OF_LAB_09[] = {{"pidfd_send_signal", "5.1", SYS_pidfd_send_signal},
+                                        {"close_range", "5.9", SYS_close_range},
+                                        {"mount_setattr", "5.12", SYS_mount_setattr},
+                                        {"open_tree", "5.2", SYS_open_tree},
+                                        {"move_mount", "5.2", SYS_move_mount},
+                                        {"fsopen", "5.2", SYS_fsopen},
+                                        {"fsconfig", "5.2", SYS_fsconfig},
+                                        {"fsmount", "5.2", SYS_fsmount},
+                                        {"memfd_create", "3.17", SYS_memfd_create},
+                                        {"keyctl", "2.6.10", SYS_keyctl},
+                                        {"seccomp", "3.17", SYS_seccomp},
+                                        {0}};
+
+/* None of them can do anything with these arguments, and a kernel that has the call says so: by
+ * another errno than who has it not, or refuses it. */
+static void probe_calls(const void *calls)
+{
+    for (const struct call *call = calls; call->name; call++) {
+        long result = syscall(call->number, -1L, 0L, 0L, 0L, 0L);
+        if (result == -1 && (errno == ENOSYS || errno == EPERM || errno == EACCES))
+            lab_die_remedy(ELSEWHERE, "%s, Linux %s", call->name, call->since);
+    }
+    for (const struct call *call = calls; call->name; call++)
+        printf("%s%s", call == calls ? "" : ", ", call->name);
+    putchar('\n');
 }
 
 /*
@@ -621,7 +633,9 @@ static void probe_bridge_netfilter(const void *unused)
     LAB_OUTPUT policy = {0};
 
     (void)unused;
-    if (value == 1 && read_forward_policy(&policy) && strcmp(policy.text, "DROP") == 0)
+    if (value == 1 && !read_forward_policy(&policy))
+        note("see the line FORWARD policy", "1, and what FORWARD does is unknown");
+    if (value == 1 && strcmp(policy.text, "DROP") == 0)
         note("before 07_veth_bridge up: sysctl -w net.bridge.bridge-nf-call-iptables=0",
              "1, and the FORWARD policy DROP holds for what a bridge passes on, too");
     printf("%s\n", value == -1 ? "not loaded" : value == 1 ? "1, and FORWARD lets it pass" : "0");
@@ -688,12 +702,15 @@ static const struct probe probes[] = {
     {"surroundings", EVERY_LAB, probe_surroundings, NULL, true},
     {"root", EVERY_LAB, probe_root, NULL, true},
     {"CPUs", "", probe_cpus, NULL, true},
-    {"system calls", EVERY_LAB, probe_system_calls, NULL, true},
+    {"system calls", EVERY_LAB, probe_calls, OF_ALL_LABS, true},
+    {"chroot", "01 02 04", probe_calls, CHROOT, true},
+    {"setns", "03 04 07 08 09", probe_calls, SETNS, true},
+    {"system calls of lab 09", "09", probe_calls, OF_LAB_09, false},
     {"mount namespace", EVERY_LAB, probe_mounts, NULL, false},
     {"UTS namespace", "03 04 09", probe_namespace, "uts", false},
     {"IPC namespace", "03 04 09", probe_namespace, "ipc", false},
     {"PID namespace", "03 04 09", probe_namespace, "pid", false},
-    {"network namespace", "03 04 07 08 09", probe_namespace, "net", false},
+    {"network namespace", "02 03 04 07 08 09", probe_namespace, "net", false},
     {"user namespace", "03 04 09", probe_namespace, "user", false},
     {"cgroup namespace", "03 04 09", probe_namespace, "cgroup", false},
     {"time namespace", "03 04", probe_namespace, "time", false},
@@ -715,10 +732,15 @@ static const struct probe probes[] = {
     {"bridge-nf-call-iptables", "", probe_bridge_netfilter, NULL, false},
     {"busybox", "01 02 09", probe_busybox, NULL, true},
     {"static busybox", "01", probe_busybox, "static", true},
-    {"ip", "07 08", probe_command, "ip -V", true},
+    {"ip", "02 03 07 08", probe_command, "ip -V", true},
     {"brctl", "07 08", probe_command, "brctl --version", true},
     {"iptables", "08 09", probe_command, "iptables -V", true},
     {"ping", "07 08", probe_command, "ping -V", true},
+    {"ldd", "01", probe_command, "ldd --version", true},
+    {"ps", "03", probe_command, "ps --version", true},
+    {"ipcmk", "03", probe_command, "ipcmk --version", true},
+    {"mount", "03", probe_command, "mount --version", true},
+    {"sysctl", "08", probe_command, "sysctl --version", true},
     {"bats", "", probe_command, "bats --version", true},
 };
 
@@ -794,15 +816,33 @@ static void print_line(const struct probe *probe, const struct finding *finding)
         printf("  %-7s %-29s %s\n", "", "", finding->remedy);
 }
 
-/* A JSON string. RFC 8259: quotes, backslashes and what is below a blank are escaped. */
+/* The bytes of the character that TEXT begins with, 0 where it is no UTF-8. utf-8(7) */
+static int bytes_of_character(const char *text)
+{
+    const unsigned char first = (unsigned char)*text;
+    int bytes = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+    if (first > 0xf4)
+        return 0;
+    for (int i = 1; i < bytes; i++)
+        if (((unsigned char)text[i] & 0xc0) != 0x80)
+            return 0;
+    return bytes;
+}
+
+/* A JSON string. RFC 8259: quotes, backslashes and what is below a blank are escaped. What a
+ * program has said may be no UTF-8, or was cut in a character. */
 static void print_string(const char *text)
 {
     putchar('"');
-    for (; *text; text++) {
-        if ((unsigned char)*text < ' ')
+    for (int bytes; *text; text += bytes ? bytes : 1) {
+        bytes = bytes_of_character(text);
+        if (bytes == 0)
+            printf("\\ufffd");
+        else if ((unsigned char)*text < ' ')
             printf("\\u%04x", (unsigned)*text);
         else
-            printf("%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
+            printf("%s%.*s", *text == '"' || *text == '\\' ? "\\" : "", bytes, text);
     }
     putchar('"');
 }

@@ -39,6 +39,9 @@ says() {
 $(cat "$SEEN")"
 }
 
+# concerns LABS: the labs that the last line says it keeps from running.
+concerns() { assert_line --regexp "^ +concerns ${1:+labs }${1:-no lab, but the tests}\$"; }
+
 # in_mounts SCRIPT: a doctor after SCRIPT in a private mount namespace; the rest are doctor's lines.
 in_mounts() {
     local script=$1 status=$2
@@ -71,6 +74,10 @@ ELSEWHERE='run the labs on the machine itself'
     run -1 env PATH="$TMPDIR/bin:$PATH" "$DOCTOR" --json ping
     assert_line --index 0 '{"cannot_run": ["07", "08"], "lines": ['
     assert_line --partial '"seen": "ping -V: a \"b\" \\ \u0009 c", "remedy": '
+    # What is no UTF-8, or was cut in a character, is JSON nevertheless.
+    printf '#!/bin/sh\nprintf "caf\\351 \\303\\251\\n"\nexit 1\n' >"$TMPDIR/bin/ping"
+    run -1 env PATH="$TMPDIR/bin:$PATH" "$DOCTOR" --json ping
+    assert_line --partial '"seen": "ping -V: caf\ufffd é", "remedy": '
     rm -r "${TMPDIR:?}/bin"
 }
 
@@ -106,9 +113,6 @@ ELSEWHERE='run the labs on the machine itself'
     assert_line --partial 'Labs that cannot run here: 01 02 03 04 05 06 07 08 09.'
 }
 
-# Whether the tests themselves run in one: linux/proc_ns.h has the numbers that a machine starts with.
-in_container() { [ "$(stat -Lc %i /proc/self/ns/pid)" != "$((0xEFFFFFFC))" ]; }
-
 @test "doctor: kernel, surroundings, root, CPUs" {
     consult 1 setarch --uname-2.6 "$DOCTOR" kernel
     says no kernel 'Linux 2.6.' 'boot a newer one'
@@ -117,22 +121,46 @@ in_container() { [ "$(stat -Lc %i /proc/self/ns/pid)" != "$((0xEFFFFFFC))" ]; }
     says no surroundings 'WSL 1 has no Linux kernel' 'in PowerShell: wsl --set-version DISTRIBUTION 2'
     in_mounts 'echo 5.15.90.1-microsoft-standard-WSL2 >/tmp/release-$$; mount --bind /tmp/release-$$ /proc/sys/kernel/osrelease; rm /tmp/release-$$' \
         0 surroundings
-    if in_container; then says note surroundings 'in a container ('; else says ok surroundings 'WSL 2'; fi
+    says ok surroundings 'WSL 2'
     consult 0 unshare --pid --fork --mount-proc "$DOCTOR" surroundings
     says note surroundings 'in a container (' "where a line below says no, $ELSEWHERE"
-    consult 1 setpriv --bounding-set=-sys_admin,-mknod "$DOCTOR" root
-    says no root 'root, but without CAP_SYS_ADMIN CAP_MKNOD' "root of a container lacks some rights: $ELSEWHERE"
+    consult 1 setpriv --bounding-set=-sys_admin,-fowner,-sys_time,-net_bind_service "$DOCTOR" root
+    says no root 'root, but without CAP_FOWNER CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_TIME' "root of a container lacks some rights: $ELSEWHERE"
     consult 0 taskset -c 0 "$DOCTOR" CPUs
     says note CPUs '1 CPU' 'lab 05 cannot show 150%'
 }
 
 @test "doctor: each system call that a filter refuses is named" {
-    local call
-    for call in 'openat2, Linux 5.6' 'clone3, Linux 5.3' 'close_range, Linux 5.9' 'mount_setattr, Linux 5.12' \
-        'pidfd_send_signal, Linux 5.1' 'pidfd_open, Linux 5.3'; do
-        consult 1 "$REFUSE" "${call%%,*}:ENOSYS" -- "$DOCTOR" 'system calls'
-        says no 'system calls' "$call: ENOSYS (Function not implemented)" "$ELSEWHERE"
-    done
+    local row line call labs
+    while IFS=: read -r line call labs; do
+        consult 1 "$REFUSE" "${call%%,*}:ENOSYS" -- "$DOCTOR" "$line"
+        says no "$line" "$call: ENOSYS (Function not implemented)" "$ELSEWHERE"
+        concerns "$labs"
+    done <<'ROWS'
+system calls:openat2, Linux 5.6:01 02 03 04 05 06 07 08 09
+system calls:clone3, Linux 5.3:01 02 03 04 05 06 07 08 09
+system calls:pidfd_open, Linux 5.3:01 02 03 04 05 06 07 08 09
+chroot:chroot, Linux 1.0:01 02 04
+setns:setns, Linux 3.0:03 04 07 08 09
+system calls of lab 09:close_range, Linux 5.9:09
+system calls of lab 09:mount_setattr, Linux 5.12:09
+system calls of lab 09:pidfd_send_signal, Linux 5.1:09
+system calls of lab 09:open_tree, Linux 5.2:09
+system calls of lab 09:move_mount, Linux 5.2:09
+system calls of lab 09:fsopen, Linux 5.2:09
+system calls of lab 09:fsconfig, Linux 5.2:09
+system calls of lab 09:fsmount, Linux 5.2:09
+system calls of lab 09:memfd_create, Linux 3.17:09
+system calls of lab 09:keyctl, Linux 2.6.10:09
+ROWS
+    # With seccomp itself refused, the filter of `refuse` is one by prctl(2).
+    consult 1 "$REFUSE" seccomp:ENOSYS -- "$DOCTOR" 'system calls of lab 09'
+    says no 'system calls of lab 09' 'seccomp, Linux 3.17: ENOSYS' "$ELSEWHERE"
+}
+
+@test "doctor: a guardian that cannot close what it has inherited ends with its run" {
+    consult 0 timeout $((20 * SLOW)) "$REFUSE" close_range:ENOSYS -- "$DOCTOR" 'cgroup cpu'
+    says ok 'cgroup cpu' 'cgroup v'
 }
 
 @test "doctor: each of the eight namespaces, refused, missing, and at its limit" {
@@ -311,6 +339,8 @@ in_v2_group() {
     local bridge='mount -t tmpfs none /proc/sys/net; mkdir /proc/sys/net/bridge; echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables'
     consult 0 unshare --net --mount sh -c "iptables -P FORWARD DROP; $bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
     says note bridge-nf-call-iptables '1, and the FORWARD policy DROP holds' 'before 07_veth_bridge up: sysctl -w'
+    consult 0 unshare --net --mount env PATH="$(path_without iptables)" sh -c "$bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
+    says note bridge-nf-call-iptables '1, and what FORWARD does is unknown' 'see the line FORWARD policy'
     consult 0 unshare --net --mount sh -c "$bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
     says ok bridge-nf-call-iptables '1, and FORWARD lets it pass'
 }
@@ -325,12 +355,13 @@ in_v2_group() {
     assert_line 'Labs that cannot run here: 01. See docs/troubleshooting.md, by line.'
     consult 1 env BUSYBOX="$REPO/tests/fresh.sh" "$DOCTOR" busybox
     says no busybox "read the ELF header of $REPO/tests/fresh.sh: ENOEXEC" 'name another one in BUSYBOX'
-    for row in ip:'07 08' brctl:'07 08' iptables:08 ping:'07 08' bats:; do
+    for row in ip:'02 03 07 08' brctl:'07 08' iptables:'08 09' ping:'07 08' ldd:01 ps:03 ipcmk:03 mount:03 sysctl:08 bats:; do
         consult "$([ "$row" = bats: ] && echo 0 || echo 1)" env PATH="$(path_without "${row%:*}")" "$DOCTOR" "${row%:*}"
         case ${row%:*} in
-        ip | iptables | brctl) says no "${row%:*}" "/usr/sbin/${row%:*} is there, and PATH has no /usr/sbin" 'use sudo, or su with a minus sign' ;;
+        ip | iptables | brctl | sysctl) says no "${row%:*}" "/usr/sbin/${row%:*} is there, and PATH has no /usr/sbin" 'use sudo, or su with a minus sign' ;;
         *) says no "${row%:*}" "${row%:*} is not installed" 'install what is missing: make deps' ;;
         esac
+        concerns "${row#*:}"
     done
     path_without >/dev/null
     ln -sf "$(command -v busybox)" "$BATS_TEST_TMPDIR/path/ip"
