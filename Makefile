@@ -175,6 +175,9 @@ vm-command:
 	MAKEFLAGS= $(MAKE) --no-print-directory -s all || exit; \
 	tests/vm/vm.sh $(if $(RUN),"$$RUN"); status=$$?; \
 	[ $$status -ne 0 ] || touch $(HELD); [ $$status -le 1 ] || exit $$status
+else
+vm-command:
+	@echo "vm: it stands alone; type: make vm RUN='COMMAND'" >&2; exit 2
 endif
 
 .PHONY: test-vm

@@ -56,7 +56,8 @@ vm     mkfs.ext4                         e2fsprogs       e2fsprogs       e2fspro
 vm     cpio                              cpio            cpio            cpio        cpio
 vm     busybox                           busybox-static  busybox         busybox     busybox-static
 vm     xz                                xz-utils        xz              xz          xz
-vm     ar                                binutils        binutils        binutils    binutils
+vm     dpkg-deb                          dpkg            dpkg            dpkg        dpkg
+vm     flock                             util-linux      util-linux      util-linux  util-linux-misc
 exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
 exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev

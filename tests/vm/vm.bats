@@ -83,6 +83,10 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
     run -126 env PATH="$(path_without qemu-system-x86_64 cpio)" "$REPO/tests/vm/vm.sh" true
     assert_line 'qemu-system-x86_64 is missing: it is in the package qemu-system-x86 (make deps-vm installs it)'
     assert_line 'cpio is missing: it is in the package cpio (make deps-vm installs it)'
+    run -126 env PATH="$(path_without dpkg-deb)" "$REPO/tests/vm/vm.sh" true
+    assert_output 'dpkg-deb is missing: it is in the package dpkg (make deps-vm installs it)'
+    run -2 make -C "$REPO" --no-print-directory -s vm help RUN=true
+    assert_line "vm: it stands alone; type: make vm RUN='COMMAND'"
     run -126 env CGROUP=v3 "$REPO/tests/vm/vm.sh" true
     assert_output "vm: CGROUP is 'v3', and has to be v1 or v2"
     run -126 env TIMEOUT=1h "$REPO/tests/vm/vm.sh" true

@@ -12,6 +12,7 @@
 # system is this machine's, handed in read-only by 9p with a tmpfs over it; /tmp is a disk of its own,
 # a file in build/vm that is gone at the end; there is no network card.
 set -euo pipefail
+export PATH="$PATH:/usr/sbin:/sbin" # of an ordinary user too, who may not have them in it
 here=$(cd "$(dirname "$0")" && pwd)
 project=${here%/tests/vm}
 store=$project/build/vm
@@ -134,13 +135,13 @@ choose_accelerator() {
 }
 
 start_machine() {
-    local run=$1 console=$2 append
+    local run=${1//,/,,} console=$2 append # a comma in an option of QEMU's is written twice
     append="console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on $options"
     if [ "$CGROUP" = v2 ]; then append+=" cgroup_no_v1=all"; fi
     exec ${TIMEOUT:+timeout --foreground -s KILL "$TIMEOUT"} \
         qemu-system-x86_64 -M pc -nodefaults -no-user-config -display none -no-reboot "${accelerator[@]}" \
         -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-1024}" \
-        -kernel "$store/vmlinux" -initrd "$run/initramfs" -append "$append" \
+        -kernel "$store/vmlinux" -initrd "$1/initramfs" -append "$append" \
         -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
         -device virtio-9p-pci,fsdev=host,mount_tag=host \
         -drive "file=$run/disk,if=virtio,format=raw,cache=unsafe" \
@@ -170,7 +171,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 pack_job "$run" "$@" >"$run/initramfs"
 truncate -s 4G "$run/disk"
-PATH=$PATH:/usr/sbin:/sbin mkfs.ext4 -q -E root_owner=0:0 -O ^has_journal "$run/disk"
+mkfs.ext4 -q -E root_owner=0:0 -O ^has_journal "$run/disk"
 # It is started in the background, so that this script hears signals while it waits.
 if [ $# -gt 0 ]; then
     start_machine "$run" signal=on </dev/null &
