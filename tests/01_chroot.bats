@@ -174,7 +174,7 @@ ROWS
     mkdir "$TMPDIR/work/upper" "$TMPDIR/work/work" "$TMPDIR/work/root"
     cp "$LABS/01_chroot" "$TMPDIR/work/upper/lab"
     mount -t overlay -o "lowerdir=/,upperdir=$TMPDIR/work/upper,workdir=$TMPDIR/work/work" overlay "$TMPDIR/work/root"
-    run -0 chroot "$TMPDIR/work/root" /lab --with ls --with su / ls -d /etc
+    run -0 --separate-stderr chroot "$TMPDIR/work/root" /lab --with ls --with su / ls -d /etc
     assert_output /etc
     run -0 find "$TMPDIR/work/upper" -type f -path '*/bin/*'
     assert_output ""
