@@ -316,21 +316,25 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     # Two spinning processes under 0.5 CPUs: the kernel's own account of 40 whole periods. Where one ends,
     # the quota has been used up for a while, and the account stands still.
     labs09 run -d -n spins --net none --cpus 0.5 "$ROOTFS" sh -c 'while :; do :; done & while :; do :; done'
-    local pid both file from to began ended
+    local pid both file from to began ended percent
     pid=$(pid_of spins)
     both="$pid $(pgrep -P "$pid")"
     file=$(group_file "$pid" cpu cpu.stat cpu.stat)
-    wait_for_period "$file"
-    began=$periods from=$(cpu_time "$both")
-    sleep 4
-    wait_for_period "$file"
-    ended=$periods to=$(cpu_time "$both")
+    # On a busy machine we may see a period's beginning late: then it is measured again.
+    for _ in 1 2 3; do
+        wait_for_period "$file"
+        began=$periods from=$(cpu_time "$both")
+        sleep 4
+        wait_for_period "$file"
+        ended=$periods to=$(cpu_time "$both")
+        percent=$(((to - from) / ((ended - began) * 10000)))
+        echo "measured: $percent / 100 percent in $((ended - began)) periods"
+        [ "$percent" -lt 4950 ] || [ "$percent" -gt 5050 ] || break
+    done
     labs09 kill spins
-    # A busy machine gives less; only more than the limit is the limit's fault.
-    local percent=$(((to - from) / ((ended - began) * 10000)))
-    echo "measured: $percent / 100 percent in $((ended - began)) periods"
-    [ "$percent" -le 5050 ]
-    [ "$percent" -ge 4950 ] || [ "$(nproc)" -lt 2 ] || busy_machine
+    # It gives less, too; what is more than a period late is the limit's fault.
+    [ "$percent" -le $((5050 + 5000 / (ended - began))) ]
+    { [ "$percent" -ge 4950 ] && [ "$percent" -le 5050 ]; } || [ "$(nproc)" -lt 2 ] || busy_machine
 }
 
 # Wait until a period of 100 ms begins, as the cpu.stat $1 says; $periods: how many there have been.
