@@ -231,6 +231,15 @@ static void block_signals(void)
     sigprocmask(SIG_BLOCK, &run.ends_run, &run.signals_before);
 }
 
+__attribute__((noreturn)) static void release_and_die(const char *call)
+{
+    int error = errno;
+
+    release();
+    errno = error;
+    lab_die("%s", call);
+}
+
 /* Fork. The child returns and is the experiment; the parent never does. */
 static void supervise(void)
 {
@@ -238,14 +247,11 @@ static void supervise(void)
     bool terminal = tcgetattr(STDIN_FILENO, &settings) == 0;
     int asked;
 
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) == -1)
+        release_and_die("prctl PR_SET_CHILD_SUBREAPER");
     pid_t experiment = lab_fork();
-    if (experiment == -1) {
-        int error = errno;
-        release();
-        errno = error;
-        lab_die("fork");
-    }
+    if (experiment == -1)
+        release_and_die("fork");
     if (experiment == 0) {
         close(run.lock); /* the lock is to go with the supervisor */
         sigprocmask(SIG_SETMASK, &run.signals_before, NULL);
