@@ -43,15 +43,21 @@ void lab_host_must_have_uplink(const char *wanted)
                                "try `ip route add default via ROUTER`");
 }
 
-void lab_host_port_must_be_free(int port)
+bool lab_host_port_is_free(int port, bool udp)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    lab_fd listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    lab_fd listener = socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
 
-    /* Connections that have just ended (TIME-WAIT) take the port from nobody. */
+    /* With UDP it would let two have the port. */
     if (listener == -1 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == -1 ||
-        bind(listener, (void *)&address, sizeof(address)) == -1)
+        (!udp && setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == -1))
+        return false;
+    return bind(listener, (void *)&address, sizeof(address)) == 0;
+}
+
+void lab_host_port_must_be_free(int port)
+{
+    if (!lab_host_port_is_free(port, false))
         lab_die_remedy("`ss -ltnp` shows who listens", "publish port %d of this host", port);
 }
 

@@ -17,6 +17,10 @@ bool lab_host_default_route(const char *wanted, char uplink[IF_NAMESIZE]);
 /* Exit with 1 and one line unless WANTED (NULL: any device) exists and has a default route. */
 void lab_host_must_have_uplink(const char *wanted);
 
+/* Whether nothing on this host listens on PORT of TCP, or of UDP. Connections of TCP that have just
+ * ended (TIME-WAIT) do not count. errno if not, that of bind(2): EADDRINUSE. */
+bool lab_host_port_is_free(int port, bool udp);
+
 /* Exit with 1 and one line where a TCP port of this host is listened on. */
 void lab_host_port_must_be_free(int port);
 

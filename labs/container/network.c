@@ -318,19 +318,6 @@ static void claim_free_address(struct container *container, struct bridge *bridg
     give_up(STATUS_RUNTIME, "no address is free in %s", network);
 }
 
-/* Whether a program of this machine listens on the port. */
-static bool is_taken(const struct port *port)
-{
-    const struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port->outside)};
-    lab_fd fd = socket(AF_INET, (port->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-    const int yes = 1;
-
-    /* A connection of before that is only waiting for its end does not count. */
-    if (fd != -1 && !port->udp)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    return fd == -1 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) == -1;
-}
-
 static void claim_ports(const struct container *container)
 {
     for (int i = 0; i < container->spec.port_count; i++) {
@@ -341,7 +328,7 @@ static void claim_ports(const struct container *container)
         if (state_claim(container, "port", text, owner) == -1)
             give_up(STATUS_RUNTIME, "port %u/%s is in use by %s", port->outside, protocol,
                     *owner ? owner : "another");
-        if (is_taken(port))
+        if (!lab_host_port_is_free(port->outside, port->udp))
             give_up(STATUS_RUNTIME, "port %u/%s is in use on this machine", port->outside,
                     protocol);
     }
