@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,9 +74,9 @@ void lab_warn(const char *format, ...)
 
 void lab_cannot_run(const char *missing, const char *remedy)
 {
-    if (lab_exit_cannot_run == LAB_EXIT_CANNOT_RUN && getenv("LAB_MUST_RUN"))
-        lab_exit_cannot_run = EXIT_FAILURE;
-    lab_exit(lab_exit_cannot_run, "%s; %s", missing, remedy);
+    bool must = lab_exit_cannot_run == LAB_EXIT_CANNOT_RUN && getenv("LAB_MUST_RUN");
+
+    lab_exit(must ? EXIT_FAILURE : lab_exit_cannot_run, "%s; %s", missing, remedy);
 }
 
 void lab_try_help(int status)

@@ -81,7 +81,6 @@ int lab_fill_directory(const char *path, void (*fill)(const char *path))
 {
     struct stat before;
 
-    lab_begin_as_usual();
     catch_signals(); /* before there is anything that would have to be taken back */
     bool made = mkdir(path, 0755) == 0;
     if (!made && errno != EEXIST)

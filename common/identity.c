@@ -86,6 +86,15 @@ static const char *identify_spec(struct lab_identity *identity, const char *spec
     return NULL;
 }
 
+/* GROUPS, COUNT of them, take the place of those that were found before. */
+static void keep_groups(struct lab_identity *identity, gid_t *groups, int count)
+{
+    free(identity->groups);
+    identity->groups = groups;
+    identity->group_count = count;
+    identity->has_groups = true;
+}
+
 static const char *identify_groups(struct lab_identity *identity, const char *list)
 {
     gid_t *groups = calloc(strlen(list) + 1, sizeof(*groups));
@@ -101,10 +110,7 @@ static const char *identify_groups(struct lab_identity *identity, const char *li
         }
         list += strlen(word);
     }
-    free(identity->groups);
-    identity->groups = groups;
-    identity->group_count = count;
-    identity->has_groups = true;
+    keep_groups(identity, groups, count);
     return NULL;
 }
 
@@ -119,10 +125,7 @@ static const char *identify_groups_of_user(struct lab_identity *identity)
         free(groups);
         return wrong("the groups of '%s' cannot be found", identity->name);
     }
-    free(identity->groups);
-    identity->groups = groups;
-    identity->group_count = count;
-    identity->has_groups = true;
+    keep_groups(identity, groups, count);
     return NULL;
 }
 

@@ -175,6 +175,8 @@ static void open_target(struct lab_nsenter *wanted)
 {
     if (wanted->target)
         wanted->process = (int)syscall(SYS_pidfd_open, wanted->target, 0);
+    if (wanted->all)
+        want_all(wanted);
     for (int i = 0; i < LAB_NAMESPACES; i++) {
         char file[32];
         snprintf(file, sizeof(file), "ns/%s", lab_namespaces[i].name);
@@ -195,7 +197,5 @@ void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
         wanted->namespaces[i].fd = -1;
     argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     read_options(wanted, argc, argv);
-    if (wanted->all)
-        want_all(wanted);
     open_target(wanted);
 }

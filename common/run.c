@@ -360,17 +360,14 @@ static void end_tool(void)
 
 void lab_begin_tool(const char *number)
 {
-    sigset_t before;
-
     lab_begin_as_usual();
     need_root(program_invocation_name);
     block_signals();
-    before = run.signals_before;
     claim_directory(number);
     run.owner = getpid();
     atexit(end_tool);
     start_guardian();
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    sigprocmask(SIG_SETMASK, &run.signals_before, NULL);
 }
 
 static void own_namespaces(void)

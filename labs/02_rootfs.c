@@ -216,6 +216,7 @@ static void build(const char *directory)
 static int rootfs_tool(int argc, char *argv[])
 {
     read_options(argc, argv);
+    lab_begin_as_usual();
     umask(022);
     bool makes_tar = tool.tar && faccessat(AT_FDCWD, tool.tar, F_OK, AT_SYMLINK_NOFOLLOW) == -1;
     int status = lab_fill_directory(tool.directory, build);
