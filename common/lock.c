@@ -123,6 +123,11 @@ const char *lab_lock_holder(const char *path)
 void lab_lock_die(const char *path)
 {
     if (errno != ETIMEDOUT)
-        lab_die("make and lock %s", path);
+        lab_die_remedy(errno == EROFS || errno == ENOENT
+                           ? "it has to be where files can be made: mount -t tmpfs none /run"
+                       : errno == EACCES || errno == EPERM
+                           ? "only root may: try sudo (in a container even root may not)"
+                           : NULL,
+                       "make and lock %s", path);
     lab_exit(lab_exit_failure, "%s stays locked by %s", path, lab_lock_holder(path));
 }

@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "command.h"
+#include "cpumeter.h"
 #include "error.h"
 #include "file.h"
 #include "hierarchy.h"
@@ -90,11 +93,11 @@ static void probe_kernel(const void *unused)
     (void)unused;
     if (uname(&system) == -1)
         lab_die("uname");
-    const char *pretty = lab_read_file("/etc/os-release", text, sizeof(text)) == -1
-                             ? NULL
-                             : strstr(text, "PRETTY_NAME=");
-    if (pretty)
-        sscanf(pretty, "PRETTY_NAME=%*[\"']%127[^\"'\n]", name);
+    const char *line = lab_read_file("/etc/os-release", text, sizeof(text)) == -1 ? NULL : text;
+    for (; line; line = lab_next_line(line)) /* os-release(5): quotes only where they are needed */
+        if (sscanf(line, "PRETTY_NAME=%*[\"']%127[^\"'\n]", name) == 1 ||
+            sscanf(line, "PRETTY_NAME=%127[^\"'\n]", name) == 1)
+            break;
     sscanf(system.release, "%d.%d", &major, &minor);
     if (major < 5 || (major == 5 && minor < 8))
         refuse("boot a newer one, or take make vm",
@@ -177,14 +180,10 @@ static void probe_root(const void *unused)
 
 static void probe_cpus(const void *unused)
 {
-    cpu_set_t set;
-
     (void)unused;
-    if (sched_getaffinity(0, sizeof(set), &set) == -1)
-        lab_die("sched_getaffinity");
-    if (CPU_COUNT(&set) < 2)
+    if (lab_cpu_count() < 2)
         note("lab 05 cannot show 150%, the rest is as on any machine", "1 CPU");
-    printf("%d CPUs\n", CPU_COUNT(&set));
+    printf("%d CPUs\n", lab_cpu_count());
 }
 
 /* Calls that are younger than others, or that containers' filters like to refuse. */
@@ -315,7 +314,8 @@ static void probe_unprivileged(const void *unused)
 
     (void)unused;
     if (geteuid() == 0 && (setgid(NOBODY) == -1 || setuid(NOBODY) == -1))
-        lab_die("become uid %d", NOBODY);
+        note("there is no such user in this user namespace: try it as an ordinary user, or outside",
+             "untried: become uid %d: %s", NOBODY, lab_strerror(errno));
     if (unshare(CLONE_NEWUSER) == -1)
         note(unprivileged_remedy(), "unshare CLONE_NEWUSER as uid %d: %s", (int)getuid(),
              lab_strerror(errno));
@@ -361,7 +361,7 @@ static void probe_pivot_root(const void *unused)
                                        : ELSEWHERE,
                        "pivot_root");
     if (chdir("/") == -1 || umount2("/old", MNT_DETACH) == -1)
-        lab_die("umount the old root");
+        lab_die_remedy(ELSEWHERE, "umount the old root");
     if (access("/proc", F_OK) == 0)
         refuse(ELSEWHERE, "the old root is still there");
     printf("the root was changed, the old one unmounted\n");
@@ -402,14 +402,15 @@ static void probe_overlay(const void *unused)
                                        : ELSEWHERE,
                        "mount an overlay");
     if (mkdir("/tmp/all/here", 0755) == -1 || access("/tmp/upper/here", F_OK) == -1)
-        lab_die("write through the overlay");
+        lab_die_remedy(ELSEWHERE, "write through the overlay");
     printf("mounted; what is written lies in its upper directory\n");
 }
 
 static int own_users(void *unused)
 {
     (void)unused;
-    return unshare(CLONE_NEWUSER);
+    unshare_or_die("user");
+    return EXIT_SUCCESS;
 }
 
 /* A directory on this file system with its files owned by others than they are: what lets root in a
@@ -424,19 +425,22 @@ static void probe_idmapped(const void *unused)
 
     (void)unused;
     private_mounts();
-    if (lab_open_sandbox(&sandbox, own_users, NULL) == -1)
-        note(remedy, "make a user namespace: %s", lab_strerror(errno));
+    if (lab_open_sandbox(&sandbox, own_users, NULL) == -1) {
+        printf("%s", sandbox.said);
+        exit(NOTE);
+    }
     for (const char *kind = "ug"; *kind; kind++) {
         snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)sandbox.pid, *kind);
         if (lab_write_file(path, "0 100000 1") == -1)
-            lab_die_remedy(ELSEWHERE, "write to %s", path);
+            note(ELSEWHERE, "map the user 100000: write to %s: %s", path, lab_strerror(errno));
     }
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)sandbox.pid);
     lab_fd users = open(path, O_RDONLY | O_CLOEXEC);
     lab_fd tree = (int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)users};
     if (users == -1 || tree == -1)
-        lab_die("open %s and the present directory", path);
+        note(ELSEWHERE, "open %s: %s", users == -1 ? path : "the present directory, by open_tree",
+             lab_strerror(errno));
     if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) == -1)
         note(remedy, "mount_setattr MOUNT_ATTR_IDMAP here: %s", lab_strerror(errno));
     printf("the present directory can be shown with other owners\n");
@@ -456,10 +460,16 @@ static void probe_tmp(const void *unused)
         lab_die_remedy("name another one in TMPDIR", "make a file in %s", directory);
     bool written = write(fd, "#!/bin/sh\n", 10) == 10 && fchmod(fd, 0700) == 0;
     close(fd);
+    if (!written) {
+        int error = errno;
+        unlink(path);
+        errno = error;
+        lab_die_remedy("name another one in TMPDIR", "write a program to %s", directory);
+    }
     int result = lab_listen_command(&output, (const char *[]){path, NULL});
     unlink(path);
-    if (!written || result == -1)
-        lab_die("write and start %s", path);
+    if (result == -1)
+        lab_die_remedy(ELSEWHERE, "start %s", path);
     if (output.status != 0)
         refuse("mount -o remount,exec it, or name another directory in TMPDIR",
                "%s is mounted noexec: no program runs from there", directory);
@@ -533,53 +543,74 @@ static void probe_controller(const void *name)
  * The network.
  */
 
-/* Run "sh -c COMMAND" and hear what it says; its first line is what a remedy is about. */
-static int shell(struct lab_output *output, const char *command)
+/* Fail, with the package, where COMMAND is not in PATH. */
+static void need_command(const char *command)
 {
-    if (lab_listen_command(output, (const char *[]){"sh", "-c", command, NULL}) == -1)
-        lab_die("start sh");
+    static const char *const outside[] = {"/usr/sbin", "/sbin"};
+
+    if (lab_find_command(command, NULL, 0))
+        return;
+    for (int i = 0; i < 2; i++) {
+        lab_fd directory = open(outside[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
+            refuse("use sudo, or su with a minus sign: then PATH has it",
+                   "%s/%s is there, and PATH has no %s", outside[i], command, outside[i]);
+    }
+    refuse("install what is missing: make deps", "%s is not installed", command);
+}
+
+/* Run COMMAND and keep the first line of what it says: it is what a remedy is about. Returns its
+ * status. */
+static int first_line(struct lab_output *output, const char *command)
+{
+    int status = lab_command(output, "%s", command);
+
     output->text[strcspn(output->text, "\n")] = '\0';
-    return output->status;
+    return status;
 }
 
 /* Make a link of KIND in a network namespace, with ip(8) as the labs do. */
 static void probe_link(const void *kind)
 {
-    char command[128];
+    char command[64];
     LAB_OUTPUT output = {0};
 
+    need_command("ip");
     unshare_or_die("net");
-    snprintf(command, sizeof(command), "ip link add lab1 type %s && ip link set lab1 up",
-             (const char *)kind);
-    if (shell(&output, command) != 0)
-        refuse(strstr(output.text, "not found") ? "install ip: make deps"
-               : strstr(output.text, "Unknown device")
+    snprintf(command, sizeof(command), "ip link add lab1 type %s", (const char *)kind);
+    if (first_line(&output, command) != 0)
+        refuse(strstr(output.text, "Unknown device")
                    ? "the kernel has no module for it: modprobe it, or make vm"
                    : ELSEWHERE,
-               "ip link add type %s: %s", (const char *)kind, output.text);
-    if (shell(&output, "ip -o link show lab1") != 0)
-        refuse(ELSEWHERE, "no link after ip link add: %s", output.text);
+               "%s: %s", command, output.text);
+    lab_output_free(&output);
+    if (first_line(&output, "ip link show lab1") != 0)
+        refuse(ELSEWHERE, "no link after %s: %s", command, output.text);
     printf("made, in a network namespace\n");
+}
+
+/* What can be done where iptables has said TEXT. */
+static const char *iptables_remedy(const char *text)
+{
+    return strstr(text, "does not exist") || strstr(text, "not supported")
+               ? "the kernel lacks what this iptables speaks: modprobe nf_tables nft_chain_nat, "
+                 "update-alternatives --config iptables, or make vm"
+               : ELSEWHERE;
 }
 
 static void probe_nat(const void *unused)
 {
     static const char rule[] = "POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE";
     char command[256];
-    LAB_OUTPUT output = {0};
 
     (void)unused;
+    need_command("iptables");
     unshare_or_die("net");
     for (int check = 0; check < 2; check++) {
+        LAB_OUTPUT output = {0};
         snprintf(command, sizeof(command), "iptables -t nat -%c %s", check ? 'C' : 'A', rule);
-        if (shell(&output, command) != 0)
-            refuse(strstr(output.text, "not found") ? "install iptables: make deps"
-                   : strstr(output.text, "does not exist") || strstr(output.text, "not supported")
-                       ? "the kernel lacks what this iptables speaks: modprobe nf_tables "
-                         "nft_chain_nat, "
-                         "update-alternatives --config iptables, or make vm"
-                       : ELSEWHERE,
-                   "%s: %s", command, output.text);
+        if (first_line(&output, command) != 0)
+            refuse(iptables_remedy(output.text), "%s: %s", command, output.text);
     }
     printf("a MASQUERADE rule was made and found\n");
 }
@@ -605,7 +636,7 @@ static bool read_forward_policy(struct lab_output *output)
 {
     static const char before[] = "-P FORWARD ";
 
-    if (shell(output, "iptables -S FORWARD") != 0 ||
+    if (first_line(output, "iptables -S FORWARD") != 0 ||
         strncmp(output->text, before, strlen(before)) != 0)
         return false;
     memmove(output->text, output->text + strlen(before), strlen(output->text + strlen(before)) + 1);
@@ -617,8 +648,10 @@ static void probe_forward_policy(const void *unused)
     LAB_OUTPUT output = {0};
 
     (void)unused;
+    if (!lab_find_command("iptables", NULL, 0))
+        note("see the line iptables", "unknown without iptables");
     if (!read_forward_policy(&output))
-        note("install iptables: make deps", "unknown: %s", output.text);
+        note(iptables_remedy(output.text), "unknown: %s", output.text);
     if (strcmp(output.text, "DROP") == 0)
         note("Docker and ufw set it; the experiments have a network of their own, and 08_nat up "
              "lets its own bridge through",
@@ -645,22 +678,6 @@ static void probe_bridge_netfilter(const void *unused)
  * Programs.
  */
 
-/* Fail, with the package, where COMMAND is not in PATH. */
-static void need_command(const char *command)
-{
-    static const char *const outside[] = {"/usr/sbin", "/sbin"};
-
-    if (lab_find_command(command, NULL, 0))
-        return;
-    for (int i = 0; i < 2; i++) {
-        lab_fd directory = open(outside[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
-            refuse("use sudo, or su with a minus sign: then PATH has it",
-                   "%s/%s is there, and PATH has no %s", outside[i], command, outside[i]);
-    }
-    refuse("install what is missing: make deps", "%s is not installed", command);
-}
-
 /* ROW: the command and the option that makes it tell its version. */
 static void probe_command(const void *row)
 {
@@ -670,12 +687,13 @@ static void probe_command(const void *row)
     snprintf(command, sizeof(command), "%s", (const char *)row);
     command[strcspn(command, " ")] = '\0';
     need_command(command);
-    shell(&output, row);
+    first_line(&output, row);
     if (strstr(output.text, "BusyBox") || strstr(output.text, "busybox"))
         refuse("install the real one: make deps",
                "this %s is busybox's, which lacks some of what the labs ask for", command);
-    if (output.status != 0)
-        refuse("install it anew: make deps", "%s: %s", (const char *)row, output.text);
+    if (output.status != 0 || !*output.text)
+        refuse("install its package anew", "%s: %s", (const char *)row,
+               *output.text ? output.text : "it says nothing");
     printf("%s\n", output.text);
 }
 
@@ -683,6 +701,9 @@ static void probe_busybox(const void *wants_static)
 {
     char path[PATH_MAX], loader[PATH_MAX];
 
+    const char *named = getenv("BUSYBOX");
+    if (lab_find_busybox(path, sizeof(path)) == -1 && named && *named)
+        refuse("name another one in BUSYBOX, or none", "no program: '%s', named in BUSYBOX", named);
     if (lab_find_busybox(path, sizeof(path)) == -1)
         refuse("install busybox-static (make deps), or name one in BUSYBOX", "not installed");
     if (lab_loader_of(path, loader, sizeof(loader)) == -1)
@@ -799,11 +820,16 @@ static void try_probe(const struct probe *probe, struct finding *finding)
     if (output.status == EXIT_SUCCESS || output.status == NOTE)
         finding->verdict = output.status == NOTE ? NOTED : WORKS;
     read_finding(finding, output.text);
-    if (output.timed_out)
+    if (output.timed_out) {
         snprintf(finding->seen, sizeof(finding->seen), "it hung, and was ended");
-    else if (output.status > 128)
+        snprintf(finding->remedy, sizeof(finding->remedy), "see where: strace -f %s '%s'",
+                 lab_typed("doctor"), probe->name);
+    } else if (output.status > 128) {
         snprintf(finding->seen, sizeof(finding->seen), "it was ended by %s",
                  lab_signal_name(output.status - 128));
+        snprintf(finding->remedy, sizeof(finding->remedy), "%s",
+                 output.status == 128 + SIGSYS ? "a filter forbids it: " ELSEWHERE : "");
+    }
 }
 
 static void print_line(const struct probe *probe, const struct finding *finding)
@@ -880,7 +906,7 @@ static void print_json(const struct finding findings[], const char *lost)
     printf("\n]}\n");
 }
 
-/* The labs, "07 08", that something keeps from running. */
+/* The labs, "07 08", that something keeps from running, or may, as far as could be tried. */
 static void collect_lost(const struct finding findings[], char *lost, size_t size)
 {
     char lab[] = "00";
@@ -889,7 +915,8 @@ static void collect_lost(const struct finding findings[], char *lost, size_t siz
     for (lab[1] = '1'; lab[1] <= '9'; lab[1]++) {
         bool keeps = false;
         for (int i = 0; i < PROBES; i++)
-            keeps |= findings[i].verdict == FAILS && strstr(probes[i].labs, lab);
+            keeps |= (findings[i].verdict == FAILS || findings[i].verdict == UNTRIED) &&
+                     strstr(probes[i].labs, lab);
         size_t length = strlen(lost);
         if (keeps)
             snprintf(lost + length, size - length, "%s%s", length ? " " : "", lab);

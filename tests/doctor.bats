@@ -42,11 +42,29 @@ $(cat "$SEEN")"
 # concerns LABS: the labs that the last line says it keeps from running.
 concerns() { assert_line --regexp "^ +concerns ${1:+labs }${1:-no lab, but the tests}\$"; }
 
+# pretend COMMAND SCRIPT: a program of this name, before all others in the PATH of PRETENDED.
+pretend() {
+    mkdir -p "$BATS_TEST_TMPDIR/pretended"
+    printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/pretended/$1"
+    chmod +x "$BATS_TEST_TMPDIR/pretended/$1"
+    PRETENDED=$BATS_TEST_TMPDIR/pretended:$PATH
+}
+
 # in_mounts SCRIPT: a doctor after SCRIPT in a private mount namespace; the rest are doctor's lines.
 in_mounts() {
     local script=$1 status=$2
     shift 2
     consult "$status" unshare --mount bash -c "set -e; $script; exec \"\$DOCTOR\" \"\$@\"" - "$@"
+}
+
+# in_directory STATUS PREPARE COMMAND...: after PREPARE in a plain directory with the machine's own bound into
+# it, which is to be the doctor's root.
+IN_ROOT=(chroot /mnt/root /labs/doctor)
+in_directory() {
+    consult "$1" unshare --mount bash -c '
+        set -e; mount -t tmpfs none /mnt; mkdir /mnt/root; cd /mnt/root
+        for part in bin lib lib64 usr etc proc dev run tmp; do mkdir $part; mount --rbind /$part $part; done
+        mkdir labs; mount --bind "$LABS" labs; eval "$1"; shift; exec "$@"' - "${@:2}"
 }
 
 ELSEWHERE='run the labs on the machine itself'
@@ -68,17 +86,14 @@ ELSEWHERE='run the labs on the machine itself'
     run -0 grep -cE "^  \{\"name\": $string, \"labs\": $labs, \"verdict\": \"(ok|note)\", \"seen\": $string, \"remedy\": $string\},?$" <<<"$output"
     assert_equal "$output" "$(grep -c '^    {"' "$REPO/labs/doctor.c")"
     # What other programs say is quoted as JSON wants it.
-    mkdir "$TMPDIR/bin"
-    printf '#!/bin/sh\nprintf '"'"'a "b" \\\\ \\t c; d\\n'"'"'\nexit 1\n' >"$TMPDIR/bin/ping"
-    chmod +x "$TMPDIR/bin/ping"
-    run -1 env PATH="$TMPDIR/bin:$PATH" "$DOCTOR" --json ping
+    pretend ping 'printf '"'"'a "b" \\ \t c; d\n'"'"'; exit 1'
+    run -1 env PATH="$PRETENDED" "$DOCTOR" --json ping
     assert_line --index 0 '{"cannot_run": ["07", "08"], "lines": ['
     assert_line --partial '"seen": "ping -V: a \"b\" \\ \u0009 c", "remedy": '
     # What is no UTF-8, or was cut in a character, is JSON nevertheless.
-    printf '#!/bin/sh\nprintf "caf\\351 \\303\\251\\n"\nexit 1\n' >"$TMPDIR/bin/ping"
-    run -1 env PATH="$TMPDIR/bin:$PATH" "$DOCTOR" --json ping
+    pretend ping 'printf "caf\351 \303\251\n"; exit 1'
+    run -1 env PATH="$PRETENDED" "$DOCTOR" --json ping
     assert_line --partial '"seen": "ping -V: caf\ufffd é", "remedy": '
-    rm -r "${TMPDIR:?}/bin"
 }
 
 @test "doctor: a line alone; one that does not exist; wrong usage" {
@@ -111,11 +126,25 @@ ELSEWHERE='run the labs on the machine itself'
     says ok 'unprivileged user namespaces' 'uid 65534 has made one'
     says ok ip 'ip utility'
     assert_line --partial 'Labs that cannot run here: 01 02 03 04 05 06 07 08 09.'
+    consult 1 setpriv --reuid=65534 --regid=65534 --clear-groups "$DOCTOR" 'cgroup memory'
+    assert_line 'Labs that cannot run here: 09. See docs/troubleshooting.md, by line.'
 }
 
 @test "doctor: kernel, surroundings, root, CPUs" {
+    local release name pid_1=(unshare --pid --fork --mount-proc=/mnt/root/proc)
     consult 1 setarch --uname-2.6 "$DOCTOR" kernel
     says no kernel 'Linux 2.6.' 'boot a newer one'
+    # os-release(5): quotes of either kind, or none.
+    while IFS=: read -r release name; do
+        echo "$release" >"$BATS_TEST_TMPDIR/os-release"
+        consult 0 unshare --mount sh -c 'mount --bind "$1" /etc/os-release && exec "$DOCTOR" kernel' - "$BATS_TEST_TMPDIR/os-release"
+        assert_output --regexp "^  ok      kernel +Linux [^ ]+, $name\$"
+    done <<'RELEASES'
+PRETTY_NAME="One 1":One 1
+PRETTY_NAME='One 1':One 1
+PRETTY_NAME=One:One
+NOT_PRETTY_NAME=Two:an unknown distribution
+RELEASES
     in_mounts 'echo 4.4.0-19041-Microsoft >/tmp/release-$$; mount --bind /tmp/release-$$ /proc/sys/kernel/osrelease; rm /tmp/release-$$' \
         1 surroundings
     says no surroundings 'WSL 1 has no Linux kernel' 'in PowerShell: wsl --set-version DISTRIBUTION 2'
@@ -124,6 +153,15 @@ ELSEWHERE='run the labs on the machine itself'
     says ok surroundings 'WSL 2'
     consult 0 unshare --pid --fork --mount-proc "$DOCTOR" surroundings
     says note surroundings 'in a container (' "where a line below says no, $ELSEWHERE"
+    # What an image has kept proves nothing outside of a container.
+    in_directory 0 'touch .dockerenv' "${IN_ROOT[@]}" surroundings
+    says ok surroundings 'no container'
+    in_directory 0 'touch .dockerenv' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings
+    says note surroundings 'in a container (docker)' "where a line below says no, $ELSEWHERE"
+    in_directory 0 'mount -t tmpfs none run; touch run/.containerenv' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings
+    says note surroundings 'in a container (podman)'
+    in_directory 0 'mount -t tmpfs none run; mkdir run/systemd; echo lxc >run/systemd/container' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings
+    says note surroundings 'in a container (lxc)'
     consult 1 setpriv --bounding-set=-sys_admin,-fowner,-sys_time,-net_bind_service "$DOCTOR" root
     says no root 'root, but without CAP_FOWNER CAP_NET_BIND_SERVICE CAP_SYS_ADMIN CAP_SYS_TIME' "root of a container lacks some rights: $ELSEWHERE"
     consult 0 taskset -c 0 "$DOCTOR" CPUs
@@ -176,6 +214,10 @@ ROWS
         consult 1 "$REFUSE" "unshare:EINVAL:0=$value" -- "$DOCTOR" "$line"
         says no "$line" "unshare CLONE_$flag: EINVAL (Invalid argument)" \
             "the kernel is built without it: $ELSEWHERE"
+        if [ "$name" != mnt ]; then
+            consult 1 "$REFUSE" "unshare:OK:0=$value" -- "$DOCTOR" "$line"
+            [ "$name" = user ] || says no "$line" 'a child is not in the new namespace' "$ELSEWHERE"
+        fi
         consult 1 unshare --user --map-root-user sh -c \
             "echo 0 >/proc/sys/user/max_${name}_namespaces && exec \"\$DOCTOR\" '$line'"
         says no "$line" "unshare CLONE_$flag: ENOSPC (No space left on device)" \
@@ -183,6 +225,8 @@ ROWS
     done
     consult 1 setpriv --bounding-set=-setfcap "$DOCTOR" 'user namespace'
     says no 'user namespace' "write '0 0 1' to /proc/self/uid_map: EPERM" "$ELSEWHERE"
+    consult 1 "$REFUSE" clone:EAGAIN -- "$DOCTOR" 'user namespace'
+    says no 'user namespace' 'start a child: EAGAIN (Resource temporarily unavailable)' "$ELSEWHERE"
 }
 
 @test "doctor: the remedy for a limit helps" {
@@ -205,25 +249,20 @@ ROWS
         exec \"\$REFUSE\" sethostname:EPERM -- \"\$DOCTOR\" '$line'"
     says note "$line" 'no rights in its user namespace, as uid 65534: EPERM' \
         'AppArmor forbids it (Ubuntu since 24.04): sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'
+    # Root of a user namespace in which nobody else is.
+    consult 0 unshare --user --map-root-user "$DOCTOR" "$line"
+    says note "$line" 'untried: become uid 65534: EINVAL' 'there is no such user in this user namespace'
     # Nobody in a user namespace of its own, whose limit is 0.
     consult 0 unshare --user --map-user=1000 --keep-caps sh -c "echo 0 >/proc/sys/user/max_user_namespaces && exec \"\$DOCTOR\" '$line'"
     says note "$line" 'unshare CLONE_NEWUSER as uid 1000: ENOSPC' \
         'a limit forbids it: sysctl -w user.max_user_namespaces=10000'
 }
 
-# in_directory STATUS PREPARE: a doctor whose root is a plain directory with the machine's own bound into it.
-in_directory() {
-    consult "$1" unshare --mount bash -c '
-        set -e; mount -t tmpfs none /mnt; mkdir /mnt/root; cd /mnt/root
-        for part in bin lib lib64 usr etc proc dev run tmp; do mkdir $part; mount --rbind /$part $part; done
-        mkdir labs; mount --bind "$LABS" labs; eval "$1"; exec chroot /mnt/root /labs/doctor "mount namespace"' - "$2"
-}
-
 @test "doctor: in a chroot, and after its remedy" {
-    in_directory 1 ''
+    in_directory 1 '' "${IN_ROOT[@]}" 'mount namespace'
     says no 'mount namespace' 'make / MS_PRIVATE: EINVAL (Invalid argument)' \
         'the present root is no mount, as in a chroot: mount --bind'
-    in_directory 0 'mount --rbind /mnt/root /mnt/root'
+    in_directory 0 'mount --rbind /mnt/root /mnt/root' "${IN_ROOT[@]}" 'mount namespace'
     says ok 'mount namespace' 'made, and a tmpfs mounted in it'
 }
 
@@ -234,8 +273,22 @@ in_directory() {
     says no pivot_root 'pivot_root: EPERM (Operation not permitted)' "$ELSEWHERE"
     consult 1 "$REFUSE" mount:EACCES:3=4 -- "$DOCTOR" pivot_root
     says no pivot_root 'mount a tmpfs: EACCES (Permission denied)' "$ELSEWHERE"
+    consult 1 "$REFUSE" mount:EPERM:3=0x44000 -- "$DOCTOR" pivot_root
+    says no pivot_root 'make / MS_PRIVATE: EPERM (Operation not permitted)' "$ELSEWHERE"
+    consult 1 "$REFUSE" pivot_root:OK umount2:EINVAL -- "$DOCTOR" pivot_root
+    says no pivot_root 'umount the old root: EINVAL (Invalid argument)' "$ELSEWHERE"
+    consult 1 "$REFUSE" pivot_root:OK umount2:OK -- "$DOCTOR" pivot_root
+    says no pivot_root 'the old root is still there' "$ELSEWHERE"
+    # Some filters end the process that makes such a call.
+    consult 1 "$REFUSE" pivot_root:SIGSYS -- "$DOCTOR" pivot_root
+    says no pivot_root 'it was ended by SIGSYS' "a filter forbids it: $ELSEWHERE"
     consult 1 unshare --mount sh -c 'mount -t tmpfs none /proc/fs && exec unshare --user --map-root-user "$DOCTOR" "mount proc"'
     says no 'mount proc' 'mount proc in a new PID namespace: EPERM' 'parts of the present /proc are covered'
+    consult 1 "$REFUSE" mount:OK:3=0 -- "$DOCTOR" 'mount proc'
+    says no 'mount proc' "/proc/self is '" "$ELSEWHERE"
+    assert_line --regexp "/proc/self is '[0-9]+', not 1$"
+    consult 1 "$REFUSE" mount:OK:3=1024 -- "$DOCTOR" overlayfs
+    says no overlayfs 'write through the overlay: ENOENT' "$ELSEWHERE"
     consult 1 "$REFUSE" mount:ENODEV:3=1024 -- "$DOCTOR" overlayfs
     says no overlayfs 'mount an overlay: ENODEV (No such device)' 'the kernel has no overlayfs: modprobe overlay'
     consult 1 "$REFUSE" mount:EPERM:3=1024 -- "$DOCTOR" overlayfs
@@ -246,6 +299,12 @@ in_directory() {
     says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: EINVAL' 'containers of lab 09 start with --userns host'
     consult 0 "$REFUSE" mount_setattr:ENOSYS -- "$DOCTOR" 'idmapped mounts'
     says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: ENOSYS'
+    consult 0 "$REFUSE" open_tree:EPERM -- "$DOCTOR" 'idmapped mounts'
+    says note 'idmapped mounts' 'open the present directory, by open_tree: EPERM' "$ELSEWHERE"
+    consult 0 unshare --user --map-root-user "$DOCTOR" 'idmapped mounts'
+    says note 'idmapped mounts' 'map the user 100000: write to /proc/' "$ELSEWHERE"
+    consult 0 unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$DOCTOR" "idmapped mounts"'
+    says note 'idmapped mounts' 'unshare CLONE_NEWUSER: ENOSPC' 'a limit forbids it: sysctl -w user.max_user_namespaces=10000'
     unset TMPDIR
     # The labs may lie below /tmp themselves, so that they are hidden with it.
     local aside='mount -t tmpfs none /mnt; cp "$DOCTOR" /mnt/doctor; DOCTOR=/mnt/doctor; '
@@ -255,6 +314,9 @@ in_directory() {
     says ok 'programs in /tmp' 'programs run from /tmp'
     consult 0 env TMPDIR=/nowhere "$DOCTOR" 'programs in /tmp'
     says no 'programs in /tmp' 'make a file in /nowhere: ENOENT' 'name another one in TMPDIR'
+    consult 0 "$REFUSE" fchmod:EPERM -- "$DOCTOR" 'programs in /tmp'
+    says no 'programs in /tmp' 'write a program to /tmp: EPERM' 'name another one in TMPDIR'
+    run -1 compgen -G '/tmp/doctor.*'
 }
 
 @test "doctor: no control groups, a read-only hierarchy" {
@@ -276,6 +338,30 @@ in_directory() {
     done
 }
 
+@test "doctor: a cgroup namespace, a user namespace, a /run that hold the labs back" {
+    local line hierarchy=/sys/fs/cgroup/cpu
+    # In a cgroup namespace that begins below what is mounted.
+    on_v2 && hierarchy=/sys/fs/cgroup
+    mkdir "$hierarchy/doctor-test-$$"
+    consult 1 bash -c 'echo $$ >"$1/cgroup.procs" && exec unshare --cgroup "$DOCTOR" "cgroup cpu"' - "$hierarchy/doctor-test-$$"
+    rmdir "$hierarchy/doctor-test-$$"
+    says no 'cgroup cpu' 'find the controller cpu: EXDEV (Invalid cross-device link)' \
+        'the cgroup file system was mounted outside of this cgroup namespace'
+    # As in a rootless container: root inside, nobody outside.
+    local rootless=(setpriv --reuid=65534 --regid=65534 --clear-groups unshare --user --map-root-user --mount)
+    for line in cpu memory pids; do
+        consult 1 "${rootless[@]}" sh -c 'mount -t tmpfs none /run && exec "$DOCTOR" "$1"' - "cgroup $line"
+        says no "cgroup $line" 'mkdir /sys/fs/cgroup/' 'only root may: try sudo (in a container even root may not)'
+        assert_line --regexp "^  no      cgroup $line +mkdir [^ ]*/container-labs(/[^ ]*)?: EACCES"
+    done
+    consult 1 unshare --mount sh -c 'mount -t tmpfs -o mode=755 none /run && exec "$@"' - "${rootless[@]}" "$DOCTOR" 'cgroup cpu'
+    says no 'cgroup cpu' 'make and lock /run/container-labs: EACCES' 'only root may: try sudo (in a container even root may not)'
+    in_mounts 'mount -t tmpfs -o ro none /run' 1 'cgroup cpu'
+    says no 'cgroup cpu' 'make and lock /run/container-labs: EROFS' 'it has to be where files can be made: mount -t tmpfs none /run'
+    in_mounts 'mount -t tmpfs -o ro none /run; mount -t tmpfs none /run' 0 'cgroup cpu'
+    says ok 'cgroup cpu' 'cgroup v'
+}
+
 # in_v2_group STATUS SCRIPT LINE...: a doctor in a group of v2 that it takes for the root, as in a container, after
 # SCRIPT was run in it.
 in_v2_group() {
@@ -294,6 +380,7 @@ in_v2_group() {
     in_v2_group 1 '' 'cgroup cpu' 'cgroup memory' 'cgroup pids'
     says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
     says no 'cgroup memory' "write '+memory' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
+    says no 'cgroup pids' "write '+pids' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
     in_v2_group 1 'echo threaded >$group/cgroup.type' 'cgroup cpu' 'cgroup memory'
     says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/container-labs/cgroup.subtree_control: EOPNOTSUPP" \
         'the group is threaded, see its cgroup.type'
@@ -312,28 +399,42 @@ in_v2_group() {
     local kind
     for kind in bridge veth; do
         consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" "$kind"
-        says no "$kind" "ip link add type $kind: RTNETLINK answers: Operation not permitted" "$ELSEWHERE"
+        says no "$kind" "ip link add lab1 type $kind: RTNETLINK answers: Operation not permitted" "$ELSEWHERE"
         consult 1 env PATH="$(path_without ip)" "$DOCTOR" "$kind"
-        says no "$kind" "ip link add type $kind: sh: 1: ip: not found" 'install ip: make deps'
+        says no "$kind" '/usr/sbin/ip is there, and PATH has no /usr/sbin' 'use sudo, or su with a minus sign'
     done
     # What ip says of a kind of link that the kernel does not know.
     run -2 ip link add lab1 type nonsense
-    mkdir "$BATS_TEST_TMPDIR/fake"
-    printf '#!/bin/sh\necho %q >&2\nexit 2\n' "$output" >"$BATS_TEST_TMPDIR/fake/ip"
-    chmod +x "$BATS_TEST_TMPDIR/fake/ip"
-    consult 1 env PATH="$BATS_TEST_TMPDIR/fake:$PATH" "$DOCTOR" veth
-    says no veth 'ip link add type veth: Error: Unknown device type' 'the kernel has no module for it: modprobe it'
+    pretend ip "echo '$output' >&2; exit 2"
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" veth
+    says no veth 'ip link add lab1 type veth: Error: Unknown device type' 'the kernel has no module for it: modprobe it'
+    pretend ip 'case $2 in add) ;; *) echo none; exit 1 ;; esac'
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" bridge
+    says no bridge 'no link after ip link add lab1 type bridge: none' "$ELSEWHERE"
+    # One that hangs is ended, and it hangs no longer.
+    pretend ip "echo \$\$ >'$BATS_TEST_TMPDIR/pid'; exec sleep 1000"
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" veth
+    says no veth 'it hung, and was ended' "see where: strace -f $DOCTOR 'veth'"
+    wait_until_gone "$(cat "$BATS_TEST_TMPDIR/pid")"
     consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" 'NAT rule'
     says no 'NAT rule' 'iptables -t nat -A POSTROUTING' "$ELSEWHERE"
     consult 1 env PATH="$(path_without iptables)" "$DOCTOR" 'NAT rule' 'FORWARD policy'
-    says no 'NAT rule' 'iptables -t nat -A' 'install iptables: make deps'
-    says note 'FORWARD policy' 'unknown: sh: 1: iptables: not found' 'install iptables: make deps'
+    says no 'NAT rule' '/usr/sbin/iptables is there, and PATH has no /usr/sbin' 'use sudo, or su with a minus sign'
+    says note 'FORWARD policy' 'unknown without iptables' 'see the line iptables'
+    consult 0 setpriv --bounding-set=-net_admin "$DOCTOR" 'FORWARD policy'
+    says note 'FORWARD policy' 'unknown: iptables v' "$ELSEWHERE"
+    pretend iptables 'echo "iptables: Table does not exist (do you need to insmod?)" >&2; exit 3'
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" 'NAT rule' 'FORWARD policy'
+    says no 'NAT rule' 'iptables -t nat -A' 'the kernel lacks what this iptables speaks'
+    says note 'FORWARD policy' 'unknown: iptables: Table does not exist' 'the kernel lacks what this iptables speaks'
     consult 1 "$REFUSE" socket:EPROTONOSUPPORT:2=12 -- "$DOCTOR" 'NAT rule'
     says no 'NAT rule' 'iptables -t nat -A' 'the kernel lacks what this iptables speaks'
     in_mounts 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys' 1 ip_forward
     says no ip_forward 'write 1 to /proc/sys/net/ipv4/ip_forward: EROFS' '/proc/sys is read-only, as in a container'
     consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" ip_forward
     says no ip_forward 'write 1 to /proc/sys/net/ipv4/ip_forward: EPERM' "$ELSEWHERE"
+    in_mounts 'mount -t tmpfs none /proc/sys; mkdir -p /proc/sys/net/ipv4; ln -s /dev/null /proc/sys/net/ipv4/ip_forward' 1 ip_forward
+    says no ip_forward '/proc/sys/net/ipv4/ip_forward is 0 after 1 was written' "$ELSEWHERE"
     consult 0 unshare --net sh -c 'iptables -P FORWARD DROP && exec "$DOCTOR" "FORWARD policy"'
     says note 'FORWARD policy' 'DROP' 'Docker and ufw set it'
     local bridge='mount -t tmpfs none /proc/sys/net; mkdir /proc/sys/net/bridge; echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables'
@@ -351,6 +452,9 @@ in_v2_group() {
     says no busybox 'not installed' 'install busybox-static (make deps)'
     consult 1 env BUSYBOX=/bin/true "$DOCTOR" busybox 'static busybox'
     says ok busybox '/bin/true, dynamic'
+    consult 1 env BUSYBOX=/nowhere "$DOCTOR" busybox
+    says no busybox "no program: '/nowhere', named in BUSYBOX" 'name another one in BUSYBOX, or none'
+    consult 1 env BUSYBOX=/bin/true "$DOCTOR" busybox 'static busybox'
     says no 'static busybox' '/bin/true is dynamic: it wants /lib' 'install busybox-static (make deps)'
     assert_line 'Labs that cannot run here: 01. See docs/troubleshooting.md, by line.'
     consult 1 env BUSYBOX="$REPO/tests/fresh.sh" "$DOCTOR" busybox
@@ -367,9 +471,10 @@ in_v2_group() {
     ln -sf "$(command -v busybox)" "$BATS_TEST_TMPDIR/path/ip"
     consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" ip
     says no ip "this ip is busybox's" 'install the real one: make deps'
-    printf '#!/bin/sh\necho broken\nexit 1\n' >"$BATS_TEST_TMPDIR/broken"
-    chmod +x "$BATS_TEST_TMPDIR/broken"
-    ln -sf "$BATS_TEST_TMPDIR/broken" "$BATS_TEST_TMPDIR/path/brctl"
-    consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" brctl
-    says no brctl 'brctl --version: broken' 'install it anew: make deps'
+    pretend brctl 'echo broken; exit 1'
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" brctl
+    says no brctl 'brctl --version: broken' 'install its package anew'
+    pretend brctl ''
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" brctl
+    says no brctl 'brctl --version: it says nothing' 'install its package anew'
 }

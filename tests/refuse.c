@@ -3,7 +3,8 @@
  *
  *     refuse CALL:ERRNO[:ARGUMENT=VALUE]... -- COMMAND [ARG]...
  *
- * CALL fails with ERRNO ("EPERM"); with ARGUMENT (0 to 5), only where the lower half of that
+ * CALL fails with ERRNO ("EPERM"); with OK as ERRNO it does nothing and says that it has, with
+ * SIGSYS it is the end of the process. With ARGUMENT (0 to 5), only where the lower half of that
  * argument is VALUE, a number. seccomp(2).
  */
 #include <errno.h>
@@ -22,8 +23,10 @@ static const struct {
     unsigned number;
 } calls[] = {
     {"chroot", SYS_chroot},
+    {"clone", SYS_clone},
     {"clone3", SYS_clone3},
     {"close_range", SYS_close_range},
+    {"fchmod", SYS_fchmod},
     {"fsconfig", SYS_fsconfig},
     {"fsmount", SYS_fsmount},
     {"fsopen", SYS_fsopen},
@@ -42,6 +45,7 @@ static const struct {
     {"seccomp", SYS_seccomp},
     {"setns", SYS_setns},
     {"socket", SYS_socket},
+    {"umount2", SYS_umount2},
     {"unshare", SYS_unshare},
     {"write", SYS_write},
 };
@@ -61,11 +65,16 @@ static int usage(const char *word)
     return 2;
 }
 
-static int errno_named(const char *name)
+/* What the kernel is to do instead, 0 where NAME is none of its words. */
+static unsigned action_named(const char *name)
 {
+    if (strcmp(name, "SIGSYS") == 0)
+        return SECCOMP_RET_KILL_PROCESS;
+    if (strcmp(name, "OK") == 0)
+        return SECCOMP_RET_ERRNO;
     for (int number = 1; number < 200; number++)
         if (strerrorname_np(number) && strcmp(strerrorname_np(number), name) == 0)
-            return number;
+            return SECCOMP_RET_ERRNO | (unsigned)number;
     return 0;
 }
 
@@ -80,7 +89,7 @@ static int add_refusal(const char *word)
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         if (strcmp(calls[i].name, call) == 0)
             number = calls[i].number;
-    if ((fields != 2 && fields != 4) || !number || !errno_named(name) || argument > 5)
+    if ((fields != 2 && fields != 4) || !number || !action_named(name) || argument > 5)
         return 0;
     add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
     add(BPF_JMP | BPF_JEQ | BPF_K, 0, fields == 4 ? 3 : 1, number);
@@ -89,7 +98,7 @@ static int add_refusal(const char *word)
             (unsigned)offsetof(struct seccomp_data, args) + argument * 8);
         add(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, value);
     }
-    add(BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (unsigned)errno_named(name));
+    add(BPF_RET | BPF_K, 0, 0, action_named(name));
     return 1;
 }
 
