@@ -130,7 +130,8 @@ ended_at() {
         run -0 bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$lab" 3>&-
         assert_experiment_held
         run -0 bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$lab" 3>&-
-        assert_output ""
+        # Lab 09 has a word about file systems that are not shown with other owners.
+        assert_equal "$(grep -v -- '--userns auto: ' <<<"$output")" ""
     done
 }
 
