@@ -299,6 +299,33 @@ attack_exec() {
     labs09 kill here
 }
 
+@test "isolation: through a volume that is a shared mount no mount passes, in or out" {
+    mkdir "$TMPDIR/volume" "$TMPDIR/other"
+    run -0 on_host unshare --mount sh -c '
+        set -e
+        cd "$TMPDIR"
+        mount -t tmpfs -o mode=755 none volume
+        mkdir volume/sub
+        mount --make-shared volume
+        container() { "$LABS/09_full_container" "$@" 2>/dev/null; }
+        options="${CANNOT_MAP:+--userns host} --net none"
+        # One of the runtime, one of root inside.
+        container run $options -v $PWD/volume:/a -v $PWD/other:/a/sub "$ROOTFS" grep -c " /a/sub " /proc/mounts
+        container run $options --cap-add SYS_ADMIN -v $PWD/volume:/a:ro "$ROOTFS" sh -c "mount -t tmpfs none /a/sub; grep -c \" /a/sub \" /proc/mounts"
+        grep -c " $PWD/volume/sub " /proc/self/mountinfo || true
+        # One of the machine.
+        container run -d -n later $options -v $PWD/volume:/a "$ROOTFS" sleep 100
+        mount -t tmpfs -o mode=777 none volume/sub
+        container exec later grep -c " /a/sub " /proc/mounts || true
+        container kill later' 3>&-
+    assert_output "1
+1
+0
+later
+0"
+    rmdir "$TMPDIR/volume" "$TMPDIR/other"
+}
+
 @test "isolation: links in place of mount targets do not lead out (CVE-2025-31133 and its kin)" {
     local name
     for name in proc sys dev; do

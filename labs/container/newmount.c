@@ -26,9 +26,16 @@ int new_mount(const char *type, const char *const options[][2], unsigned attribu
 
 int clone_mount(int directory, const char *name, bool recursive)
 {
-    return open_tree(directory, name,
-                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW |
-                         (recursive ? AT_RECURSIVE : 0U));
+    const unsigned all = recursive ? AT_RECURSIVE : 0;
+    struct mount_attr change = {.propagation = MS_PRIVATE};
+    lab_fd copy =
+        open_tree(directory, name,
+                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | all);
+
+    /* The copy of a shared mount is its peer: what is mounted in one appears in the other. */
+    if (copy == -1 || mount_setattr(copy, "", AT_EMPTY_PATH | all, &change, sizeof(change)) == -1)
+        return -1;
+    return lab_take_fd(&copy);
 }
 
 int set_mount(int mount, const char *name, unsigned attributes, int users, bool recursive)

@@ -14,7 +14,8 @@
 int new_mount(const char *type, const char *const options[][2], unsigned attributes);
 
 /* A copy of the mount of NAME below DIRECTORY ("": of DIRECTORY itself), beginning there, without a
- * place; with the mounts below it if RECURSIVE. Returns its descriptor, or -1 with errno. */
+ * place, and a private one; with the mounts below it if RECURSIVE. Returns its descriptor, or -1
+ * with errno. mount_namespaces(7) */
 int clone_mount(int directory, const char *name, bool recursive);
 
 /* Set ATTRIBUTES of MOUNT at NAME; USERS is the user namespace for MOUNT_ATTR_IDMAP. */
