@@ -89,23 +89,33 @@ long long lab_host_ip_counter(const char *name)
     return -1;
 }
 
-void lab_host_note_forwarding(void)
+void lab_host_forwarding(char *text, size_t size)
 {
     static const char all_redirects[] = "net/ipv4/conf/all/accept_redirects";
     glob_t found = {0};
+    size_t length =
+        (size_t)snprintf(text, size, "%s=%s\n", all_redirects, lab_host_sysctl(all_redirects));
 
-    /* The kernel turns accept_redirects of "all" against ip_forward, and forwarding of every device
-     * with it. `down` runs these lines from the last one: first ip_forward, which sets all of them
-     * to 0, and then those that were not. */
-    lab_undo("sysctl -q -w %s=%s", all_redirects, lab_host_sysctl(all_redirects));
     glob("/proc/sys/net/ipv4/conf/*/forwarding", 0, NULL, &found);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         const char *path = found.gl_pathv[i] + strlen("/proc/sys/");
         const char *value = lab_host_sysctl(path);
-        if (strcmp(value, "0") != 0)
-            lab_undo("sysctl -q -w %s=%s", path, value);
+        size_t needed = strlen(path) + strlen(value) + 2;
+        if (strcmp(value, "0") != 0 && length + needed < size)
+            length += (size_t)snprintf(text + length, size - length, "%s=%s\n", path, value);
     }
     globfree(&found);
+}
+
+void lab_host_note_forwarding(void)
+{
+    char text[16384];
+
+    /* `down` runs these lines from the last one: ip_forward, which sets all of the others, is first
+     * there. */
+    lab_host_forwarding(text, sizeof(text));
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        lab_undo("sysctl -q -w %s", line);
     lab_undo("sysctl -q -w net/ipv4/ip_forward=0");
 }
 

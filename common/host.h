@@ -36,8 +36,13 @@ const char *lab_host_sysctl(const char *path);
  * "ForwDatagrams"; -1 where the kernel has no such name. /proc/net/snmp, nstat(8). */
 long long lab_host_ip_counter(const char *name);
 
-/* Before net.ipv4.ip_forward is set to 1: note all that the kernel changes along with it.
- * networking/ip-sysctl in the kernel's documentation. */
+/* While net.ipv4.ip_forward is 0: what the kernel will change along with it, and has to be set
+ * again after a later 0, as lines "net/ipv4/conf/all/accept_redirects=1" in TEXT, SIZE bytes. The
+ * kernel turns accept_redirects of "all" against ip_forward, and forwarding of every device with
+ * it. networking/ip-sysctl in the kernel's documentation. */
+void lab_host_forwarding(char *text, size_t size);
+
+/* Note all of it with lab_undo(), and ip_forward itself. */
 void lab_host_note_forwarding(void);
 
 /* A resolver at a loopback address of the host (systemd-resolved: 127.0.0.53) is none for a network

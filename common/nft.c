@@ -153,10 +153,27 @@ bool lab_nft_exists(const char *table, const char *chain)
     return transact_alone(&request) == 0;
 }
 
+/* Whether it is a chain that somebody has given another policy than the one it was made with. */
+static bool has_policy(const struct lab_nft_part *part)
+{
+    struct request request = {0};
+    uint32_t policy = NF_ACCEPT;
+    lab_fd netlink = part->chain ? open_netlink() : -1;
+
+    append_subject(&request, NFT_MSG_GETCHAIN, NLM_F_ACK, part->table, part->chain);
+    return netlink != -1 && transact(netlink, &request, NFTA_CHAIN_POLICY, &policy) == 0 &&
+           policy != NF_ACCEPT;
+}
+
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count)
 {
     struct request request = {0};
 
+    for (int i = 0; i < count; i++)
+        if (has_policy(&parts[i])) {
+            errno = EBUSY;
+            return -1;
+        }
     append_frame(&request, NFNL_MSG_BATCH_BEGIN);
     for (int i = 0; i < count; i++)
         append_subject(&request, parts[i].chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELTABLE,

@@ -21,8 +21,9 @@ struct lab_nft_part {
 /* Whether it is there. */
 bool lab_nft_exists(const char *table, const char *chain);
 
-/* Delete COUNT (8 at most) PARTS in this order, if nothing is in any of them: all or none.
- * Returns 0, or -1 with errno: EBUSY where something is, ENOENT where one is not there. */
+/* Delete COUNT (8 at most) PARTS in this order, if nothing is in any of them and every chain has
+ * still the policy ACCEPT: all or none. Returns 0, or -1 with errno: EBUSY where something is or
+ * has another policy, ENOENT where one is not there. */
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
 
 /* The number of the present rules of nf_tables in this network namespace: the kernel counts every

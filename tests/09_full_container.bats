@@ -589,6 +589,26 @@ on_terminal() {
     assert_output --partial "inet 10.210.0.2/16"
 }
 
+@test "full container: what the kernel changes along with forwarding is set back, and a policy of others stays" {
+    on_host ip link add up0 type veth peer name up1
+    on_host sysctl -qw net.ipv4.ip_forward=0 net.ipv4.conf.all.accept_redirects=0 net.ipv4.conf.up0.forwarding=1
+    start -n first
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    on_host iptables -P FORWARD DROP
+    labs09 kill first
+    run -0 on_host sysctl -n net.ipv4.ip_forward net.ipv4.conf.all.accept_redirects net.ipv4.conf.up0.forwarding \
+        net.ipv4.conf.lo.forwarding
+    assert_output $'0\n0\n1\n0'
+    run -0 on_host iptables -S
+    assert_line -- '-P FORWARD DROP'
+    refute_output --partial CONTAINER-LABS
+    # What kill -9 cut short does not keep the directory.
+    start -n second --net none
+    : >"$CONTAINER_LABS_STATE/.network.new"
+    labs09 kill second
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}
+
 @test "full container: rules go as a whole, or one by one where somebody else has made some" {
     mkdir "$TMPDIR/path"
     printf '#!/bin/sh\necho >>"%s"\nexec "%s" "$@"\n' "$TMPDIR/calls" "$(command -v iptables-restore)" \

@@ -38,13 +38,25 @@ struct bridge {
     unsigned missing; /* which tables and chains there were not then; see nat_missing() */
     unsigned rules;   /* lab_nft_generation() after our last change; 0: others made some, too */
     unsigned last;    /* the host part of the address that was given away last */
+    char along[4096]; /* what the kernel changes along with ip_forward; lab_host_forwarding() */
 };
+
+enum { BRIDGE_TEXT = 128 + 4096 };
 
 static const char *bridge_file(void)
 {
     static char path[PATH_MAX];
 
     snprintf(path, sizeof(path), "%s/.network", state_directory());
+    return path;
+}
+
+/* The name under which the file is written, before it is moved. */
+static const char *fresh_file(void)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/.network.new", state_directory());
     return path;
 }
 
@@ -59,10 +71,14 @@ static void find_boot(char boot[9])
 /* Whether there is a bridge of ours. After a restart of the machine there is only its file. */
 static bool read_bridge(struct bridge *bridge)
 {
-    char text[128], network[32], boot[9];
+    char text[BRIDGE_TEXT], network[32], boot[9];
 
-    if (lab_read_file(bridge_file(), text, sizeof(text)) == -1)
+    if (lab_read_file(bridge_file(), text, sizeof(text)) == -1) {
+        unlink(fresh_file()); /* kill -9 came in the middle */
         return false;
+    }
+    const char *along = strchr(text, '\n');
+    snprintf(bridge->along, sizeof(bridge->along), "%s", along ? along + 1 : "");
     find_boot(boot);
     if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %u", bridge->boot, network, &bridge->prefix,
                &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->rules,
@@ -76,18 +92,18 @@ static bool read_bridge(struct bridge *bridge)
 /* Under another name, to be moved: what is half written would be taken for no bridge of ours. */
 static int write_bridge(const struct bridge *bridge)
 {
-    char text[128], network[INET_ADDRSTRLEN], fresh[PATH_MAX];
+    char text[BRIDGE_TEXT], network[INET_ADDRSTRLEN];
+    lab_fd fd = open(fresh_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-    snprintf(fresh, sizeof(fresh), "%.*s.new", PATH_MAX - 8, bridge_file());
-    lab_fd fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u %u %u\n", bridge->boot, network,
+    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u %u %u\n%s", bridge->boot, network,
                           bridge->prefix, bridge->forwarded, bridge->others, bridge->missing,
-                          bridge->rules, bridge->last);
-    if (fd != -1 && write(fd, text, (size_t)length) == length && rename(fresh, bridge_file()) == 0)
+                          bridge->rules, bridge->last, bridge->along);
+    if (fd != -1 && write(fd, text, (size_t)length) == length &&
+        rename(fresh_file(), bridge_file()) == 0)
         return 0;
     int error = errno;
-    unlink(fresh);
+    unlink(fresh_file());
     errno = error;
     return -1;
 }
@@ -129,9 +145,26 @@ static int read_forwarding(void)
     return lab_read_file(FORWARDING, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
 }
 
+/* Set what the kernel has changed along with ip_forward as it was. A device may have gone. */
+static void restore_along(char *along)
+{
+    char path[160];
+
+    for (char *rest = NULL, *line = strtok_r(along, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char *value = strrchr(line, '=');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        snprintf(path, sizeof(path), "/proc/sys/%s", line);
+        if (lab_write_file(path, value) == -1 && errno != ENOENT)
+            lab_warn("write %s to %s: %s", value, path, lab_strerror(errno));
+    }
+}
+
 /* Whoever came while we forwarded, Docker or libvirt, has found it switched on and relies on it.
  * ALONE: nobody has come; else our own rules are gone already. */
-static void stop_forwarding(const struct bridge *bridge, bool alone)
+static void stop_forwarding(struct bridge *bridge, bool alone)
 {
     if (bridge->forwarded || read_forwarding() == 0)
         return;
@@ -140,9 +173,11 @@ static void stop_forwarding(const struct bridge *bridge, bool alone)
                  FORWARDING);
     else if (lab_write_file(FORWARDING, "0") == -1)
         lab_warn("write 0 to %s: %s", FORWARDING, lab_strerror(errno));
+    else
+        restore_along(bridge->along);
 }
 
-static void take_down(const struct bridge *bridge)
+static void take_down(struct bridge *bridge)
 {
     char network[32];
 
@@ -191,6 +226,9 @@ static void set_up(struct bridge *bridge)
     bridge->forwarded = read_forwarding();
     if (bridge->forwarded == -1)
         fail("read %s", FORWARDING);
+    bridge->along[0] = '\0';
+    if (!bridge->forwarded)
+        lab_host_forwarding(bridge->along, sizeof(bridge->along));
     bridge->others = 0; /* until network_settle() */
     bridge->missing = nat_missing();
     bridge->rules = 0;
