@@ -238,6 +238,36 @@ int prctl(int option, ...)
 C
 }
 
+# An exec that somebody in the container has stopped on its way in: its PID in ENTERING, that of what it has sent
+# in STOPPED. Not every one is caught there.
+catch_exec() {
+    local tries
+    for tries in $(seq 50); do
+        on_host_meanwhile "$LABS/09_full_container" exec stopper true 2>"$TMPDIR/said"
+        ENTERING=$!
+        while [ -e "/proc/$ENTERING/exe" ]; do
+            STOPPED=$(pgrep -P "$ENTERING") && grep -q '^State:.T' "/proc/$STOPPED/status" 2>/dev/null || continue
+            case $(readlink "/proc/$STOPPED/exe") in *busybox) break ;; *) return 0 ;; esac
+        done
+        kill -9 "$ENTERING" 2>/dev/null || true
+    done
+    fail "none of $tries was caught"
+}
+
+@test "isolation: who stops an exec on its way in cannot keep it from being ended" {
+    local status=0
+    labs09 run -d -n stopper --net none "$ROOTFS" sh -c 'while :; do kill -STOP -1; done'
+    catch_exec
+    kill -TERM "$ENTERING"
+    eventually eval '[ ! -e "/proc/$ENTERING/exe" ]'
+    wait "$ENTERING" || status=$?
+    assert_equal "$status" 143
+    assert_equal "$(cat "$TMPDIR/said")" '09_full_container: exec in stopper: stopped by SIGTERM before the command ran'
+    eventually eval '[ ! -e "/proc/$STOPPED" ]'
+    labs09 kill stopper
+    rm "$TMPDIR/said"
+}
+
 # attack_exec OPTION...: somebody in a container with these options waits for an exec, keeps its program open,
 # and writes to it when it has ended. HELD is whether it could be opened, CHANGED whether it is another now.
 attack_exec() {

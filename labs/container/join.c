@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -118,13 +119,29 @@ __attribute__((noreturn)) static void pass_by(struct joining *joining)
     _exit(EXIT_SUCCESS);
 }
 
+/* Who is in the container may stop or slow down whoever comes in: then a signal is the way out. */
+__attribute__((noreturn)) static void leave(const struct joining *joining, int asked)
+{
+    if (joining->watched.pidfd != -1)
+        syscall(SYS_pidfd_send_signal, joining->watched.pidfd, SIGKILL, NULL, 0);
+    give_up(128 + asked, "exec in %s: stopped by %s before the command ran",
+            joining->container.spec.name, lab_signal_name(asked));
+}
+
 /* Hear of the process, its terminal, its failure, until execve(2) closes the socket. */
 static void wait_for_command(struct joining *joining)
 {
+    struct pollfd more = {.fd = joining->socket, .events = POLLIN};
     struct message message;
+    int asked = 0;
 
     for (;;) {
         int fd = -1, count = 1;
+        if (asked == 0)
+            asked = monitor_until(joining->socket, joining->watched.signals);
+        /* That there is a process has been said already. */
+        if (asked && poll(&more, 1, 0) != 1)
+            leave(joining, asked);
         int result = receive_message(joining->socket, &message, &fd, &count);
         if (result == -1)
             fail("hear from the container");

@@ -97,6 +97,23 @@ int monitor_asked(void)
     return signal > 0 ? signal : 0;
 }
 
+int monitor_until(int fd, int signals)
+{
+    struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    struct signalfd_siginfo others;
+
+    for (;;) {
+        int ready = poll(polled, 2, -1);
+        int asked = monitor_asked();
+        if (asked)
+            return asked;
+        if (ready > 0 && polled[0].revents)
+            return 0;
+        if (ready > 0 && read(signals, &others, sizeof(others)) == -1)
+            continue; /* nobody is there yet to hear them */
+    }
+}
+
 bool process_hears(pid_t pid, int signal)
 {
     char path[64], text[8192];

@@ -28,6 +28,10 @@ int monitor_signals(void);
 /* Which of them, that asks a program to end, has come meanwhile; 0: none. It is taken. */
 int monitor_asked(void);
 
+/* Wait until FD can be read, before there is a process to hand signals on to. Returns 0, or the one
+ * of SIGNALS, the descriptor of monitor_signals(), that asks a program to end: it comes first. */
+int monitor_until(int fd, int signals);
+
 /* Wait until the process has ended and all that it said is carried. Returns its status of wait(2).
  * A signal that came and would not have been heard by a process 1 ends it as it would have ended
  * another: then it is in *ASKED, else 0. */

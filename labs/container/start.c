@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -116,21 +115,10 @@ static void clear_up(void)
 /* Wait until FD can be read, or until who has typed wants no more of it. */
 static void wait_for(int fd)
 {
-    struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
-                              {.fd = run.watched.signals, .events = POLLIN}};
-    struct signalfd_siginfo others;
-
-    for (;;) {
-        int ready = poll(polled, 2, -1);
-        run.asked = monitor_asked();
-        if (run.asked)
-            give_up(128 + run.asked, "%s: stopped by %s before the command ran",
-                    run.container.spec.name, lab_signal_name(run.asked));
-        if (ready > 0 && polled[0].revents)
-            return;
-        if (ready > 0 && read(run.watched.signals, &others, sizeof(others)) == -1)
-            continue; /* nobody is there yet to hear them */
-    }
+    run.asked = monitor_until(fd, run.watched.signals);
+    if (run.asked)
+        give_up(128 + run.asked, "%s: stopped by %s before the command ran",
+                run.container.spec.name, lab_signal_name(run.asked));
 }
 
 /* The last thing under the lock of all containers: the ways in and out of the bridge. */
