@@ -639,6 +639,18 @@ on_terminal() {
 # All of iptables, but for counters and dates.
 rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
 
+@test "full container: directories in directories go with their layer, and nothing beside it" {
+    mkdir -p "$TMPDIR/layers/.moved-0"
+    run -0 labs09 run --net none --layer "$TMPDIR/layers" "$ROOTFS" sh -c '
+        for name in a b; do
+            mkdir /$name && cd /$name || exit
+            for i in $(seq 400); do mkdir .moved-$i .moved-0; cd .moved-0; done
+        done'
+    run -0 ls -A "$TMPDIR/layers"
+    assert_output .moved-0
+    rm -r "$TMPDIR/layers"
+}
+
 @test "full container: inspect is JSON, whatever the words hold" {
     labs09 run -d -n odd --net none -e $'TEXT=line\nother "quoted" \\ \x01 \xff ä' "$ROOTFS" sleep 1000
     labs09 inspect odd >"$TMPDIR/odd.json"

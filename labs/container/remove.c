@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,9 +14,22 @@ void (*remove_pause)(void);
 
 enum { DEEPEST = 32 }; /* directories that are open at a time */
 
-static unsigned moved; /* makes the names of directories that were brought up */
+static unsigned moved; /* how many directories were brought up */
 
 static int remove_below(int top, int parent, const char *name, int depth);
+
+/* Bring NAME in the directory FROM up to TOP, under a name that nothing there has. */
+static bool bring_up(int top, int from, const char *name)
+{
+    char fresh[32];
+    int result;
+
+    do {
+        snprintf(fresh, sizeof(fresh), ".moved-%u", moved++);
+        result = renameat2(from, name, top, fresh, RENAME_NOREPLACE);
+    } while (result == -1 && errno == EEXIST);
+    return result == 0;
+}
 
 /* Empty the directory FD; what lies too deep is brought up to TOP, to be removed from there. */
 static int empty_directory(int top, int fd, int depth)
@@ -29,17 +43,13 @@ static int empty_directory(int top, int fd, int depth)
         return -1;
     }
     while (result == 0 && (entry = readdir(directory)) != NULL) {
-        char name[32];
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         if (remove_pause)
             remove_pause();
         if (unlinkat(fd, entry->d_name, 0) == 0)
             continue;
-        snprintf(name, sizeof(name), ".moved-%u", moved);
-        if (depth == DEEPEST && renameat(fd, entry->d_name, top, name) == 0)
-            moved++;
-        else
+        if (depth < DEEPEST || !bring_up(top, fd, entry->d_name))
             result = remove_below(top, fd, entry->d_name, depth + 1);
     }
     closedir(directory);
@@ -58,15 +68,21 @@ static int remove_below(int top, int parent, const char *name, int depth)
 
 int remove_tree(int parent, const char *name)
 {
-    unsigned first = moved;
-    int result = remove_below(parent, parent, name, 0);
+    unsigned before;
+    int result;
 
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    lab_fd top = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (top == -1)
+        return -1;
     /* What was brought up may hold more of that kind. */
-    for (unsigned i = first; i < moved; i++) {
-        char brought[32];
-        snprintf(brought, sizeof(brought), ".moved-%u", i);
-        if (remove_below(parent, parent, brought, 0) == -1)
-            result = -1;
-    }
-    return result;
+    do {
+        before = moved;
+        int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        result = fd == -1 ? -1 : empty_directory(top, fd, 0);
+    } while (result == 0 && moved != before);
+    if (result == -1)
+        return -1;
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
