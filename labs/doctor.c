@@ -35,6 +35,7 @@
 #include "error.h"
 #include "file.h"
 #include "hierarchy.h"
+#include "json.h"
 #include "namespace.h"
 #include "process.h"
 #include "rootfs.h"
@@ -844,37 +845,6 @@ static void print_line(const struct probe *probe, const struct finding *finding)
         printf("  %-7s %-29s %s\n", "", "", finding->remedy);
 }
 
-/* The bytes of the character that TEXT begins with, 0 where it is no UTF-8. utf-8(7) */
-static int bytes_of_character(const char *text)
-{
-    const unsigned char first = (unsigned char)*text;
-    int bytes = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-
-    if (first > 0xf4)
-        return 0;
-    for (int i = 1; i < bytes; i++)
-        if (((unsigned char)text[i] & 0xc0) != 0x80)
-            return 0;
-    return bytes;
-}
-
-/* A JSON string. RFC 8259: quotes, backslashes and what is below a blank are escaped. What a
- * program has said may be no UTF-8, or was cut in a character. */
-static void print_string(const char *text)
-{
-    putchar('"');
-    for (int bytes; *text; text += bytes ? bytes : 1) {
-        bytes = bytes_of_character(text);
-        if (bytes == 0)
-            printf("\\ufffd");
-        else if ((unsigned char)*text < ' ')
-            printf("\\u%04x", (unsigned)*text);
-        else
-            printf("%s%.*s", *text == '"' || *text == '\\' ? "\\" : "", bytes, text);
-    }
-    putchar('"');
-}
-
 /* "03 04" as ["03", "04"]. */
 static void print_labs(const char *labs)
 {
@@ -895,13 +865,13 @@ static void print_json(const struct finding findings[], const char *lost)
         if (findings[i].verdict == UNWANTED)
             continue;
         printf("%s\n  {\"name\": ", first ? "" : ",");
-        print_string(probes[i].name);
+        lab_json_string(probes[i].name);
         printf(", \"labs\": ");
         print_labs(probes[i].labs);
         printf(", \"verdict\": \"%s\", \"seen\": ", VERDICTS[findings[i].verdict]);
-        print_string(findings[i].seen);
+        lab_json_string(findings[i].seen);
         printf(", \"remedy\": ");
-        print_string(findings[i].remedy);
+        lab_json_string(findings[i].remedy);
         printf("}");
         first = false;
     }

@@ -259,6 +259,10 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     run -0 labs09 prune
     assert_output kept
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    # A restart of the machine takes away what is in /run, and leaves what was unpacked.
+    run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
+        mkdir -p /var/lib/container-labs/left/bin && "$LABS/09_full_container" prune && find /run /var/lib -name "container-labs*"'
+    assert_output ""
     # With the last container the bridge goes: nothing that is busy with it keeps the name.
     run -0 on_host bash -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do
         "$@" run -n last --rm=false "$ROOTFS" true && "$@" prune || exit; done' - "$LABS/09_full_container"
@@ -652,9 +656,9 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
 }
 
 @test "full container: inspect is JSON, whatever the words hold" {
-    labs09 run -d -n odd --net none -e $'TEXT=line\nother "quoted" \\ \x01 \xff ä' "$ROOTFS" sleep 1000
+    labs09 run -d -n odd --net none -e $'TEXT=line\nother "quoted" \\ \x01 \xff ä \xed\xa0\x80 \xe0\x80\x80' "$ROOTFS" sleep 1000
     labs09 inspect odd >"$TMPDIR/odd.json"
-    run -0 python3 -c 'import json, sys; c = json.load(open(sys.argv[1], encoding="utf-8")); print(c["name"], c["memory"], len(c["namespaces"]), c["environment"] == ["TEXT=line\nother \"quoted\" \\ \x01 \xff \u00e4"])' "$TMPDIR/odd.json"
+    run -0 python3 -c 'import json, sys; c = json.load(open(sys.argv[1], encoding="utf-8")); print(c["name"], c["memory"], len(c["namespaces"]), c["environment"] == ["TEXT=line\nother \"quoted\" \\ \x01 \xff \u00e4 \xed\xa0\x80 \xe0\x80\x80"])' "$TMPDIR/odd.json"
     assert_output "odd 536870912 8 True"
     rm "$TMPDIR/odd.json"
     labs09 kill odd
@@ -814,7 +818,12 @@ for name, target in (("hard.tar", "../../../../etc/passwd"), ("hard-absolute.tar
 import tarfile
 with tarfile.open("unknown.tar", "w") as t:
     i = tarfile.TarInfo("what"); i.type = b"Q"; t.addfile(i)
+with tarfile.open("escape.tar", "w") as t:
+    t.addfile(tarfile.TarInfo("../\33[31mred\7"))
 '
+        mkfifo -m 622 pipe && chown 5:6 pipe
+        tar -cf again.tar -C "$ROOTFS" bin
+        tar -rf again.tar pipe && tar -rf again.tar pipe
     )
     local archive
     for archive in dotdot absolute through through-up hard hard-absolute; do
@@ -825,6 +834,10 @@ with tarfile.open("unknown.tar", "w") as t:
         refused 125 "has sparse files; make it without --sparse" --net none "$TMPDIR/t/$archive.tar" true
     done
     refused 125 "has a member of the unknown type 'Q': 'what'" --net none "$TMPDIR/t/unknown.tar" true
+    # What a member is called does not reach the terminal as it is.
+    refused 125 "leads out of its own root: '../?[31mred?'" --net none "$TMPDIR/t/escape.tar" true
+    run -0 labs09 run --net none "$TMPDIR/t/again.tar" /bin/busybox stat -c '%F %u:%g %a' /pipe
+    assert_output 'fifo 5:6 622'
     assert [ ! -e /tmp/escaped ]
     rm -r "$TMPDIR/t"
 }

@@ -93,7 +93,7 @@ ELSEWHERE='run the labs on the machine itself'
     # What is no UTF-8, or was cut in a character, is JSON nevertheless.
     pretend ping 'printf "caf\351 \303\251\n"; exit 1'
     run -1 env PATH="$PRETENDED" "$DOCTOR" --json ping
-    assert_line --partial '"seen": "ping -V: caf\ufffd é", "remedy": '
+    assert_line --partial '"seen": "ping -V: caf\u00e9 é", "remedy": '
 }
 
 @test "doctor: a line alone; one that does not exist; wrong usage" {

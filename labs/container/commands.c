@@ -28,11 +28,11 @@ static void need_root(void)
         lab_exit(EXIT_FAILURE, "containers need root; type: sudo %s", program_invocation_name);
 }
 
-/* Returns whether there is anything, and then the lock is had. */
-static bool lock_and_sweep(void)
+/* Returns whether there is anything, or it is made if MAKE, and then the lock is had. */
+static bool lock_and_sweep(bool make)
 {
     state_sweep_large();
-    if (state_lock(false) == -1) {
+    if (state_lock(make) == -1) {
         if (errno == ENOENT)
             return false;
         lab_lock_die(state_directory());
@@ -44,7 +44,7 @@ static bool lock_and_sweep(void)
 /* Remove what dead runtimes have left, so that it is not shown. */
 static void sweep(void)
 {
-    if (!lock_and_sweep())
+    if (!lock_and_sweep(false))
         return;
     state_unlock();
 }
@@ -283,8 +283,7 @@ int prune_containers(int argc, char *argv[])
     need_root();
     if (argc > 1)
         lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
-    if (!lock_and_sweep())
-        return EXIT_SUCCESS; /* there is nothing */
+    lock_and_sweep(true); /* after a restart of the machine, what lies on a disk is there alone */
     state_for_each(remove_ended, &count);
     state_unlock();
     return EXIT_SUCCESS;

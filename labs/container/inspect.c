@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
 #include "namespace.h"
 #include "privileges.h"
 
@@ -14,32 +15,12 @@ static struct {
     int depth;
 } json;
 
-/* A string of JSON, RFC 8259. Bytes that are no UTF-8 are shown as the characters of their number,
- * so that the result always is. */
-static void put_string(const char *text)
-{
-    putchar('"');
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        int length = *at >= 0xf0 && *at < 0xf5 ? 4 : *at >= 0xe0 ? 3 : *at >= 0xc2 ? 2 : 1;
-        int good = *at < 0x80 || length > 1;
-        for (int i = 1; i < length; i++)
-            good = good && (at[i] & 0xc0) == 0x80;
-        if (*at == '"' || *at == '\\')
-            printf("\\%c", *at);
-        else if (*at < 0x20 || *at == 0x7f || !good || *at >= 0xf5)
-            printf("\\u%04x", *at);
-        else
-            printf("%.*s", length, (const char *)at), at += length - 1;
-    }
-    putchar('"');
-}
-
 static void begin_item(const char *key)
 {
     printf("%s\n%*s", json.first ? "" : ",", 2 * json.depth, "");
     json.first = false;
     if (key) {
-        put_string(key);
+        lab_json_string(key);
         printf(": ");
     }
 }
@@ -48,7 +29,7 @@ static void put_text(const char *key, const char *value)
 {
     begin_item(key);
     if (value)
-        put_string(value);
+        lab_json_string(value);
     else
         printf("null");
 }

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -40,6 +41,14 @@ __attribute__((noreturn)) static void tell(int status, const struct message *mes
     _exit(status);
 }
 
+/* Words of others, such as the name of a file in a tar, have no say in what a terminal does. */
+static void tame(char *text)
+{
+    for (; *text; text++)
+        if (iscntrl((unsigned char)*text))
+            *text = '?';
+}
+
 void give_up(int status, const char *format, ...)
 {
     struct message message = {.kind = MESSAGE_FAILED, .status = status};
@@ -48,6 +57,7 @@ void give_up(int status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
+    tame(message.text);
     tell(status, &message);
 }
 
@@ -64,6 +74,7 @@ void fail(const char *format, ...)
     size_t length = strlen(message.text);
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
+    tame(message.text);
     tell(STATUS_RUNTIME, &message);
 }
 

@@ -292,6 +292,15 @@ static int make_file(const struct member *member, int parent, const char *name)
     return futimens(fd, times);
 }
 
+static int make_fifo(const struct member *member, int parent, const char *name)
+{
+    unlinkat(parent, name, 0);
+    if (mknodat(parent, name, S_IFIFO | 0600, 0) == -1 ||
+        fchownat(parent, name, member->user, member->group, AT_SYMLINK_NOFOLLOW) == -1)
+        return -1;
+    return fchmodat(parent, name, member->mode, 0);
+}
+
 static int make_directory(const struct member *member, int parent, const char *name)
 {
     struct stat status;
@@ -347,7 +356,7 @@ static void unpack_member(struct member *member)
         else if (member->type == '1' || member->type == '2')
             result = make_link(member, parent, name);
         else if (member->type == '6')
-            result = mknodat(parent, name, S_IFIFO | member->mode, 0);
+            result = make_fifo(member, parent, name);
         else if (member->type == 'S')
             give_up(STATUS_RUNTIME, "the tar '%s' has sparse files; make it without --sparse: '%s'",
                     unpacking.name, path);
