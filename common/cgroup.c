@@ -630,6 +630,11 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
             errno = ENOTSUP;
             return failed("find the group named in", path);
         }
+        /* It would not come back: to whom it belongs, that run alone knows. */
+        if (strstr(own_path, "/" LAB_CGROUP_PARENT "/")) {
+            errno = EALREADY;
+            return failed("take a process out of", directory);
+        }
         int added =
             snprintf(text + length, size - length, "%s %s\n", lab_controller_name(i), directory);
         if ((size_t)added >= size - length) {
@@ -650,7 +655,8 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
     char path[PATH_SIZE * 2], text[16];
     int count = 0;
 
-    while (access(to, F_OK) == -1 && strlen(to) > strlen(base))
+    while ((access(to, F_OK) == -1 || strcmp(strrchr(to, '/'), "/" LAB_CGROUP_PARENT) == 0) &&
+           strlen(to) > strlen(base))
         *strrchr(to, '/') = '\0';
     snprintf(path, sizeof(path), "%s/cgroup.procs", to);
     for (int round = 0; round < ROUNDS; round++) {
@@ -719,7 +725,9 @@ static const struct {
     int error;
     const char *remedy;
 } REMEDIES[] = {
-    {"", EEXIST, "a group of this name exists: end what made it, or remove it with rmdir"},
+    {"", EEXIST, "a group of this name exists (end what made it, or remove it with rmdir), or a file of "
+                 "the kernel's"},
+    {"", EALREADY, "it is a group of another run of the labs: let that one end first"},
     {"", EAGAIN, "cgroup.max.descendants or cgroup.max.depth of a group above allows no more"},
     {"cgroup.subtree_control", EBUSY,
      "a group of v2 with processes of its own hands on no controllers: move them into a child "

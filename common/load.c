@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cpumeter.h"
@@ -36,6 +38,9 @@ __attribute__((noreturn)) static void become_busy(char *path, int threads,
 
     if (nothing != -1)
         dup2(nothing, STDIN_FILENO);
+    /* A load that is preferred to all others would stop the machine, and what measures it. */
+    if (sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
+        lab_die("sched_setscheduler SCHED_OTHER");
     if (group && lab_cgroup_enter(group, 0) == -1)
         lab_cgroup_die();
     if (cpus && sched_setaffinity(0, sizeof(*cpus), cpus) == -1)
@@ -59,6 +64,8 @@ pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_
     long long end = lab_now() + LIMIT; /* on a very busy machine it has to wait for its turn */
     while (lab_now() < end && lab_cpu_sample_process(pid, &used) == 0 && used.usage < ENOUGH)
         lab_sleep_until(lab_now() + STEP);
+    if (waitpid(pid, NULL, WNOHANG) == pid)
+        lab_exit(lab_exit_failure, "the load, busy -j %d, did not start; see above", threads);
     return pid;
 }
 

@@ -88,8 +88,10 @@ static pid_t fork_behind_gate(const struct lab_cgroup *group)
             _exit(lab_exit_failure); /* the parent has said why */
         return 0;
     }
-    if (lab_cgroup_enter(group, child) == -1)
+    if (lab_cgroup_enter(group, child) == -1) {
+        close(gate[1]); /* the end of our run waits for the child's */
         lab_cgroup_die();
+    }
     if (write(gate[1], "", 1) != 1)
         lab_die("open the gate");
     close(gate[0]);

@@ -190,6 +190,25 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     wait "$victim" || true
 }
 
+@test "05 tool: a process that another run has is not taken from it" {
+    local victim before first
+    start sleep 1000
+    victim=$started
+    before=$(groups_of "$victim")
+    start "$TOOL" --cpus 0.5 --pid "$victim" 2>/dev/null
+    first=$started
+    wait_until in_group "$victim" "$first"
+    run -125 --separate-stderr "$TOOL" --cpus 0.2 --pid "$victim"
+    assert_equal "${#stderr_lines[@]}" 1
+    assert_regex "$stderr" "^05_cgroup_cpu: take a process out of $CPU/container-labs/05-$first: EALREADY .*; it is a group of another run"
+    in_group "$victim" "$first"
+    kill -INT "$first"
+    ended_with 0 "$first"
+    assert_equal "$(groups_of "$victim")" "$before"
+    kill -KILL "$victim"
+    wait "$victim" || true
+}
+
 @test "05 tool: --pid ends with the process, status 0" {
     start sleep 1.5
     run -0 timeout $((20 * SLOW)) "$TOOL" --cpus 0.5 --pid "$started"
@@ -290,6 +309,35 @@ with_mounts() {
     assert_equal "$(groups_of "$victim")" "$before"
     kill -KILL "$victim"
     wait "$victim" || true
+    # The same for a command.
+    run timeout -k 1 $((20 * SLOW)) chrt --fifo 1 "$TOOL" --cpus 1 true
+    if [ -e "$CPU/cpu.rt_runtime_us" ]; then
+        assert_failure 125
+        assert_output --partial ': EINVAL (Invalid argument); a realtime process enters no group'
+    else
+        assert_success
+    fi
+}
+
+@test "05 and 06: a load that does not start is no busy machine" {
+    local program
+    for program in 05_cgroup_cpu 06_cpu_shares; do
+        cp "$LABS/$program" "$TMPDIR/$program"
+        printf '#!/bin/sh\necho no thread >&2; exit 1\n' >"$TMPDIR/busy"
+        chmod +x "$TMPDIR/busy"
+        run -1 "$TMPDIR/$program"
+        assert_equal "${lines[-2]}" 'no thread'
+        assert_regex "${lines[-1]}" "^$program: the load, busy -j [0-9]+, did not start; see above\$"
+        refute_output --partial 'machine is busy'
+    done
+    run -1 "$TMPDIR/06_cpu_shares" --seconds 1 A=512:20 B=1024
+    assert_line '06_cpu_shares: the load, busy -j 20, did not start; see above'
+    rm "$TMPDIR/busy" "$TMPDIR/05_cgroup_cpu" "$TMPDIR/06_cpu_shares"
+}
+
+@test "05 and 06: a load is no realtime one, whoever starts it" {
+    run -0 timeout -k 1 $((60 * SLOW)) chrt --fifo 1 "$LABS/06_cpu_shares" --seconds 1 A=1024 B=512
+    assert_line --regexp '^ +A +1024 '
 }
 
 # The controllers of the hierarchy of v1 that is mounted at $1: "cpu", "cpu,cpuacct".
