@@ -342,6 +342,34 @@ int lab_cgroup_cpu_limit(const struct lab_cgroup *group, long long *quota, long 
     return failed("find a limit in", lab_cgroup_file(group, LAB_CPU, "cpu.max"));
 }
 
+double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid)
+{
+    const struct lab_hierarchy *place = &where->of[LAB_CPU];
+    struct lab_cgroup group = {.where = where};
+    char path[64], groups[8192], own_path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
+    double ceiling = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    if (lab_read_file(path, groups, sizeof(groups)) == -1 ||
+        !lab_cgroup_path_in(groups, place->version, LAB_CPU, own_path, sizeof(own_path)) ||
+        !lab_cgroup_directory(place, own_path, directory, sizeof(directory)))
+        return 0;
+    const char *below = directory + strlen(place->base);
+    for (int length = (int)strlen(below); length >= 0; length--) {
+        long long quota, period;
+        if (below[length] != '/' && below[length] != '\0' && length > 0)
+            continue;
+        if (snprintf(group.name, sizeof(group.name), "%.*s", length, below) >=
+                (int)sizeof(group.name) ||
+            lab_cgroup_cpu_limit(&group, &quota, &period) == -1 || quota == LAB_UNLIMITED)
+            continue; /* the root of v2 has no limit, and no file for one */
+        double percent = 100.0 * (double)quota / (double)period;
+        if (ceiling == 0 || percent < ceiling)
+            ceiling = percent;
+    }
+    return ceiling;
+}
+
 static int write_number(const struct lab_cgroup *group, enum lab_controller controller,
                         const char *file, long long number)
 {
@@ -725,8 +753,9 @@ static const struct {
     int error;
     const char *remedy;
 } REMEDIES[] = {
-    {"", EEXIST, "a group of this name exists (end what made it, or remove it with rmdir), or a file of "
-                 "the kernel's"},
+    {"", EEXIST,
+     "a group of this name exists (end what made it, or remove it with rmdir), or a file of "
+     "the kernel's"},
     {"", EALREADY, "it is a group of another run of the labs: let that one end first"},
     {"", EAGAIN, "cgroup.max.descendants or cgroup.max.depth of a group above allows no more"},
     {"cgroup.subtree_control", EBUSY,

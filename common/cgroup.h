@@ -84,6 +84,10 @@ int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, lo
 /* Read that limit back. */
 int lab_cgroup_cpu_limit(const struct lab_cgroup *group, long long *quota, long long *period);
 
+/* The least that a quota of the group of process PID, or of one above it, allows: in percent of a
+ * CPU. 0 where none of them has one, as far as can be seen from here. */
+double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid);
+
 /* The same of a text in the form of cpu.max: "max 100000". Returns whether it was. */
 bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *period);
 

@@ -1,9 +1,11 @@
 #include "command.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "file.h"
@@ -76,12 +78,30 @@ void lab_shell_run(const char *format, ...)
     lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output.text, output.status);
 }
 
+const char *lab_outside_path(const char *command)
+{
+    static const char *const directories[] = {"/usr/sbin", "/sbin"};
+
+    for (int i = 0; i < 2; i++) {
+        lab_fd directory = open(directories[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
+            return directories[i];
+    }
+    return NULL;
+}
+
 void lab_need_command(const char *command, const char *package)
 {
     char missing[128], remedy[128];
 
     if (lab_find_command(command, NULL, 0))
         return;
+    const char *outside = strchr(command, '/') ? NULL : lab_outside_path(command);
+    if (outside) {
+        snprintf(missing, sizeof(missing), "%s/%s is there, and PATH has no %s", outside, command,
+                 outside);
+        lab_cannot_run(missing, "use sudo, or su with a minus sign: then PATH has it");
+    }
     snprintf(missing, sizeof(missing), "no %s is installed", command);
     snprintf(remedy, sizeof(remedy), "install the package %s", package);
     lab_cannot_run(missing, remedy);

@@ -22,6 +22,10 @@ __attribute__((format(printf, 2, 3))) int lab_shell_try(struct lab_output *outpu
  * exits. What it says when it succeeds is not shown. */
 __attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...);
 
+/* The directory, of those for the administrator's commands, that has COMMAND although PATH does not
+ * lead there, as an ordinary user's does not; NULL where none has it. */
+const char *lab_outside_path(const char *command);
+
 /* Exit with lab_cannot_run() unless COMMAND is found in PATH; PACKAGE, Debian's, has it. */
 void lab_need_command(const char *command, const char *package);
 

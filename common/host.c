@@ -12,6 +12,7 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "iptables.h"
 
 bool lab_host_default_route(const char *wanted, char uplink[IF_NAMESIZE])
 {
@@ -176,18 +177,30 @@ void lab_host_give_resolver(const struct lab_network *network)
     }
 }
 
+/* Whether the policy of the iptables that SAVE prints lets nothing pass from port to port of a
+ * bridge, and lab 08 has no rules there that do. */
+static bool drops_frames(const char *save)
+{
+    LAB_OUTPUT rules = {0};
+
+    return lab_command(&rules, "%s -t filter", save) == 0 && strstr(rules.text, ":FORWARD DROP") &&
+           !strstr(rules.text, "container-labs:08");
+}
+
 void lab_host_report_bridge_netfilter(void)
 {
-    const char *value = lab_host_sysctl("net/bridge/bridge-nf-call-iptables");
-    LAB_OUTPUT rules = {0};
+    const char *value = lab_host_sysctl("net/bridge/bridge-nf-call-iptables"), *saves[2];
 
     printf("net.bridge.bridge-nf-call-iptables = %s: frames between two ports of a bridge %s\n",
            *value == '?' ? "(no br_netfilter)" : value,
            *value == '1' ? "pass the chain FORWARD, too" : "are no matter of iptables");
-    if (*value != '1' || !lab_find_command("iptables-save", NULL, 0) ||
-        lab_command(&rules, "iptables-save -t filter") != 0 ||
-        !strstr(rules.text, ":FORWARD DROP") || strstr(rules.text, "container-labs:08"))
+    if (*value != '1')
         return;
-    lab_warn("the policy of FORWARD is DROP, so no packet passes between the ports; "
-             "08_nat up lets those of its bridge pass");
+    int count = lab_iptables_saves(saves);
+    for (int i = 0; i < count; i++)
+        if (drops_frames(saves[i]))
+            lab_warn("the policy of FORWARD is DROP (%s), so no packet passes between the ports%s",
+                     saves[i],
+                     lab_changes_are_there("08") ? ""
+                                                 : "; 08_nat up lets those of its bridge pass");
 }

@@ -16,26 +16,41 @@ static struct {
     bool nf_tables;
 } chosen;
 
+static const char NFT_SAVE[] = "iptables-nft-save", LEGACY_SAVE[] = "iptables-legacy-save";
+
 /* Whether `COMMAND`, an iptables-save, prints a rule or a policy that drops. */
 static bool has_rules(const char *command)
 {
+    char tables[256];
     LAB_OUTPUT saved = {0};
 
+    /* The file lists the tables of legacy iptables that are in use. To ask iptables-legacy-save on
+     * a machine without any would load modules. */
+    if (command == LEGACY_SAVE &&
+        lab_read_file("/proc/net/ip_tables_names", tables, sizeof(tables)) <= 0)
+        return false;
     return lab_find_command(command, NULL, 0) && lab_command(&saved, "%s", command) == 0 &&
            (strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP ["));
 }
 
+int lab_iptables_saves(const char *saves[2])
+{
+    int count = 0;
+
+    if (has_rules(NFT_SAVE))
+        saves[count++] = NFT_SAVE;
+    if (has_rules(LEGACY_SAVE))
+        saves[count++] = LEGACY_SAVE;
+    return count;
+}
+
 static void warn_of_the_other(void)
 {
-    char tables[256];
-    /* The file lists the tables of legacy iptables that are in use. To ask iptables-legacy-save on
-     * a machine without any would load modules. */
-    bool has_legacy = lab_read_file("/proc/net/ip_tables_names", tables, sizeof(tables)) > 0;
+    const char *other = chosen.nf_tables ? LEGACY_SAVE : NFT_SAVE;
 
-    if (chosen.nf_tables && has_legacy && has_rules("iptables-legacy-save"))
-        lab_warn("iptables-legacy has rules, too: packets must pass both (iptables-legacy-save)");
-    if (!chosen.nf_tables && has_rules("iptables-nft-save"))
-        lab_warn("iptables-nft has rules, too: packets must pass both (iptables-nft-save)");
+    if (has_rules(other))
+        lab_warn("%.*s has rules, too: packets must pass both (%s)",
+                 (int)(strlen(other) - strlen("-save")), other, other);
 }
 
 void lab_iptables_choose(void)
@@ -107,11 +122,18 @@ void lab_iptables_add(const char *number, const char *table, const char *chain, 
 void lab_iptables_print(const char *number)
 {
     char mark[64];
-    LAB_OUTPUT saved = {0};
+    const char *saves[2];
+    int count = lab_iptables_saves(saves);
 
     snprintf(mark, sizeof(mark), "container-labs:%s", number);
-    lab_command(&saved, "%s-save -c", chosen.command);
-    for (char *line = strtok(saved.text, "\n"); line; line = strtok(NULL, "\n"))
-        if (strstr(line, mark))
-            printf("  %s\n", line);
+    for (int i = 0; i < count; i++) {
+        LAB_OUTPUT saved = {0};
+        lab_command(&saved, "%s -c", saves[i]);
+        if (!strstr(saved.text, mark))
+            continue;
+        printf("rules, with packets and bytes (%s):\n", saves[i]);
+        for (char *line = strtok(saved.text, "\n"); line; line = strtok(NULL, "\n"))
+            if (strstr(line, mark))
+                printf("  %s\n", line);
+    }
 }

@@ -34,7 +34,12 @@ __attribute__((format(printf, 5, 6))) void lab_iptables_add(const char *number, 
                                                             const char *chain, char how,
                                                             const char *rule, ...);
 
-/* Print the rules of lab NUMBER with their counters of packets and bytes. */
+/* Print the rules of lab NUMBER, made with either iptables, with their counters of packets and
+ * bytes. */
 void lab_iptables_print(const char *number);
+
+/* The commands that print the rules of either iptables: those that are there, and have rules. Fills
+ * SAVES and returns how many. iptables-save(8) */
+int lab_iptables_saves(const char *saves[2]);
 
 #endif

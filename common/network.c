@@ -155,11 +155,18 @@ static void namespace_must_be_free(const char *name)
  * about anything but a default route. Halves of it (0.0.0.0/1), as VPNs make them, count as one. */
 static void lines_must_be_default(const char *subnet, char *lines)
 {
+    static const char *const nowhere[] = {"blackhole ", "unreachable ", "prohibit ", "throw "};
+
     for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
         int prefix = 32;
         line[strcspn(line, "\\")] = '\0'; /* from there on `ip -o` tells lifetimes */
-        bool is_default = strncmp(line, "default", 7) == 0 ||
-                          (sscanf(line, "%*[0-9.]/%d", &prefix) == 1 && prefix < 8);
+        /* A route that leads nowhere begins with how. */
+        const char *to = line;
+        for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++)
+            if (strncmp(line, nowhere[i], strlen(nowhere[i])) == 0)
+                to = line + strlen(nowhere[i]);
+        bool is_default = strncmp(to, "default", 7) == 0 ||
+                          (sscanf(to, "%*[0-9.]/%d", &prefix) == 1 && prefix < 8);
         if (!is_default)
             lab_exit(EXIT_FAILURE, "%s is in use already: %s; choose another with --subnet", subnet,
                      line);

@@ -34,6 +34,9 @@ static void take_file(const char *file)
                        "install the package gnuplot-nox, or leave the option out");
     if (snprintf(picture, sizeof(picture), "%s/%s", directory, name) >= (int)sizeof(picture))
         lab_exit(LAB_EXIT_USAGE, "--plot '%s': the path is too long", file);
+    lab_fd present = open(picture, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    if (present == -1 && errno != ENOENT)
+        lab_exit(LAB_EXIT_USAGE, "--plot '%s': %s", file, lab_strerror(errno));
 }
 
 void lab_plot_option(int *argc, char *argv[])

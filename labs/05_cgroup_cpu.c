@@ -330,6 +330,14 @@ static void measure_everything(void)
     busy.target = 0;
     measure(SHORT_WINDOW);
     double idle = (double)(lab_cpu_idle_time() - idle_before) / (double)busy.used.at / cpus;
+    double ceiling = lab_cgroup_cpu_ceiling(run_group.where, busy.pid);
+    if (ceiling != 0 && ceiling < 100.0 * cpus) {
+        lab_say(
+            "(There is a limit already: a group that busy is in has a quota of %.0f%% of a CPU.)",
+            ceiling);
+        lab_check(busy.percent < 1.5 * ceiling + 10.0 * cpus, "that limit holds");
+        return;
+    }
     if (busy.percent < 95.0 * cpus)
         lab_say("(Others on this machine want CPUs, too: they have the rest of %d00%%.)", cpus);
     lab_check(idle < 0.2, "no CPU is idle: 100%% x %d CPUs are in use", cpus);

@@ -76,6 +76,7 @@ static void turn_forwarding_on(void)
 /* Whoever leaves by another device than the bridge leaves with the address of that device. */
 #define MASQUERADE "-s %s ! -o br0 -j MASQUERADE"
 #define MASQUERADE_BY "-s %s -o %s -j MASQUERADE"
+#define BACK_IN "-s %s -o br0 -m conntrack --ctstate DNAT -j MASQUERADE"
 
 /* Who comes to a port of the host is sent on to a container. */
 #define PUBLISH "-p %s --dport %d -m addrtype --dst-type LOCAL -j DNAT --to-destination %s:%d"
@@ -131,11 +132,14 @@ static void up(const struct lab_wanted *wanted)
     const char *subnet = lab_network_subnet(&network);
 
     printf("iptables: %s (%s)\n", lab_iptables(), lab_iptables_backend());
-    if (strcmp(lab_host_sysctl("net/ipv4/ip_forward"), "1") != 0) {
+    if (strcmp(lab_host_sysctl("net/ipv4/ip_forward"), "0") == 0) {
         lab_host_note_forwarding();
         turn_forwarding_on();
     }
     network_of_lab_07();
+    /* Somebody may have switched it off for new devices. It goes with br0. */
+    if (strcmp(lab_host_sysctl("net/ipv4/conf/br0/forwarding"), "0") == 0)
+        lab_shell_run("sysctl -q -w net.ipv4.conf.br0.forwarding=1");
     for (int n = 1; n <= network.namespaces; n++)
         default_route_of(n);
     lab_host_give_resolver(&network);
@@ -144,6 +148,9 @@ static void up(const struct lab_wanted *wanted)
         lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE_BY, subnet, wanted->uplink);
     else
         lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE, subnet);
+    /* A container that asks for a published port has to be answered by way of this host, too. */
+    if (wanted->published_count > 0)
+        lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, subnet);
     for (int i = 0; i < wanted->published_count; i++) {
         const char *address = lab_network_address(&network, wanted->published[i].container);
         int host_port = wanted->published[i].host_port, port = wanted->published[i].port;
@@ -167,7 +174,7 @@ static void status(const struct lab_wanted *wanted)
     printf("default route by %s; net.ipv4.ip_forward = %s\n\n", uplink,
            lab_host_sysctl("net/ipv4/ip_forward"));
     lab_network_draw();
-    printf("\nrules of %s (%s), with packets and bytes:\n", lab_iptables(), lab_iptables_backend());
+    putchar('\n');
     lab_iptables_print("08");
     lab_host_report_bridge_netfilter();
 }

@@ -547,16 +547,12 @@ static void probe_controller(const void *name)
 /* Fail, with the package, where COMMAND is not in PATH. */
 static void need_command(const char *command)
 {
-    static const char *const outside[] = {"/usr/sbin", "/sbin"};
-
     if (lab_find_command(command, NULL, 0))
         return;
-    for (int i = 0; i < 2; i++) {
-        lab_fd directory = open(outside[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
-            refuse("use sudo, or su with a minus sign: then PATH has it",
-                   "%s/%s is there, and PATH has no %s", outside[i], command, outside[i]);
-    }
+    const char *outside = lab_outside_path(command);
+    if (outside)
+        refuse("use sudo, or su with a minus sign: then PATH has it",
+               "%s/%s is there, and PATH has no %s", outside, command, outside);
     refuse("install what is missing: make deps", "%s is not installed", command);
 }
 

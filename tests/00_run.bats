@@ -152,7 +152,7 @@ without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
         03_unshare:mount:mount 03_unshare:ps:procps; do
         IFS=: read -r lab command package <<<"$row"
         run -77 --separate-stderr env -u LAB_MUST_RUN PATH="$(path_without "$command")" "$LABS/$lab" 3>&-
-        assert_equal "$stderr" "$lab: no $command is installed; install the package $package"
+        assert_equal "$stderr" "$lab: $(missing_words "$command" "$package")"
     done
 }
 

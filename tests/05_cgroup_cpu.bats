@@ -435,6 +435,17 @@ in_namespace() {
     assert_output --partial $'\033[1A'
 }
 
+@test "05 experiment: a quota that it is started with is named, and others are not blamed for it" {
+    local box=$CPU/test-$$
+    mkdir "$box"
+    if [ "$VERSION" = 1 ]; then echo 30000 >"$box/cpu.cfs_quota_us"; else echo 30000 100000 >"$box/cpu.max"; fi
+    run sh -c 'echo $$ >"$1/cgroup.procs" && exec timeout "$2" "$3"' sh "$box" $((60 * SLOW)) "$TOOL" 3>&-
+    assert_experiment_held
+    assert_line '    (There is a limit already: a group that busy is in has a quota of 30% of a CPU.)'
+    assert_line '  ok    that limit holds'
+    wait_until rmdir "$box"
+}
+
 @test "05 experiment: --plot draws a picture; without gnuplot it says so before it begins" {
     cd "$TMPDIR"
     run play 05_cgroup_cpu --plot usage.svg
@@ -450,6 +461,7 @@ in_namespace() {
     [ ! -e usage.svg ]
     rm -r path
     refuses 2 "--plot '/no/where.svg': ENOENT (No such file or directory)" --plot /no/where.svg
+    refuses 2 "--plot '/dev': EISDIR (Is a directory)" --plot /dev
 }
 
 @test "05 experiment: without busy beside it, it says what to type" {

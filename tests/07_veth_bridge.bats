@@ -252,7 +252,20 @@ ROWS
         "$LABS/07_veth_bridge" up 2>&1 >/dev/null || exit
         ! ip netns exec net1 ping -c 1 -W 0.3 192.168.0.102 >/dev/null || exit
         "$LABS/07_veth_bridge" down >/dev/null'
-    assert_output --partial 'the policy of FORWARD is DROP, so no packet passes between the ports'
+    assert_output --partial 'the policy of FORWARD is DROP (iptables-nft-save), so no packet passes between the ports; 08_nat up lets'
+    # Whichever iptables has it, and whichever lab 08 has taken.
+    run -0 on_host '
+        sysctl -qw net.bridge.bridge-nf-call-iptables=1
+        iptables -P FORWARD ACCEPT
+        iptables-legacy -P FORWARD DROP
+        "$LABS/07_veth_bridge" up 2>&1 >/dev/null || exit
+        ! ip netns exec net1 ping -c 1 -W 0.3 192.168.0.102 >/dev/null || exit
+        "$LABS/07_veth_bridge" down >/dev/null
+        "$LABS/08_nat" up 2>/dev/null >/dev/null || exit
+        "$LABS/08_nat" status 2>&1 >/dev/null || exit
+        "$LABS/08_nat" down >/dev/null'
+    assert_line --index 0 '07_veth_bridge: the policy of FORWARD is DROP (iptables-legacy-save), so no packet passes between the ports; 08_nat up lets those of its bridge pass'
+    assert_line '08_nat: the policy of FORWARD is DROP (iptables-legacy-save), so no packet passes between the ports'
 }
 
 @test "07: only root may change the network" {

@@ -135,9 +135,20 @@ round_trip='
     for attempt in $(seq 50); do ip netns exec net1 grep -q ":0050 .* 0A " /proc/net/tcp && break; sleep 0.05; done
     within "^inside$" 1 ip netns exec beyond busybox nc -w 2 198.51.100.2 8080 </dev/null || exit
     wait $server
+    # From a container, that one itself included.
+    sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || true
+    for from in net1 net2; do
+        ip netns exec net1 busybox nc -l -p 80 -e busybox echo inside 3>&- & server=$!
+        for attempt in $(seq 50); do ip netns exec net1 grep -q ":0050 .* 0A " /proc/net/tcp && break; sleep 0.05; done
+        within "^inside$" 1 ip netns exec $from busybox nc -w 2 198.51.100.2 8080 </dev/null || exit
+        wait $server
+    done
     "$LABS/08_nat" status >/mnt/status || exit
     within "^default route by up0; net.ipv4.ip_forward = 1$" 1 cat /mnt/status || exit
-    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 7 cat /mnt/status || exit
+    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 8 cat /mnt/status || exit
+    # However it is asked: who types status has not always typed up.
+    env -u IPTABLES "$LABS/08_nat" status >/mnt/status 2>/dev/null || exit
+    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 8 cat /mnt/status || exit
     within "net.bridge.bridge-nf-call-iptables = " 1 cat /mnt/status || exit
     within "^br0 +192.168.0.100/24 UP" 1 cat /mnt/status || exit
     "$LABS/08_nat" down >/mnt/out || exit
@@ -180,6 +191,21 @@ round_trip='
         within 0 1 cat /proc/sys/net/ipv4/conf/up0/forwarding || exit
         "$LABS/08_nat" down >/dev/null || exit
         same_host'
+}
+
+@test "08 up: forwarding that is on in another way, a default route that leads nowhere" {
+    on_host '
+        sysctl -qw net.ipv4.ip_forward=2
+        sysctl -qw net.ipv4.conf.default.forwarding=0 net.ipv4.conf.up0.forwarding=0
+        ip route add blackhole default metric 999
+        host_state >/mnt/before
+        "$LABS/08_nat" up >/dev/null || exit
+        within 2 1 cat /proc/sys/net/ipv4/ip_forward || exit
+        within 1 1 cat /proc/sys/net/ipv4/conf/br0/forwarding || exit
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host || exit
+        ip route add blackhole 192.168.0.0/25
+        "$LABS/08_nat" up 2>&1 | grep -q "is in use already: blackhole 192.168.0.0/25"'
 }
 
 @test "08 up: --uplink, --subnet and --namespaces" {

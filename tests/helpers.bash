@@ -217,6 +217,15 @@ wait_until_gone() {
     fail "process $1 is still there (looked $attempt times)"
 }
 
+# What is said of a command that PATH has not, and the package $2 has.
+missing_words() {
+    if [ -x "/usr/sbin/$1" ]; then
+        echo "/usr/sbin/$1 is there, and PATH has no /usr/sbin; use sudo, or su with a minus sign: then PATH has it"
+    else
+        echo "no $1 is installed; install the package $2"
+    fi
+}
+
 # A PATH with everything that the machine has but the commands $@. It is links: never write to a file in it.
 path_without() {
     local directory file

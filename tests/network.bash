@@ -129,11 +129,11 @@ names_what_is_missing() {
         mv "$TMPDIR/path/$tool" "$TMPDIR/aside"
         run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/$lab" 3>&-
         assert_equal "$status" 77
-        assert_equal "$stderr" "$lab: no $tool is installed; install the package $package"
+        assert_equal "$stderr" "$lab: $(missing_words "$tool" "$package")"
         if [ "$tool" != ping ]; then
             run --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$LABS/$lab" up 3>&-
             assert_equal "$status" 77
-            assert_equal "$output$stderr" "$lab: no $tool is installed; install the package $package"
+            assert_equal "$output$stderr" "$lab: $(missing_words "$tool" "$package")"
         fi
         mv "$TMPDIR/aside" "$TMPDIR/path/$tool"
     done
