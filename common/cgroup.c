@@ -575,8 +575,9 @@ static int kill_processes(const char *directory)
 }
 
 /* Call EACH for the groups below DIRECTORY, and for DIRECTORY last. Returns 0, or -1 as soon as one
- * fails. A directory that is not there is fine. */
-static int walk_up(const char *directory, int depth, int (*each)(const char *directory))
+ * fails. A directory that is not there is fine. However deep they are nested, no path is too long:
+ * each begins at the descriptor of the group above. */
+static int walk_up(const char *directory, int (*each)(const char *directory))
 {
     DIR *listed = opendir(directory);
     const struct dirent *entry;
@@ -585,12 +586,12 @@ static int walk_up(const char *directory, int depth, int (*each)(const char *dir
     if (!listed)
         return errno == ENOENT ? 0 : failed("open", directory);
     while (result == 0 && (entry = readdir(listed)) != NULL) {
-        char path[PATH_SIZE * 2];
-        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || depth == 0)
+        char path[64 + sizeof(entry->d_name)];
+        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
+            strcmp(entry->d_name, "..") == 0)
             continue;
-        int length = snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
-        if (length < PATH_SIZE)
-            result = walk_up(path, depth - 1, each);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd(listed), entry->d_name);
+        result = walk_up(path, each);
     }
     closedir(listed);
     return result == 0 ? each(directory) : -1;
@@ -598,11 +599,10 @@ static int walk_up(const char *directory, int depth, int (*each)(const char *dir
 
 static int for_each_directory(const struct lab_cgroup *group, int (*each)(const char *directory))
 {
-    enum { DEPTH = 32 };
     int result = 0;
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (is_first(group, i) && walk_up(lab_cgroup_file(group, i, ""), DEPTH, each) == -1)
+        if (is_first(group, i) && walk_up(lab_cgroup_file(group, i, ""), each) == -1)
             result = -1;
     return result;
 }

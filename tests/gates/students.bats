@@ -164,6 +164,18 @@ misbehaves() {
         'return sethostname("mine", 4);'
 }
 
+@test "misbehaving: control groups in control groups are removed, however deep and whatever they are called" {
+    run -0 "$REPO/build/sandbox" /bin/true bash -c '
+        cd /sys/fs/cgroup/pids 2>/dev/null || cd /sys/fs/cgroup
+        mkdir .hidden || exit
+        name=$(printf "%0100d" 0)
+        for depth in $(seq 100); do mkdir $name && cd $name || exit; done
+        echo made' 3>&-
+    assert_output made
+    run -1 compgen -G '/sys/fs/cgroup/container-labs/sandbox-*'
+    run -1 compgen -G '/sys/fs/cgroup/*/container-labs/sandbox-*'
+}
+
 @test "misbehaving: files, settings, the clock and processes of the machine are out of reach" {
     sleep 60 3>&- &
     local victim=$!

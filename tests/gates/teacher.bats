@@ -63,6 +63,14 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
     PATH="$TMPDIR/bin:$PATH" run -2 teacher grade
     rm "$TMPDIR/bin/bats" && rmdir "$TMPDIR/bin"
     assert_line --partial "the checks of 01_chroot did not come to an end"
+    # Where no sandbox can be had, no student has failed; the same for a slip in WORK.
+    run -2 setpriv --bounding-set=-sys_admin make -C "$REPO" -s grade WORK="$WORK" 3>&-
+    assert_line --partial "nothing can be tried on this machine: sandbox: clone3: EPERM"
+    run -2 setpriv --bounding-set=-sys_admin make -C "$REPO" -s check-01 WORK="$WORK" 3>&-
+    assert_line --partial "nothing can be tried on this machine: sandbox: clone3: EPERM"
+    run -2 make -C "$REPO" -s grade WORK="$TMPDIR/slip" 3>&-
+    assert_line "there is no directory $TMPDIR/slip"
+    assert [ ! -e "$TMPDIR/slip" ]
 }
 
 @test "workflow: a step and a test for each TODO, with its points" {
@@ -83,7 +91,22 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
 }
 
 @test "handout: it has no answers, builds, and its checks work" {
-    local place=$BATS_TEST_TMPDIR/handout solution
+    local place=$BATS_TEST_TMPDIR/handout solution copy=$BATS_TEST_TMPDIR/copy
+    # What lies about is not handed out: not in a clone, not in a copy without git.
+    (cd "$REPO" && tar --exclude=./build -cf - .) | (mkdir "$copy" && tar -C "$copy" -xf -)
+    mkdir -p "$copy/students/alice" "$copy/mine"
+    cp "$copy/solutions/01_chroot.c" "$copy/students/alice/"
+    cp "$copy/solutions/01_chroot.c" "$copy/mine/"
+    if [ -e "$copy/.git" ]; then
+        run -0 make -s -C "$copy" handout WORK="$copy/mine" 3>&-
+        run -1 bash -c 'tar -tzf "$1" | grep -E "/(alice|mine|solutions|build)/|/labs/[^/.]+$"' - "$copy/build/container-labs.tar.gz"
+        rm -rf "$copy/.git"
+    fi
+    rm -r "$copy/students"
+    : >"$copy/labs/01_chroot"
+    run -0 make -s -C "$copy" handout WORK="$copy/mine" BUILD="$copy/build" 3>&-
+    run -1 bash -c 'tar -tzf "$1" | grep -E "/(alice|mine|solutions|build)/|/labs/[^/.]+$"' - "$copy/build/container-labs.tar.gz"
+    rm -r "$copy"
     run -0 teacher handout
     mkdir "$place"
     tar -C "$place" -xzf "$REPO/build/container-labs.tar.gz"

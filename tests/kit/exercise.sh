@@ -65,17 +65,28 @@ start() {
     # Made under another name and linked: a file of that name is not overwritten, whoever is faster.
     cp "$starter" "$target.new.$$"
     if ln "$target.new.$$" "$target" 2>/dev/null; then
+        rm "$target.new.$$"
         echo "$target has $(grep -c '^ *lab_todo(' "$target") TODOs:"
         sed -nE 's,^ *// TODO ([0-9.]+): ,    \1 ,p' "$target"
         echo "Next: make check-$number (tries it), make hint-$number (helps)"
     else
+        rm "$target.new.$$"
+        [ -e "$target" ] || complain "cannot make $target: a file system without hard links?"
         echo "$target is there already and stays as it is (FORCE=1 begins anew, and keeps yours)"
     fi
-    rm "$target.new.$$"
 }
 
 # What identifies the contents of a student's file.
 fingerprint() { cksum <"$1"; }
+
+# Where no program can be tried at all, that is no fault of the student's.
+need_sandbox() {
+    local said
+    "$MAKE" -s "$BUILD/sandbox" BUILD="$BUILD" >&2 || complain "the sandbox for the checks does not build"
+    # shellcheck disable=SC2086 # no word, or sudo
+    said=$($SUDO "$(realpath "$BUILD/sandbox")" /bin/true true 2>&1 </dev/null) && [ -z "$said" ] ||
+        complain "nothing can be tried on this machine: ${said:-no sandbox could be started}"
+}
 
 # Build the student's file of exercise NN. The compiler's words go to stderr.
 build() { "$MAKE" -s "$state/$(name_of "$1")" "$BUILD/sandbox" WORK="$WORK" BUILD="$BUILD" >&2; }
@@ -87,7 +98,7 @@ try_in_order() (
     unset "${!BATS_@}"
     PATH=$(tr ':' '\n' <<<"$PATH" | grep -v 'libexec/bats-core' | paste -sd :)
     # shellcheck disable=SC2086 # no word, or sudo
-    $SUDO env SANDBOX="$PWD/$BUILD/sandbox" PROGRAM="$(realpath "$2")" NO_END="$4" \
+    $SUDO env SANDBOX="$(realpath "$BUILD/sandbox")" PROGRAM="$(realpath "$2")" NO_END="$4" \
         bats --tap ${3:+--filter "$3"} "tests/exercises/$(name_of "$1").bats" </dev/null || true
 )
 
@@ -125,10 +136,14 @@ check() {
     local number=$1 name status=0
     name=$(name_of "$number")
     [ -e "$WORK/$name.c" ] || complain "$WORK/$name.c is not there: make exercise-$number makes it"
+    need_sandbox
     echo "exercise $number: $WORK/$name.c, built as $state/$name"
     results "$number" || status=$?
     [ "$status" -eq 0 ] || complain "$WORK/$name.c does not build: see what the compiler says above"
-    report text "$number" "$points" "$state/$number.tap" || complain "the checks did not come to an end"
+    report text "$number" "$points" "$state/$number.tap" || {
+        rm "$state/$number.tap" # what is not whole says nothing of the file
+        complain "the checks did not come to an end"
+    }
     all_hold "$number" || exit 1
     echo "All hold. make solution-$number shows another way to write it."
 }
@@ -207,6 +222,9 @@ solution() {
 # Try everything; then the same numbers as a table, as JSON and as JUnit.
 grade() {
     local number name missing summary comma="" held todos got all points_got=0 points_all=0
+    # The own one need not be there yet; another that is not is a slip.
+    [ -d "$WORK" ] || [ "$WORK" = work ] || complain "there is no directory $WORK"
+    need_sandbox
     mkdir -p "$BUILD" "$state"
     printf '%-20s %-8s %-8s %s\n' exercise TODOs points ""
     echo '<testsuites name="container-labs">' >"$BUILD/grade.xml.new"
@@ -260,9 +278,13 @@ handout() {
     rm -rf "$where"
     mkdir -p "$where/$name/starters" "$where/$name/.github/workflows"
     if git rev-parse --git-dir >/dev/null 2>&1; then
-        git ls-files -z --cached --others --exclude-standard
+        git ls-files -z # and nothing that lies about
+    elif [ -e .git ]; then
+        complain "git does not list the files of the labs: $(git rev-parse --git-dir 2>&1)"
     else
-        find . -path ./.git -prune -o -path "./$BUILD" -prune -o -path "./$WORK" -prune -o -type f -print0
+        find . -path ./.git -prune -o -path "./$(realpath --relative-to=. "$BUILD")" -prune -o \
+            -path "./$(realpath --relative-to=. "$WORK")" -prune -o \
+            -type f -path './labs/*' ! -name '*.[ch]' -prune -o -type f -print0
     fi | tar --exclude=solutions --exclude=tests/gates --exclude=.ci --exclude=.github \
         --null --files-from=- -cf - | tar -C "$where/$name" -xf -
     for number in $(numbers); do
