@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -132,6 +133,17 @@ static void remove_group(void)
     // END SOLUTION
 }
 
+/* Wait for the command. Whoever asks us to end asks the command: the group is removed in any case.
+ */
+static int wait_for(pid_t command, int signals)
+{
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, command, 0);
+
+    if (pidfd == -1 || lab_wait_passing_on(pidfd, signals, command) == -1)
+        lab_die("wait for the command");
+    return lab_wait(command);
+}
+
 static int show(const char *version, long long percent)
 {
     struct setting settings[2];
@@ -145,6 +157,7 @@ static int show(const char *version, long long percent)
 int main(int argc, char *argv[])
 {
     long long percent, usage, periods, throttled;
+    sigset_t before;
     bool shows = argc == 4 && strcmp(argv[1], "--show") == 0 &&
                  (strcmp(argv[2], "1") == 0 || strcmp(argv[2], "2") == 0);
 
@@ -152,15 +165,19 @@ int main(int argc, char *argv[])
         lab_exit(LAB_EXIT_USAGE, "usage: PERCENT COMMAND [ARG]... | --show 1|2 PERCENT");
     if (shows)
         return show(argv[2], percent);
+    lab_fd signals = lab_ending_signals(&before);
+    if (signals == -1)
+        lab_die("signalfd");
     make_group(percent);
     pid_t command = lab_fork();
     if (command == -1)
         lab_die("fork");
     if (command == 0) {
         enter_group();
+        sigprocmask(SIG_SETMASK, &before, NULL);
         lab_exec(argv + 2);
     }
-    int status = lab_wait(command);
+    int status = wait_for(command, signals);
     read_usage(&usage, &periods, &throttled);
     fprintf(stderr, "used %lld us, held back in %lld of %lld periods\n", usage, throttled, periods);
     remove_group();

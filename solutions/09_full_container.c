@@ -2,7 +2,8 @@
  * 09_full_container - harden it.
  *
  *     09_full_container [--without=WALL]... [--root=DIRECTORY] COMMAND [ARG]...
- *     09_full_container [--without=WALL]... [--root=DIRECTORY] attempt mount|fsopen|climb
+ *     09_full_container [--without=WALL]... [--root=DIRECTORY]
+ *                       attempt mount|fsopen|open_tree|move_mount|climb
  *
  * COMMAND runs as root with three walls around it: limits, capabilities, seccomp. Each can be left
  * away, to see what it is for. "attempt" tries to get through instead, and tells what stopped it:
@@ -125,6 +126,10 @@ static int attempt(const char *name, const struct stat *outside)
         error = mount("tmpfs", "/tmp", "tmpfs", 0, NULL) == -1 ? errno : 0;
     else if (strcmp(name, "fsopen") == 0)
         error = syscall(SYS_fsopen, "tmpfs", 0) == -1 ? errno : 0;
+    else if (strcmp(name, "open_tree") == 0)
+        error = syscall(SYS_open_tree, AT_FDCWD, "/tmp", OPEN_TREE_CLONE) == -1 ? errno : 0;
+    else if (strcmp(name, "move_mount") == 0)
+        error = syscall(SYS_move_mount, -1, "", AT_FDCWD, "/tmp", 0) == -1 ? errno : 0;
     else
         error = climb();
     if (stat("/", &inside) == -1)

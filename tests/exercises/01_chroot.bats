@@ -25,6 +25,13 @@ echo "this is outside" >/tmp/outside
     see_not "no second file" '^/(lib|usr)'
 }
 
+@test "1.1 it is the loader that this program names, whatever others do" {
+    play 'ln -s "$(ldd /bin/bash | grep -v "=>" | grep -o "/[^ ]*")" own-loader
+          echo "int main(void) { return 0; }" | cc -x c -Wl,--dynamic-linker=/tmp/own-loader -o program -
+          mkdir jail; it copy /tmp/program jail'
+    see "its loader" '^/tmp/own-loader$'
+}
+
 @test "1.2 every library that ldd names is copied, and bash runs in the jail" {
     play 'mkdir jail; it copy /bin/bash jail >/dev/null; chroot jail /bin/bash -c "echo runs inside"'
     see "bash, started by chroot(1), says: runs inside" '^runs inside$'
@@ -36,6 +43,12 @@ echo "this is outside" >/tmp/outside
           chroot jail /bin/ls -d /bin && chroot jail /bin/mount --version'
     see "ls, started by chroot(1), lists /bin" '^/bin$'
     see "mount tells its version" '^mount from util-linux'
+}
+
+@test "1.2 addresses are no places in the file: a program that is not position-independent" {
+    play 'printf "#include <stdio.h>\nint main(void) { return puts(\"fixed addresses\") < 0; }\n" | cc -x c -no-pie -o program -
+          mkdir jail; it copy /tmp/program jail >/dev/null; chroot jail /tmp/program'
+    see "its words, said in the jail" '^fixed addresses$'
 }
 
 @test "1.3 with --climb a command is out of the jail, without it is not" {

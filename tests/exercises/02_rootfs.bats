@@ -44,6 +44,15 @@ inside() { local layer=$1; shift; it run base $layer "$@"; }
     see_not "no mount but / and /proc" ' - (tmpfs|cgroup|sysfs|ext4|btrfs|xfs) '
 }
 
+@test "2.2 the overlay is the root of the mount namespace, not only of the command" {
+    play "$BASE"'inside one busybox sleep 60 &
+                 until pid=$(pgrep -x busybox); do sleep 0.02; done
+                 nsenter --target $pid --mount ls /; echo end'
+    see "what the base has" '^data$'
+    see_not "nothing of the machine" '^(tmp|usr|run)$'
+    see "the script to reach its end" '^end$'
+}
+
 @test "2.3 diff: added, changed, deleted" {
     play "$BASE"'inside one sh -c "rm /etc/motd; echo x >/data/one; echo y >/data/new"; it diff base one'
     see "the deleted file" '^D /etc/motd$'

@@ -17,20 +17,20 @@ load helpers
 
 @test "3.2 inside, the group is root's" {
     play --user 'id -g; it id -g'
-    see "an ordinary group outside" '^65534$'
+    see "an ordinary group outside" '^65533$'
     see "group 0 inside" '^0$'
 }
 
 @test "3.2 the maps have one user and one group, and setgroups is denied" {
     play --user 'it sh -c "cat /proc/self/setgroups; echo groups \$(cat /proc/self/gid_map); echo users \$(cat /proc/self/uid_map)"'
     see "setgroups is denied" '^deny$'
-    see "the group map" '^groups 0 65534 1$'
+    see "the group map" '^groups 0 65533 1$'
     see "the user map" '^users 0 65534 1$'
 }
 
 @test "3.3 the host name is another inside, and only inside" {
-    play --user 'it --hostname=box sh -c "echo inside \$(hostname)"; echo "outside $(hostname)"'
-    see "the name that was asked for" '^inside box$'
+    play --user 'it --hostname=a-box-with-a-name sh -c "echo inside \$(hostname)"; echo "outside $(hostname)"'
+    see "the name that was asked for" '^inside a-box-with-a-name$'
     see "the old name" '^outside sandbox$'
 }
 

@@ -48,8 +48,8 @@ elsewhere() {
 }
 
 @test "4.2 an ordinary user enters a sandbox of its own" {
-    play --user "$START"'start --user --map-root-user --mount --uts --ipc --net -- hostname mine\;
-                  elsewhere user mnt uts ipc net; it $target sh -c "id -u; hostname"'
+    play --user "$START"'start --user --map-root-user --mount --uts --ipc --net --time --fork -- hostname mine\;
+                  elsewhere user mnt uts ipc net time; it $target sh -c "id -u; hostname"'
     see "the comparison" '^compared$'
     see_not "the same namespaces" '^another'
     see "root in there" '^0$'
@@ -60,6 +60,16 @@ elsewhere() {
     play "$START"'start --user --map-root-user --uts --net -- hostname deep\; ; elsewhere user uts net'
     see "the comparison" '^compared$'
     see_not "the same namespaces" '^another'
+}
+
+@test "4.2 root enters a user namespace whose network is the machine's gift" {
+    # Who has joined such a user namespace may not join that network any more.
+    play "$START"'mkfifo ready; unshare --net --uts sh -c "echo ready >ready; exec unshare --user --map-root-user sleep 60" &
+                  read -r _ <ready; until target=$(pgrep -x sleep); do sleep 0.01; done
+                  elsewhere user net uts; it $target id -u'
+    see "the comparison" '^compared$'
+    see_not "the same namespaces" '^another'
+    see "root in there" '^0$'
 }
 
 @test "4.3 the command is a process of the PID namespace" {

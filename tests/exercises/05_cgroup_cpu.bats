@@ -77,11 +77,18 @@ export -f dialect
     play 'it 1000 true'
     ends_with 0
     see "0 periods, and some microseconds" '^used [1-9][0-9]* us, held back in 0 of [0-9]+ periods$'
+    # A period counts when somebody has run in it.
+    play "$OWN"'it 1000 bash -c "for i in 1 2 3 4; do sleep 0.11; done; own cpu.stat"'
+    local inside
+    inside=$(sed -nE 's/^nr_periods ([0-9]+)$/\1/p' <<<"$output")
+    [ "${inside:-0}" -ge 1 ] && [ "$(sed -nE 's/^used .*, held back in 0 of ([0-9]+) periods$/\1/p' <<<"$output")" -ge "$inside" ] ||
+        complain "0 of as many periods as the group itself has read, or more"
 }
 
 @test "5.4 whoever is left is killed, and the group is gone" {
     # A process that was killed keeps its name until PID 1 has waited for it, but no command line.
-    play 'it 50 bash -c "setsid sleep 60 & sleep 61 & exit 3"; echo "status $?"
+    # One of them is deaf to SIGTERM.
+    play 'it 50 bash -c "setsid sleep 60 & (trap \"\" TERM; exec sleep 61) & sleep 0.1; exit 3"; echo "status $?"
           echo "$(pgrep -cf "^sleep 6") left"; find /sys/fs/cgroup -name "cpulimit-*"; echo end'
     see "the status of the command" '^status 3$'
     see "no process" '^0 left$'

@@ -23,11 +23,12 @@ about() {
 }
 
 @test "6.2 shares as runtimes turn them into weights" {
-    play 'for shares in 2 512 1024 2048 262144; do echo "$shares: $(it --weight-of $shares)"; done'
+    play 'for shares in 2 512 1024 2048 185371 262144; do echo "$shares: $(it --weight-of $shares)"; done'
     see "2, the least, is 1" '^2: 1$'
     see "512 is 20" '^512: 20$'
     see "1024 is 39, not 100" '^1024: 39$'
     see "2048 is 79" '^2048: 79$'
+    see "185371 is 7071: the range of weights begins at 1" '^185371: 7071$'
     see "262144, the most, is 10000" '^262144: 10000$'
 }
 
@@ -77,6 +78,12 @@ about() {
     about B/x 15.0
     about B/y 60.0
     see_not "B itself has no process" '^B '
+}
+
+@test "6.5 a name that only begins like the parent's is another one" {
+    play 'it AB:300 A:100 A/x:100'
+    about AB 75.0
+    about A/x 25.0
 }
 
 @test "6.5 deeper, and by name: the parent need not be the group before" {
