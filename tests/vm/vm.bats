@@ -79,6 +79,19 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
     wait_until_gone "$machine"
 }
 
+@test "vm: kill -9 of the script ends the machine, and the next one takes away what it has left" {
+    "$REPO/tests/vm/vm.sh" 'echo begun; sleep 10000' >"$BATS_TEST_TMPDIR/out" 3>&- &
+    local script=$! machine
+    until grep -q begun "$BATS_TEST_TMPDIR/out"; do sleep 0.1; done
+    machine=$(pgrep -P "$(pgrep -P "$script" timeout)" qemu)
+    kill -KILL "$script"
+    wait "$script" || true
+    wait_until_gone "$machine"
+    run -0 compgen -G "$REPO/build/vm/run.*"
+    run -0 vm true
+    run -1 compgen -G "$REPO/build/vm/run.*"
+}
+
 @test "vm: what is missing or wrong is named, and nothing is begun" {
     run -126 env PATH="$(path_without qemu-system-x86_64 cpio)" "$REPO/tests/vm/vm.sh" true
     assert_line 'qemu-system-x86_64 is missing: it is in the package qemu-system-x86 (make deps-vm installs it)'

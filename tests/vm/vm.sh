@@ -80,7 +80,20 @@ make_initramfs() {
     (cd "$tree" && find . | cpio -o -H newc --quiet)
 }
 
-# Fill the store. It is made under another name and moved, so that what is there is whole.
+# Make the directory of this run, $run, which is locked as long as its machine lives; and take away those that
+# kill -9 has left.
+make_run() {
+    local left
+    for left in "$store"/run.*; do
+        if [ -d "$left" ] && flock -n "$left" true; then rm -rf "$left"; fi
+    done
+    run=$(mktemp -d "$store/run.XXXXXX")
+    exec 8<"$run"
+    flock 8
+}
+
+# Fill the store, and make a place for this run. The store is made under another name and moved, so that what is
+# there is whole.
 prepare() {
     local version fresh=$store.new
     exec 9>"$project/build/vm.lock"
@@ -100,6 +113,7 @@ prepare() {
         mv "$fresh" "$store"
         say "$version is ready in build/vm"
     fi
+    make_run
     exec 9>&-
 }
 
@@ -138,7 +152,8 @@ start_machine() {
     local run=${1//,/,,} console=$2 append # a comma in an option of QEMU's is written twice
     append="console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on $options"
     if [ "$CGROUP" = v2 ]; then append+=" cgroup_no_v1=all"; fi
-    exec ${TIMEOUT:+timeout --foreground -s KILL "$TIMEOUT"} \
+    # The machine ends with this script even where that has no time for it (kill -9).
+    exec setpriv --pdeathsig TERM ${TIMEOUT:+timeout --foreground -s KILL "$TIMEOUT"} \
         qemu-system-x86_64 -M pc -nodefaults -no-user-config -display none -no-reboot "${accelerator[@]}" \
         -smp "${VM_CPUS:-2}" -m "${VM_MEMORY:-1024}" \
         -kernel "$store/vmlinux" -initrd "$1/initramfs" -append "$append" \
@@ -165,7 +180,7 @@ check_machine
 mkdir -p "$project/build"
 prepare
 choose_accelerator
-run=$(mktemp -d "$store/run.XXXXXX") machine='' terminal='' ended=0
+machine='' terminal='' ended=0
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
