@@ -124,14 +124,18 @@ static bool has_selinux(void)
     return access("/sys/fs/selinux/enforce", F_OK) == 0;
 }
 
-/* What libselinux does for the model; without SELinux there is nothing to follow. */
+/* What libselinux does for the model. */
 static void follow_context(pid_t target)
 {
     char path[64], context[4096];
 
+    if (!has_selinux()) {
+        lab_warn("--follow-context: this kernel has no SELinux, so there is nothing to follow");
+        return;
+    }
     snprintf(path, sizeof(path), "/proc/%d/attr/current", (int)target);
-    if (has_selinux() && (lab_read_file(path, context, sizeof(context)) == -1 ||
-                          lab_write_file("/proc/self/attr/exec", context) == -1))
+    if (lab_read_file(path, context, sizeof(context)) == -1 ||
+        lab_write_file("/proc/self/attr/exec", context) == -1)
         lab_die("take the SELinux context of process %d", (int)target);
 }
 
