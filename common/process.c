@@ -161,6 +161,22 @@ const char *lab_signal_name(int signal)
     return text;
 }
 
+static const struct {
+    const char *name;
+    int number;
+} OTHER_NAMES[] = {{"CLD", SIGCHLD}, {"IO", SIGIO}, {"IOT", SIGIOT}};
+
+/* The signal so far from BASE as DISTANCE says, SIGN and a number: "+1". -1 where there is none. (A
+ * bare RTMIN is none for unshare(1) either.) signal(7) */
+static int realtime_signal(int base, const char *distance, char sign)
+{
+    long long number = 0;
+
+    if (*distance != sign || !lab_parse_number(distance + 1, 0, SIGRTMAX - SIGRTMIN, &number))
+        return -1;
+    return sign == '+' ? base + (int)number : base - (int)number;
+}
+
 int lab_signal_number(const char *name)
 {
     if (*name >= '0' && *name <= '9') {
@@ -170,6 +186,13 @@ int lab_signal_number(const char *name)
     }
     if (strncasecmp(name, "SIG", 3) == 0)
         name += 3;
+    for (size_t i = 0; i < sizeof(OTHER_NAMES) / sizeof(OTHER_NAMES[0]); i++)
+        if (strcasecmp(name, OTHER_NAMES[i].name) == 0)
+            return OTHER_NAMES[i].number;
+    if (strncasecmp(name, "RTMIN", 5) == 0)
+        return realtime_signal(SIGRTMIN, name + 5, '+');
+    if (strncasecmp(name, "RTMAX", 5) == 0)
+        return realtime_signal(SIGRTMAX, name + 5, '-');
     for (int signal = 1; signal < NSIG; signal++) {
         const char *abbreviation = sigabbrev_np(signal);
         if (abbreviation && strcasecmp(name, abbreviation) == 0)
