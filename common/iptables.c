@@ -41,6 +41,8 @@ int lab_iptables_saves(const char *saves[2])
         saves[count++] = NFT_SAVE;
     if (has_rules(LEGACY_SAVE))
         saves[count++] = LEGACY_SAVE;
+    if (count == 0 && has_rules("iptables-save")) /* where it is the only one */
+        saves[count++] = "iptables-save";
     return count;
 }
 
