@@ -731,8 +731,7 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
 refused() {
     local expected=$1 text=$2
     shift 2
-    run labs09 run "$@"
-    [ "$status" -eq "$expected" ] || fail "$*: status $status, not $expected: $output"
+    run "-$expected" labs09 run "$@"
     [ "${#lines[@]}" -eq 1 ] || fail "$*: ${#lines[@]} lines: $output"
     [[ $output == "09_full_container: "*"$text"* ]] || fail "$*: '$text' is not in: $output"
     [ "${STATE_STAYS:-no}" = yes ] || [ ! -e "$CONTAINER_LABS_STATE" ] || fail "$*: $(find "$CONTAINER_LABS_STATE")"
@@ -786,8 +785,7 @@ Try '09_full_container run --help' for more information."
     refused 126 "failed to run command '/etc': Permission denied" --net none "$ROOTFS" /etc
     refused 126 "failed to run command '/etc/passwd': Permission denied" --net none --init "$ROOTFS" /etc/passwd
     refused 125 "there is no user 'somebody'" --net none -u somebody "$ROOTFS" true
-    run labs09 run -d --net none "$ROOTFS" nothing
-    assert_failure 127
+    run -127 labs09 run -d --net none "$ROOTFS" nothing
     [ "${#lines[@]}" -eq 1 ]
 }
 

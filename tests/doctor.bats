@@ -155,7 +155,7 @@ RELEASES
     says note surroundings 'in a container (' "where a line below says no, $ELSEWHERE"
     # What an image has kept proves nothing outside of a container.
     in_directory 0 'touch .dockerenv' "${IN_ROOT[@]}" surroundings
-    says ok surroundings 'no container'
+    if in_first_pid_namespace; then says ok surroundings 'no container'; else says note surroundings 'in a container (docker)'; fi
     in_directory 0 'touch .dockerenv' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings
     says note surroundings 'in a container (docker)' "where a line below says no, $ELSEWHERE"
     in_directory 0 'mount -t tmpfs none run; touch run/.containerenv' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings

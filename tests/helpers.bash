@@ -217,6 +217,10 @@ wait_until_gone() {
     fail "process $1 is still there (looked $attempt times)"
 }
 
+# Whether this is the PID namespace that the machine began with; linux/proc_ns.h. Elsewhere the kernel tells
+# nothing of processes outside, or that are no more.
+in_first_pid_namespace() { [ "$(readlink /proc/self/ns/pid)" = "pid:[$((0xEFFFFFFC))]" ]; }
+
 # What is said of a command that PATH has not, and the package $2 has.
 missing_words() {
     if [ -x "/usr/sbin/$1" ]; then
