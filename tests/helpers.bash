@@ -195,6 +195,7 @@ start_and_stop_after_step() {
     rm -f "$BATS_TEST_TMPDIR/keys"
     mkfifo "$BATS_TEST_TMPDIR/keys"
     exec 8<>"$BATS_TEST_TMPDIR/keys"
+    : >"$BATS_TEST_TMPDIR/out" # what an earlier one has said is not this one's
     # A shell lets its background commands ignore SIGINT; a terminal's foreground group does not.
     env --default-signal=INT,QUIT setsid "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/out" 2>&1 8<&- 3>&- &
     supervisor=$!
