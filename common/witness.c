@@ -94,12 +94,15 @@ struct lab_sighting lab_witness_saw(int witness)
 struct question {
     const char *name, *address;
     int port, milliseconds;
+    int own_port; /* another one each time: the kernel remembers what became of a packet between two
+                     ports (conntrack), and does not ask new rules about the next one */
 };
 
 static int ask(void *argument)
 {
     const struct question *question = argument;
     struct sockaddr_in there = socket_address(question->address, question->port);
+    struct sockaddr_in here = socket_address("0.0.0.0", question->own_port);
     struct timeval patience = {
         .tv_sec = question->milliseconds / 1000,
         .tv_usec = question->milliseconds % 1000 * 1000L,
@@ -110,6 +113,7 @@ static int ask(void *argument)
     lab_fd client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (client == -1 ||
         setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == -1 ||
+        bind(client, (void *)&here, sizeof(here)) == -1 ||
         connect(client, (void *)&there, sizeof(there)) == -1 || send(client, "who?", 4, 0) == -1 ||
         recv(client, answer, sizeof(answer) - 1, 0) == -1)
         return errno;
@@ -120,7 +124,9 @@ static int ask(void *argument)
 int lab_witness_ask(struct lab_output *answer, const char *name, const char *address, int port,
                     int milliseconds)
 {
-    struct question question = {name, address, port, milliseconds};
+    enum { FIRST_PORT = 40000 };
+    static int asked;
+    struct question question = {name, address, port, milliseconds, FIRST_PORT + asked++};
 
     lab_shell("echo who? | ip netns exec %s nc -u -w 1 %s %d", name, address, port);
     if (lab_listen(answer, ask, &question) == -1)
