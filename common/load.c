@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "cpumeter.h"
 #include "error.h"
+#include "file.h"
 #include "process.h"
 
 /* The path of busy, beside the running program, in PATH (PATH_MAX bytes). */
@@ -49,11 +51,31 @@ __attribute__((noreturn)) static void become_busy(char *path, int threads,
     lab_exec((char *[]){path, "-j", count, NULL});
 }
 
+static int threads_of(pid_t pid)
+{
+    char path[64], text[8192];
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    const char *line =
+        lab_read_file(path, text, sizeof(text)) == -1 ? NULL : strstr(text, "Threads:");
+    return line ? atoi(line + strlen("Threads:")) : 0;
+}
+
+/* Whether all threads of busy, and the one that waits for them, are there and have got a CPU. */
+static bool runs(pid_t pid, int threads)
+{
+    enum { ENOUGH = 5000 }; /* microseconds */
+    struct lab_cpu_sample used;
+
+    return threads_of(pid) > threads && lab_cpu_sample_process(pid, &used) == 0 &&
+           used.usage >= ENOUGH;
+}
+
 pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus)
 {
-    enum { ENOUGH = 5000, STEP = 2000, LIMIT = 2000000 }; /* microseconds */
+    enum { STEP = 2000, LIMIT = 2000000 }; /* microseconds */
     char path[PATH_MAX];
-    struct lab_cpu_sample used;
+    pid_t ended = 0;
 
     find_busy(path);
     pid_t pid = lab_fork();
@@ -61,10 +83,11 @@ pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_
         lab_die("fork");
     if (pid == 0)
         become_busy(path, threads, group, cpus);
-    long long end = lab_now() + LIMIT; /* on a very busy machine it has to wait for its turn */
-    while (lab_now() < end && lab_cpu_sample_process(pid, &used) == 0 && used.usage < ENOUGH)
+    /* On a very busy machine it has to wait for its turn. */
+    long long end = lab_now() + LIMIT * lab_slowness();
+    while (!runs(pid, threads) && (ended = waitpid(pid, NULL, WNOHANG)) == 0 && lab_now() < end)
         lab_sleep_until(lab_now() + STEP);
-    if (waitpid(pid, NULL, WNOHANG) == pid)
+    if (ended == pid)
         lab_exit(lab_exit_failure, "the load, busy -j %d, did not start; see above", threads);
     return pid;
 }
