@@ -84,7 +84,7 @@ pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_
     if (pid == 0)
         become_busy(path, threads, group, cpus);
     /* On a very busy machine it has to wait for its turn. */
-    long long end = lab_now() + LIMIT * lab_slowness();
+    long long end = lab_now() + 1LL * LIMIT * lab_slowness();
     while (!runs(pid, threads) && (ended = waitpid(pid, NULL, WNOHANG)) == 0 && lab_now() < end)
         lab_sleep_until(lab_now() + STEP);
     if (ended == pid)

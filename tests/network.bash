@@ -34,6 +34,9 @@ on_host() {
 
 make_host() {
     set -u
+    # An address of IPv6 is looked for in the network before it is had, which takes a second or two: a state that
+    # is no longer the same by itself.
+    sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 2>/dev/null
     mount -t tmpfs tmpfs /run
     mount -t sysfs sysfs /sys
     mount -t tmpfs tmpfs /mnt
