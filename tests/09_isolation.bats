@@ -330,12 +330,11 @@ attack_exec() {
 }
 
 @test "isolation: through a volume that is a shared mount no mount passes, in or out" {
-    mkdir "$TMPDIR/volume" "$TMPDIR/other"
+    mkdir -p "$TMPDIR/volume/sub" "$TMPDIR/other"
     run -0 on_host unshare --mount sh -c '
         set -e
         cd "$TMPDIR"
-        mount -t tmpfs -o mode=755 none volume
-        mkdir volume/sub
+        mount --bind volume volume
         mount --make-shared volume
         container() { "$LABS/09_full_container" "$@" 2>/dev/null; }
         options="${CANNOT_MAP:+--userns host} --net none"
@@ -353,7 +352,7 @@ attack_exec() {
 0
 later
 0"
-    rmdir "$TMPDIR/volume" "$TMPDIR/other"
+    rm -r "$TMPDIR/volume" "$TMPDIR/other"
 }
 
 @test "isolation: links in place of mount targets do not lead out (CVE-2025-31133 and its kin)" {
