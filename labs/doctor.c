@@ -699,12 +699,14 @@ static void probe_command(const void *row)
 static void probe_busybox(const void *wants_static)
 {
     char path[PATH_MAX], loader[PATH_MAX];
-
     const char *named = getenv("BUSYBOX");
-    if (lab_find_busybox(path, sizeof(path)) == -1 && named && *named)
-        refuse("name another one in BUSYBOX, or none", "no program: '%s', named in BUSYBOX", named);
-    if (lab_find_busybox(path, sizeof(path)) == -1)
+
+    if (lab_find_busybox(path, sizeof(path)) == -1) {
+        if (named && *named)
+            refuse("name another one in BUSYBOX, or none", "no program: '%s', named in BUSYBOX",
+                   named);
         refuse("install busybox-static (make deps), or name one in BUSYBOX", "not installed");
+    }
     if (lab_loader_of(path, loader, sizeof(loader)) == -1)
         lab_die_remedy("name another one in BUSYBOX", "read the ELF header of %s", path);
     if (wants_static && *loader)

@@ -50,6 +50,12 @@ pretend() {
     PRETENDED=$BATS_TEST_TMPDIR/pretended:$PATH
 }
 
+# consult_with COMMAND SCRIPT LINE...: what a doctor says, by status 1, who meets such a program.
+consult_with() {
+    pretend "$1" "$2"
+    consult 1 env PATH="$PRETENDED" "$DOCTOR" "${@:3}"
+}
+
 # in_mounts SCRIPT: a doctor after SCRIPT in a private mount namespace; the rest are doctor's lines.
 in_mounts() {
     local script=$1 status=$2
@@ -405,15 +411,12 @@ in_v2_group() {
     done
     # What ip says of a kind of link that the kernel does not know.
     run -2 ip link add lab1 type nonsense
-    pretend ip "echo '$output' >&2; exit 2"
-    consult 1 env PATH="$PRETENDED" "$DOCTOR" veth
+    consult_with ip "echo '$output' >&2; exit 2" veth
     says no veth 'ip link add lab1 type veth: Error: Unknown device type' 'the kernel has no module for it: modprobe it'
-    pretend ip 'case $2 in add) ;; *) echo none; exit 1 ;; esac'
-    consult 1 env PATH="$PRETENDED" "$DOCTOR" bridge
+    consult_with ip 'case $2 in add) ;; *) echo none; exit 1 ;; esac' bridge
     says no bridge 'no link after ip link add lab1 type bridge: none' "$ELSEWHERE"
     # One that hangs is ended, and it hangs no longer.
-    pretend ip "echo \$\$ >'$BATS_TEST_TMPDIR/pid'; exec sleep 1000"
-    consult 1 env PATH="$PRETENDED" "$DOCTOR" veth
+    consult_with ip "echo \$\$ >'$BATS_TEST_TMPDIR/pid'; exec sleep 1000" veth
     says no veth 'it hung, and was ended' "see where: strace -f $DOCTOR 'veth'"
     wait_until_gone "$(cat "$BATS_TEST_TMPDIR/pid")"
     consult 1 setpriv --bounding-set=-net_admin "$DOCTOR" 'NAT rule'
@@ -423,8 +426,7 @@ in_v2_group() {
     says note 'FORWARD policy' 'unknown without iptables' 'see the line iptables'
     consult 0 setpriv --bounding-set=-net_admin "$DOCTOR" 'FORWARD policy'
     says note 'FORWARD policy' 'unknown: iptables v' "$ELSEWHERE"
-    pretend iptables 'echo "iptables: Table does not exist (do you need to insmod?)" >&2; exit 3'
-    consult 1 env PATH="$PRETENDED" "$DOCTOR" 'NAT rule' 'FORWARD policy'
+    consult_with iptables 'echo "iptables: Table does not exist (do you need to insmod?)" >&2; exit 3' 'NAT rule' 'FORWARD policy'
     says no 'NAT rule' 'iptables -t nat -A' 'the kernel lacks what this iptables speaks'
     says note 'FORWARD policy' 'unknown: iptables: Table does not exist' 'the kernel lacks what this iptables speaks'
     consult 1 "$REFUSE" socket:EPROTONOSUPPORT:2=12 -- "$DOCTOR" 'NAT rule'
@@ -471,10 +473,8 @@ in_v2_group() {
     ln -sf "$(command -v busybox)" "$BATS_TEST_TMPDIR/path/ip"
     consult 1 env PATH="$BATS_TEST_TMPDIR/path" "$DOCTOR" ip
     says no ip "this ip is busybox's" 'install the real one: make deps'
-    pretend brctl 'echo broken; exit 1'
-    consult 1 env PATH="$PRETENDED" "$DOCTOR" brctl
+    consult_with brctl 'echo broken; exit 1' brctl
     says no brctl 'brctl --version: broken' 'install its package anew'
-    pretend brctl ''
-    consult 1 env PATH="$PRETENDED" "$DOCTOR" brctl
+    consult_with brctl '' brctl
     says no brctl 'brctl --version: it says nothing' 'install its package anew'
 }
