@@ -89,7 +89,7 @@ need_sandbox() {
 }
 
 # Build the student's file of exercise NN. The compiler's words go to stderr.
-build() { "$MAKE" -s "$state/$(name_of "$1")" "$BUILD/sandbox" WORK="$WORK" BUILD="$BUILD" >&2; }
+build() { "$MAKE" -s "$state/$(name_of "$1")" WORK="$WORK" BUILD="$BUILD" >&2; }
 
 # The checks of exercise $1 whose names match $3 ("" is all), on PROGRAM $2. Those that come after one
 # that had to be stopped for its time are put off; $4 is a file that says so.
