@@ -293,12 +293,15 @@ refuses() {
 @test "04 tool: -Z without SELinux says so, and goes on as the model, which is silent" {
     hold_targets
     local row model
+    local -a as
     [ ! -e /sys/fs/selinux/enforce ] || fail "there is SELinux here"
-    for row in '-Z -t $T -u hostname' '--follow-context -t $T -u hostname' '-Z true'; do
-        eval "set -- $row"
-        run --separate-stderr nsenter "$@"
+    for row in '-Z -t $T -u hostname' '--follow-context -t $T -u hostname' '-Z true' 'user:-t $U -Z true'; do
+        as=()
+        if [[ $row == user:* ]]; then as=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi
+        eval "set -- ${row#user:}"
+        run --separate-stderr "${as[@]}" nsenter "$@"
         model="$status $output"
-        run --separate-stderr "$LABS/04_setns" "$@"
+        run --separate-stderr "${as[@]}" "$LABS/04_setns" "$@"
         assert_equal "$status $output" "$model"
         if [ "$status" -eq 0 ]; then
             assert_equal "$stderr" '04_setns: --follow-context: this kernel has no SELinux, so there is nothing to follow'
