@@ -60,6 +60,16 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
     rm "$TMPDIR/cc"
 }
 
+@test "make: a build for another machine runs nothing that it builds; lab 09 then makes its filter at each start" {
+    printf '#!/bin/sh\ncase $1 in -dumpmachine) echo sparc64-linux-gnu ;; *) exec gcc "$@" ;; esac\n' >"$TMPDIR/cc"
+    chmod +x "$TMPDIR/cc"
+    run -0 make_here lab-09 CC="$TMPDIR/cc"
+    [ ! -s "$OUT/build/labs/container/default_filter.h" ]
+    run -0 "$OUT/bin/09_full_container"
+    assert_line --partial 'Seccomp is 2: a filter decides on each system call'
+    rm "$TMPDIR/cc"
+}
+
 @test "make: a missing test tool is named with its package" {
     run -2 env PATH="$(path_without bats)" make -C "$REPO" BUILD="$OUT/build" BIN="$OUT/bin" test-01
     assert_line --partial 'bats is missing: it is in the package bats'

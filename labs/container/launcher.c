@@ -12,8 +12,10 @@ __asm__(".section .rodata\n"
         "launch_end: .balign 4\n"
         "launch_size: .long launch_end - launch_begin\n"
         ".previous\n");
-extern const char launch_begin[];
-extern const unsigned launch_size;
+/* Hidden, so that the address is computed and not loaded from the global offset table: the linker
+ * of arm64 gives two local labels of one section the same entry there. */
+extern const char launch_begin[] __attribute__((visibility("hidden")));
+extern const unsigned launch_size __attribute__((visibility("hidden")));
 
 int open_launcher(void)
 {

@@ -15,6 +15,8 @@
 #include "filter.h"
 #include "report.h"
 
+/* Empty in a program that was compiled for another machine: make_filter cannot run there, so the
+ * filter is made at each start. */
 static const struct sock_filter DEFAULT_FILTER[] = {
 #include "default_filter.h"
 };
@@ -75,7 +77,7 @@ struct sock_fprog filter_for(uint64_t capabilities)
         .filter = (struct sock_filter *)DEFAULT_FILTER,
     };
 
-    if (capabilities & filter_capabilities()) {
+    if (filter.len == 0 || capabilities & filter_capabilities()) {
         filter.filter = make_filter(capabilities, &filter.len);
         if (!filter.filter)
             fail("make the system call filter");
