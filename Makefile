@@ -233,7 +233,7 @@ deps-bench: #: install what bench-start compares with
 
 C_FILES := $(sort $(wildcard labs/*.c labs/*/*.c common/*.c solutions/*.c tests/*.c tests/*/*.c))
 H_FILES := $(sort $(wildcard labs/*.h labs/*/*.h common/*.h))
-S_FILES := $(sort $(wildcard .ci/run tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
+S_FILES := $(sort $(wildcard .ci/run tests/machine tests/*.sh tests/*.bats tests/*.bash tests/*/*.sh tests/*/*.bats \
     tests/vm/init tests/vm/session))
 
 include tests/kit/exercises.mk
