@@ -810,6 +810,16 @@ static const char *remedy_for(int error, const char *file)
     return "nothing was changed";
 }
 
+const char *lab_cgroup_remedy(const char *path, int error)
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+
+    if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) : !strchr(slash ? slash : path, '.'))
+        return remedy_for(error, "");
+    return remedy_for(error, slash ? slash + 1 : path);
+}
+
 void lab_cgroup_die(void)
 {
     const char *remedy = remedy_for(last.error, last.file);

@@ -135,6 +135,10 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
  * other out meanwhile. */
 int lab_cgroup_remove_run(const char *name, const char *origin);
 
+/* What can be done about ERROR, met at PATH, a file of a control group (or the directory of one).
+ */
+const char *lab_cgroup_remedy(const char *path, int error);
+
 /* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as
  * lab_cannot_run() does where it is the machine that lacks something. */
 __attribute__((noreturn)) void lab_cgroup_die(void);

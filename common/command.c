@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,11 +91,29 @@ const char *lab_outside_path(const char *command)
     return NULL;
 }
 
+/* Whether COMMAND is in the directory of this program, as those of the labs are: that is in PATH
+ * from now on. */
+static bool find_beside(const char *command)
+{
+    char directory[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
+
+    if (length == -1)
+        lab_die("readlink /proc/self/exe");
+    directory[length] = '\0';
+    *strrchr(directory, '/') = '\0';
+    lab_fd place = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (place == -1 || faccessat(place, command, X_OK, 0) == -1)
+        return false;
+    lab_set("PATH", "$PATH:%s", directory);
+    return true;
+}
+
 void lab_need_command(const char *command, const char *package)
 {
     char missing[128], remedy[128];
 
-    if (lab_find_command(command, NULL, 0))
+    if (lab_find_command(command, NULL, 0) || find_beside(command))
         return;
     const char *outside = strchr(command, '/') ? NULL : lab_outside_path(command);
     if (outside) {
@@ -103,6 +122,7 @@ void lab_need_command(const char *command, const char *package)
         lab_cannot_run(missing, "use sudo, or su with a minus sign: then PATH has it");
     }
     snprintf(missing, sizeof(missing), "no %s is installed", command);
-    snprintf(remedy, sizeof(remedy), "install the package %s", package);
+    snprintf(remedy, sizeof(remedy), package ? "install the package %s" : "type: make %s",
+             package ? package : command);
     lab_cannot_run(missing, remedy);
 }

@@ -26,7 +26,4 @@ __attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...
  * lead there, as an ordinary user's does not; NULL where none has it. */
 const char *lab_outside_path(const char *command);
 
-/* Exit with lab_cannot_run() unless COMMAND is found in PATH; PACKAGE, Debian's, has it. */
-void lab_need_command(const char *command, const char *package);
-
 #endif

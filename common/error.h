@@ -9,6 +9,8 @@
 #ifndef LAB_ERROR_H
 #define LAB_ERROR_H
 
+#include "lab.h"
+
 /* The status with which lab_die() ends the process: 1, until a tool whose model says otherwise
  * changes it (chroot(1) uses 125 for its own failures). */
 extern int lab_exit_failure;
@@ -25,10 +27,9 @@ enum {
  * buffer until the next call. errno(3), strerrorname_np(3). */
 const char *lab_strerror(int error);
 
-/* Print "program: MESSAGE: ENAME (text)" for the present errno and exit(lab_exit_failure). */
-__attribute__((noreturn, format(printf, 1, 2))) void lab_die(const char *format, ...);
-
-/* The same with what can be done about it behind it: "...: ENAME (text); REMEDY"; NULL: nothing. */
+/* lab_die(), of lab.h, prints "program: MESSAGE: ENAME (text)" for the present errno and calls
+ * exit(lab_exit_failure). The same with what can be done about it behind it: "...: ENAME (text);
+ * REMEDY"; NULL: nothing. */
 __attribute__((noreturn, format(printf, 2, 3))) void lab_die_remedy(const char *remedy,
                                                                     const char *format, ...);
 
@@ -38,12 +39,10 @@ __attribute__((noreturn, format(printf, 2, 3))) void lab_exit(int status, const 
 /* Print "program: MESSAGE" and go on. */
 __attribute__((format(printf, 1, 2))) void lab_warn(const char *format, ...);
 
-/* The status of lab_cannot_run(): 77, unless a tool's model has only one for all failures. */
+/* The status of lab_cannot_run(), which prints "program: MISSING; REMEDY": 77, unless a tool's
+ * model has only one for all failures, and 1 where LAB_MUST_RUN is set in the environment: then
+ * nothing may be passed over. */
 extern int lab_exit_cannot_run;
-
-/* Print "program: MISSING; REMEDY" and exit with 77 because this machine cannot show the experiment
- * (with 1 where LAB_MUST_RUN is set in the environment: then nothing may be passed over). */
-__attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
 
 /* Bad options: print "Try 'program --help' for more information." and exit(STATUS). getopt_long(3)
  * has already named the option. */
@@ -52,10 +51,6 @@ __attribute__((noreturn)) void lab_try_help(int status);
 /* How the reader would type the program NAME of these labs: in the directory that this program was
  * typed with ("./labs/02_rootfs"). A static buffer, until the next call. */
 const char *lab_typed(const char *name);
-
-/* Replace this process by ARGV[0], looked up in PATH (execvp(3)). Returns only by exiting: 127
- * where it is not found, 126 where it is and cannot be executed, with chroot(1)'s words. */
-__attribute__((noreturn)) void lab_exec(char *const argv[]);
 
 /* Replace this process by $SHELL, or /bin/sh where that is not set, as a login shell ("-sh" as its
  * name): what unshare(1) and nsenter(1) do without a command. SHELL is a path, not looked up in

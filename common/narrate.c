@@ -14,7 +14,7 @@ static struct {
     int steps, step;
     int held, failed;
     bool colour;
-    void (*after_step)(void);
+    void (*before_step)(void);
 } narration;
 
 static const char BOLD[] = "\033[1m", GREEN[] = "\033[32m", RED[] = "\033[1;31m", DIM[] = "\033[2m";
@@ -44,29 +44,24 @@ void lab_narrate(const char *number, const char *title, int steps)
     printf("%s[%s] %s%s\n", colour(BOLD), number, title, colour(NULL));
 }
 
-void lab_after_each_step(void (*hook)(void))
+void lab_before_each_step(void (*hook)(void))
 {
-    narration.after_step = hook;
+    narration.before_step = hook;
 }
 
-static void end_step(void)
-{
-    if (narration.step > 0 && narration.after_step)
-        narration.after_step();
-}
-
-void lab_step(const char *format, ...)
+void lab_begin_step(const char *function, const char *format, ...)
 {
     va_list arguments;
 
-    end_step();
     narration.step++;
     printf("\n%s[%s] step %d of %d: ", colour(BOLD), narration.number, narration.step,
            narration.steps);
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
-    printf("%s\n", colour(NULL));
+    printf("%s  (%s)\n", colour(NULL), function);
+    if (narration.before_step)
+        narration.before_step();
 }
 
 /* Print each line of TEXT behind PREFIX; a newline at the very end starts no further line. */
@@ -92,7 +87,7 @@ void lab_say(const char *format, ...)
     free(text);
 }
 
-void lab_shell(const char *format, ...)
+void lab_type(const char *format, ...)
 {
     va_list arguments;
 
@@ -214,7 +209,8 @@ bool lab_check_errno(int seen, int expected, const char *claim, ...)
 
 int lab_summary(bool whole)
 {
-    end_step();
+    if (narration.before_step)
+        narration.before_step();
     putchar('\n');
     if (whole && narration.step != narration.steps)
         lab_check(false, "the experiment has %d steps, %d were played", narration.steps,

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "lab.h"
+
 /* What a process that was listened to has said and how it ended. Free with lab_output_free(), or
  * declare it with LAB_OUTPUT, which does it at the end of the block. */
 struct lab_output {
@@ -39,13 +41,8 @@ int lab_slowness(void);
  * where /dev/null cannot be opened. */
 void lab_begin_as_usual(void);
 
-/* fork(2) for the experiments: stdout is flushed first, so that no line is printed twice, and the
- * child is killed when its parent dies (PR_SET_PDEATHSIG of prctl(2)), so that no experiment leaves
- * one behind. Returns as fork(2) does. */
-pid_t lab_fork(void);
-
-/* The same in new namespaces: FLAGS are those of clone(2), CLONE_NEW.... With NUMBER (0: any) the
- * child's PID in the innermost PID namespace is chosen; EEXIST in errno where it is taken.
+/* lab_fork() of lab.h in new namespaces: FLAGS are those of clone(2), CLONE_NEW.... With NUMBER (0:
+ * any) the child's PID in the innermost PID namespace is chosen; EEXIST in errno where it is taken.
  * clone3(2), Linux 5.5. */
 pid_t lab_clone(unsigned long long flags, pid_t number);
 
@@ -53,9 +50,6 @@ pid_t lab_clone(unsigned long long flags, pid_t number);
  * still until it is killed. Returns its PID when FURNISH has returned, -1 with errno; ECHILD: it
  * has ended in FURNISH. */
 pid_t lab_hold(unsigned long long flags, void (*furnish)(void));
-
-/* Wait until PID has ended. Returns its status as a shell tells it, -1 with errno on failure. */
-int lab_wait(pid_t pid);
 
 /* For a tool that runs a command: block the signals that ask a process to end (SIGINT, SIGTERM,
  * SIGHUP, SIGQUIT). The mask before goes to *BEFORE, for the command. Returns a descriptor of

@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "hierarchy.h"
 #include "lock.h"
 #include "narrate.h"
+#include "page.h"
 #include "process.h"
 
 /* Below /run, which only root can write to: nobody can have put a link there. */
@@ -298,7 +300,8 @@ static void start_guardian(void)
     if (pipe2(ends, O_CLOEXEC) == -1)
         lab_die("pipe");
     fflush(stdout);
-    run.guardian = fork();
+    /* In a mount namespace of its own: what the run mounts on /run later does not hide our /run. */
+    run.guardian = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWNS, NULL, NULL, NULL, NULL);
     if (run.guardian == -1)
         lab_die("fork");
     if (run.guardian == 0) {
@@ -415,9 +418,17 @@ void lab_own_network(void)
         lab_cannot_run("unshare CLONE_NEWNET is refused",
                        "run it on the machine itself or in a virtual machine");
     own_run();
-    /* A sysfs shows the devices of the namespace in which it was mounted. */
+    /* A sysfs shows the devices of the namespace in which it was mounted. It hides the mounts below
+     * the old one: those of the control groups are shown again. */
+    lab_fd groups = (int)syscall(SYS_open_tree, AT_FDCWD, "/sys/fs/cgroup",
+                                 OPEN_TREE_CLONE | AT_RECURSIVE | OPEN_TREE_CLOEXEC);
+    if (groups == -1 && errno != ENOENT)
+        lab_die("open the tree /sys/fs/cgroup");
     if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == -1)
         lab_die("mount sysfs on /sys");
+    if (groups != -1 && syscall(SYS_move_mount, groups, "", AT_FDCWD, "/sys/fs/cgroup",
+                                MOVE_MOUNT_F_EMPTY_PATH) == -1)
+        lab_die("move the tree of control groups to /sys/fs/cgroup");
     bring_loopback_up();
 }
 
@@ -466,8 +477,18 @@ static void ask(void)
         if (answer == 's' && !more)
             open_shell(NULL);
     }
-    lab_after_each_step(NULL);
+    run.step = false;
     exit(lab_summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* A step has ended, and the next one has its title: a class can predict what it shows. What the
+ * last one made is alive until the pause is over. */
+static void between_steps(void)
+{
+    if (run.step)
+        ask();
+    lab_end_sandboxes();
+    lab_free_answers();
 }
 
 void lab_shell_enters(void (*enter)(void))
@@ -486,8 +507,7 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
     supervise();
     own_namespaces();
     lab_narrate(number, title, steps);
-    if (run.step)
-        lab_after_each_step(ask);
+    lab_before_each_step(between_steps);
 }
 
 int lab_close(void)

@@ -17,6 +17,12 @@
  * container-labs/NN-PID in the hierarchies of its controllers. It goes with the rest. For kill -9
  * a guardian stands by, a small process that outlives the run by an instant and removes what is
  * left; a sweep does it where even the guardian was killed.
+ *
+ * lab_open() of lab.h reads the experiment's options, sweeps what dead runs left, and goes on as
+ * the supervised child with root privileges, in a mount namespace of its own (nothing propagates
+ * out of it) and in the run's empty directory, a tmpfs. It exits with 2 for other arguments, with
+ * 77 without root or without the right to make a mount namespace. mount_namespaces(7), prctl(2),
+ * flock(2).
  */
 #ifndef LAB_RUN_H
 #define LAB_RUN_H
@@ -25,18 +31,9 @@
 #include <sys/types.h>
 
 #include "cgroup.h"
+#include "lab.h"
 
 #define LAB_VERSION "container-labs 1.0"
-
-/* Whether WORD, the first argument, is an option of every experiment: --step or --shell. */
-bool lab_is_experiment_option(const char *word);
-
-/* Begin the experiment NUMBER ("01") with TITLE and STEPS steps: read the experiment's options,
- * sweep what dead runs left, and go on as the supervised child with root privileges, in a mount
- * namespace of its own (nothing propagates out of it) and in the run's empty directory, a tmpfs.
- * Exits with 2 for other arguments, with 77 without root or without the right to make a mount
- * namespace. Man pages: mount_namespaces(7), prctl(2), flock(2). */
-void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
 
 /* Begin a tool that changes something for as long as it runs, as run number NUMBER ("05"): needs
  * root, claims the run's directory, sweeps what dead runs left. The process stays what it is; its
@@ -49,21 +46,6 @@ void lab_begin_tool(const char *number);
  * instead of killed, when the run ends. Exits, with what is missing and what to do about it, where
  * that cannot be. */
 void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid);
-
-/* After lab_open(): go on in a network namespace of our own, with a /sys that shows it and an empty
- * /run, so that /run/netns, where `ip netns` keeps its names, and the locks of iptables(8) are ours
- * as well. Only lo is in it, and up. All of it goes away with the last process of the run. (The
- * mounts below /sys, cgroups among them, are hidden by the new /sys: not for a run that also uses
- * lab_run_cgroup().) network_namespaces(7). */
-void lab_own_network(void);
-
-/* What the shell of --shell does first, in its process: enter the place that the experiment is
- * about (it exits when it cannot). The shell of `s` after a step starts where the step is. */
-void lab_shell_enters(void (*enter)(void));
-
-/* End the experiment: open the shell of --shell, sum up. Returns the status for main to return: 0
- * when all checks held, else 1. */
-int lab_close(void);
 
 /* --help and --version of every program: print and exit with 0 (1 if stdout cannot be written). */
 __attribute__((noreturn)) void lab_print_help(const char *text);

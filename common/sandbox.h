@@ -5,14 +5,7 @@
 #ifndef LAB_SANDBOX_H
 #define LAB_SANDBOX_H
 
-#include <sys/types.h>
-
-struct lab_sandbox {
-    pid_t pid;       /* the process that holds still, as the outside numbers it */
-    char said[4096]; /* what it has said on stdout and stderr until then */
-    pid_t child;     /* what was started: the same process, or one that waits for it */
-    int hold;        /* a pipe to its stdin, the end of which lets it go */
-};
+#include "lab.h"
 
 /* What a shell's script ends with to hold still. It names itself by /proc/self, which must still be
  * that of the outside. */

@@ -221,7 +221,7 @@ without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
 }
 
 @test "run: s after a step opens a shell in the place of the experiment" {
-    run -0 bash -c 'printf "\n\ns\nls my_root/bin\nexit\nq\n" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
+    run -0 bash -c 'printf "\n\n\ns\nls my_root/bin\nexit\nq\n" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
     assert_line --regexp '^(.*[$#] )?bash$'
     assert_line --partial 'ended early'
 }

@@ -199,9 +199,10 @@ start_and_stop_after_step() {
     # A shell lets its background commands ignore SIGINT; a terminal's foreground group does not.
     env --default-signal=INT,QUIT setsid "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/out" 2>&1 8<&- 3>&- &
     supervisor=$!
-    for ((i = 1; i < step; i++)); do echo; done >&8
+    # It waits before each step, and before the sum.
+    for ((i = 1; i <= step; i++)); do echo; done >&8
     for attempt in $(seq $((600 * SLOW))); do
-        [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -ge "$step" ] && break
+        [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -gt "$step" ] && break
         sleep 0.02
     done
     # The oldest of its children: orphans of the experiment become its children too.

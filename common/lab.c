@@ -1,0 +1,330 @@
+#include "lab.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+
+#include "cgroup.h"
+#include "cpumeter.h"
+#include "error.h"
+#include "file.h"
+#include "narrate.h"
+#include "page.h"
+#include "process.h"
+#include "run.h"
+
+enum { LINE = 4096, BUFFERS = 4 };
+
+static pid_t started; /* $! */
+
+/*
+ * Lines and their variables.
+ */
+
+const char *lab_format(const char *format, va_list values)
+{
+    static char buffers[BUFFERS][LINE];
+    static unsigned next;
+    char *buffer = buffers[next++ % BUFFERS];
+
+    if (vsnprintf(buffer, LINE, format, values) >= LINE)
+        lab_exit(lab_exit_failure, "a line is longer than %d bytes: %.60s...", LINE - 1, buffer);
+    return buffer;
+}
+
+/* The value of the variable at the beginning of TEXT, "$NAME" or "$!", and its LENGTH; NULL: there
+ * is no variable here, or the shell is to replace it. */
+static const char *variable_at(const char *text, bool pid_alone, size_t *length)
+{
+    static char number[16];
+    char name[64];
+
+    if (text[0] != '$')
+        return NULL;
+    *length = 2;
+    if (text[1] == '!') {
+        snprintf(number, sizeof(number), "%d", (int)started);
+        return number;
+    }
+    if (pid_alone || !(isalpha((unsigned char)text[1]) || text[1] == '_'))
+        return NULL;
+    while (isalnum((unsigned char)text[*length]) || text[*length] == '_')
+        ++*length;
+    snprintf(name, sizeof(name), "%.*s", (int)*length - 1, text + 1);
+    const char *value = getenv(name);
+    return value ? value : "";
+}
+
+const char *lab_expand(const char *text, bool pid_alone)
+{
+    static char buffers[BUFFERS][LINE];
+    static unsigned next;
+    char *buffer = buffers[next++ % BUFFERS];
+    size_t used = 0, length;
+
+    while (*text && used < LINE - 1) {
+        const char *value = variable_at(text, pid_alone, &length);
+        if (value)
+            used += (size_t)snprintf(buffer + used, LINE - used, "%s", value);
+        else
+            buffer[used++] = *text;
+        text += value ? length : 1;
+    }
+    if (used >= LINE - 1)
+        lab_exit(lab_exit_failure, "a line is longer than %d bytes", LINE - 1);
+    buffer[used] = '\0';
+    return buffer;
+}
+
+void lab_die_path(const char *path, const char *format, ...)
+{
+    struct statfs status;
+    char directory[PATH_MAX];
+    int error = errno;
+    LAB_FORMAT(what, format);
+
+    snprintf(directory, sizeof(directory), "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    bool cgroup = statfs(slash ? directory : ".", &status) == 0 &&
+                  (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC);
+    errno = error;
+    lab_die_remedy(cgroup ? lab_cgroup_remedy(path, error) : NULL, "%s %s", what, path);
+}
+
+/*
+ * Answers.
+ */
+
+enum { ANSWERS = 128 };
+static char *answers[ANSWERS];
+static int answer_count;
+
+const char *lab_keep_answer(char *text)
+{
+    if (!text || answer_count == ANSWERS)
+        lab_die("keep an answer");
+    return answers[answer_count++] = text;
+}
+
+void lab_free_answers(void)
+{
+    while (answer_count > 0)
+        free(answers[--answer_count]);
+}
+
+static struct lab_answer run_line(const char *line)
+{
+    struct lab_output output = {0};
+    const char *const argv[] = {"sh", "-c", lab_expand(line, true), NULL};
+
+    if (lab_listen_command(&output, argv) == -1)
+        lab_die("start sh");
+    return (struct lab_answer){.status = output.status, .text = lab_keep_answer(output.text)};
+}
+
+void lab_run(const char *format, ...)
+{
+    LAB_FORMAT(line, format);
+
+    lab_type("%s", line);
+    struct lab_answer answer = run_line(line);
+    if (answer.status != 0)
+        lab_exit(lab_exit_failure, "%s: %.*s (exit status %d)", line,
+                 (int)strcspn(answer.text, "\n"), answer.text, answer.status);
+}
+
+struct lab_answer lab_try(const char *format, ...)
+{
+    LAB_FORMAT(line, format);
+
+    lab_type("%s", line);
+    struct lab_answer answer = run_line(line);
+    lab_quote(answer.text);
+    return answer;
+}
+
+/* Wait until PID has replaced the shell, which read LINE, by the program in it. */
+static void wait_for_program(pid_t pid, const char *line)
+{
+    char path[64], program[PATH_MAX] = "", shell[PATH_MAX] = "";
+    long long end = lab_now() + 2000000LL * lab_slowness();
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    if (!lab_find_command("sh", program, sizeof(program)) || !realpath(program, shell))
+        lab_die("find sh");
+    ssize_t own = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    lab_string self = own == -1 ? NULL : strndup(program, (size_t)own);
+    do {
+        ssize_t length = readlink(path, program, sizeof(program) - 1);
+        program[length > 0 ? length : 0] = '\0';
+        if (length > 0 && strcmp(program, shell) != 0 && (!self || strcmp(program, self) != 0))
+            return;
+        lab_sleep_until(lab_now() + 1000);
+    } while (waitpid(pid, NULL, WNOHANG) == 0 && lab_now() < end);
+    lab_exit(lab_exit_failure, "%s: did not start; see above", line);
+}
+
+pid_t lab_start(const char *format, ...)
+{
+    char command[LINE + 8];
+    LAB_FORMAT(line, format);
+
+    lab_type("%s &", line);
+    snprintf(command, sizeof(command), "exec %s", lab_expand(line, true));
+    pid_t pid = (pid_t)lab_must(lab_fork());
+    if (pid == 0) {
+        int nothing = (int)lab_must(open("/dev/null", O_RDONLY | O_CLOEXEC));
+        lab_must(dup2(nothing, STDIN_FILENO));
+        /* A load with a realtime priority, inherited from the caller, would stop the machine. */
+        lab_must(sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}));
+        lab_exec((char *[]){"sh", "-c", command, NULL});
+    }
+    wait_for_program(pid, line);
+    return started = pid;
+}
+
+/*
+ * Small things that are typed.
+ */
+
+void lab_set(const char *name, const char *format, ...)
+{
+    LAB_FORMAT(value, format);
+
+    lab_type("%s=%s", name, value);
+    lab_must(setenv(name, lab_expand(value, false), 1));
+}
+
+void lab_mkdir(const char *format, ...)
+{
+    LAB_FORMAT(path, format);
+
+    lab_type("mkdir %s", path);
+    if (mkdir(lab_expand(path, false), 0755) == -1)
+        lab_die_path(lab_expand(path, false), "mkdir");
+}
+
+void lab_rmdir(const char *format, ...)
+{
+    LAB_FORMAT(path, format);
+
+    lab_type("rmdir %s", path);
+    if (rmdir(lab_expand(path, false)) == -1)
+        lab_die_path(lab_expand(path, false), "rmdir");
+}
+
+/*
+ * Looking.
+ */
+
+const char *lab_path(const char *format, ...)
+{
+    LAB_FORMAT(path, format);
+
+    return lab_expand(path, false);
+}
+
+bool lab_exists(const char *format, ...)
+{
+    struct stat status;
+    LAB_FORMAT(line, format);
+    const char *path = lab_expand(line, false);
+
+    if (lstat(path, &status) == 0)
+        return true;
+    if (errno != ENOENT && errno != ENOTDIR)
+        lab_die("look at %s", path); /* that is not an answer */
+    return false;
+}
+
+const char *lab_text(const char *format, ...)
+{
+    static char texts[BUFFERS][16384];
+    static unsigned next;
+    char *text = texts[next++ % BUFFERS];
+    LAB_FORMAT(line, format);
+    const char *path = lab_expand(line, false);
+
+    if (lab_read_file(path, text, sizeof(texts[0])) == -1)
+        lab_die("read %s", path);
+    return text;
+}
+
+long long lab_number(const char *key, const char *format, ...)
+{
+    long long number;
+    LAB_FORMAT(path, format);
+
+    if (!lab_cgroup_parse_number(lab_text("%s", path), key, &number))
+        lab_exit(lab_exit_failure, "no number %s in %s", key ? key : "", lab_expand(path, false));
+    return number;
+}
+
+bool lab_check_file(const char *directory, const char *file, const char *expected,
+                    const char *format, ...)
+{
+    const char *seen = lab_text("%s/%s", directory, file);
+    LAB_FORMAT(claim, format);
+
+    lab_fact(file, "%s", seen);
+    return lab_check_text(seen, lab_expand(expected, false), "%s", claim);
+}
+
+/*
+ * Control groups.
+ */
+
+static struct lab_cgroup groups;
+
+static enum lab_controller controller_named(const char *name)
+{
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (strcmp(lab_controller_name(i), name) == 0)
+            return i;
+    lab_exit(lab_exit_failure, "the labs use no controller %s", name);
+}
+
+int lab_dialect(const char *controller)
+{
+    return lab_cgroup_version(&groups, controller_named(controller));
+}
+
+/* Show the lines that make the group of CONTROLLER, which is there by now, and set its variable. On
+ * v2 a group has only the controllers that each group above hands on. */
+static void show_group(enum lab_controller controller)
+{
+    const char *name = lab_controller_name(controller);
+    const char *directory = lab_cgroup_file(&groups, controller, "");
+    char variable[16] = "";
+
+    for (int i = 0; name[i]; i++)
+        variable[i] = (char)toupper((unsigned char)name[i]);
+    if (lab_cgroup_version(&groups, controller) == 2)
+        lab_type("echo +%s > %s/cgroup.subtree_control", name, groups.where->of[controller].base);
+    lab_set(variable, "%s", directory);
+    lab_type("mkdir -p $%s", variable);
+    if (lab_cgroup_version(&groups, controller) == 2)
+        lab_type("echo +%s > $%s/../cgroup.subtree_control", name, variable);
+}
+
+void lab_own_groups(const char *controllers)
+{
+    char words[64], *rest;
+    unsigned set = 0;
+
+    snprintf(words, sizeof(words), "%s", controllers);
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        set |= LAB_BIT(controller_named(word));
+    lab_run_cgroup(&groups, set, 0);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (set & LAB_BIT(i))
+            show_group(i);
+}

@@ -1,0 +1,133 @@
+/*
+ * lab.h - the verbs of a page: all that labs/NN_name.c needs beside the system's own headers.
+ *
+ * Most verbs show what they do and do it. There are three marks:
+ *
+ *     $ echo 50000 > $CPU/A/cpu.cfs_quota_us    typed by hand, as root in an empty directory, it
+ * does the same mount("proc", "proc", ...) = 0            a system call of the page, as strace(1)
+ * shows it box$ hostname                             typed inside a sandbox
+ *
+ * $NAME in a line is an environment variable (lab_set), $! the process of the last lab_start. A
+ * verb that fails ends the run: it prints one line with the errno and, where there is one, the
+ * remedy. Arguments that end in "..." are a format of printf(3) with its values.
+ */
+#ifndef LAB_H
+#define LAB_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#define LAB_PRINTF(format_at, values_at) __attribute__((format(printf, format_at, values_at)))
+#define LAB_COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
+
+/*
+ * The frame. lab_open supervises the experiment NUMBER ("05") with STEPS steps: private mounts, an
+ * empty directory, nothing left behind. lab_step begins a step; it ends what the step before has
+ * made, after the pause of --step. lab_close sums up; main returns its status.
+ */
+bool lab_is_experiment_option(const char *word); /* --step, --shell; all else is for the tool */
+void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
+#define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
+LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);
+void lab_shell_enters(void (*enter)(void)); /* what the shell of --shell does first */
+int lab_close(void);
+
+/* Prose; a value that was read back; the output of a program. */
+LAB_PRINTF(1, 2) void lab_say(const char *text, ...);
+LAB_PRINTF(2, 3) void lab_fact(const char *key, const char *value, ...);
+void lab_quote(const char *text);
+
+/* A claim: prints ok or FAIL, with what was expected and what was seen. Returns whether it held. An
+ * errno of 0 is success. The last one reads FILE of DIRECTORY, shows it as a fact and compares it.
+ */
+LAB_PRINTF(2, 3) bool lab_check(bool held, const char *claim, ...);
+LAB_PRINTF(3, 4) bool lab_check_number(long long seen, long long expected, const char *claim, ...);
+LAB_PRINTF(3, 4)
+bool lab_check_text(const char *seen, const char *expected, const char *claim, ...);
+LAB_PRINTF(3, 4) bool lab_check_errno(int seen, int expected, const char *claim, ...);
+LAB_PRINTF(4, 5)
+bool lab_check_file(const char *directory, const char *file, const char *expected,
+                    const char *claim, ...);
+
+/* What a run owns. lab_own_network: a network namespace with its own /sys and /run.
+ * lab_own_groups("cpu pids"): the run's control group in the hierarchy of each controller; $CPU and
+ * $PIDS are its directories. lab_dialect("cpu"): whether that controller is in cgroup v1 or v2. */
+void lab_own_network(void);
+void lab_own_groups(const char *controllers);
+int lab_dialect(const char *controller);
+
+/* End with status 77 unless COMMAND is in PATH; Debian's PACKAGE has it. NULL: it is a program of
+ * the labs, and the directory of this one is added to PATH for it. Or end so for another reason. */
+void lab_need_command(const char *command, const char *package);
+__attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
+
+/* The answer of a line that was typed; valid until the next step begins. */
+struct lab_answer {
+    int status;       /* the exit status, or 128 + the number of the signal */
+    const char *text; /* what it printed, on stdout and stderr */
+};
+
+/* Type a line, which sh(1) reads. lab_run: it must succeed, and its output is not shown. lab_try:
+ * its output is shown. lab_start: go on without waiting, once its program runs; its PID, $! from
+ * now on. lab_type shows a line and no more: the page does it itself, by system calls. */
+LAB_PRINTF(1, 2) void lab_run(const char *line, ...);
+LAB_PRINTF(1, 2) struct lab_answer lab_try(const char *line, ...);
+LAB_PRINTF(1, 2) pid_t lab_start(const char *line, ...);
+LAB_PRINTF(1, 2) void lab_type(const char *line, ...);
+
+/* NAME=VALUE; mkdir PATH; rmdir PATH; echo TEXT > PATH, to a file that exists, by one write(2). */
+LAB_PRINTF(2, 3) void lab_set(const char *name, const char *value, ...);
+LAB_PRINTF(1, 2) void lab_mkdir(const char *path, ...);
+LAB_PRINTF(1, 2) void lab_rmdir(const char *path, ...);
+LAB_PRINTF(2, 3) void lab_echo(const char *text, const char *path, ...);
+
+/* A system call, shown and checked; lab_must checks it in silence. Both return its result. */
+#define lab_do(call) lab_show_call(#call, lab_check_call(#call, (call)))
+#define lab_must(call) lab_check_call(#call, (call))
+long lab_show_call(const char *call, long result);
+long lab_check_call(const char *call, long result);
+
+/* Look at a file: the path with its variables replaced; whether it exists; its text, without the
+ * last newline; the number behind KEY in it (NULL: its only one). The strings are in static
+ * buffers, the last four of each are valid. */
+LAB_PRINTF(1, 2) const char *lab_path(const char *path, ...);
+LAB_PRINTF(1, 2) bool lab_exists(const char *path, ...);
+LAB_PRINTF(1, 2) const char *lab_text(const char *path, ...);
+LAB_PRINTF(2, 3) long long lab_number(const char *key, const char *path, ...);
+
+/*
+ * A process to look at while it holds still. BODY(ARGUMENT) runs in a child, which holds still when
+ * it calls lab_hold_still() or returns 0; or it executes sh. lab_go_on lets it go on to its next
+ * halt and shows what it has printed. lab_tell types a line into its sh. It lives until the next
+ * step begins, a kept one until lab_end.
+ */
+struct lab_sandbox {
+    pid_t pid;       /* of the process that holds still, as this process numbers it */
+    char said[4096]; /* what it has printed since the last halt */
+    pid_t child;     /* the child: the same process, or one that waits for it */
+    int hold;        /* a pipe to its stdin */
+    FILE *from;      /* its stdout and stderr */
+    bool kept;
+};
+struct lab_sandbox *lab_sandbox(int (*body)(void *argument), void *argument);
+void lab_hold_still(void);
+#define LAB_HOLD_STILL "; read -r pid rest </proc/self/stat; printf '\\001%s\\n' $pid; read -r rest"
+void lab_go_on(struct lab_sandbox *sandbox);
+LAB_PRINTF(2, 3) struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *line, ...);
+void lab_keep(struct lab_sandbox *sandbox);
+void lab_end(struct lab_sandbox *sandbox);
+
+/* fork(2), with stdout flushed before and a child that dies with its parent; wait for its status,
+ * as a shell tells it; execvp(3), or the end with 126 or 127; the end, with the errno by its name.
+ */
+pid_t lab_fork(void);
+int lab_wait(pid_t pid);
+__attribute__((noreturn)) void lab_exec(char *const argv[]);
+LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * page.h - what the verbs of lab.h share with each other. Not for pages.
+ */
+#ifndef LAB_PAGE_H
+#define LAB_PAGE_H
+
+#include <stdarg.h>
+#include <sys/types.h>
+
+/* FORMAT with its values, in one of four static buffers. */
+const char *lab_format(const char *format, va_list values);
+
+/* Put the value of the environment's variable in the place of each $NAME, and the PID of the last
+ * lab_start() in the place of each $!, as a shell does; "" where there is none. With PID_ALONE the
+ * shell that is given the text knows the rest. In one of four static buffers. */
+const char *lab_expand(const char *text, bool pid_alone);
+
+/* Declare the string TEXT: the format LAST with the values behind it. */
+#define LAB_FORMAT(text, last)                                                                     \
+    va_list values_of_##text;                                                                      \
+    va_start(values_of_##text, last);                                                              \
+    const char *const text = lab_format(last, values_of_##text);                                   \
+    va_end(values_of_##text)
+
+/* End with "WHAT PATH: ENAME (text)" for the present errno, and with the remedy where PATH is on a
+ * cgroup file system. WHAT may hold one %s, for VALUE. */
+__attribute__((noreturn)) void lab_die_path(const char *path, const char *what, ...);
+
+/* Keep TEXT, of malloc(3), until the next step begins. Returns it; NULL ends the run. */
+const char *lab_keep_answer(char *text);
+
+/* At the beginning of a step: end the sandboxes that are not kept, free the answers of the last
+ * one. */
+void lab_end_sandboxes(void);
+void lab_free_answers(void);
+
+#endif
