@@ -15,7 +15,9 @@ SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
 
 LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon
 
+# labs/NN_name.c is the page of a lab, labs/tools/NN_name.c its tool: together they are one program.
 SOURCES := $(sort $(wildcard labs/*.c))
+TOOLS   := $(sort $(wildcard labs/tools/*.c))
 LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES))
 COMMON  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
 # What calls the parsers on recorded trees, for tests/cgroup.bats.
@@ -61,6 +63,8 @@ lab-05 lab-06 run-05 run-06: $(BIN)/busy
 .PHONY: busy
 busy: $(BIN)/busy #: the load of labs 05 and 06
 
+$(foreach tool,$(filter $(SOURCES:labs/%=labs/tools/%),$(TOOLS)),\
+    $(eval $(tool:labs/tools/%.c=$(BIN)/%): $(tool:%.c=$(BUILD)/%.o)))
 $(LABS): $(BIN)/%: $(BUILD)/labs/%.o $(BUILD)/libcommon.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
@@ -107,7 +111,7 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
 	$(call say,CC,$<)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(wildcard common/*.c labs/container/*.c) tests/unit.c)
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(TOOLS) $(wildcard common/*.c labs/container/*.c) tests/unit.c)
 
 # What is missing is named with the package that has it, once in a build directory.
 $(BUILD)/.compiler:

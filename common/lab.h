@@ -35,6 +35,7 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
 LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);
 void lab_shell_enters(void (*enter)(void)); /* what the shell of --shell does first */
+void lab_shell_is(const char *line); /* how --shell begins its shell: "chroot my_root $SHELL" */
 int lab_close(void);
 
 /* Prose; a value that was read back; the output of a program. */
@@ -65,6 +66,9 @@ int lab_dialect(const char *controller);
  * the labs, and the directory of this one is added to PATH for it. Or end so for another reason. */
 void lab_need_command(const char *command, const char *package);
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
+
+/* Wait until DEVICE carries packets: the kernel needs a moment after "ip link set DEVICE up". */
+void lab_wait_for_link(const char *device);
 
 /* The answer of a line that was typed; valid until the next step begins. */
 struct lab_answer {

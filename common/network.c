@@ -217,7 +217,7 @@ static void read_device(const char *name, const char *file, char *text, size_t s
         snprintf(text, size, "?");
 }
 
-void lab_network_wait_for(const char *name)
+void lab_wait_for_link(const char *name)
 {
     char state[32], message[4096];
     struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};

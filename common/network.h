@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lab.h"
+
 #define LAB_BRIDGE "br0"
 
 struct lab_network {
@@ -45,7 +47,7 @@ void lab_network_must_be_free(const struct lab_network *network);
 /* Wait until the kernel has brought the device NAME to work (operstate "up"), at most 2 s: a link
  * that is set up carries packets a moment later, when the kernel's link watch has run.
  * rtnetlink(7), RTMGRP_LINK. */
-void lab_network_wait_for(const char *name);
+#define lab_network_wait_for lab_wait_for_link
 
 /* What the kernel says of the device NAME in the network namespace NAMESPACE (NULL: here). Returns
  * whether it is there. */

@@ -38,6 +38,7 @@ static const char CGROUP[] = "cgroup";
 static struct {
     bool step, shell;
     void (*enter)(void);
+    const char *shell_line;
     char name[32];      /* NN-PID */
     char directory[64]; /* RUNS/NN-PID */
     int place;          /* that directory, whatever is mounted on it in the experiment's eyes */
@@ -436,9 +437,15 @@ void lab_own_network(void)
  * Steps and shells.
  */
 
-static void open_shell(void (*enter)(void))
+static const char *usable_shell(void)
 {
     const char *shell = getenv("SHELL");
+
+    return shell && access(shell, X_OK) == 0 ? shell : "/bin/sh";
+}
+
+static void open_shell(void (*enter)(void))
+{
     pid_t child = lab_fork();
 
     if (child == -1)
@@ -446,9 +453,7 @@ static void open_shell(void (*enter)(void))
     if (child == 0) {
         if (enter)
             enter();
-        if (!shell || access(shell, X_OK) == -1)
-            shell = "/bin/sh";
-        lab_exec((char *const[]){(char *)shell, "-i", NULL});
+        lab_exec((char *const[]){(char *)usable_shell(), "-i", NULL});
     }
     lab_say("(exit leaves the shell)");
     lab_wait(child);
@@ -510,11 +515,27 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
     lab_before_each_step(between_steps);
 }
 
+void lab_shell_is(const char *line)
+{
+    run.shell_line = line;
+}
+
+/* In a child: begin the shell of --shell as the page says. */
+static void enter_by_line(void)
+{
+    if (setenv("SHELL", usable_shell(), 1) == -1)
+        lab_die("setenv SHELL");
+    lab_type("%s", run.shell_line);
+    lab_exec((char *[]){"sh", "-c", (char *)run.shell_line, NULL});
+}
+
 int lab_close(void)
 {
     int failed = lab_summary(true);
 
-    if (run.shell)
+    if (run.shell && run.shell_line)
+        open_shell(enter_by_line);
+    else if (run.shell)
         open_shell(run.enter);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
