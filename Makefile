@@ -147,10 +147,11 @@ tour: all #: play all experiments in order
 	@for lab in $(filter $(NUMBERS:%=$(BIN)/%_%),$(LABS)); do $(SUDO) ./$$lab || exit; echo; done
 
 # A test is told where the programs are; sudo would not hand on the variables by itself.
-BATS = $(SUDO) env LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' bats
+TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS)'
+BATS = $(SUDO) env $(TEST_VARIABLES) tests/run
 
 .PHONY: test
-test: all $(UNIT) $(BUILD)/.test-tools #: all tests, as root or through sudo
+test: all $(UNIT) $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo [JOBS=N: so many at a time]
 	$(BATS) tests
 
 .PHONY: asan
@@ -189,7 +190,7 @@ endif
 
 .PHONY: test-vm
 test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
-	@tests/vm/vm.sh "LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' bats tests"
+	@tests/vm/vm.sh "$(TEST_VARIABLES) tests/run"
 
 .PHONY: test-make-vm
 test-make-vm: all $(BUILD)/.test-tools #: the tests of that machine itself: its word, its status, its end
