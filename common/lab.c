@@ -14,6 +14,8 @@
 #include "cpumeter.h"
 #include "error.h"
 #include "file.h"
+#include "load.h"
+#include "measure.h"
 #include "narrate.h"
 #include "page.h"
 #include "process.h"
@@ -191,6 +193,12 @@ pid_t lab_start(const char *format, ...)
     return started = pid;
 }
 
+pid_t lab_start_busy(int threads)
+{
+    lab_type("busy -j %d &", threads);
+    return started = lab_start_load(threads, NULL, NULL);
+}
+
 /*
  * Small things that are typed.
  */
@@ -327,4 +335,35 @@ void lab_own_groups(const char *controllers)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (set & LAB_BIT(i))
             show_group(i);
+}
+
+/*
+ * Measuring.
+ */
+
+double lab_use(struct lab_load *loads, int count, int milliseconds)
+{
+    struct lab_measured measured[LAB_MEASURED] = {0};
+    long long idle = lab_cpu_idle_time(), begin = lab_now();
+
+    for (int i = 0; i < count; i++)
+        measured[i] = (struct lab_measured){
+            .name = loads[i].name, .pid = loads[i].pid, .target = loads[i].target};
+    lab_measure(measured, count, milliseconds * 1000LL);
+    for (int i = 0; i < count; i++) {
+        loads[i].percent = measured[i].percent;
+        loads[i].used = measured[i].used.usage;
+        loads[i].passed = measured[i].used.at;
+    }
+    long long idle_now = lab_cpu_idle_time();
+    if (idle == -1 || idle_now == -1)
+        lab_die("read /proc/stat");
+    return 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin) / lab_cpu_count();
+}
+
+double lab_cpu_ceiling(pid_t pid)
+{
+    double all = 100.0 * lab_cpu_count(), ceiling = lab_cgroup_cpu_ceiling(groups.where, pid);
+
+    return ceiling > 0 && ceiling < all ? ceiling : all;
 }

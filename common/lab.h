@@ -126,6 +126,27 @@ LAB_PRINTF(2, 3) struct lab_answer lab_tell(struct lab_sandbox *sandbox, const c
 void lab_keep(struct lab_sandbox *sandbox);
 void lab_end(struct lab_sandbox *sandbox);
 
+/*
+ * CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use
+ * measures COUNT processes at the same time; it returns how idle the machine was meanwhile, in
+ * percent of its CPUs.
+ */
+struct lab_load {
+    const char *name;
+    pid_t pid;
+    double target;          /* percent of a CPU, for the bar and the picture; 0: none */
+    double percent;         /* measured */
+    long long used, passed; /* microseconds: of CPU time, in this time */
+};
+pid_t lab_start_busy(int threads);
+double lab_use(struct lab_load *loads, int count, int milliseconds);
+int lab_cpu_count(void); /* CPUs that this process may use */
+double lab_cpu_ceiling(
+    pid_t pid); /* what PID can have, in percent: of these, or of a quota above */
+void lab_plot_option(int *argc, char *argv[]); /* take --plot FILE.svg out of the arguments */
+LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...); /* a mark in the picture */
+void lab_measure_plot(const char *target); /* draw it; what targets are called */
+
 /* fork(2), with stdout flushed before and a child that dies with its parent; wait for its status,
  * as a shell tells it; execvp(3), or the end with 126 or 127; the end, with the errno by its name.
  */

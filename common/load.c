@@ -71,7 +71,7 @@ static bool runs(pid_t pid, int threads)
            used.usage >= ENOUGH;
 }
 
-pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus)
+pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus)
 {
     enum { STEP = 2000, LIMIT = 2000000 }; /* microseconds */
     char path[PATH_MAX];
@@ -92,7 +92,7 @@ pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_
     return pid;
 }
 
-void lab_stop_busy(pid_t pid)
+void lab_stop_load(pid_t pid)
 {
     kill(pid, SIGTERM);
     if (lab_wait(pid) == -1)

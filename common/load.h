@@ -12,9 +12,9 @@
 /* Start "busy -j THREADS" from the directory of this program, in GROUP and on CPUS where they are
  * not NULL, and wait until all its threads are there and use CPU time. It dies with its parent.
  * Returns its PID; exits with what is missing where there is no such program. */
-pid_t lab_start_busy(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus);
+pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus);
 
 /* End it and wait until it is gone. */
-void lab_stop_busy(pid_t pid);
+void lab_stop_load(pid_t pid);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "cpumeter.h"
+#include "lab.h"
 
 enum { LAB_MEASURED = 8 }; /* groups that can be told apart in one experiment */
 
@@ -30,12 +31,5 @@ void lab_measure(struct lab_measured *measured, int count, long long window);
 /* Start a process that tells the usage of GROUP, with a bar and TARGET, on stderr each second until
  * it is killed or its parent dies. Returns its PID, or exits. */
 pid_t lab_measure_watch(const struct lab_cgroup *group, double target);
-
-/* Remember that EVENT happens now, for the picture. */
-__attribute__((format(printf, 1, 2))) void lab_measure_event(const char *event, ...);
-
-/* Draw what was measured over time, where --plot was given (plot.h). TARGET is what the targets are
- * called. */
-void lab_measure_plot(const char *target);
 
 #endif

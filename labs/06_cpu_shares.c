@@ -1,429 +1,254 @@
 /*
- * 06_cpu_shares - who gets how much CPU when all want it.
+ * 06_cpu_shares - how CPU time is divided when all groups want it.
  *
  *     sudo ./labs/06_cpu_shares                     the experiment: the article's groups, and more
- *     sudo ./labs/06_cpu_shares A=512:12 B=1024:4   the tool: any set of groups, nested ones too
+ *     sudo ./labs/06_cpu_shares A=512:12 B=1024:4   the tool: labs/tools/06_cpu_shares.c
  *
- * Shows the weight of a group among its siblings (cpu.shares of v1, cpu.weight of v2), predicts
- * what each group gets, and measures it.
+ * Shows the weight of a group among its siblings: cpu.shares of cgroup v1, cpu.weight of v2. What
+ * each group gets is predicted, then measured. cgroups(7)
  */
-#include <errno.h>
-#include <getopt.h>
+#include <math.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "cgroup.h"
-#include "cpumeter.h"
-#include "error.h"
-#include "fairness.h"
-#include "load.h"
-#include "measure.h"
-#include "narrate.h"
-#include "number.h"
-#include "plot.h"
-#include "run.h"
-#include "shares.h"
+#include "lab.h"
+
+int shares_tool(int argc, char *argv[]);
 
 enum {
-    ARTICLE_CPUS = 12, /* of the machine of the article */
-    SECOND = 1000000,
-    WINDOW = 1000000,
-    SETTLING = 400000,   /* until the kernel's averages of the load have settled */
-    EXPERIMENT_CPUS = 1, /* to compete for: between two, threads move, and weights hold roughly */
-    TOOL_CPUS = 2,       /* one thread can use only one of them: that is to be seen too */
-    MAXIMUM_THREADS = 1000,
-    UNSAID = -1,
+    ARTICLE_CPUS = 12,
+    DEFAULT_SHARES = 1024, /* of cgroup v1, for a group that nothing is written to */
+    DEFAULT_WEIGHT = 100,  /* of cgroup v2 */
+    SETTLING = 400,        /* milliseconds, until the kernel's averages of the load have settled */
+    WINDOW = 1000,         /* milliseconds of measuring */
+    TOLERANCE = 8,         /* percent of a CPU */
 };
 
-static const unsigned CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
+static const char *const FILES[] = {[1] = "cpu.shares", [2] = "cpu.weight"};
+static int version, cpu;
 
-/* The groups that compete. */
-struct group {
-    char name[64];    /* "A", "A/B" */
-    int parent;       /* number of the group that it is in, or LAB_TOP */
-    int shares;       /* in the unit of v1, as in the article */
-    int threads;      /* busy in it; 0 where other groups are in it */
-    pid_t busy;       /* the process of these threads, 0: none */
-    long long weight; /* as the kernel has it: shares of v1, weight of v2 */
-    struct lab_cgroup cgroup;
-};
-
-static struct group groups[LAB_MEASURED];
-static int group_count;
-static struct lab_cgroup run_group;
-static cpu_set_t arena; /* the CPUs that they compete for */
+static struct group {
+    const char *name;    /* its directory */
+    int shares, threads; /* as the article counts them */
+    double weight;       /* read back: shares of v1, weight of v2 */
+    double part;         /* the prediction, in CPUs */
+    pid_t busy;
+} a = {.name = "A", .shares = 512, .threads = 12}, b = {.name = "B", .shares = 1024, .threads = 4},
+  c = {.name = "C", .shares = 2048, .threads = 4},
+  d = {.name = "D", .shares = 1024, .threads = 8}, /* in the two groups in it: */
+    x = {.name = "D/X", .shares = 1024, .threads = 4},
+  y = {.name = "D/Y", .shares = 3072, .threads = 4};
 
 /*
- * The mechanism.
+ * The mechanism: what is written, and what follows from it.
  */
+
+/* Moving from v1 to v2 needs a conversion. Two are in use: the linear one maps the ends of the two
+ * ranges to each other; the newer one (since 2025) maps the defaults to each other, too. */
+static int linear_weight(int shares)
+{
+    return (int)(1 + (shares - 2) * 9999LL / 262142);
+}
+
+static int newer_weight(int shares)
+{
+    double l = log2(shares);
+
+    return (int)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34) - 1e-9);
+}
 
 /* A group is a directory; its weight is a number in a file. */
 static void make_group(struct group *group)
 {
-    const struct lab_cgroup *parent =
-        group->parent == LAB_TOP ? &run_group : &groups[group->parent].cgroup;
-    const char *slash = strrchr(group->name, '/');
+    char number[16];
 
-    if (lab_cgroup_create_in(&group->cgroup, parent, slash ? slash + 1 : group->name) == -1)
-        lab_cgroup_die();
-    /* The default is what the kernel has written already. */
-    if (group->shares != LAB_DEFAULT_SHARES &&
-        lab_cgroup_set_shares(&group->cgroup, group->shares) == -1)
-        lab_cgroup_die();
-    if (lab_cgroup_weight(&group->cgroup, &group->weight) == -1)
-        lab_cgroup_die();
+    snprintf(number, sizeof(number), "%d",
+             version == 1 ? group->shares : newer_weight(group->shares));
+    lab_mkdir("$CPU/%s", group->name);
+    if (group->shares != DEFAULT_SHARES) /* which the kernel has written already */
+        lab_echo(number, "$CPU/%s/%s", group->name, FILES[version]);
+    group->weight = (double)lab_number(NULL, "$CPU/%s/%s", group->name, FILES[version]);
 }
 
-/* On a machine with more CPUs than threads everybody has what he wants, and weights decide nothing.
- * So all threads are kept on a few CPUs. */
-static void choose_arena(int wanted)
+/* The affinity is set last: with cgroup v2, a process that enters a group can lose it. */
+static void start_busy_in(struct group *group)
 {
-    cpu_set_t usable;
-
-    CPU_ZERO(&arena);
-    if (sched_getaffinity(0, sizeof(usable), &usable) == -1)
-        lab_die("sched_getaffinity");
-    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&arena) < wanted; cpu++)
-        if (CPU_ISSET(cpu, &usable))
-            CPU_SET(cpu, &arena);
+    group->busy = lab_start_busy(group->threads);
+    lab_echo("$!", "$CPU/%s/cgroup.procs", group->name);
+    lab_run("taskset -a -c -p %d $!", cpu);
 }
 
-static void say_arena(void)
+/* Divide CPUS among sibling GROUPS by weight. A group cannot use more CPUs than it has threads;
+ * what it leaves goes to the others. So raise the level, CPUs for each unit of weight, until all is
+ * given away. */
+static void predict(double cpus, struct group *const groups[])
 {
-    char list[64] = "";
+    double low = 0, high = cpus;
 
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-        if (CPU_ISSET(cpu, &arena))
-            snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%d", *list ? ", " : "",
-                     cpu);
-    lab_say("All threads are kept on CPU %s: with a CPU for each, nothing would compete.", list);
+    for (int round = 0; round < 60; round++) {
+        double level = (low + high) / 2, sum = 0;
+        for (int i = 0; groups[i]; i++)
+            sum += groups[i]->part = fmin(groups[i]->threads, level * groups[i]->weight);
+        *(sum < cpus ? &low : &high) = level;
+    }
 }
 
-static void start(struct group *group)
-{
-    if (group->threads > 0)
-        group->busy = lab_start_busy(group->threads, &group->cgroup, &arena);
-}
+/*
+ * Measuring.
+ */
 
-static void stop(struct group *group)
-{
-    if (group->busy)
-        lab_stop_busy(group->busy);
-    group->busy = 0;
-    group->threads = 0;
-}
-
-/* What each group is to get where all have CAPACITY, in CPUs, of the time of so many CPUS: in
- * percent of one CPU. */
-static void predict(double *percent, int cpus, double capacity)
-{
-    struct lab_competitor competitors[LAB_MEASURED];
-
-    for (int i = 0; i < group_count; i++)
-        competitors[i] = (struct lab_competitor){.parent = groups[i].parent,
-                                                 .weight = (double)groups[i].weight,
-                                                 .threads = groups[i].threads};
-    lab_share_out(competitors, group_count, cpus, capacity);
-    for (int i = 0; i < group_count; i++)
-        percent[i] = 100 * competitors[i].share;
-}
-
-static const char *weight_file(void)
-{
-    return lab_cgroup_version(&run_group, LAB_CPU) == 1 ? "cpu.shares" : "cpu.weight";
-}
-
-/* Whether each group has what was predicted, TOLERANCE percent of a CPU more or less. */
-static bool as_predicted(const struct lab_measured *measured, const double *predicted,
-                         int tolerance)
+/* The parts that the groups have of what they got together, beside the prediction: on a busy
+ * machine that is less than a CPU, and divided in the same way. */
+static bool compare(struct group *const groups[], const struct lab_load *loads, double together)
 {
     bool alike = true;
 
-    for (int i = 0; i < group_count; i++) {
-        double difference = measured[i].percent - predicted[i];
-        alike &= difference < tolerance && difference > -tolerance;
+    lab_say("%-8s%11s%9s%11s%10s", "group", FILES[version], "threads", "predicted", "measured");
+    for (int i = 0; groups[i]; i++) {
+        double part = together > 0 ? 100 * loads[i].percent / together : 0;
+        lab_say("%-8s%11.0f%9d%10.1f%%%9.1f%%", groups[i]->name, groups[i]->weight,
+                groups[i]->threads, loads[i].target, part);
+        alike &= fabs(part - loads[i].target) < TOLERANCE;
     }
     return alike;
 }
 
-/* Measure all groups, and show what was predicted beside it. Returns whether they are alike; on a
- * busy machine, whether the groups divide what they have as was predicted. */
-static bool compete(long long window)
+/* Measure GROUPS, whose predicted parts are one CPU together. */
+static void compete(struct group *const groups[], const char *event, const char *claim)
 {
-    struct lab_measured measured[LAB_MEASURED] = {0};
-    double predicted[LAB_MEASURED] = {0}, all = 0, all_predicted = 0;
-    int cpus = CPU_COUNT(&arena), tolerance = 8 * cpus; /* in percent of a CPU */
+    struct lab_load loads[8] = {0};
+    double together = 0;
+    int count = 0;
 
-    predict(predicted, cpus, cpus);
-    if (lab_cpu_is_emulated())
-        lab_say("(Measured under emulation: %d%% more or less is taken for alike.)", tolerance);
-    lab_sleep_until(lab_now() + SETTLING);
-    for (int i = 0; i < group_count; i++)
-        measured[i] = (struct lab_measured){
-            .name = groups[i].name, .group = &groups[i].cgroup, .target = predicted[i]};
-    lab_measure(measured, group_count, window);
-    lab_say("%-8s %10s %8s %10s %10s", "group", weight_file(), "threads", "predicted", "measured");
-    for (int i = 0; i < group_count; i++) {
-        lab_say("%-8s %10lld %8d %9.1f%% %9.1f%%", groups[i].name, groups[i].weight,
-                groups[i].threads, predicted[i], measured[i].percent);
-        all += groups[i].parent == LAB_TOP ? measured[i].percent : 0;
-        all_predicted += groups[i].parent == LAB_TOP ? predicted[i] : 0;
-    }
-    if (all > 0.95 * all_predicted)
-        return as_predicted(measured, predicted, tolerance);
-    lab_say(
-        "(The machine is busy: others have %.0f%% of these CPUs. So compare the groups with each\n"
-        "other: what part has each of all that they have?)",
-        all_predicted - all);
-    predict(predicted, cpus, all / 100);
-    for (int i = 0; i < group_count && all > 0; i++)
-        lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
-                 100 * predicted[i] / all);
-    return as_predicted(measured, predicted, tolerance);
+    for (; groups[count]; count++)
+        loads[count] = (struct lab_load){.name = groups[count]->name,
+                                         .pid = groups[count]->busy,
+                                         .target = 100 * groups[count]->part};
+    lab_measure_event("%s", event);
+    usleep(1000 * SETTLING);
+    double idle = lab_use(loads, count, WINDOW);
+    for (int i = 0; i < count; i++)
+        together += loads[i].percent;
+    bool alike = compare(groups, loads, together);
+    lab_fact("together", "%.1f%% of a CPU", together);
+    if (together < 95)
+        lab_say("(The machine is busy: other processes have %.0f%% of this CPU.)", 100 - together);
+    lab_check(alike && (together > 90 || idle < 5), "%s", claim);
 }
 
-static void make_all(void)
+/* With a CPU for each thread nothing would compete. This process goes to the same CPU as the
+ * threads, so that "idle" is about that one. */
+static void keep_to_one_cpu(void)
 {
-    for (int i = 0; i < group_count; i++)
-        make_group(&groups[i]);
-    for (int i = 0; i < group_count; i++)
-        start(&groups[i]);
-}
+    cpu_set_t one;
 
-static void remove_all(void)
-{
-    for (int i = 0; i < group_count; i++)
-        stop(&groups[i]);
-    for (int i = group_count; i-- > 0;)
-        if (lab_cgroup_remove(&groups[i].cgroup) == -1)
-            lab_cgroup_die();
-    group_count = 0;
+    cpu = (int)lab_must(sched_getcpu());
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    lab_must(sched_setaffinity(0, sizeof(one), &one));
 }
 
 /*
- * Reading NAME=SHARES[:THREADS].
- */
-
-static int find_group(const char *name)
-{
-    for (int i = 0; i < group_count; i++)
-        if (strcmp(groups[i].name, name) == 0)
-            return i;
-    return LAB_TOP;
-}
-
-/* Add a group, and before it those that it is in, unless they are there. Returns its number. */
-static int add_group(const char *name, int shares, int threads)
-{
-    struct group group = {.parent = LAB_TOP, .shares = shares, .threads = threads};
-    const char *slash = strrchr(name, '/');
-
-    snprintf(group.name, sizeof(group.name), "%s", name);
-    if (slash) {
-        char parent[sizeof(group.name)];
-        snprintf(parent, sizeof(parent), "%.*s", (int)(slash - name), name);
-        group.parent = find_group(parent);
-        if (group.parent == LAB_TOP)
-            group.parent = add_group(parent, LAB_DEFAULT_SHARES, UNSAID);
-        if (groups[group.parent].threads > 0)
-            lab_exit(LAB_EXIT_USAGE, "'%s' has groups in it, so it can have no threads itself",
-                     groups[group.parent].name);
-        groups[group.parent].threads = 0;
-    }
-    if (group_count == LAB_MEASURED)
-        lab_exit(LAB_EXIT_USAGE, "more than %d groups", LAB_MEASURED);
-    groups[group_count] = group;
-    return group_count++;
-}
-
-static void read_group(const char *text)
-{
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/";
-    char name[sizeof(groups[0].name)], number[32], what[96];
-    size_t length = strspn(text, letters), digits;
-    long long threads = UNSAID;
-
-    if (length == 0 || length >= sizeof(name) || text[length] != '=' || *text == '/' ||
-        text[length - 1] == '/' || strstr(text, "//"))
-        lab_exit(LAB_EXIT_USAGE, "'%s' is no NAME=SHARES[:THREADS]", text);
-    snprintf(name, sizeof(name), "%.*s", (int)length, text);
-    text += length + 1;
-    digits = strcspn(text, ":");
-    snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-    snprintf(what, sizeof(what), "the shares of %s:", name);
-    long long shares = lab_number_option(what, number, LAB_MINIMUM_SHARES, LAB_MAXIMUM_SHARES);
-    snprintf(what, sizeof(what), "the threads of %s:", name);
-    if (text[digits] == ':')
-        threads = lab_number_option(what, text + digits + 1, 1, MAXIMUM_THREADS);
-    if (find_group(name) != LAB_TOP)
-        lab_exit(LAB_EXIT_USAGE,
-                 "the group '%s' exists already (name it once, and before those in it)", name);
-    add_group(name, (int)shares, (int)threads);
-}
-
-static void read_groups(char *const texts[])
-{
-    for (int i = 0; texts[i]; i++)
-        read_group(texts[i]);
-    for (int i = 0; i < group_count; i++)
-        if (groups[i].threads == UNSAID)
-            groups[i].threads = CPU_COUNT(&arena);
-}
-
-/*
- * The tool.
- */
-
-static const char HELP[] =
-    "Usage: 06_cpu_shares [--seconds S] NAME=SHARES[:THREADS]...\n"
-    "   or: 06_cpu_shares [--step] [--shell] [--plot FILE.svg]\n"
-    "Let groups with these shares compete for CPUs, each with so many busy threads, and print\n"
-    "what was predicted and what was measured. A/B is the group B in the group A.\n"
-    "Without groups, play the experiment.\n"
-    "\n"
-    "  SHARES             2 to 262144; a group that nobody sets has 1024\n"
-    "  THREADS            default: one for each of the CPUs\n"
-    "  --seconds S        measure for S seconds, 1 to 3600 (default: 2)\n"
-    "  --step             experiment: wait for Enter after each step\n"
-    "  --shell            experiment: end with a shell\n"
-    "  --plot FILE.svg    experiment: draw the usage over time (with gnuplot)\n"
-    "  --help, --version  print this, or the version, and exit\n"
-    "\n"
-    "Exit status: 0, 1 for a failure (a check that does not hold is one), 2 for bad options or\n"
-    "groups, 77 if this machine has no cpu controller to use.\n";
-
-static int shares_tool(int argc, char *argv[])
-{
-    static const struct option options[] = {
-        {"seconds", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
-    };
-    long long seconds = 2;
-    int option;
-
-    argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 's')
-            seconds = lab_number_option("--seconds", optarg, 1, 3600);
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'v')
-            lab_print_version();
-        else
-            lab_try_help(LAB_EXIT_USAGE);
-    }
-    if (optind == argc)
-        lab_exit(LAB_EXIT_USAGE, "missing operand: NAME=SHARES[:THREADS]");
-    choose_arena(TOOL_CPUS);
-    read_groups(argv + optind);
-    lab_begin_tool("06");
-    lab_run_cgroup(&run_group, CONTROLLERS, 0);
-    say_arena();
-    make_all();
-    compete(seconds * SECOND);
-    remove_all();
-    return EXIT_SUCCESS;
-}
-
-/*
- * The experiment.
+ * The experiment: a function for each step.
  */
 
 static void two_groups(void)
 {
-    bool v1 = lab_cgroup_version(&run_group, LAB_CPU) == 1;
-
     lab_step("two groups: A has 512 shares, B the default");
-    say_arena();
-    read_groups((char *[]){"A=512:12", "B=1024:4", NULL});
-    make_group(&groups[0]);
-    make_group(&groups[1]);
-    for (int i = 0; i < 2; i++)
-        lab_shell("mkdir %s", lab_cgroup_file(&groups[i].cgroup, LAB_CPU, ""));
-    lab_shell("echo %lld > %s", groups[0].weight,
-              lab_cgroup_file(&groups[0].cgroup, LAB_CPU, weight_file()));
-    if (!v1)
+    lab_own_groups("cpu");
+    version = lab_dialect("cpu");
+    if (version == 2) { /* a group has the controllers that its parent hands on */
+        lab_echo("+cpu", "$CPU/cgroup.subtree_control");
         lab_say(
-            "512 shares of v1 are a weight of %d by the newer conversion (%d by the linear one).",
-            lab_weight_of_shares(512), lab_weight_of_shares_linear(512));
-    lab_fact(v1 ? "A/cpu.shares" : "A/cpu.weight", "%lld", groups[0].weight);
-    lab_fact(v1 ? "B/cpu.shares" : "B/cpu.weight", "%lld", groups[1].weight);
-    lab_check(groups[0].weight == (v1 ? 512 : lab_weight_of_shares(512)), "A has what was written");
-    lab_check(groups[1].weight == (v1 ? LAB_DEFAULT_SHARES : LAB_DEFAULT_WEIGHT),
-              "B has the default without anybody's doing");
+            "512 shares of v1 are a weight of %d by the newer conversion, of %d by the linear one.",
+            newer_weight(a.shares), linear_weight(a.shares));
+    }
+    make_group(&a);
+    make_group(&b);
+    lab_fact(version == 1 ? "A/cpu.shares" : "A/cpu.weight", "%.0f", a.weight);
+    lab_fact(version == 1 ? "B/cpu.shares" : "B/cpu.weight", "%.0f", b.weight);
+    lab_check_number((long)a.weight, version == 1 ? a.shares : newer_weight(a.shares),
+                     "A has what was written");
+    lab_check_number((long)b.weight, version == 1 ? DEFAULT_SHARES : DEFAULT_WEIGHT,
+                     "B has the default, because nothing was written");
 }
 
 static void both_busy(void)
 {
-    double percent[LAB_MEASURED] = {0};
+    struct group *const both[] = {&a, &b, NULL};
 
     lab_step("both want all of it");
-    lab_shell("./busy -j 12   # in A");
-    lab_shell("./busy -j 4    # in B");
-    start(&groups[0]);
-    start(&groups[1]);
-    lab_measure_event("A and B");
-    lab_check(compete(WINDOW), "A and B share by weight, or what a busy machine leaves");
-    predict(percent, ARTICLE_CPUS, ARTICLE_CPUS);
-    lab_say(
-        "On the article's 12 CPUs the four threads of B can use 4 of them at most, and A takes\n"
-        "what B leaves:");
-    lab_fact("on 12 CPUs", "A %.0f%%, B %.0f%%", percent[0], percent[1]);
-    lab_check(percent[0] + percent[1] == 100.0 * ARTICLE_CPUS && percent[1] <= 400,
+    keep_to_one_cpu();
+    lab_say("All threads are kept on CPU %d: with a CPU for each, nothing would compete.", cpu);
+    start_busy_in(&a);
+    start_busy_in(&b);
+    predict(1, both);
+    compete(both, "A and B", "A and B share by weight, or what a busy machine leaves");
+    predict(ARTICLE_CPUS, both);
+    lab_say("On the article's 12 CPUs the four threads of B can use 4 of them at most, and A gets\n"
+            "the rest:");
+    lab_fact("on 12 CPUs", "A %.0f%%, B %.0f%%", 100 * a.part, 100 * b.part);
+    lab_check(fabs(a.part + b.part - ARTICLE_CPUS) < 1e-6 && b.part <= b.threads,
               "nothing is left over: the sharing is work conserving");
 }
 
 static void only_one_busy(void)
 {
+    struct group *const alone[] = {&a, NULL};
+
     lab_step("only A is busy: it has everything, whatever its shares");
-    lab_shell("kill %%2          # the one in B");
-    stop(&groups[1]);
-    lab_measure_event("A alone");
-    lab_check(compete(WINDOW), "A alone has all there is, or what a busy machine leaves");
-    remove_all();
+    lab_run("kill $(cat $CPU/B/cgroup.procs)");
+    predict(1, alone);
+    compete(alone, "A alone", "A alone has all there is, or what a busy machine leaves");
 }
 
 static void three_groups(void)
 {
+    struct group *const three[] = {&a, &b, &c, NULL};
+
     lab_step("the formula: its shares / the sum of its siblings' shares and its own");
-    read_groups((char *[]){"A=512:4", "B=1024:4", "C=2048:4", NULL});
-    make_all();
-    lab_measure_event("A, B, C");
-    lab_check(compete(WINDOW), "the three share by the formula, or what a busy machine leaves");
-    remove_all();
+    make_group(&c);
+    start_busy_in(&b);
+    start_busy_in(&c);
+    predict(1, three);
+    compete(three, "A, B, C", "the three share by the formula, or what a busy machine leaves");
 }
 
 static void nested_groups(void)
 {
     lab_step("beyond the article: groups in a group share what that group gets");
-    read_groups((char *[]){"A=1024", "A/X=1024:4", "A/Y=3072:4", "B=1024:4", NULL});
-    make_all();
-    lab_measure_event("A(X, Y), B");
-    lab_check(compete(WINDOW), "X and Y divide the half that is A's, B has the other half");
-    remove_all();
+    lab_run("kill $(cat $CPU/A/cgroup.procs $CPU/C/cgroup.procs)");
+    make_group(&d);
+    if (version == 2)
+        lab_echo("+cpu", "$CPU/D/cgroup.subtree_control");
+    make_group(&x);
+    make_group(&y);
+    start_busy_in(&x);
+    start_busy_in(&y);
+    predict(1, (struct group *[]){&b, &d, NULL}); /* level by level */
+    predict(d.part, (struct group *[]){&x, &y, NULL});
+    compete((struct group *[]){&b, &x, &y, NULL}, "B, D(X, Y)",
+            "X and Y divide the half that is D's, B has the other half");
+    lab_run("kill $(cat $CPU/B/cgroup.procs $CPU/D/X/cgroup.procs $CPU/D/Y/cgroup.procs)");
 }
 
 static void conversions(void)
 {
-    static const int shares[] = {2, 512, 1024, 2048, 262144};
-    bool there_and_back = true;
+    static const int SHARES[] = {2, 512, 1024, 2048, 262144};
+    int shares = 2, same = 0;
 
     lab_step("beyond the article: shares of v1, weights of v2");
-    lab_say("%10s  %18s  %18s", "shares", "linear: weight", "newer: weight");
-    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
-        lab_say("%10d  %18d  %18d", shares[i], lab_weight_of_shares_linear(shares[i]),
-                lab_weight_of_shares(shares[i]));
-    for (int weight = LAB_MINIMUM_WEIGHT; weight <= LAB_MAXIMUM_WEIGHT; weight++)
-        there_and_back &=
-            lab_weight_of_shares(lab_shares_of_weight(weight)) == weight &&
-            lab_weight_of_shares_linear(lab_shares_of_weight_linear(weight)) == weight;
-    lab_check(there_and_back, "each weight, made shares and a weight again, is the same weight");
-    lab_check_number(lab_weight_of_shares(LAB_DEFAULT_SHARES), LAB_DEFAULT_WEIGHT,
+    lab_say("%10s%16s%16s", "shares", "linear weight", "newer weight");
+    for (int i = 0; i < LAB_COUNT(SHARES); i++)
+        lab_say("%10d%16d%16d", SHARES[i], linear_weight(SHARES[i]), newer_weight(SHARES[i]));
+    for (int weight = 1; weight <= 10000; weight++) {
+        while (shares < 262144 && newer_weight(shares + 1) <= weight)
+            shares++; /* the most shares that have this weight */
+        same += newer_weight(shares) == weight &&
+                linear_weight(2 + (int)((262142LL * (weight - 1) + 9998) / 9999)) == weight;
+    }
+    lab_check_number(same, 10000,
+                     "each weight, made shares and a weight again, is the same weight");
+    lab_check_number(newer_weight(DEFAULT_SHARES), DEFAULT_WEIGHT,
                      "the newer conversion makes one default of the other");
 }
 
@@ -432,9 +257,9 @@ int main(int argc, char *argv[])
     lab_plot_option(&argc, argv);
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return shares_tool(argc, argv);
-    lab_open("06", "who gets how much CPU when all want it", 6, argc, argv);
-    choose_arena(EXPERIMENT_CPUS);
-    lab_run_cgroup(&run_group, CONTROLLERS, 0);
+    lab_open("06", "how CPU time is divided", 6, argc, argv);
+    lab_need_command("busy", NULL);
+    lab_need_command("taskset", "util-linux");
     two_groups();
     both_busy();
     only_one_busy();
