@@ -131,7 +131,7 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
     start taskset -c "$cpu" "$LABS/busy" -j 1
     run play 06_cpu_shares
     assert_experiment_held
-    assert_line --regexp '^    \(The machine is busy: others have [0-9]+% of these CPUs'
+    assert_line --regexp '^    \(The machine is busy: other processes have [0-9]+% of this CPU\.\)$'
 }
 
 @test "06 experiment: on one CPU it holds" {
