@@ -85,7 +85,7 @@ $(BUILD)/labs/container/launcher.o: $(LAUNCH)
 $(BUILD)/labs/container/launcher.o: LAB_CFLAGS += -DLAUNCH='"$(LAUNCH)"'
 
 # A program for another machine does not run here: such a build leaves the filter to the lab's start.
-CROSS := $(filter-out $(patsubst i%86,%86,$(shell uname -m)),\
+CROSS = $(filter-out $(patsubst i%86,%86,$(shell uname -m)),\
     $(patsubst i%86,%86,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))))
 $(FILTER): $(BUILD)/labs/container/make_filter.o $(BUILD)/labs/container/filter.o
 	$(call say,GEN,$@)
@@ -135,8 +135,8 @@ deps-lint: #: install what lint, test-exercises and test-fresh need
 	tests/packages.sh install lint fresh gates exercise-07 exercise-09
 
 .PHONY: deps-vm
-deps-vm: #: install what vm and test-vm need
-	tests/packages.sh install vm
+deps-vm: #: install what vm and test-vm need [ARCH=arm64]
+	tests/packages.sh install vm vm-$(or $(ARCH),$(HOST_ARCH)) $(addprefix cross-,$(filter-out $(HOST_ARCH),$(ARCH)))
 
 .PHONY: doctor
 doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do where it cannot
@@ -163,11 +163,14 @@ asan: #: all tests again, the labs built with AddressSanitizer and UBSan
 test-fresh: #: the commands of the README in a bare Debian, made in a temporary directory
 	$(SUDO) tests/fresh.sh
 
+# The names of Debian. ARCH=arm64 asks for a machine of that architecture.
+HOST_ARCH := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+
 # make ends with 2 whatever its recipe ended with, and with 1 only where -q finds a target out of date.
 # So that `make vm RUN=false` has the status of its command, -q is asked, about a file that is there when
 # the command has held. (Lines with + are run in spite of -q.)
 .PHONY: vm vm-command
-vm: vm-command #: a throw-away machine: a shell, or RUN='COMMAND' [CGROUP=v1] [TIMEOUT=SECONDS]
+vm: vm-command #: a throw-away machine: a shell, or RUN='COMMAND' [CGROUP=v1] [TIMEOUT=SECONDS] [ARCH=arm64]
 ifeq ($(MAKECMDGOALS) $(findstring n,$(firstword -$(MAKEFLAGS))),vm )
 MAKEFLAGS += --question
 .NOTPARALLEL:
@@ -180,7 +183,7 @@ override RUN := $(value RUN)
 vm-command: export RUN := $(value RUN)
 vm-command:
 	@+mkdir -p $(BUILD); find $(BUILD) -maxdepth 1 -name '.held-*' -mmin +1 -delete; \
-	MAKEFLAGS= $(MAKE) --no-print-directory -s all || exit; \
+	$(if $(filter-out $(HOST_ARCH),$(ARCH)),,MAKEFLAGS= $(MAKE) --no-print-directory -s all || exit;) \
 	tests/vm/vm.sh $(if $(RUN),"$$RUN"); status=$$?; \
 	[ $$status -ne 0 ] || touch $(HELD); [ $$status -le 1 ] || exit $$status
 else
@@ -189,7 +192,7 @@ vm-command:
 endif
 
 .PHONY: test-vm
-test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1]
+test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1] [ARCH=arm64]
 	@tests/vm/vm.sh "$(TEST_VARIABLES) tests/run"
 
 .PHONY: test-make-vm

@@ -3,6 +3,7 @@
 #
 #   tests/packages.sh check GROUP...    name what is missing; status 1 if anything is
 #   tests/packages.sh install [GROUP...]  install what is missing (what runs the labs and `make test`, by default)
+#   tests/packages.sh list GROUP...     all packages of Debian that the groups name
 #
 # A row: group, what is looked for, then the package for apt, dnf, pacman and apk. What is looked
 # for is a command, a header <like.h>, or a file /like/this.
@@ -50,7 +51,8 @@ lint   clang-tidy                        clang-tidy      clang-tools-extra clang
 lint   cppcheck                          cppcheck        cppcheck        cppcheck    cppcheck
 lint   shellcheck                        shellcheck      ShellCheck      shellcheck  shellcheck
 fuzz   clang                             clang           clang           clang       clang
-vm     qemu-system-x86_64                qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
+vm-amd64  qemu-system-x86_64             qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
+vm-arm64  qemu-system-aarch64            qemu-system-arm qemu-system-aarch64-core qemu-system-aarch64 qemu-system-aarch64
 vm     depmod                            kmod            kmod            kmod        kmod
 vm     mkfs.ext4                         e2fsprogs       e2fsprogs       e2fsprogs   e2fsprogs
 vm     cpio                              cpio            cpio            cpio        cpio
@@ -58,6 +60,11 @@ vm     busybox                           busybox-static  busybox         busybox
 vm     xz                                xz-utils        xz              xz          xz
 vm     dpkg-deb                          dpkg            dpkg            dpkg        dpkg
 vm     flock                             util-linux      util-linux      util-linux  util-linux-misc
+vm-guest  depmod                         kmod            kmod            kmod        kmod
+vm-guest  mkfs.ext4                      e2fsprogs       e2fsprogs       e2fsprogs   e2fsprogs
+cross-arm64  aarch64-linux-gnu-gcc       gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-none-elf
+cross-arm64  mmdebstrap                  mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
+cross-arm64  /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
 exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
 exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
@@ -76,7 +83,7 @@ found() {
     case $1 in
     '<'*) echo "#include $1" | ${CC:-cc} -E - >/dev/null 2>&1 ;;
     /*) [ -e "$1" ] ;;
-    cc) have "${CC:-cc}" ;;
+    cc) have "$(echo "${CC:-cc}" | cut -d ' ' -f 1)" ;; # CC may have options, too
     *) have "$1" || PATH="$PATH:/usr/sbin:/sbin" have "$1" ;;
     esac
 }
@@ -119,7 +126,8 @@ case $verb in
 check)
     how="make deps installs it"
     case $* in
-    vm | bench) how="make deps-$1 installs it" ;;
+    *cross-arm64) how="make deps-vm ARCH=arm64 installs it" ;;
+    vm* | bench) how="make deps-$1 installs it" ;;
     esac
     missing "$@" | {
         status=0
@@ -140,8 +148,13 @@ install)
     # shellcheck disable=SC2086
     install_packages $packages && exec "$0" check "$@"
     ;;
+list)
+    for group in "$@"; do
+        echo "$table" | awk -v group="$group" '$1 == group {print $3}'
+    done | sort -u
+    ;;
 *)
-    echo "usage: tests/packages.sh check GROUP... | install [GROUP...]" >&2
+    echo "usage: tests/packages.sh check GROUP... | install [GROUP...] | list GROUP..." >&2
     exit 2
     ;;
 esac

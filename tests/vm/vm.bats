@@ -92,9 +92,33 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
     run -1 compgen -G "$REPO/build/vm/run.*"
 }
 
+# The names of Debian and of the kernel for this machine, and the package with its emulator.
+here() { uname -m | sed -e "s/x86_64/$1/" -e "s/aarch64/$2/"; }
+
+@test "vm: ARCH=arm64 on another machine has its own programs, the project, and the labs compiled for it" {
+    [ "$(here amd64 arm64)" = amd64 ] || return 0 # there, it is the machine of all other tests
+    mkdir "$TMPDIR/elsewhere"
+    cd "$TMPDIR/elsewhere"
+    run -3 --separate-stderr env ARCH=arm64 "$REPO/tests/vm/vm.sh" 'uname -m; pwd; readelf -h labs/01_chroot | grep Machine
+        make -q all && echo built; make -s lab-01; stat -f -c %T /sys/fs/cgroup; touch labs/written; exit 3' 3>&-
+    cd / && rmdir "$TMPDIR/elsewhere"
+    assert_equal "${#lines[@]}" 6
+    assert_line --index 0 aarch64
+    assert_line --index 1 "$REPO"
+    assert_line --index 2 --regexp '^ *Machine: +AArch64$'
+    assert_line --index 3 built
+    assert_line --index 4 'Now type: sudo ./labs/01_chroot'
+    assert_line --index 5 cgroup2fs
+    [ ! -e "$REPO/labs/written" ]
+    run -126 env ARCH=arm64 PATH="$(path_without mmdebstrap)" "$REPO/tests/vm/vm.sh" true
+    assert_output 'mmdebstrap is missing: it is in the package mmdebstrap (make deps-vm ARCH=arm64 installs it)'
+}
+
 @test "vm: what is missing or wrong is named, and nothing is begun" {
-    run -126 env PATH="$(path_without qemu-system-x86_64 cpio)" "$REPO/tests/vm/vm.sh" true
-    assert_line 'qemu-system-x86_64 is missing: it is in the package qemu-system-x86 (make deps-vm installs it)'
+    local emulator package
+    emulator=qemu-system-$(uname -m) package=qemu-system-$(here x86 arm)
+    run -126 env PATH="$(path_without "$emulator" cpio)" "$REPO/tests/vm/vm.sh" true
+    assert_line "$emulator is missing: it is in the package $package (make deps-vm installs it)"
     assert_line 'cpio is missing: it is in the package cpio (make deps-vm installs it)'
     run -126 env PATH="$(path_without dpkg-deb)" "$REPO/tests/vm/vm.sh" true
     assert_output 'dpkg-deb is missing: it is in the package dpkg (make deps-vm installs it)'
@@ -102,12 +126,15 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
     assert_line "vm: it stands alone; type: make vm RUN='COMMAND'"
     run -126 env CGROUP=v3 "$REPO/tests/vm/vm.sh" true
     assert_output "vm: CGROUP is 'v3', and has to be v1 or v2"
+    run -126 env ARCH=mips "$REPO/tests/vm/vm.sh" true
+    assert_output "vm: ARCH is 'mips', and has to be $(here 'amd64 or arm64' arm64) on this machine"
     run -126 env TIMEOUT=1h "$REPO/tests/vm/vm.sh" true
     assert_output "vm: TIMEOUT is '1h', and has to be a number of seconds"
 }
 
 @test "vm: without apt, without a package list, without a network" {
-    local copy=$BATS_TEST_TMPDIR/copy path
+    local copy=$BATS_TEST_TMPDIR/copy path arch
+    arch=$(here amd64 arm64)
     mkdir -p "$copy/tests"
     cp -r "$REPO/tests/vm" "$REPO/tests/packages.sh" "$copy/tests/"
     run -126 env PATH="$(path_without apt-get)" "$copy/tests/vm/vm.sh" true
@@ -118,13 +145,13 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
     printf '#!/bin/sh\necho E: no network >&2\nexit 100\n' >"$copy/bin/apt-get"
     chmod +x "$copy/bin/apt-cache" "$copy/bin/apt-get"
     run -126 env PATH="$path" "$copy/tests/vm/vm.sh" true
-    assert_line --partial 'vm: apt knows no linux-image-amd64; type: sudo apt-get update'
-    printf '#!/bin/sh\necho "  Depends: linux-image-6.1.0-0-amd64"\n' >"$copy/bin/apt-cache"
+    assert_line --partial 'vm: apt knows no linux-image-'"$arch"'; type: sudo apt-get update'
+    printf '#!/bin/sh\necho "  Depends: linux-image-6.1.0-0-%s"\n' "$arch" >"$copy/bin/apt-cache"
     run -126 env PATH="$path" "$copy/tests/vm/vm.sh" true
-    assert_line --partial 'vm: apt-get download linux-image-6.1.0-0-amd64: E: no network'
+    assert_line --partial 'vm: apt-get download linux-image-6.1.0-0-'"$arch: E: no network"
     run -126 env KERNEL_DEB=/nowhere "$copy/tests/vm/vm.sh" true
     assert_line --partial "'/nowhere': No such file"
-    [ ! -e "$copy/build/vm" ]
+    [ ! -e "$copy/build/vm/$arch" ]
 }
 
 # Type KEYS (as printf(1) writes them) at the prompt of a machine's shell on a terminal.
@@ -154,7 +181,7 @@ type_at_prompt() {
 @test "vm: without RUN a shell on a terminal of this one's size, whose status counts" {
     type_at_prompt 'stty size; tty\r' 'exit 5\r'
     assert_line --partial '31 97'
-    assert_line --partial '/dev/ttyS1'
+    assert_line --partial "/dev/ttyS$(here 1 0)"
     assert_line --partial 'status=5'
 }
 

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The files of an arm64 machine, made on a machine of another architecture without running any of its programs.
+#
+#   tests/vm/tree.sh DIRECTORY
+#
+# In DIRECTORY: root.ext4, a Debian with the packages that the labs and their tests need and a kernel with its
+# modules; sysroot, the headers and libraries of it for a cross compiler; kernel, what was in its /boot, and its
+# modules.
+#
+# The packages are unpacked, not installed: their scripts would need an emulator in this machine's kernel
+# (binfmt_misc). What those scripts do that matters here is in `configure`.
+set -euo pipefail
+architecture=arm64 triplet=aarch64-linux-gnu
+directory=$1
+packages=$(cd "$(dirname "$0")/.." && pwd)/packages.sh
+release=bookworm
+
+# Run by mmdebstrap's sh, with the tree as $1. Descriptor 8 is the image: as another user (mmdebstrap's unshare
+# mode) it could not be opened by its name. busybox is there in all architectures and links nothing.
+# shellcheck disable=SC2016 # expanded by that sh
+configure='set -e
+cd "$1"
+for base in passwd group; do cp "usr/share/base-passwd/$base.master" "etc/$base"; done
+cp usr/share/libc-bin/nsswitch.conf etc/nsswitch.conf
+cp usr/share/base-files/profile etc/profile
+echo "127.0.0.1 localhost" >etc/hosts
+ln -sf /run var/run
+ln -s mawk usr/bin/awk
+ln -s gcc usr/bin/cc
+ln -s gnuplot-nox usr/bin/gnuplot
+for command in iptables iptables-save iptables-restore; do ln -s xtables-nft-multi "usr/sbin/$command"; done
+depmod -b "$PWD" "$(ls lib/modules)"
+rm -rf usr/share/locale usr/share/man var/lib/apt/lists
+mkfs.ext4 -q -O ^has_journal -d "$PWD" /dev/fd/8 2G'
+
+mapfile -t wanted < <("$packages" list build container run test vm-guest)
+image=$directory/root.ext4
+truncate -s 2G "$image"
+exec 8<>"$image"
+mmdebstrap --quiet --architectures="$architecture" --variant=extract --format=null --skip=chroot/mount \
+    --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+    --hook-directory=/usr/share/mmdebstrap/hooks/merged-usr --extract-hook="$configure" \
+    --include='?essential' --include="linux-image-$architecture" "${wanted[@]/#/--include=}" "$release" -
+exec 8<&-
+
+# What this machine needs of it is read out of the image, so that it belongs to the caller.
+dump() { debugfs -R "rdump $1 \"$2\"" "$image"; }
+mkdir -p "$directory/sysroot/usr/lib" "$directory/kernel/lib"
+dump /boot "$directory/kernel"
+dump /usr/lib/modules "$directory/kernel/lib"
+debugfs -R "dump -p /usr/bin/busybox \"$directory/kernel/busybox\"" "$image"
+dump /usr/include "$directory/sysroot/usr"
+dump /usr/lib/$triplet "$directory/sysroot/usr/lib"
+ln -s usr/lib "$directory/sysroot/lib"
+find "$directory/sysroot" -type l -lname '/*' -printf '%l\t%p\n' | while IFS=$'\t' read -r target link; do
+    ln -sfr "$directory/sysroot$target" "$link"
+done
+# debugfs has status 0 whatever happens.
+for wanted in "$directory"/{kernel/boot/vmlinuz-*,kernel/busybox,kernel/lib/modules/*,sysroot/usr/include/stdio.h,sysroot/lib/$triplet/libc.so}; do
+    [ -s "$wanted" ] || { echo "tree.sh: $image has no ${wanted#"$directory"/}"; exit 1; }
+done
