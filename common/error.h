@@ -23,10 +23,6 @@ enum {
     LAB_EXIT_NOT_FOUND = 127,     /* the command was not found */
 };
 
-/* An errno as people look it up: "EPERM (Operation not permitted)". The text lives in a static
- * buffer until the next call. errno(3), strerrorname_np(3). */
-const char *lab_strerror(int error);
-
 /* lab_die(), of lab.h, prints "program: MESSAGE: ENAME (text)" for the present errno and calls
  * exit(lab_exit_failure). The same with what can be done about it behind it: "...: ENAME (text);
  * REMEDY"; NULL: nothing. */

@@ -153,6 +153,16 @@ struct lab_answer lab_try(const char *format, ...)
     return answer;
 }
 
+struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument)
+{
+    struct lab_output output = {0};
+
+    if (lab_listen(&output, body, argument) == -1)
+        lab_die("start a child");
+    lab_quote(output.text);
+    return (struct lab_answer){.status = output.status, .text = lab_keep_answer(output.text)};
+}
+
 /* Wait until PID has replaced the shell, which read LINE, by the program in it. */
 static void wait_for_program(pid_t pid, const char *line)
 {

@@ -67,6 +67,10 @@ int lab_dialect(const char *controller);
 void lab_need_command(const char *command, const char *package);
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
 
+/* The path of a busybox: $BUSYBOX, or busybox.static or busybox in PATH. It ends with status 77
+ * where there is none, or where the busybox has to be static and is not. */
+const char *lab_need_busybox(bool is_static);
+
 /* Wait until DEVICE carries packets: the kernel needs a moment after "ip link set DEVICE up". */
 void lab_wait_for_link(const char *device);
 
@@ -83,6 +87,10 @@ LAB_PRINTF(1, 2) void lab_run(const char *line, ...);
 LAB_PRINTF(1, 2) struct lab_answer lab_try(const char *line, ...);
 LAB_PRINTF(1, 2) pid_t lab_start(const char *line, ...);
 LAB_PRINTF(1, 2) void lab_type(const char *line, ...);
+
+/* What a process can do only to itself: BODY(ARGUMENT) runs in a child. Its output is shown, and
+ * its result is the status of the answer. */
+struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument);
 
 /* NAME=VALUE; mkdir PATH; rmdir PATH; echo TEXT > PATH, to a file that exists, by one write(2). */
 LAB_PRINTF(2, 3) void lab_set(const char *name, const char *value, ...);
@@ -148,11 +156,12 @@ LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...); /* a mark in th
 void lab_measure_plot(const char *target); /* draw it; what targets are called */
 
 /* fork(2), with stdout flushed before and a child that dies with its parent; wait for its status,
- * as a shell tells it; execvp(3), or the end with 126 or 127; the end, with the errno by its name.
- */
+ * as a shell tells it; execvp(3), or the end with 126 or 127; the end, with the errno by its name;
+ * that name: "EPERM (Operation not permitted)", valid until the next call. */
 pid_t lab_fork(void);
 int lab_wait(pid_t pid);
 __attribute__((noreturn)) void lab_exec(char *const argv[]);
 LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...);
+const char *lab_strerror(int error);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "lab.h"
 #include "process.h"
 
 int lab_loader_of(const char *program, char *loader, size_t size)
@@ -136,6 +137,18 @@ int lab_find_busybox(char *path, size_t size)
     return lab_find_command("busybox.static", path, size) || lab_find_command("busybox", path, size)
                ? 0
                : -1;
+}
+
+const char *lab_need_busybox(bool is_static)
+{
+    static char path[PATH_MAX];
+    char loader[PATH_MAX];
+
+    if (lab_find_busybox(path, sizeof(path)) == 0 &&
+        (!is_static || (lab_loader_of(path, loader, sizeof(loader)) == 0 && !*loader)))
+        return path;
+    lab_cannot_run(is_static ? "no static busybox is installed" : "no busybox is installed",
+                   "install the package busybox-static, or name one in BUSYBOX");
 }
 
 /* All commands are in /bin; the other directories of PATH are names for it, so that a script's

@@ -759,6 +759,7 @@ static const struct probe probes[] = {
     {"iptables", "08 09", probe_command, "iptables -V", true},
     {"ping", "07 08", probe_command, "ping -V", true},
     {"ldd", "01", probe_command, "ldd --version", true},
+    {"readelf", "01", probe_command, "readelf --version", true},
     {"ps", "03", probe_command, "ps --version", true},
     {"ipcmk", "03", probe_command, "ipcmk --version", true},
     {"mount", "03", probe_command, "mount --version", true},

@@ -19,6 +19,7 @@ container  <seccomp.h>                   libseccomp-dev  libseccomp-devel libsec
 container  <libmnl/libmnl.h>             libmnl-dev      libmnl-devel    libmnl      libmnl-dev
 run    busybox                           busybox-static  busybox         busybox     busybox-static
 run    ldd                               libc-bin        glibc-common    glibc       musl-utils
+run    readelf                           binutils        binutils        binutils    binutils
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
 run    tar                               tar             tar             tar         tar
