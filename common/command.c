@@ -113,7 +113,7 @@ void lab_need_command(const char *command, const char *package)
 {
     char missing[128], remedy[128];
 
-    if (lab_find_command(command, NULL, 0) || find_beside(command))
+    if (lab_find_command(command, NULL, 0) || (!package && find_beside(command)))
         return;
     const char *outside = strchr(command, '/') ? NULL : lab_outside_path(command);
     if (outside) {

@@ -16,31 +16,23 @@ teardown() {
         run play 08_nat
         assert_experiment_held
         assert_line --partial "$IPTABLES -t nat -A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE"
-        assert_line '    iptables = iptables-nft (nf_tables)' || [ "$IPTABLES" != iptables-nft ]
+        assert_line --regexp '^    [|] iptables v.* \(nf_tables\)$' || [ "$IPTABLES" != iptables-nft ]
+        assert_line --regexp '^    [|] iptables v.* \(legacy\)$' || [ "$IPTABLES" != iptables-legacy ]
     done
 }
 
 @test "08 experiment: each ping before the rule fails for its own reason" {
     run play 08_nat
     assert_line --partial 'Network is unreachable'
-    assert_line '    Ip.InAddrErrors = +1'
-    assert_line '    FORWARD.DROP.packets = +1'
-    assert_line '    outside.saw = 192.168.0.101'
-    assert_line '    outside.saw = 198.51.100.2'
-}
-
-@test "08 experiment: tcpdump, where it is installed, shows the address that has no way back" {
-    with_stub 08_nat tcpdump 'echo "listening on wan0"; echo "IP the stub was asked: $*"'
-    assert_success
-    assert_line --regexp 'IP the stub was asked: .* -i wan0 icmp'
-    run -0 bash -c 'mkdir "$TMPDIR/path" && ln -s /usr/sbin/* /usr/bin/* "$TMPDIR/path" 2>/dev/null
-        rm "$TMPDIR/path/tcpdump" 2>/dev/null; PATH=$TMPDIR/path "$LABS/08_nat"; status=$?; rm -r "$TMPDIR/path"; exit $status' 3>&-
-    assert_line --partial 'No tcpdump is installed'
-    assert_experiment_held
+    assert_line --regexp '^    [|] IpInAddrErrors +1 '
+    assert_line --partial 'Chain FORWARD (policy DROP 1 packets, '
+    assert_line '  ok    but the outside was asked, by 192.168.0.101'
+    assert_line "  ok    the outside saw the host's address"
+    assert_line '    | 198.51.100.2'
 }
 
 @test "08 experiment: rules, sysctls and routes are there, read in the run's namespaces" {
-    start_and_stop_after_step 08_nat 6
+    start_and_stop_after_step 08_nat 7
     run -0 in_run iptables-save
     assert_line '-A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE'
     assert_line --regexp '^:FORWARD ACCEPT '
@@ -55,7 +47,7 @@ teardown() {
 
 @test "08 experiment: before the rule the outside gets packets that it cannot answer" {
     local asked
-    start_and_stop_after_step 08_nat 5
+    start_and_stop_after_step 08_nat 6
     run -0 in_run iptables-save -t nat
     refute_output --partial MASQUERADE
     echoes() { in_run ip netns exec outside nstat -asz IcmpInEchos IcmpOutEchoReps | awk '/Echo/ {print $2}' | xargs; }
@@ -66,9 +58,9 @@ teardown() {
 }
 
 @test "08 experiment: the published port leads to net1" {
-    start_and_stop_after_step 08_nat 7
+    start_and_stop_after_step 08_nat 8
     run -0 in_run iptables-save -t nat
-    assert_line --regexp '^-A PREROUTING -p udp .*--dport 8080 .*-j DNAT --to-destination 192.168.0.101:80$'
+    assert_line --regexp '^-A PREROUTING -d 198.51.100.2/32 -p tcp .*--dport 8080 .*-j DNAT --to-destination 192.168.0.101:80$'
     end_run
 }
 
@@ -76,7 +68,7 @@ teardown() {
     local forwarding rules
     forwarding=$(cat /proc/sys/net/ipv4/ip_forward)
     rules=$(nft list ruleset)
-    start_and_stop_after_step 08_nat 6
+    start_and_stop_after_step 08_nat 7
     assert_equal "$(cat /proc/sys/net/ipv4/ip_forward)" "$forwarding"
     assert_equal "$(nft list ruleset)" "$rules"
     [ ! -e /run/netns/net1 ]
@@ -93,9 +85,9 @@ teardown() {
     assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
     with_stub 08_nat iptables 'case "$*" in *MASQUERADE) exit 0 ;; esac; exec "$real" "$@"'
     assert_line --partial 'FAIL  the rule is in the table nat'
-    assert_line --partial "FAIL  the outside saw the host's address: expected '198.51.100.2', saw '192.168.0.101'"
+    assert_line --partial "FAIL  the outside saw the host's address: expected '198.51.100.2"
     with_stub 08_nat iptables 'case "$*" in *DNAT*) exit 0 ;; "-P FORWARD DROP") exit 0 ;; esac; exec "$real" "$@"'
-    assert_line --partial 'FAIL  after it the server inside answers: expected success, saw ECONNREFUSED'
+    assert_line --partial "FAIL  after it the server inside answers, and saw the client's own address"
     assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
 }
 
@@ -115,7 +107,7 @@ teardown() {
 }
 
 @test "08 tools: what is missing is named with its package, on one line" {
-    names_what_is_missing 08_nat ip:iproute2 brctl:bridge-utils iptables:iptables sysctl:procps ping:iputils-ping
+    names_what_is_missing 08_nat ip:iproute2 brctl:bridge-utils iptables:iptables sysctl:procps ping:iputils-ping busybox:busybox-static
 }
 
 # What `up` is for, on a host whose policy drops what is forwarded: used by two tests below.
