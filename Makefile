@@ -77,7 +77,8 @@ LAUNCH := $(BUILD)/labs/container/launch
 static_or_shared = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
 
 $(BIN)/09_full_container: $(ROOMS)
-$(BIN)/09_full_container: LDLIBS += $(call static_or_shared,cap) $(call static_or_shared,seccomp) -lmnl -lm
+LINK_LIBRARIES_09 = $(call static_or_shared,cap) $(call static_or_shared,seccomp) -lmnl
+$(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm
 $(ROOMS) $(BUILD)/labs/container/make_filter.o: | $(BUILD)/.container-libraries
 $(BUILD)/labs/container/privileges.o: $(FILTER)
 $(BUILD)/labs/container/privileges.o: LAB_CFLAGS += -I$(BUILD)/labs/container
@@ -153,6 +154,15 @@ BATS = $(SUDO) env $(TEST_VARIABLES) tests/run
 .PHONY: test
 test: all $(UNIT) $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo [JOBS=N: so many at a time]
 	$(BATS) tests
+
+# What the page of lab NN is linked with, beside the library of the labs.
+link_of = $(filter labs/tools/$(1)_%.o,$(TOOLS:.c=.o))
+
+.PHONY: test-mutations
+test-mutations: all #: what a page teaches, taken away or done wrong, must make its experiment fail [ONLY="03 07"] [EVERY=N]
+	@$(SUDO) env LABS='$(abspath $(BIN))' BUILD='$(abspath $(BUILD))' EVERY='$(or $(EVERY),1)' COMPILE='$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' \
+	    $(foreach number,$(NUMBERS),LINK_$(number)='$(addprefix $(BUILD)/,$(call link_of,$(number))) \
+	    $(if $(filter 09,$(number)),$(ROOMS)) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 
 .PHONY: asan
 asan: #: all tests again, the labs built with AddressSanitizer and UBSan

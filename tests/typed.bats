@@ -1,0 +1,77 @@
+#!/usr/bin/env bats
+# The lines with $ are true: typed as root in an empty directory, in that order, they work and print the same.
+
+load helpers
+
+setup() {
+    machine_before
+    mkdir "$TMPDIR/empty"
+}
+teardown() {
+    # What a script has left running goes with its PID namespace; its groups are of this test.
+    find /sys/fs/cgroup -depth -path '*/container-labs/*' -type d -exec rmdir {} + 2>/dev/null || true
+    find /sys/fs/cgroup -maxdepth 2 -name container-labs -exec rmdir {} + 2>/dev/null || true
+    rm -rf "$TMPDIR/empty" "$TMPDIR"/typed*
+    machine_after
+}
+
+# The lines that experiment $1 shows, as a shell script. Before each, a line "@ LINE"; behind each, its exit status.
+# A person types slowly: a moment passes in between.
+script_of() {
+    sed -nE 's/^    \$ (.*)/\1/p' "$1" | while IFS= read -r line; do
+        printf "printf '%%s\\\\n' '@ %s'\n" "${line//\'/\'\\\'\'}"
+        printf '%s\necho "= $?"; sleep 0.1\n' "$line"
+    done
+}
+
+# The same form for what the experiment itself has printed: "@ LINE", then the output that it shows.
+shown_by() { sed -nE -e 's/^    \$ /@ /p' -e 's/^    \| //p' "$1" | grep -vx '(nothing)'; }
+
+# Numbers, addresses of hardware, and the PID in a path vary; so do the widths of columns that hold them.
+steady() {
+    sed -E -e 's/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g' -e 's#[^ =:]*container-labs/[^ /]*#GROUP#g' \
+        -e 's/[0-9a-f]{12,}/ID/g' -e 's/[0-9]+([.][0-9]+)?/N/g' -e 's/[ \t]+/ /g' -e 's/ $//'
+}
+
+# typed LAB [WORD]: play LAB; type its lines, as `WORD... sh script`; compare. A line whose output the experiment shows
+# must print the same; one whose output it does not show must succeed.
+typed() {
+    local lab=$1
+    shift
+    play "$lab" >"$TMPDIR/typed.out"
+    script_of "$TMPDIR/typed.out" >"$TMPDIR/typed.sh"
+    [ "$(grep -c '^printf' "$TMPDIR/typed.sh")" -ge 3 ] || fail "$lab shows no lines to type"
+    # A PID namespace takes with it what a line has left running.
+    (cd "$TMPDIR/empty" && timeout -k 1 $((60 * SLOW)) unshare --mount --pid --fork --kill-child --mount-proc \
+        "$@" sh "$TMPDIR/typed.sh") >"$TMPDIR/typed.now" 2>&1 3>&- </dev/null || true
+    shown_by "$TMPDIR/typed.out" | steady >"$TMPDIR/typed.b"
+    # What a line prints counts where the experiment shows it; else its status does.
+    sed -nE '/^    \$ /{h;d}; /^    \| /{x;s/^    \$ (.*)/\1/p;x}' "$TMPDIR/typed.out" >"$TMPDIR/typed.quoted"
+    awk -v failed="$TMPDIR/typed.failed" '
+        FILENAME == ARGV[1] { quoted[$0] = 1; next }
+        /^@ / { line = substr($0, 3); print; next }
+        /^= [0-9]+$/ { if ($2 != 0 && !(line in quoted)) print "status " $2 ": " line >failed; next }
+        line in quoted' "$TMPDIR/typed.quoted" "$TMPDIR/typed.now" | steady >"$TMPDIR/typed.a"
+    [ ! -s "$TMPDIR/typed.failed" ] || fail "$lab: $(cat "$TMPDIR/typed.failed" "$TMPDIR/typed.now")"
+    diff "$TMPDIR/typed.b" "$TMPDIR/typed.a" >"$TMPDIR/typed.diff" || fail "$lab (< it shows, > typed): $(cat "$TMPDIR/typed.diff")"
+}
+
+# A network of one's own, as an experiment has it.
+own_network() {
+    # shellcheck disable=SC2016
+    printf '%s\n' unshare --net sh -c 'mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && exec "$@"' -
+}
+
+@test "typed: 07" {
+    mapfile -t own < <(own_network)
+    typed 07_veth_bridge "${own[@]}"
+}
+
+@test "typed: 08" {
+    mapfile -t own < <(own_network)
+    typed 08_nat "${own[@]}"
+}
+
+@test "typed: 05" { typed 05_cgroup_cpu; }
+
+@test "typed: 06" { typed 06_cpu_shares; }
