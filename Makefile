@@ -13,7 +13,7 @@ BIN     ?= labs
 # What runs a command as root: nothing where we are root already.
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
 
-LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon
+LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon -include common/compat.h
 
 # labs/NN_name.c is the page of a lab, labs/tools/NN_name.c its tool: together they are one program.
 SOURCES := $(sort $(wildcard labs/*.c))
@@ -98,8 +98,8 @@ $(LAUNCH): labs/container/launch.c labs/container/report.h Makefile | $(BUILD)/.
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector \
-	    -fno-pie -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
-	    -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
+	    -fno-pie -fno-asynchronous-unwind-tables $(CPPFLAGS) \
+	    -nostdlib -static -Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
 
 $(BUILD)/libcommon.a: $(COMMON)
 	@rm -f $@
@@ -116,11 +116,11 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
 
 # What is missing is named with the package that has it, once in a build directory.
 $(BUILD)/.compiler:
-	@CC="$(CC)" tests/packages.sh check build
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' tests/packages.sh check build
 	@mkdir -p $(@D) $(BIN) && touch $@
 
 $(BUILD)/.container-libraries:
-	@CC="$(CC)" tests/packages.sh check container
+	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' tests/packages.sh check container
 	@mkdir -p $(@D) && touch $@
 
 $(BUILD)/.test-tools:
@@ -132,8 +132,8 @@ deps: #: install what the labs and their tests need, from the distribution
 	tests/packages.sh install
 
 .PHONY: deps-lint
-deps-lint: #: install what lint, test-exercises and test-fresh need
-	tests/packages.sh install lint fresh gates exercise-07 exercise-09
+deps-lint: #: install what lint, test-exercises and test-fresh need, and further compilers
+	tests/packages.sh install lint compilers fresh gates exercise-07 exercise-09
 
 .PHONY: deps-vm
 deps-vm: #: install what vm and test-vm need [ARCH=arm64]

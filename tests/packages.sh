@@ -14,6 +14,7 @@ build  make                              make            make            make   
 build  cc                                gcc             gcc             gcc         gcc
 build  ar                                binutils        binutils        binutils    binutils
 build  <stdio.h>                         libc6-dev       glibc-devel     glibc       musl-dev
+build  <linux/version.h>                 linux-libc-dev  kernel-headers  linux-api-headers linux-headers
 container  <sys/capability.h>            libcap-dev      libcap-devel    libcap      libcap-dev
 container  <seccomp.h>                   libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
 container  <libmnl/libmnl.h>             libmnl-dev      libmnl-devel    libmnl      libmnl-dev
@@ -51,6 +52,9 @@ lint   clang-format                      clang-format    clang-tools-extra clang
 lint   clang-tidy                        clang-tidy      clang-tools-extra clang     clang-extra-tools
 lint   cppcheck                          cppcheck        cppcheck        cppcheck    cppcheck
 lint   shellcheck                        shellcheck      ShellCheck      shellcheck  shellcheck
+compilers clang                          clang           clang           clang       clang
+compilers ccache                         ccache          ccache          ccache      ccache
+compilers musl-gcc                       musl-tools      musl-gcc        musl        musl-dev
 fuzz   clang                             clang           clang           clang       clang
 vm-amd64  qemu-system-x86_64             qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 vm-arm64  qemu-system-aarch64            qemu-system-arm qemu-system-aarch64-core qemu-system-aarch64 qemu-system-aarch64
@@ -80,11 +84,24 @@ fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebst
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# CC may have options, and the compiler after a program like ccache.
+have_compiler() {
+    for word in ${CC:-cc}; do
+        case $word in
+        -*) ;;
+        *) have "$word" || return ;;
+        esac
+    done
+}
+
+# shellcheck disable=SC2086 # both may be several words
+has_header() { echo "#include $1" | ${CC:-cc} ${CPPFLAGS:-} -E - >/dev/null 2>&1; }
+
 found() {
     case $1 in
-    '<'*) echo "#include $1" | ${CC:-cc} -E - >/dev/null 2>&1 ;;
+    '<'*) has_header "$1" ;;
     /*) [ -e "$1" ] ;;
-    cc) have "$(echo "${CC:-cc}" | cut -d ' ' -f 1)" ;; # CC may have options, too
+    cc) have_compiler ;;
     *) have "$1" || PATH="$PATH:/usr/sbin:/sbin" have "$1" ;;
     esac
 }

@@ -35,7 +35,7 @@ build() {
     local variant=$1
     shift
     # shellcheck disable=SC2046 # the libraries are words
-    "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon -O2 "$@" \
+    "$CC" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon -include common/compat.h -O2 "$@" \
         -o "$work/$variant/$name" "$work/$variant/$name.c" "$BUILD/libcommon.a" $(libraries) \
         2>"$work/$variant/compiler" || {
         fail "$variant does not build:"

@@ -18,7 +18,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <linux/mount.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>

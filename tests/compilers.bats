@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# The compilers and C libraries that build the labs without a warning; the programs they make hold.
+
+load helpers
+
+setup() {
+    machine_before
+    REPO=${BATS_TEST_FILENAME%/tests/*}
+    OUT=$BATS_TEST_TMPDIR/out
+}
+
+teardown() { machine_after; }
+
+make_here() { nice make -C "$REPO" --no-print-directory -s -j2 BUILD="$OUT/build" BIN="$OUT/bin" "$@"; }
+
+# Whether the compiler $1 is installed. Where nothing may be passed over, it has to be.
+is_installed() {
+    command -v "$1" >/dev/null || skip "no $1 is installed (make deps-lint installs it)"
+}
+
+# The header directories of the kernel and of the libraries of lab 09, for a C library that has its own of all others.
+foreign_headers() {
+    local directory=$BATS_TEST_TMPDIR/headers name
+    mkdir -p "$directory/sys"
+    for name in linux asm asm-generic libmnl seccomp.h seccomp-syscalls.h sys/capability.h; do
+        for from in /usr/include "/usr/include/$(gcc -dumpmachine)" "/usr/include/$(gcc -print-multiarch)"; do
+            if [ -e "$from/$name" ]; then ln -sfn "$from/$name" "$directory/$name"; fi
+        done
+    done
+    echo "$directory"
+}
+
+@test "compilers: clang builds every lab, and they hold" {
+    is_installed clang
+    run -0 make_here CC=clang CFLAGS='-O2 -Werror'
+    assert_output ''
+    run -0 "$OUT/bin/01_chroot"
+    run -0 "$OUT/bin/09_full_container"
+}
+
+@test "compilers: ccache before a compiler is a compiler; one that is missing behind it is named" {
+    is_installed ccache
+    export CCACHE_DIR=$BATS_TEST_TMPDIR/ccache
+    run -0 make_here CC='ccache gcc' "$OUT/bin/05_cgroup_cpu"
+    assert_output ''
+    run -2 make_here CC='ccache no-such-compiler' BUILD="$OUT/none" lab-05
+    assert_line --partial 'cc is missing: it is in the package gcc'
+}
+
+@test "compilers: musl builds labs 01 to 08, which hold, and compiles lab 09" {
+    local headers lab filter=$OUT/build/labs/container/default_filter.h
+    is_installed musl-gcc
+    headers=$(foreign_headers)
+    set -- CC=musl-gcc CPPFLAGS="-idirafter $headers" CFLAGS='-O1 -Werror'
+    labs=()
+    for lab in "$REPO"/labs/0[1-8]_*.c "$REPO"/labs/busy.c "$REPO"/labs/doctor.c; do
+        lab=${lab##*/}
+        labs+=("$OUT/bin/${lab%.c}")
+    done
+    run -0 make_here "$@" "${labs[@]}"
+    assert_output ''
+    for lab in "${labs[@]::8}"; do run -0 "$lab"; done
+    # Its filter is made by a library that is not there for musl.
+    mkdir -p "${filter%/*}" && touch "$filter"
+    objects=()
+    for lab in "$REPO"/labs/container/*.c "$REPO/labs/09_full_container.c"; do
+        [[ $lab == */launch.c ]] || objects+=("$OUT/build/${lab#"$REPO/"}")
+    done
+    run -0 make_here "$@" -o "$filter" "${objects[@]/%.c/.o}"
+    assert_output ''
+    # musl names neither errors nor signals, so the names are ours.
+    run -125 "$OUT/bin/01_chroot" /nowhere true
+    assert_output --partial 'ENOENT (No such file or directory)'
+    run -0 "$OUT/bin/03_unshare" --kill-child=TERM --fork true
+}
