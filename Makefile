@@ -170,8 +170,9 @@ asan: #: all tests again, the labs built with AddressSanitizer and UBSan
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 .PHONY: test-fresh
-test-fresh: #: the commands of the README in a bare Debian, made in a temporary directory
-	$(SUDO) tests/fresh.sh
+test-fresh: export RUN := $(value RUN)
+test-fresh: #: the README's commands in a bare Debian or Ubuntu [RELEASE=trixie] [RUN='COMMAND'] [MIRROR='deb ...']
+	$(SUDO) env RELEASE="$$RELEASE" MIRROR="$$MIRROR" RUN="$$RUN" tests/fresh.sh
 
 # The names of Debian. ARCH=arm64 asks for a machine of that architecture.
 HOST_ARCH := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))

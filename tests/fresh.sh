@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# The README's commands on a bare machine: a Debian with nothing but its base system is made in a
-# temporary directory, with the host's own apt configuration, and the commands run there as they are
-# written. Needs root and mmdebstrap. Nothing of it stays.
+# The README's commands on a bare machine: a tree with nothing but a release's base system is made in a temporary
+# directory, and the commands run there as they are written. Needs root and mmdebstrap. Nothing of it stays.
+#
+#   tests/fresh.sh                 Variables: RELEASE=NAME, a release of Debian or Ubuntu (bookworm by default);
+#                                  RUN='COMMAND', which runs in the place of the README's commands;
+#                                  MIRROR='deb http://... NAME main', for packages from another place.
+#
+# The packages of this machine's own release come from where this machine has its own.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "fresh.sh: needs root; type: make test-fresh" >&2; exit 77; }
@@ -16,16 +21,34 @@ if [ "${1:-}" != inside ]; then
     exit
 fi
 root=$2/root
+release=${RELEASE:-bookworm}
+MIRROR=${MIRROR:-}
 # shellcheck disable=SC1091 # a file of the distribution
-release=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+here=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+components=main
+if cut -d, -f3 /usr/share/distro-info/ubuntu.csv | grep -qx "$release"; then
+    components=main,universe
+    keys=/usr/share/keyrings/ubuntu-archive-keyring.gpg
+    [ -n "$MIRROR" ] || [ -e "$keys" ] || {
+        echo "fresh.sh: $keys is missing; without it, the packages cannot be verified. To take them as they are:" \
+            "MIRROR='deb [trusted=yes] http://archive.ubuntu.com/ubuntu $release main universe'" >&2
+        exit 1
+    }
+fi
 
 mkdir "$root"
 mount -t tmpfs -o size=3g tmpfs "$root"
-echo "=== a bare Debian $release"
-mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt "$release" "$root"
-# How packages are reached is the host's affair: its apt configuration goes in as it is.
-rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d"
-for part in sources.list sources.list.d apt.conf.d trusted.gpg.d keyrings; do
+echo "=== a bare $release"
+# How packages are reached is known to this machine's configuration of apt.
+apt-config dump Acquire >"$2/apt.conf"
+mmdebstrap --quiet --mode=root --variant=minbase --include=apt --components="$components" --aptopt="$2/apt.conf" \
+    --skip=cleanup/apt "$release" "$root" ${MIRROR:+"$MIRROR"}
+parts=(trusted.gpg.d keyrings)
+if [ "$release" = "$here" ] && [ -z "$MIRROR" ]; then
+    rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d"
+    parts+=(sources.list sources.list.d)
+fi
+for part in "${parts[@]}"; do
     if [ -e "/etc/apt/$part" ]; then cp -a "/etc/apt/$part" "$root/etc/apt/"; fi
 done
 for file in /etc/resolv.conf /etc/hosts; do cp -L "$file" "$root$file"; done
@@ -42,7 +65,8 @@ git -C "$repository" ls-files -z --cached --others --exclude-standard |
 
 # The commands are those of the README, from the block that follows its heading.
 sed -n '/^## Two commands/,/^## /p' "$repository/README.md" | sed -n '/^```/,/^```/p' | sed '/^```/d' >"$2/commands"
-[ "$(grep -c . "$2/commands")" -eq 2 ] || { echo "fresh.sh: README.md has not two commands" >&2; exit 1; }
+[ "$(grep -c . "$2/commands")" -eq 2 ] || { echo "fresh.sh: README.md does not have two commands" >&2; exit 1; }
+if [ -n "${RUN:-}" ]; then printf '%s\n' "$RUN" >"$2/commands"; fi
 # Entered by pivot_root, as a machine of its own: below a chroot, lab 01 would rightly find a way out.
 cp "$2/commands" "$root/run/commands"
 mkdir "$root/old"
@@ -56,4 +80,4 @@ while read -r command; do
     /usr/bin/env -i HOME=/root TERM=dumb PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         bash -c "cd /home/labs && $command" </dev/null
 done </run/commands
-echo "=== both commands of the README passed on a bare Debian"
+echo "=== passed on a bare $release"

@@ -70,6 +70,16 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
     rm "$TMPDIR/cc"
 }
 
+@test "make: test-fresh makes a tree of the release that is named, of Debian 12 otherwise, from a mirror that is named" {
+    printf '#!/bin/sh\necho "$@" >&2\nexit 3\n' >"$TMPDIR/mmdebstrap"
+    chmod +x "$TMPDIR/mmdebstrap"
+    run -2 env PATH="$TMPDIR:$PATH" make -C "$REPO" test-fresh
+    assert_line --regexp ' --components=main .* bookworm /[^ ]*/root$'
+    run -2 env PATH="$TMPDIR:$PATH" make -C "$REPO" test-fresh RELEASE=noble MIRROR='deb http://example.org noble main'
+    assert_line --regexp ' --components=main,universe .* noble /[^ ]*/root deb http://example.org noble main$'
+    rm "$TMPDIR/mmdebstrap"
+}
+
 @test "make: a missing test tool is named with its package" {
     run -2 env PATH="$(path_without bats)" make -C "$REPO" BUILD="$OUT/build" BIN="$OUT/bin" test-01
     assert_line --partial 'bats is missing: it is in the package bats'

@@ -37,11 +37,14 @@ mapfile -t wanted < <("$packages" list build container run test vm-guest)
 image=$directory/root.ext4
 truncate -s 2G "$image"
 exec 8<>"$image"
-mmdebstrap --quiet --architectures="$architecture" --variant=extract --format=null --skip=chroot/mount \
+# How packages are reached is known to this machine's configuration of apt.
+apt-config dump Acquire >"$directory/apt.conf"
+mmdebstrap --quiet --aptopt="$directory/apt.conf" --architectures="$architecture" --variant=extract --format=null --skip=chroot/mount \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --hook-directory=/usr/share/mmdebstrap/hooks/merged-usr --extract-hook="$configure" \
     --include='?essential' --include="linux-image-$architecture" "${wanted[@]/#/--include=}" "$release" -
 exec 8<&-
+rm "$directory/apt.conf"
 
 # What this machine needs of it is read out of the image, so that it belongs to the caller.
 dump() { debugfs -R "rdump $1 \"$2\"" "$image"; }
