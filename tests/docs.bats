@@ -88,3 +88,14 @@ NO_FUNCTIONS='gid_map|nr_throttled|ping_group_range|runtime_pid|st_blocks|uid_ma
     done < <(grep -hoE '`make [a-z][a-zA-Z0-9-]*' "$REPO"/*.md "$REPO"/docs/*.md | awk '{print $2}' |
         sed 's/-NN$/-01/' | sort -u)
 }
+
+@test "docs: the workflow runs the README's two commands; the workflow and the devcontainer can be read" {
+    local commands command
+    commands=$(sed -n '/^## Two commands/,/^## /p' "$REPO/README.md" | sed -n '/^```/,/^```/p' | sed '/^```/d')
+    assert_equal "$(wc -l <<<"$commands")" 2
+    while read -r command; do
+        run -0 grep -xF "      - run: $command" "$REPO/.github/workflows/labs.yml"
+    done <<<"$commands"
+    run -0 python3 -c 'import json, sys; print(json.load(sys.stdin)["onCreateCommand"])' <"$REPO/.devcontainer/devcontainer.json"
+    assert_output --partial "$(head -n 1 <<<"$commands" | sed 's/ && .*//')"
+}
