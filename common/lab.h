@@ -55,6 +55,12 @@ LAB_PRINTF(4, 5)
 bool lab_check_file(const char *directory, const char *file, const char *expected,
                     const char *claim, ...);
 
+/* The number of the namespace behind /proc/PID/ns/FILE (PID 0: this process); equal numbers mean
+ * the same namespace. 0: this kernel has no such kind. The kinds of namespaces, as in "pid mnt",
+ * that the processes A and B do not share. */
+ino_t lab_namespace_inode(pid_t pid, const char *file);
+const char *lab_namespaces_differing(pid_t a, pid_t b);
+
 /* What a run owns. lab_own_network: a network namespace with its own /sys and /run.
  * lab_own_groups("cpu pids"): the run's control group in the hierarchy of each controller; $CPU and
  * $PIDS are its directories. lab_dialect("cpu"): whether that controller is in cgroup v1 or v2. */

@@ -36,8 +36,9 @@ ino_t lab_namespace_inode(pid_t pid, const char *file)
     return stat(path, &status) == 0 ? status.st_ino : 0;
 }
 
-int lab_namespaces_differing(pid_t a, pid_t b, char *names, size_t size)
+const char *lab_namespaces_differing(pid_t a, pid_t b)
 {
+    static char names[64];
     size_t length = 0;
 
     *names = '\0';
@@ -45,10 +46,10 @@ int lab_namespaces_differing(pid_t a, pid_t b, char *names, size_t size)
         const char *name = lab_namespaces[i].name;
         ino_t of_a = lab_namespace_inode(a, name), of_b = lab_namespace_inode(b, name);
         if (of_a == 0 || of_b == 0)
-            return -1;
-        if (of_a != of_b && length < size)
-            length +=
-                (size_t)snprintf(names + length, size - length, "%s%s", length ? " " : "", name);
+            lab_die("look at the %s namespaces of the processes %d and %d", name, (int)a, (int)b);
+        if (of_a != of_b)
+            length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
+                                       length ? " " : "", name);
     }
-    return 0;
+    return names;
 }

@@ -233,7 +233,7 @@ static void furnish_five(void)
 
 static void make_target(void)
 {
-    char program[PATH_MAX], differing[64];
+    char program[PATH_MAX];
     lab_string here = getcwd(NULL, 0);
     lab_string path = NULL;
 
@@ -246,9 +246,8 @@ static void make_target(void)
         lab_die("prepare the run's directory");
     lab_shell("unshare --pid --fork --net --uts --mount --ipc sh -c 'hostname target; ...' &");
     target = start("TARGET", FIVE, furnish_five);
-    if (lab_namespaces_differing(target, 0, differing, sizeof(differing)) == -1)
-        lab_die("read the namespaces of the target");
-    lab_check_text(differing, "ipc uts net pid mnt", "these are its own, the other three are ours");
+    lab_check_text(lab_namespaces_differing(target, 0), "ipc uts net pid mnt",
+                   "these are its own, the other three are ours");
 }
 
 /* Print, kind by kind, the namespaces of the target, of this process, and of a process which joined

@@ -39,7 +39,6 @@
 #include "process.h"
 #include "rootfs.h"
 #include "run.h"
-#include "sandbox.h"
 
 #define EVERY_LAB "01 02 03 04 05 06 07 08 09"
 #define ELSEWHERE "run the labs on the machine itself, or in a virtual one (make vm)"
@@ -406,35 +405,30 @@ static void probe_overlay(const void *unused)
     printf("mounted; what is written lies in its upper directory\n");
 }
 
-static int own_users(void *unused)
-{
-    (void)unused;
-    unshare_or_die("user");
-    return EXIT_SUCCESS;
-}
-
 /* A directory on this file system with its files owned by others than they are: what lets root in a
  * container of lab 09 be an ordinary user outside. Where it fails, such a container has the
- * machine's users. The namespace is that of a child, which ends when its standard input does. */
+ * machine's users. The namespace is that of a child, which ends with this process. */
 static void probe_idmapped(const void *unused)
 {
     static const char remedy[] = "containers of lab 09 start with --userns host; a newer kernel or "
                                  "another file system can do it";
-    LAB_SANDBOX sandbox = {0};
+    const struct lab_namespace *kind_of_users = lab_namespace_named("user");
     char path[64];
 
     (void)unused;
     private_mounts();
-    if (lab_open_sandbox(&sandbox, own_users, NULL) == -1) {
-        printf("%s", sandbox.said);
-        exit(NOTE);
-    }
+    pid_t child = lab_clone(CLONE_NEWUSER, 0);
+    while (child == 0)
+        pause();
+    if (child == -1)
+        note(unshare_remedy(errno, kind_of_users), "clone %s: %s", kind_of_users->flag_name,
+             lab_strerror(errno));
     for (const char *kind = "ug"; *kind; kind++) {
-        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)sandbox.pid, *kind);
+        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)child, *kind);
         if (lab_write_file(path, "0 100000 1") == -1)
             note(ELSEWHERE, "map the user 100000: write to %s: %s", path, lab_strerror(errno));
     }
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)sandbox.pid);
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)child);
     lab_fd users = open(path, O_RDONLY | O_CLOEXEC);
     lab_fd tree = (int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)users};

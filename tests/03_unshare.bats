@@ -456,7 +456,7 @@ is_running() { grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; }
 @test "03 experiment: every row of the article is seen" {
     run play 03_unshare
     assert_experiment_held
-    assert_equal "$(grep -c '^  ok  ' <<<"$output")" 33
+    assert_equal "$(grep -c '^  ok  ' <<<"$output")" 34
     for kind in uts ipc pid mnt net user "pid mnt" cgroup time; do
         assert_line "  ok    new: $kind; the other namespaces are the machine's"
     done
@@ -482,8 +482,24 @@ is_running() { grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; }
     done
     for number in 1 2 3 4 5 6 7 8; do
         wait "${pids[number - 1]}" || { cat "$BATS_TEST_TMPDIR/$number"; fail "number $number"; }
-        grep -q '^\[03\] 33 checks held, 0 failed$' "$BATS_TEST_TMPDIR/$number"
+        grep -q '^\[03\] 34 checks held, 0 failed$' "$BATS_TEST_TMPDIR/$number"
     done
+}
+
+# In a shell of --step, before step $1, type the line $2.
+type_before_step() {
+    { printf '\n%.0s' $(seq $(($1 - 1))) && printf '%s\n' s "$2" exit q; } |
+        SHELL=/bin/sh timeout -k 1 $((30 * SLOW)) "$LABS/03_unshare" --step 3>&-
+}
+
+@test "03 experiment: in a shell of --step, \$BOX is the sandbox of the step before, and is alive" {
+    # shellcheck disable=SC2016 # expanded in that shell
+    run -0 type_before_step 3 'nsenter --target $BOX --uts hostname'
+    assert_line --regexp '^(.*[$#] )?sandbox$'
+    # shellcheck disable=SC2016
+    run -0 type_before_step 9 'nsenter --target $BOX --pid --mount ps ax -o pid=,comm='
+    assert_line --regexp '^(.*[$#] )? +1 sh$'
+    refute_line --partial ' 03_unshare'
 }
 
 @test "03 experiment: --shell ends in a shell inside" {

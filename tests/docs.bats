@@ -73,7 +73,7 @@ NO_FUNCTIONS='gid_map|nr_throttled|ping_group_range|runtime_pid|st_blocks|uid_ma
     for document in "$REPO"/docs/[0-9]*.md; do
         while read -r name; do
             found=$((found + 1))
-            grep -qE "(^|[ *])$name\(" "$REPO"/labs/*.c "$REPO"/labs/container/*.[ch] "$REPO"/common/*.[ch] ||
+            grep -qE "(^|[ *])$name\(" "$REPO"/labs/*.c "$REPO"/labs/tools/*.c "$REPO"/labs/container/*.[ch] "$REPO"/common/*.[ch] ||
                 fail "$document: there is no function $name"
         done < <(sed -n '/^## The walk/,$p' "$document" | grep -oE '`[a-z]+(_[a-z0-9]+)+(\([^`]*)?`' |
             tr -d '`' | sed 's/(.*//' | grep -vxE "$NO_FUNCTIONS" | sort -u)

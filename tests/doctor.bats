@@ -310,7 +310,7 @@ ROWS
     consult 0 unshare --user --map-root-user "$DOCTOR" 'idmapped mounts'
     says note 'idmapped mounts' 'map the user 100000: write to /proc/' "$ELSEWHERE"
     consult 0 unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$DOCTOR" "idmapped mounts"'
-    says note 'idmapped mounts' 'unshare CLONE_NEWUSER: ENOSPC' 'a limit forbids it: sysctl -w user.max_user_namespaces=10000'
+    says note 'idmapped mounts' 'clone CLONE_NEWUSER: ENOSPC' 'a limit forbids it: sysctl -w user.max_user_namespaces=10000'
     unset TMPDIR
     # The labs may lie below /tmp themselves, so that they are hidden with it.
     local aside='mount -t tmpfs none /mnt; cp "$DOCTOR" /mnt/doctor; DOCTOR=/mnt/doctor; '

@@ -31,6 +31,7 @@ run    sysctl                            procps          procps-ng       procps 
 run    mount                             mount           util-linux      util-linux  util-linux
 run    ipcmk                             util-linux      util-linux      util-linux  util-linux-misc
 run    ps                                procps          procps-ng       procps-ng   procps
+run    hostname                          hostname        hostname        inetutils   busybox
 test   bats                              bats            bats            bats        bats
 test   /usr/lib/bats/bats-assert/load.bash   bats-assert  bats-assert    bats-assert bats-assert
 test   /usr/lib/bats/bats-support/load.bash  bats-support bats-support   bats-support bats-support

@@ -24,13 +24,18 @@ script_of() {
     done
 }
 
-# The same form for what the experiment itself has printed: "@ LINE", then the output that it shows.
-shown_by() { sed -nE -e 's/^    \$ /@ /p' -e 's/^    \| //p' "$1" | grep -vx '(nothing)'; }
+# The same form for what the experiment itself has printed: "@ LINE", then the output that it shows directly below.
+# What comes later, or is typed inside a sandbox (box$), is not the output of that line.
+shown_by() {
+    awk '/^    \$ / { directly = 1; print "@ " substr($0, 7); next }
+         directly && /^    \| / { print substr($0, 7); next }
+         { directly = 0 }' "$1" | grep -vx '(nothing)'
+}
 
 # Numbers, addresses of hardware, and the PID in a path vary; so do the widths of columns that hold them.
 steady() {
     sed -E -e 's/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g' -e 's#[^ =:]*container-labs/[^ /]*#GROUP#g' \
-        -e 's/[0-9a-f]{12,}/ID/g' -e 's/[0-9]+([.][0-9]+)?/N/g' -e 's/[ \t]+/ /g' -e 's/ $//'
+        -e 's/[0-9a-f]{12,}/ID/g' -e 's/[0-9]+([.][0-9]+)?/N/g' -e 's/[ \t]+/ /g' -e 's/ $//' -e 's/^ ?-?N /N /'
 }
 
 # typed LAB [WORD]: play LAB; type its lines, as `WORD... sh script`; compare. A line whose output the experiment shows
@@ -46,7 +51,8 @@ typed() {
         "$@" sh "$TMPDIR/typed.sh") >"$TMPDIR/typed.now" 2>&1 3>&- </dev/null || true
     shown_by "$TMPDIR/typed.out" | steady >"$TMPDIR/typed.b"
     # What a line prints counts where the experiment shows it; else its status does.
-    sed -nE '/^    \$ /{h;d}; /^    \| /{x;s/^    \$ (.*)/\1/p;x}' "$TMPDIR/typed.out" >"$TMPDIR/typed.quoted"
+    awk '/^    \$ / { line = substr($0, 7); next }; /^    \| / && line != "" { print line }; { line = "" }' \
+        "$TMPDIR/typed.out" >"$TMPDIR/typed.quoted"
     awk -v failed="$TMPDIR/typed.failed" '
         FILENAME == ARGV[1] { quoted[$0] = 1; next }
         /^@ / { line = substr($0, 3); print; next }
@@ -71,6 +77,8 @@ own_network() {
     mapfile -t own < <(own_network)
     typed 08_nat "${own[@]}"
 }
+
+@test "typed: 03" { typed 03_unshare; }
 
 @test "typed: 05" { typed 05_cgroup_cpu; }
 
