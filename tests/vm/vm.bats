@@ -43,6 +43,11 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
     refute_line --partial cgroup2
 }
 
+@test "vm: a machine of the tests can be made in it" {
+    run -0 vm 'tests/machine sh -c "touch /tmp/here; findmnt -n -o FSTYPE --target /tmp"; ls /tmp'
+    assert_output ext4
+}
+
 @test "vm: what is written in it is gone; a command that left something behind ends; any status" {
     mkdir "$TMPDIR/a b"
     cd "$TMPDIR/a b"
