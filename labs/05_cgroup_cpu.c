@@ -14,10 +14,13 @@ int cpu_tool(int argc, char *argv[]);
 
 enum {
     ARTICLE_THREADS = 20, /* busy -j 20 */
-    PERIOD = 100000,      /* microseconds; the kernel's default */
-    TICK = 10000,         /* a CPU may notice only at its next tick that the quota is used up */
-    UNLIMITED_FOR = 700,  /* milliseconds of measuring without a quota, */
-    LIMITED_FOR = 1000,   /* and with one: ten periods */
+    HALF = 50000,         /* microseconds of CPU time in each period */
+    ONE_AND_A_HALF = 150000,
+    NO_LIMIT = -1,
+    PERIOD = 100000,     /* microseconds; the kernel's default */
+    TICK = 10000,        /* a CPU may notice only at its next tick that the quota is used up */
+    UNLIMITED_FOR = 700, /* milliseconds of measuring without a quota, */
+    LIMITED_FOR = 1000,  /* and with one: ten periods */
 };
 
 /* The quota is CPU time for each period, in microseconds. cgroup v1 keeps the two numbers in two
@@ -60,7 +63,7 @@ static void check_all_cpus(void)
     }
     if (busy.percent < 95.0 * cpus)
         lab_say("(Other processes are using the rest of the %d00%%.)", cpus);
-    lab_check(idle < 20, "no CPU is idle: 100%% x %d CPUs are in use", cpus);
+    lab_check(busy.percent > 5 && idle < 20, "no CPU is idle: 100%% x %d CPUs are in use", cpus);
 }
 
 /* Wait until a period in which the group was throttled ends: none of its threads runs then. */
@@ -78,12 +81,12 @@ static void begin_with_a_period(void)
 
 /* With a quota: each period in which busy was throttled has used up a whole quota. A window of ten
  * periods meets ten refills of the quota, or eleven. */
-static void check_limit(const char *quota)
+static void check_limit(long long quota)
 {
-    const long long microseconds = atoll(quota), slack = (long long)cpus * TICK;
+    const long long slack = (long long)cpus * TICK;
     double idle;
 
-    busy.target = 100.0 * (double)microseconds / PERIOD;
+    busy.target = 100.0 * (double)quota / PERIOD;
     begin_with_a_period();
     long long periods = lab_number("nr_periods", "$CPU/A/cpu.stat");
     long long throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat");
@@ -96,8 +99,8 @@ static void check_limit(const char *quota)
              : busy.target >= 100.0 * cpus                ? "the number of CPUs"
              : throttled                                  ? "the limit, and by a busy machine"
                                                           : "a busy machine, not the limit");
-    lab_check(busy.used <= (busy.passed / PERIOD + 1) * microseconds + slack &&
-                  busy.used >= (throttled - 1) * microseconds - slack,
+    lab_check(busy.used <= (busy.passed / PERIOD + 1) * quota + slack &&
+                  busy.used >= (throttled - 1) * quota - slack,
               "%.0f%% of a CPU, or what a busy machine leaves of it", busy.target);
 }
 
@@ -105,11 +108,15 @@ static void check_limit(const char *quota)
  * The experiment: a function for each step.
  */
 
-static void write_quota(const char *quota)
+/* Write TEXT, and read it back: is it this QUOTA? */
+static void write_quota(const char *text, long long quota)
 {
-    lab_measure_event("quota %.*s", (int)strcspn(quota, " "), quota);
-    lab_echo(quota, "$CPU/A/%s", dialect->quota);
-    lab_check_file("$CPU/A", dialect->quota, quota, "the kernel has taken it");
+    lab_measure_event("quota %.*s", (int)strcspn(text, " "), text);
+    lab_echo(text, "$CPU/A/%s", dialect->quota);
+    const char *seen = lab_text("$CPU/A/%s", dialect->quota);
+    lab_fact(dialect->quota, "%s", seen);
+    lab_check_number(strncmp(seen, "max", 3) == 0 ? NO_LIMIT : atoll(seen), quota,
+                     "the kernel has taken it");
 }
 
 static void the_controllers(void)
@@ -161,8 +168,8 @@ static void enter_the_group(void)
 static void half_a_cpu(void)
 {
     lab_step("a quota of half a period: 50%%");
-    write_quota(dialect->half);
-    check_limit(dialect->half);
+    write_quota(dialect->half, HALF);
+    check_limit(HALF);
     lab_say(
         "All threads of the group share one account. When it is empty, the group is throttled:\n"
         "none of its threads runs until the next period fills the account again.");
@@ -175,15 +182,15 @@ static void one_and_a_half(void)
         lab_say(
             "This needs two CPUs, and here is one: it has 100%% to give, so this quota is never\n"
             "used up.");
-    write_quota(dialect->one_and_a_half);
-    check_limit(dialect->one_and_a_half);
+    write_quota(dialect->one_and_a_half, ONE_AND_A_HALF);
+    check_limit(ONE_AND_A_HALF);
 }
 
 static void lift_the_limit(void)
 {
     lab_step("beyond the article: the kernel has counted; lift the limit");
     lab_try("cat $CPU/A/cpu.stat");
-    write_quota(dialect->no_limit);
+    write_quota(dialect->no_limit, NO_LIMIT);
     long long throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat");
     check_all_cpus();
     lab_check_number(lab_number("nr_throttled", "$CPU/A/cpu.stat"), throttled,
