@@ -1,5 +1,7 @@
 #include "lab.h"
 
+#include "page.h"
+
 long lab_check_call(const char *call, long result)
 {
     if (result >= 0)
@@ -11,6 +13,6 @@ long lab_check_call(const char *call, long result)
 
 long lab_show_call(const char *call, long result)
 {
-    printf("    %s = %ld\n", call, result);
+    printf("%s%s = %ld\n", lab_in_sandbox ? "" : "    ", call, result);
     return result;
 }

@@ -12,6 +12,8 @@ static const char HALT = '\001';
 enum { SANDBOXES = 8 };
 static struct lab_sandbox sandboxes[SANDBOXES];
 
+bool lab_in_sandbox;
+
 /* In the child: its output goes to the pipe TO, and it waits at the pipe FROM. What else is open
  * here is not for it. */
 __attribute__((noreturn)) static void become_sandbox(int from, int to, int (*body)(void *),
@@ -20,6 +22,7 @@ __attribute__((noreturn)) static void become_sandbox(int from, int to, int (*bod
     if (dup2(from, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
         dup2(to, STDERR_FILENO) == -1 || close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
         lab_die("hand pipes to a sandbox");
+    lab_in_sandbox = true;
     int status = body(argument);
     if (status == 0)
         lab_hold_still();

@@ -29,6 +29,9 @@ __attribute__((noreturn)) void lab_die_path(const char *path, const char *what, 
 /* Keep TEXT, of malloc(3), until the next step begins. Returns it; NULL ends the run. */
 const char *lab_keep_answer(char *text);
 
+/* Whether this process is a sandbox: what it prints is quoted. */
+extern bool lab_in_sandbox;
+
 /* At the beginning of a step: end the sandboxes that are not kept, free the answers of the last
  * one. */
 void lab_end_sandboxes(void);

@@ -1,114 +1,359 @@
 /*
- * 09_full_container - all of it at once: a small container service for one machine.
+ * 09_full_container - all of it at once: a container, wall by wall.
  *
- *     sudo ./labs/09_full_container        the experiment: a container comes to be
- *     sudo ./labs/09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]
- *     sudo ./labs/09_full_container ps | exec | logs | stop | kill | inspect | prune
+ *     sudo ./labs/09_full_container            the experiment
+ *     sudo ./labs/09_full_container run ...    the tool, a small container service: labs/container/
  *
- * Shows in which order a runtime must do what labs 01 to 08 did one by one, and which wall each
- * step builds. This file is the table of contents; the rooms are in labs/container/:
- *
- *     specification   the options of `run`, read and checked
- *     start, monitor  the runtime's side: a process in new namespaces, and waiting for it
- *     inside, command the container's side, from clone3(2) to execve(2)
- *     base, tar       what a container's file system lies over
- *     mounts          root, /proc, /sys, /dev, volumes; pivot_root(2)
- *     network, nat    bridge, cable, addresses, rules
- *     limits          the control group
- *     privileges      user, capabilities, no_new_privs; filter: the system calls
- *     state, ids      which containers there are, and who is root in them
- *     join, commands  exec, ps, logs, stop, kill, inspect, prune
- *     launch, binary  the runtime itself, out of reach
- *     report, remedy  what failed, and what can be done
+ * Shows in which order a runtime does what labs 01 to 08 did one by one. The kernel has no
+ * containers, but processes in other namespaces, with another root, with limits and with fewer
+ * privileges.
  */
-#include <stdio.h>
-#include <string.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
-#include "container/commands.h"
-#include "container/experiment.h"
-#include "container/report.h"
-#include "container/start.h"
-#include "error.h"
-#include "process.h"
-#include "run.h"
+#include "lab.h"
 
-static const char HELP[] =
-    "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"
-    "   or: 09_full_container exec [-it] [-e KEY=VALUE] [-w DIR] [-u USER] NAME COMMAND [ARG]...\n"
-    "   or: 09_full_container ps | prune\n"
-    "   or: 09_full_container logs NAME | inspect NAME\n"
-    "   or: 09_full_container stop [-t SECONDS] NAME | kill [-s SIGNAL] NAME\n"
-    "   or: 09_full_container [--step] [--shell]\n"
-    "A small container service. Without a command, play the experiment.\n"
-    "\n"
-    "  run             make a container and run COMMAND in it (run --help lists the options)\n"
-    "  exec            run a further command in a container\n"
-    "  ps              list the containers\n"
-    "  logs            print what a container has said\n"
-    "  stop            ask a container to end (SIGTERM), and end it after SECONDS (10)\n"
-    "  kill            send SIGNAL (KILL) to a container's process 1\n"
-    "  inspect         print all that is known of a container, as JSON\n"
-    "  prune           remove ended containers (--rm=false) and what crashed ones have left\n"
-    "  --step          experiment: wait for Enter after each step\n"
-    "  --shell         experiment: end with a shell in the container\n"
-    "  --help, --version  print this, or the version, and exit\n"
-    "\n"
-    "Containers are kept in /run/container-labs.service, or in $CONTAINER_LABS_STATE.\n";
+int container_tool(int argc, char *argv[]);
 
+enum { ROOT_OUTSIDE = 100000 }; /* root inside is this user outside, who owns nothing there */
+
+/* What it may use. Each limit is a file of its group, with other names in cgroup v1 and v2. */
+enum { CPU, MEMORY, PIDS, GROUPS };
+static const char *const CONTROLLERS[] = {"cpu", "memory", "pids"};
+static const char *const PATHS[] = {"$CPU/box", "$MEMORY/box", "$PIDS/box"};
 static const struct {
-    const char *word;
-    int (*command)(int argc, char *argv[]);
-} COMMANDS[] = {
-    {"ps", list_containers},        {"logs", show_log},
-    {"stop", stop_container},       {"kill", kill_container},
-    {"inspect", inspect_container}, {"prune", prune_containers},
+    int group;
+    const char *v1[2], *v2[2]; /* file and value */
+} LIMITS[] = {
+    {MEMORY, {"memory.limit_in_bytes", "67108864"}, {"memory.max", "67108864"}},
+    {MEMORY, {"memory.memsw.limit_in_bytes", "67108864"}, {"memory.swap.max", "0"}},
+    {PIDS, {"pids.max", "64"}, {"pids.max", "64"}},
+    {CPU, {"cpu.cfs_quota_us", "50000"}, {"cpu.max", "50000 100000"}},
+    {CPU, {"cpu.shares", "512"}, {"cpu.weight", "50"}},
 };
 
-static int service(int argc, char *argv[])
-{
-    const char *word = argv[1];
+/* The capabilities that root keeps: for its files, its users, ports below 1024. capabilities(7) */
+static const cap_value_t KEPT[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
+                                   CAP_KILL,  CAP_SETGID,       CAP_SETUID, CAP_NET_BIND_SERVICE};
 
-    lab_begin_as_usual();
-    if (strcmp(word, "run") == 0 || strcmp(word, "exec") == 0) {
-        lab_exit_failure = lab_exit_cannot_run = STATUS_RUNTIME;
-        return *word == 'r' ? run_container(argc - 1, argv + 1)
-                            : join_container(argc - 1, argv + 1, argv);
+/* System calls that no program in a container needs. seccomp(2) */
+static const char *const REFUSED[] = {
+    "mount",   "umount2", "pivot_root",    "open_tree",      "move_mount", "fsopen",
+    "fsmount", "fspick",  "mount_setattr", "unshare",        "setns",      "ptrace",
+    "bpf",     "keyctl",  "userfaultfd",   "io_uring_setup", "syslog",
+};
+
+/* What root inside tries at the end, what it is told, and by which wall. */
+enum { PRIVILEGES = 6 }; /* the first one of the second step */
+static const struct {
+    const char *line, *answer, *wall;
+} ESCAPES[] = {
+    {"kill -0 $OUTSIDE", "No such process", "ESRCH: the PID namespace"},
+    {"ls /proc/$OUTSIDE", "No such file or directory", "ENOENT: a /proc of its own"},
+    {"ls $HERE", "No such file or directory", "ENOENT: pivot_root and umount2"},
+    {"ip link set br0 down", "No such device", "ENODEV: the network namespace"},
+    {"echo x >/proc/sys/kernel/core_pattern", "Permission denied", "EACCES: the user namespace"},
+    {"echo 1 >/sys/kernel/profiling", "Read-only file system", "EROFS: the mount of /sys"},
+    {"chroot /bin /busybox true", "not permitted", "EPERM: no CAP_SYS_CHROOT"},
+    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD"},
+    {"hostname other", "not permitted", "EPERM: no CAP_SYS_ADMIN"},
+    {"adjtimex -f 1", "not permitted", "EPERM: no CAP_SYS_TIME"},
+    {"ip addr add 10.0.0.1/8 dev eth0", "not permitted", "EPERM: no CAP_NET_ADMIN"},
+    {"arping -c 1 -I eth0 192.168.0.100", "not permitted", "EPERM: no CAP_NET_RAW"},
+    {"mount -t tmpfs none /mnt", "ermission denied", "EPERM: the filter (and no CAP_SYS_ADMIN)"},
+    {"unshare -U true", "not permitted", "EPERM: the filter"},
+    {"dmesg", "not permitted", "EPERM: the filter"},
+    {"head -c 100m /dev/zero | tail -c 100m >/dev/null", "Killed", "SIGKILL: the limit of memory"},
+    {"sh -c 'for i in $(seq 100); do sleep 1 & done'", "unavailable", "EAGAIN: pids.max"},
+};
+
+/*
+ * The mechanism: what the child does, from its first instruction to the command.
+ */
+
+/* Make everything below the new root while the old one is still in sight, then exchange the two. */
+static void exchange_root(void)
+{
+    static const char *const DEVICES[] = {"null", "zero", "full", "random", "urandom", "tty"};
+    char own[32], outside[32];
+
+    lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* pivot_root needs a mount of its own */
+    lab_do(chdir("root"));
+    lab_do(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
+    lab_do(mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
+    lab_do(mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755"));
+    /* A user namespace cannot make devices. The harmless ones of the machine are bound. */
+    for (int i = 0; i < LAB_COUNT(DEVICES); i++) {
+        snprintf(own, sizeof(own), "dev/%s", DEVICES[i]);
+        snprintf(outside, sizeof(outside), "/dev/%s", DEVICES[i]);
+        close((int)lab_must(open(own, O_CREAT | O_CLOEXEC, 0666)));
+        lab_must(mount(outside, own, NULL, MS_BIND, NULL));
     }
-    if (strcmp(word, "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0))
-        lab_print_help(HELP);
-    for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
-        if (strcmp(word, COMMANDS[i].word) == 0)
-            return COMMANDS[i].command(argc - 1, argv + 1);
-    if (strcmp(word, "--version") == 0)
-        lab_print_version();
-    lab_warn("there is no command '%s'", word);
-    lab_try_help(LAB_EXIT_USAGE);
+    /* The old root is mounted over the new one; umount2 uncovers it, with everything below. */
+    lab_do(syscall(SYS_pivot_root, ".", "."));
+    lab_do(umount2(".", MNT_DETACH));
+    lab_do(chdir("/"));
 }
 
-/* The stages of a start, in their order (become_container() in container/inside.c), and what there
- * is to see after each. */
-static void stage(const struct container *container, const char *name)
+/* execve(2) gives root all capabilities of the bounding set, so they are dropped from there, too.
+ */
+static void drop_capabilities(void)
 {
-    static const struct {
-        const char *name;
-        void (*look)(const struct container *container);
-    } STAGES[] = {
-        {"namespaces", one_call}, {"limits", held_by_limits},      {"own", names_of_its_own},
-        {"root", another_root},   {"privileges", less_privileges},
-    };
+    cap_t kept = cap_init();
+    cap_flag_value_t is_kept;
 
-    for (size_t i = 0; i < sizeof(STAGES) / sizeof(STAGES[0]); i++)
-        if (strcmp(name, STAGES[i].name) == 0)
-            STAGES[i].look(container);
+    lab_must(cap_set_flag(kept, CAP_PERMITTED, LAB_COUNT(KEPT), KEPT, CAP_SET));
+    lab_must(cap_set_flag(kept, CAP_EFFECTIVE, LAB_COUNT(KEPT), KEPT, CAP_SET));
+    for (cap_value_t each = 0; each < cap_max_bits(); each++) {
+        lab_must(cap_get_flag(kept, each, CAP_PERMITTED, &is_kept));
+        if (is_kept == CAP_CLEAR)
+            lab_must(cap_drop_bound(each));
+    }
+    lab_do(cap_set_proc(kept));
+    cap_free(kept);
+}
+
+/* Last of all: from here on the kernel asks the filter about each call. */
+static void filter_calls(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+    for (int i = 0; i < LAB_COUNT(REFUSED); i++)
+        lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
+                                  seccomp_syscall_resolve_name(REFUSED[i]), 0));
+    /* clone(2) must not make a user namespace. The flags of clone3 are in memory, which a filter
+     * cannot read: it answers that there is no such call, and the C library uses clone instead. */
+    lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                              SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)));
+    lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
+    /* Under a filter no set-user-ID program may help: without CAP_SYS_ADMIN it needs no_new_privs.
+     */
+    lab_must(seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0));
+    lab_do(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    lab_do(seccomp_load(filter));
+    seccomp_release(filter);
+}
+
+static int container(void *unused)
+{
+    struct clone_args how = {
+        .flags =
+            CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t child = (pid_t)lab_must(syscall(SYS_clone3, &how, sizeof(how)));
+
+    (void)unused;
+    if (child > 0)
+        exit(lab_wait(child));
+    lab_hold_still(); /* its maps, its group and its cable are made from outside */
+    lab_do(setgroups(0, NULL));
+    lab_do(setresgid(0, 0, 0));
+    lab_do(setresuid(0, 0, 0));
+    lab_do(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* a change of user clears it */
+    lab_do(unshare(CLONE_NEWCGROUP)); /* the group that it is in becomes the root that it sees */
+    lab_do(sethostname("box", 3));
+    exchange_root();
+    lab_hold_still();
+    drop_capabilities();
+    filter_calls();
+    lab_hold_still();
+    lab_must(setenv("PATH", "/sbin:/bin", 1));
+    lab_must(
+        close_range(3, ~0U, CLOSE_RANGE_CLOEXEC)); /* a directory of the machine is a way out */
+    lab_exec((char *[]){"sh", NULL});
+}
+
+/*
+ * The experiment: a function for each step.
+ */
+
+static struct lab_sandbox *box;
+
+static void a_group(void)
+{
+    lab_step("a control group with limits, before a process is in it (labs 05, 06)");
+    lab_own_groups("cpu memory pids");
+    lab_own_network(); /* it plays the machine's network, so that yours is not changed */
+    lab_run("mkdir -p $CPU/box $MEMORY/box $PIDS/box"); /* on v2 one and the same */
+    for (int i = 0; i < GROUPS; i++)
+        if (lab_dialect(CONTROLLERS[i]) == 2) /* a group has what its parent hands on */
+            lab_run("echo +%s > %s/../cgroup.subtree_control", CONTROLLERS[i], PATHS[i]);
+    for (int i = 0; i < LAB_COUNT(LIMITS); i++) {
+        int group = LIMITS[i].group;
+        const char *const *limit =
+            lab_dialect(CONTROLLERS[group]) == 1 ? LIMITS[i].v1 : LIMITS[i].v2;
+        if (!lab_exists("%s/%s", PATHS[group], limit[0]))
+            continue; /* a kernel that does not count swap */
+        lab_echo(limit[1], "%s/%s", PATHS[group], limit[0]);
+        lab_check_file(PATHS[group], limit[0], limit[1], "the kernel has taken it");
+    }
+}
+
+static void a_file_system(void)
+{
+    char here[128];
+
+    lab_step("a file system: a base, and a layer over it for changes (lab 02)");
+    lab_set("HERE", "%s", getcwd(here, sizeof(here)));
+    lab_run("02_rootfs base");
+    lab_run("mkdir upper work root");
+    lab_run("chown -hR %d:%d base upper work", ROOT_OUTSIDE, ROOT_OUTSIDE);
+    lab_run("mount -t overlay -o lowerdir=base,upperdir=upper,workdir=work overlay root");
+    lab_check(strstr(lab_try("ls -C root").text, "bin"), "the layer shows the files of the base");
+}
+
+static void a_child(void)
+{
+    lab_step("clone3(2): a child in six new namespaces (lab 03)");
+    lab_set("OUTSIDE", "%d", (int)getpid());
+    box = lab_sandbox(container, NULL);
+    lab_keep(box);
+    lab_set("BOX", "%d", (int)box->pid);
+    lab_echo("0 100000 65536", "/proc/$BOX/uid_map");
+    lab_echo("0 100000 65536", "/proc/$BOX/gid_map");
+    for (int i = 0; i < GROUPS; i++)
+        lab_echo("$BOX", "%s/cgroup.procs", PATHS[i]);
+    struct lab_answer new = lab_try("for n in cgroup ipc mnt net pid user uts; do "
+                                    "[ /proc/self/ns/$n -ef /proc/$BOX/ns/$n ] || echo $n; done");
+    lab_check_text(new.text, "ipc\nmnt\nnet\npid\nuser\nuts\n", "these six are new");
+    lab_check(strstr(lab_text("/proc/$BOX/cgroup"), "/box"), "it is in the group");
+}
+
+static void a_network(void)
+{
+    lab_step("a cable to a bridge, and NAT to the outside (labs 07, 08)");
+    lab_run("ip link add br0 type bridge");
+    lab_run("ip addr add 192.168.0.100/24 dev br0");
+    lab_run("ip link set br0 up");
+    lab_run("ip link add veth1 type veth peer name eth0 netns $BOX");
+    lab_run("ip link set veth1 master br0 up");
+    lab_run("nsenter -t $BOX -n ip link set lo up");
+    lab_run("nsenter -t $BOX -n ip addr add 192.168.0.101/24 dev eth0");
+    lab_run("nsenter -t $BOX -n ip link set eth0 up");
+    lab_run("nsenter -t $BOX -n ip route add default via 192.168.0.100");
+    lab_run("sysctl -q -w net.ipv4.ip_forward=1");
+    lab_run("iptables -t nat -A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE");
+    lab_wait_for_link("br0");
+    lab_check(strstr(lab_try("nsenter -t $BOX -n ip -4 -br addr").text, " 192.168.0.101/24"),
+              "eth0 is inside, with its address");
+    lab_check(!lab_exists("/sys/class/net/eth0"), "and not outside");
+}
+
+/* A namespace with a server that prints the address of each client, as in lab 08. */
+static void an_outside(void)
+{
+    lab_step("an outside to reach (lab 08)");
+    lab_run("ip netns add outside");
+    lab_run("ip link add wan0 type veth peer name wan1 netns outside");
+    lab_run("ip addr add 198.51.100.2/24 dev wan0");
+    lab_run("ip link set wan0 up");
+    lab_run("ip netns exec outside ip addr add 198.51.100.1/24 dev wan1");
+    lab_run("ip netns exec outside ip link set wan1 up");
+    lab_wait_for_link("wan0");
+    lab_run("mkdir -p www/cgi-bin && cd www/cgi-bin && "
+            "printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >who && chmod +x who");
+    lab_run("ip netns exec outside busybox httpd -p 198.51.100.1:80 -h www");
+}
+
+static void its_own_root(void)
+{
+    lab_step("the child goes on: root inside, another root, /proc, /sys, /dev (lab 01)");
+    lab_go_on(box);
+    lab_check(lab_exists("/proc/$BOX/root/bin/sh") && !lab_exists("/proc/$BOX/root$HERE") &&
+                  !strstr(lab_text("/proc/$BOX/mountinfo"), "container-labs"),
+              "it has its own files; of the machine's files and mounts none is left");
+    lab_check_text(lab_try("nsenter -t $BOX -u hostname; uname -n | grep -c '^box$'").text,
+                   "box\n0\n", "its host name is box; the machine's is another");
+    lab_check_text(lab_try("stat -c %%u /proc/$BOX").text, "100000\n",
+                   "root inside is an ordinary user outside");
+}
+
+static void fewer_privileges(void)
+{
+    lab_step("fewer privileges: capabilities, no_new_privs, a filter");
+    lab_go_on(box);
+    const char *status = lab_try("grep -E 'CapBnd|NoNewPrivs|Seccomp:' /proc/$BOX/status").text;
+    lab_check(strstr(status, "CapBnd:\t00000000000004fb"), "%d capabilities of %d are left",
+              LAB_COUNT(KEPT), cap_max_bits());
+    lab_check(strstr(status, "NoNewPrivs:\t1"), "NoNewPrivs is 1: no program adds one");
+    lab_check(strstr(status, "Seccomp:\t2"), "Seccomp is 2: a filter decides on each call");
+}
+
+static void from_inside(void)
+{
+    lab_step("the command, sh: what it sees");
+    lab_check_text(lab_tell(box, "echo process $$, user $(id -u), host $(hostname)").text,
+                   "process 1, user 0, host box\n", "it is root, and process 1");
+    lab_check_text(lab_tell(box, "grep -vc :/$ /proc/self/cgroup").text, "0\n",
+                   "each group that it is in is the root, for it: a seventh namespace, cgroup");
+    lab_check(!lab_exists("/proc/$BOX/fd/3"), "no open file of the machine is left in it");
+    lab_check(strstr(lab_tell(box, "ip -4 addr show eth0").text, "inet 192.168.0.101/24"),
+              "it sees eth0");
+    lab_check_text(lab_tell(box, "timeout 2 wget -qO- http://198.51.100.1/cgi-bin/who").text,
+                   "198.51.100.2\n", "the outside sees the machine's address");
+    lab_tell(box, "echo changed >/bin/new");
+    lab_check(lab_exists("upper/bin/new") && !lab_exists("base/bin/new"),
+              "what it writes is in its layer; the base is as it was");
+    lab_tell(box, "timeout -s KILL 1 sh -c 'while :; do :; done'");
+    lab_check(lab_number("nr_periods", "$CPU/box/cpu.stat") >= 3,
+              "its CPU time is counted against a quota (lab 05 measures it)");
+}
+
+/* Root inside tries to leave, by the lines FROM up to TO of the table. */
+static void walls(const char *kinds, int from, int to)
+{
+    lab_step("each wall, tried by root inside: %s", kinds);
+    for (int i = from; i < to; i++) {
+        struct lab_answer answer = lab_tell(box, "%s", ESCAPES[i].line);
+        lab_check(strstr(answer.text, ESCAPES[i].answer), "%s", ESCAPES[i].wall);
+    }
+}
+
+static void nothing_is_left(void)
+{
+    lab_step("the end: nothing is left");
+    lab_end(box);
+    lab_check(!lab_exists("/proc/$BOX"), "no process");
+    for (int i = 0; i < GROUPS; i++)
+        if (lab_exists("%s", PATHS[i])) /* on v2 it is gone already */
+            lab_rmdir("%s", PATHS[i]);
+    lab_check(!lab_exists("$PIDS/box"), "no group: only an empty one can be removed");
+    for (int i = 0; i < 200 && lab_exists("/sys/class/net/veth1"); i++)
+        usleep(10000); /* the kernel removes a network namespace a moment later */
+    lab_check(!lab_exists("/sys/class/net/veth1"), "no cable: it went with the network namespace");
+    lab_run("umount root");
 }
 
 int main(int argc, char *argv[])
 {
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return service(argc, argv);
-    lab_open("09", "a container comes to be", 9, argc, argv);
-    base_and_network();
-    let_it_come_to_be(stage);
+        return container_tool(argc, argv);
+    lab_open("09", "a container, wall by wall", 11, argc, argv);
+    lab_need_command("ip", "iproute2");
+    lab_need_command("iptables", "iptables");
+    lab_need_command("busybox", "busybox-static");
+    lab_need_command("02_rootfs", NULL);
+    lab_shell_is("09_full_container run $([ -t 0 ] && echo -it || echo -i)");
+    a_group();
+    a_file_system();
+    a_child();
+    a_network();
+    an_outside();
+    its_own_root();
+    fewer_privileges();
+    from_inside();
+    walls("namespaces and mounts", 0, PRIVILEGES);
+    walls("privileges and limits", PRIVILEGES, LAB_COUNT(ESCAPES));
     nothing_is_left();
     return lab_close();
 }

@@ -1,0 +1,81 @@
+/*
+ * The tool 09_full_container: a small container service for one machine. This file is its table of
+ * contents:
+ *
+ *     specification   the options of `run`, read and checked
+ *     start, monitor  the runtime's side: a process in new namespaces, and waiting for it
+ *     inside, command the container's side, from clone3(2) to execve(2)
+ *     base, tar       what a container's file system lies over
+ *     mounts          root, /proc, /sys, /dev, volumes; pivot_root(2)
+ *     network, nat    bridge, cable, addresses, rules
+ *     limits          the control group
+ *     privileges      user, capabilities, no_new_privs; filter: the system calls
+ *     state, ids      which containers there are, and who is root in them
+ *     join, commands  exec, ps, logs, stop, kill, inspect, prune
+ *     launch, binary  the runtime itself, out of reach
+ *     report, remedy  what failed, and what can be done
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "error.h"
+#include "process.h"
+#include "report.h"
+#include "run.h"
+#include "start.h"
+
+int container_tool(int argc, char *argv[]);
+
+static const char HELP[] =
+    "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"
+    "   or: 09_full_container exec [-it] [-e KEY=VALUE] [-w DIR] [-u USER] NAME COMMAND [ARG]...\n"
+    "   or: 09_full_container ps | prune\n"
+    "   or: 09_full_container logs NAME | inspect NAME\n"
+    "   or: 09_full_container stop [-t SECONDS] NAME | kill [-s SIGNAL] NAME\n"
+    "   or: 09_full_container [--step] [--shell]\n"
+    "A small container service. Without a command, play the experiment.\n"
+    "\n"
+    "  run             make a container and run COMMAND in it (run --help lists the options)\n"
+    "  exec            run a further command in a container\n"
+    "  ps              list the containers\n"
+    "  logs            print what a container has said\n"
+    "  stop            ask a container to end (SIGTERM), and end it after SECONDS (10)\n"
+    "  kill            send SIGNAL (KILL) to a container's process 1\n"
+    "  inspect         print all that is known of a container, as JSON\n"
+    "  prune           remove ended containers (--rm=false) and what crashed ones have left\n"
+    "  --step          experiment: wait for Enter after each step\n"
+    "  --shell         experiment: end with a shell in the container\n"
+    "  --help, --version  print this, or the version, and exit\n"
+    "\n"
+    "Containers are kept in /run/container-labs.service, or in $CONTAINER_LABS_STATE.\n";
+
+static const struct {
+    const char *word;
+    int (*command)(int argc, char *argv[]);
+} COMMANDS[] = {
+    {"ps", list_containers},        {"logs", show_log},
+    {"stop", stop_container},       {"kill", kill_container},
+    {"inspect", inspect_container}, {"prune", prune_containers},
+};
+
+int container_tool(int argc, char *argv[])
+{
+    const char *word = argv[1];
+
+    lab_begin_as_usual();
+    if (strcmp(word, "run") == 0 || strcmp(word, "exec") == 0) {
+        lab_exit_failure = lab_exit_cannot_run = STATUS_RUNTIME;
+        return *word == 'r' ? run_container(argc - 1, argv + 1)
+                            : join_container(argc - 1, argv + 1, argv);
+    }
+    if (strcmp(word, "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0))
+        lab_print_help(HELP);
+    for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
+        if (strcmp(word, COMMANDS[i].word) == 0)
+            return COMMANDS[i].command(argc - 1, argv + 1);
+    if (strcmp(word, "--version") == 0)
+        lab_print_version();
+    lab_warn("there is no command '%s'", word);
+    lab_try_help(LAB_EXIT_USAGE);
+}
