@@ -21,8 +21,8 @@ play() (
     timeout -k 1 $((60 * SLOW)) "$RUN" "$@" 3>&-
 )
 
-# A line with @test of this file is not one that bats is to see here.
-file() { sed 's/^TEST/@test/' >"$1.bats"; }
+# Make a test file of stdin. What stands for itself in this file, too, is written in capitals.
+file() { sed -e 's/^TEST/@test/' -e 's/^ALONE$/# bats test_tags=alone/' -e 's/^MACHINES/# machines:/' >"$1.bats"; }
 
 @test "run: results are numbered through, and failures, skips and words are kept" {
     file first <<'BATS'
@@ -82,7 +82,7 @@ BATS
     # Each waits for the other, which is seen in the directory that is not the machine's own.
     file left <<'BATS'
 TEST "left" { touch here-left; until [ -e here-right ]; do sleep 0.05; done; sleep 0.5; touch left-ended; }
-# bats test_tags=alone
+ALONE
 TEST "alone" { [ -e left-ended ] && [ -e right-ended ]; }
 BATS
     file right <<'BATS'
@@ -97,7 +97,7 @@ BATS
 
 @test "run: the tests of a file can be dealt out to machines" {
     file dealt <<'BATS'
-# machines: 2
+MACHINES 2
 TEST "the first (1)" { hostname one; [ -z "$(ls /tmp/seen-*)" ]; touch /tmp/seen-1; }
 TEST "the second (2)" { touch /tmp/seen-2; }
 TEST "the third (3)" { [ "$(ls /tmp/seen-*)" = /tmp/seen-1 ]; }
