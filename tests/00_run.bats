@@ -2,16 +2,40 @@
 # What is true of every experiment: however it ends, the machine is as before; --step and --shell;
 # many at the same moment; and what is said to whom it cannot run for.
 
+# machines: 2
 load helpers
 
 setup() { machine_before; }
 teardown() { machine_after; }
 
+# The names of all experiments; with `light` of those that are no load for the CPUs, with `heavy` of the others.
 experiments() {
     local found
     found=$(find "$LABS" -maxdepth 1 -name '0[0-9]_*' ! -name '*.*' -perm -u+x -printf '%f\n' | sort)
     [ -n "$found" ] || fail "no experiment in $LABS"
-    echo "$found"
+    case ${1:-} in
+    light) grep -v _cpu <<<"$found" ;;
+    heavy) grep _cpu <<<"$found" ;;
+    *) echo "$found" ;;
+    esac
+}
+
+# for_each_experiment COMMAND...: call it with the name of each experiment, all light ones at the same time, the heavy
+# ones one after the other.
+for_each_experiment() {
+    local one light heavy failed=0
+    local -A started
+    light=$(experiments light)
+    heavy=$(experiments heavy)
+    for one in $light; do
+        ("$@" "$one") >"$BATS_TEST_TMPDIR/each.$one" 2>&1 3>&- &
+        started[$one]=$!
+    done
+    for one in $heavy; do "$@" "$one"; done
+    for one in $light; do
+        wait "${started[$one]}" || { echo "$one:"; cat "$BATS_TEST_TMPDIR/each.$one"; failed=1; }
+    done
+    [ "$failed" -eq 0 ]
 }
 
 # The number of steps of an experiment, from its own first step.
@@ -30,21 +54,50 @@ ends_of() {
     if [ "$SLOW" -eq 1 ]; then seq "$steps"; else printf '%s\n' 1 $((steps / 2 + 1)) "$steps"; fi
 }
 
-# end_at_each_step HOW STATUS: end every experiment after each of its steps by the function HOW.
+# Start each experiment of a kind once for each of its steps after which it is to be ended, all at the same time, the
+# first steps first. What belongs to one of them has the same index in these: lab, step, supervisors.
+start_at_each_step() {
+    local labs one end ends=''
+    lab=() step=() supervisors=()
+    labs=$(experiments "$1")
+    for one in $labs; do ends+=$(ends_of "$one" | sed "s/$/ $one/")$'\n'; done
+    while read -r end one; do
+        start_at_step "$one" "$end" "$one-$end-"
+        lab+=("$one") step+=("$end") supervisors+=("$supervisor")
+    done < <(sort -n <<<"${ends%$'\n'}")
+}
+
+# end_each HOW: end each of them by the function HOW as soon as it is at its step: the load of a heavy one goes on until
+# then, and the others have to wait for it. The processes of the experiments are in processes.
+end_each() {
+    local i supervisor experiment
+    processes=()
+    for i in "${!lab[@]}"; do
+        supervisor=${supervisors[i]}
+        wait_for_step "${lab[i]}" "${step[i]}" "${lab[i]}-${step[i]}-"
+        processes+=("$experiment")
+        "$1"
+    done
+}
+
+# The directory of run $1.
+directory_of() { echo "/run/container-labs/${lab[$1]%%_*}-${supervisors[$1]}"; }
+
+# end_at_each_step HOW STATUS [WORDS]: end every experiment after each of its steps by the function HOW. The last line
+# that it has written is WORDS.
 end_at_each_step() {
-    local how=$1 expected=$2 lab labs step steps status
-    labs=$(experiments)
-    for lab in $labs; do
-        steps=$(ends_of "$lab")
-        for step in $steps; do
-            start_and_stop_after_step "$lab" "$step"
-            "$how"
+    local how=$1 expected=$2 words=${3:-} kind i status
+    for kind in heavy light; do
+        start_at_each_step "$kind"
+        end_each "$how"
+        for i in "${!lab[@]}"; do
             status=0
-            wait "$supervisor" || status=$?
-            exec 8>&-
-            [ "$status" -eq "$expected" ] || fail "$lab, step $step: status $status, not $expected"
-            [ ! -e "/proc/$experiment" ] || wait_until_gone "$experiment"
-            [ ! -e /run/container-labs/"${lab%%_*}-$supervisor" ] || fail "$lab left its directory"
+            wait "${supervisors[i]}" || status=$?
+            [ "$status" -eq "$expected" ] || fail "${lab[i]}, step ${step[i]}: status $status, not $expected"
+            [ ! -e "/proc/${processes[i]}" ] || wait_until_gone "${processes[i]}"
+            [ ! -e "$(directory_of "$i")" ] || fail "${lab[i]} left its directory"
+            run tail -n 1 "$BATS_TEST_TMPDIR/${lab[i]}-${step[i]}-out"
+            assert_output --partial "$words"
         done
     done
 }
@@ -52,6 +105,7 @@ end_at_each_step() {
 press_control_c() { kill -INT -- "-$supervisor"; }
 terminate() { kill -TERM "$supervisor"; }
 kill_experiment() { kill -KILL "$experiment"; }
+kill_supervisor() { kill -KILL "$supervisor"; }
 
 @test "run: Ctrl-C after each step of each experiment leaves nothing" {
     end_at_each_step press_control_c 130
@@ -62,28 +116,22 @@ kill_experiment() { kill -KILL "$experiment"; }
 }
 
 @test "run: kill -9 of the experiment after each step leaves nothing, and is told" {
-    end_at_each_step kill_experiment 137
-    run cat "$BATS_TEST_TMPDIR/out"
-    assert_line --partial "the experiment was ended by SIGKILL; nothing of it is left"
+    end_at_each_step kill_experiment 137 "the experiment was ended by SIGKILL; nothing of it is left"
 }
 
 @test "run: kill -9 of the supervisor after each step leaves at most a name, which the next run sweeps" {
-    local lab labs step steps left swept=0
-    labs=$(experiments)
-    for lab in $labs; do
-        steps=$(ends_of "$lab")
-        for step in $steps; do
-            start_and_stop_after_step "$lab" "$step"
-            left=/run/container-labs/${lab%%_*}-$supervisor
-            kill -KILL "$supervisor"
-            wait "$supervisor" || true
-            exec 8>&-
-            wait_until_gone "$experiment"
-            # A run with a control group has a guardian, which takes away even the name.
-            [ ! -d "$left" ] || swept=$((swept + 1))
-            play 01_chroot >/dev/null
-            [ ! -e "$left" ] || fail "$left was not swept"
+    local kind i swept=0
+    for kind in heavy light; do
+        start_at_each_step "$kind"
+        end_each kill_supervisor
+        for i in "${!lab[@]}"; do
+            wait "${supervisors[i]}" || true
+            wait_until_gone "${processes[i]}"
         done
+        # A run with a control group has a guardian, which takes away even the name.
+        for i in "${!lab[@]}"; do [ ! -d "$(directory_of "$i")" ] || swept=$((swept + 1)); done
+        play 01_chroot >/dev/null
+        for i in "${!lab[@]}"; do [ ! -e "$(directory_of "$i")" ] || fail "$(directory_of "$i") was not swept"; done
     done
     [ "$swept" -ge 10 ] || fail "only $swept names were there to be swept: this test proves nothing"
 }
@@ -108,6 +156,7 @@ ended_at() {
 
 @test "run: a signal while it begins leaves nothing, nor does a process that cannot be had" {
     local lab labs
+    # One at a time: the directory of all runs must not be there yet.
     labs=$(experiments)
     for lab in $labs; do
         # The directory of all runs, and that of this run.
@@ -126,24 +175,24 @@ ended_at() {
 # What was said, but for lab 09's word where files cannot be shown with other owners.
 without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
 
+closed_streams() {
+    run -0 bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
+    assert_experiment_held
+    run -0 bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
+    assert_equal "$(without_word_of_owners)" ""
+}
+
 @test "run: closed standard streams are no trouble" {
-    local lab labs
-    labs=$(experiments)
-    for lab in $labs; do
-        run -0 bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$lab" 3>&-
-        assert_experiment_held
-        run -0 bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$lab" 3>&-
-        assert_equal "$(without_word_of_owners)" ""
-    done
+    for_each_experiment closed_streams
+}
+
+without_path() {
+    run -0 env -u PATH "$(command -v timeout)" $((30 * SLOW)) "$LABS/$1" 3>&-
+    assert_experiment_held
 }
 
 @test "run: without PATH all goes on as usual" {
-    local lab labs
-    labs=$(experiments)
-    for lab in $labs; do
-        run -0 env -u PATH "$(command -v timeout)" $((30 * SLOW)) "$LABS/$lab" 3>&-
-        assert_experiment_held
-    done
+    for_each_experiment without_path
 }
 
 @test "run: a command that an experiment needs is named with its package, status 77" {
@@ -156,13 +205,13 @@ without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
     done
 }
 
+full_device() {
+    run -1 bash -c 'timeout "$1" "$2" >/dev/full' - $((30 * SLOW)) "$LABS/$1" 3>&-
+    assert_equal "$(without_word_of_owners)" "$1: write to stdout: ENOSPC (No space left on device)"
+}
+
 @test "run: an experiment whose words cannot be written fails" {
-    local lab labs
-    labs=$(experiments)
-    for lab in $labs; do
-        run -1 bash -c 'timeout "$1" "$2" >/dev/full' - $((30 * SLOW)) "$LABS/$lab" 3>&-
-        assert_equal "$(without_word_of_owners)" "$lab: write to stdout: ENOSPC (No space left on device)"
-    done
+    for_each_experiment full_device
 }
 
 @test "run: a living run is not swept by another one" {
@@ -176,27 +225,28 @@ without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
     assert_line --regexp 'checks held, 0 failed$'
 }
 
-@test "run: eight of each experiment at the same moment all pass" {
-    local lab labs number
-    labs=$(experiments)
-    for lab in $labs; do
-        local -a started=()
-        for number in 1 2 3 4 5 6 7 8; do
-            "$LABS/$lab" >"$BATS_TEST_TMPDIR/$lab.$number" 2>&1 3>&- &
-            started+=($!)
-        done
-        for number in 1 2 3 4 5 6 7 8; do
-            wait "${started[number - 1]}" || fail "$(cat "$BATS_TEST_TMPDIR/$lab.$number")"
-        done
+eight() {
+    local number
+    local -a eight=()
+    for number in 1 2 3 4 5 6 7 8; do
+        "$LABS/$1" >"$BATS_TEST_TMPDIR/$1.$number" 2>&1 3>&- &
+        eight+=($!)
+    done
+    for number in 1 2 3 4 5 6 7 8; do
+        wait "${eight[number - 1]}" || fail "$(cat "$BATS_TEST_TMPDIR/$1.$number")"
     done
 }
 
+@test "run: eight of each experiment at the same moment all pass" {
+    for_each_experiment eight
+}
+
+reader_goes_away() {
+    run -141 bash -c 'set -o pipefail; timeout -k 1 $((30 * $2)) "$1" | head -n 3' - "$LABS/$1" "$SLOW" 3>&-
+}
+
 @test "run: a reader that goes away ends the experiment, and nothing is left" {
-    local lab labs
-    labs=$(experiments)
-    for lab in $labs; do
-        run -141 bash -c 'set -o pipefail; timeout -k 1 $((30 * $2)) "$1" | head -n 3' - "$LABS/$lab" "$SLOW" 3>&-
-    done
+    for_each_experiment reader_goes_away
 }
 
 @test "run: q after a step ends it with the checks so far" {

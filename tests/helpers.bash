@@ -52,7 +52,7 @@ machine_state() {
         find /sys/fs/cgroup/container-labs /sys/fs/cgroup/*/container-labs -mindepth 1 -maxdepth 1 -type d
     } 2>/dev/null | without_living_runs | sed 's/^/left /'
     # /run/mount is mount(8)'s own.
-    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -path /run/mount \
+    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -name container-labs.ids ! -path /run/mount \
         -printf 'file %p\n'
     processes_left | sed 's/^/process /'
 }
@@ -200,26 +200,37 @@ assert_experiment_held() {
     assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed$'
 }
 
-# Start an experiment with --step and let it go on to the end of step $2. Its supervisor is
-# $supervisor, its own process $experiment.
-start_and_stop_after_step() {
-    local lab=$1 step=$2 attempt
-    rm -f "$BATS_TEST_TMPDIR/keys"
-    mkfifo "$BATS_TEST_TMPDIR/keys"
-    exec 8<>"$BATS_TEST_TMPDIR/keys"
-    : >"$BATS_TEST_TMPDIR/out" # what an earlier one has said is not this one's
+# start_at_step LAB STEP [NAME]: start an experiment with --step and let it go on to the end of STEP. Its supervisor is
+# $supervisor; its words are in the file NAMEout, and what it reads is written to NAMEkeys.
+start_at_step() {
+    local files=$BATS_TEST_TMPDIR/${3:-}
+    rm -f "${files}keys"
+    mkfifo "${files}keys"
+    : >"${files}out" # what an earlier one has said is not this one's
     # A shell lets its background commands ignore SIGINT; a terminal's foreground group does not.
-    env --default-signal=INT,QUIT setsid "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/out" 2>&1 8<&- 3>&- &
+    env --default-signal=INT,QUIT setsid "$LABS/$1" --step <>"${files}keys" >"${files}out" 2>&1 8>&- 3>&- &
     supervisor=$!
     # It waits before each step, and before the sum.
-    for ((i = 1; i <= step; i++)); do echo; done >&8
-    for attempt in $(seq $((600 * SLOW))); do
-        [ "$(grep -o -e '-- Enter' "$BATS_TEST_TMPDIR/out" | wc -l)" -gt "$step" ] && break
+    yes '' | head -n "$2" >"${files}keys"
+}
+
+# Wait until the one that was started so waits at the end of STEP. Its own process is $experiment.
+wait_for_step() {
+    local files=$BATS_TEST_TMPDIR/${3:-} attempt
+    for attempt in $(seq $((3000 * SLOW))); do
+        [ "$(grep -o -e '-- Enter' "${files}out" | wc -l)" -gt "$2" ] && break
         sleep 0.02
     done
     # The oldest of its children: orphans of the experiment become its children too.
     experiment=$(pgrep -o -P "$supervisor")
-    [ -n "$experiment" ] && [ "$attempt" -lt $((600 * SLOW)) ] || fail "$lab does not wait after step $step"
+    [ -n "$experiment" ] && [ "$attempt" -lt $((3000 * SLOW)) ] || fail "$1 does not wait after step $2"
+}
+
+# Both, with descriptor 8 for what it reads.
+start_and_stop_after_step() {
+    start_at_step "$@"
+    exec 8>"$BATS_TEST_TMPDIR/keys"
+    wait_for_step "$@"
 }
 
 wait_until_gone() {
