@@ -78,7 +78,7 @@ static_or_shared = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-
 
 $(BIN)/09_full_container: $(ROOMS)
 LINK_LIBRARIES_09 = $(call static_or_shared,cap) $(call static_or_shared,seccomp) -lmnl
-$(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm
+$(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm -ldl
 $(ROOMS) $(BUILD)/labs/container/make_filter.o: | $(BUILD)/.container-libraries
 $(BUILD)/labs/container/privileges.o: $(FILTER)
 $(BUILD)/labs/container/privileges.o: LAB_CFLAGS += -I$(BUILD)/labs/container

@@ -105,3 +105,15 @@ eventually() {
     done
     return 1
 }
+
+# refused STATUS TEXT ARGUMENT...: one line that says TEXT, and nothing is left.
+refused() {
+    local expected=$1 text=$2
+    shift 2
+    run "-$expected" labs09 run "$@"
+    [ "${#lines[@]}" -eq 1 ] || fail "$*: ${#lines[@]} lines: $output"
+    [[ $output == "09_full_container: "*"$text"* ]] || fail "$*: '$text' is not in: $output"
+    [ "${STATE_STAYS:-no}" = yes ] || [ ! -e "$CONTAINER_LABS_STATE" ] || fail "$*: $(find "$CONTAINER_LABS_STATE")"
+    run on_host ip link show labs0
+    [ "$status" -ne 0 ] || [ "${STATE_STAYS:-no}" = yes ] || fail "$*: labs0 is still there"
+}

@@ -6,7 +6,7 @@
 #   tests/packages.sh list GROUP...     all packages of Debian that the groups name
 #
 # A row: group, what is looked for, then the package for apt, dnf, pacman and apk. What is looked
-# for is a command, a header <like.h>, or a file /like/this.
+# for is a command, a header <like.h>, a library like.so.1, or a file /like/this.
 set -u
 
 table='
@@ -24,6 +24,7 @@ run    readelf                           binutils        binutils        binutil
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
 run    tar                               tar             tar             tar         tar
+run    libarchive.so.13                  libarchive13    libarchive      libarchive  libarchive
 run    brctl                             bridge-utils    bridge-utils    bridge-utils bridge-utils
 run    iptables                          iptables        iptables-nft    iptables    iptables
 run    ping                              iputils-ping    iputils         iputils     iputils-ping
@@ -47,6 +48,10 @@ test   gnuplot                           gnuplot-nox     gnuplot         gnuplot
 test   strace                            strace          strace          strace      strace
 test   chrt                              util-linux      util-linux      util-linux  util-linux-misc
 test   taskset                           util-linux      util-linux      util-linux  util-linux-misc
+test   jq                                jq              jq              jq          jq
+test   xz                                xz-utils        xz              xz          xz
+test   bzip2                             bzip2           bzip2           bzip2       bzip2
+test   zstd                              zstd            zstd            zstd        zstd
 test   python3                           python3         python3         python      python3
 lint   clang                             clang           clang           clang       clang
 lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools
@@ -98,9 +103,17 @@ have_compiler() {
 # shellcheck disable=SC2086 # both may be several words
 has_header() { echo "#include $1" | ${CC:-cc} ${CPPFLAGS:-} -E - >/dev/null 2>&1; }
 
+has_library() {
+    for directory in /lib /lib64 /usr/lib /usr/lib64 /usr/lib/*-linux-*; do
+        [ ! -e "$directory/$1" ] || return 0
+    done
+    return 1
+}
+
 found() {
     case $1 in
     '<'*) has_header "$1" ;;
+    *.so.*) has_library "$1" ;;
     /*) [ -e "$1" ] ;;
     cc) have_compiler ;;
     *) have "$1" || PATH="$PATH:/usr/sbin:/sbin" have "$1" ;;

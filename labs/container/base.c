@@ -12,7 +12,7 @@
 #include "ids.h"
 #include "report.h"
 #include "rootfs.h"
-#include "tar.h"
+#include "unpack.h"
 
 static bool is_empty(const char *path)
 {
@@ -32,7 +32,7 @@ void check_root(const struct specification *spec)
 {
     struct stat status;
 
-    if (!spec->root)
+    if (!spec->root || strcmp(spec->root, "-") == 0)
         return;
     if (stat(spec->root, &status) == -1 && errno == ENOENT)
         give_up(STATUS_RUNTIME, "root file system '%s': %s; `%s %s` makes one", spec->root,
@@ -50,7 +50,8 @@ bool base_is_packed(const struct specification *spec)
 {
     struct stat status;
 
-    return spec->root && stat(spec->root, &status) == 0 && S_ISREG(status.st_mode);
+    return spec->root && (strcmp(spec->root, "-") == 0 ||
+                          (stat(spec->root, &status) == 0 && S_ISREG(status.st_mode)));
 }
 
 static int make_base(const struct container *container, const char **path)
@@ -62,7 +63,7 @@ static int make_base(const struct container *container, const char **path)
     return base;
 }
 
-int open_base(const struct container *container, void (*wait_for)(int fd))
+int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd))
 {
     const char *root = container->spec.root, *path;
     char busybox[PATH_MAX];
@@ -76,7 +77,8 @@ int open_base(const struct container *container, void (*wait_for)(int fd))
             fail("make a root file system of %s", busybox);
         return base;
     }
-    lab_fd given = open(root, O_RDONLY | O_CLOEXEC);
+    lab_fd given =
+        archive != -1 ? fcntl(archive, F_DUPFD_CLOEXEC, 0) : open(root, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (given == -1 || fstat(given, &status) == -1)
         fail("root file system '%s'", root);
@@ -90,6 +92,6 @@ int open_base(const struct container *container, void (*wait_for)(int fd))
         return lab_take_fd(&given);
     }
     int base = make_base(container, &path);
-    tar_unpack(given, root, base, wait_for);
+    unpack_archive(container, given, base, pidfd, wait_for);
     return base;
 }

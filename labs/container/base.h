@@ -13,8 +13,9 @@ void check_root(const struct specification *spec);
 /* Whether SPEC's root has to be unpacked, which may take long. */
 bool base_is_packed(const struct specification *spec);
 
-/* Open the base of CONTAINER; what has to be made first is made in CONTAINER's directory. Errors
- * end by give_up(); WAIT_FOR is tar_unpack()'s. Returns a descriptor of the directory. */
-int open_base(const struct container *container, void (*wait_for)(int fd));
+/* Open the base of CONTAINER; what has to be made first is made in CONTAINER's directory. ARCHIVE
+ * is a descriptor of an archive, or -1 where the root is a path; PIDFD and WAIT_FOR are those of
+ * unpack_archive(). Errors end by give_up(). Returns a descriptor of the directory. */
+int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd));
 
 #endif

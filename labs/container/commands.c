@@ -1,7 +1,6 @@
 #include "commands.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -19,6 +17,7 @@
 #include "lock.h"
 #include "monitor.h"
 #include "number.h"
+#include "pidfd.h"
 #include "process.h"
 #include "state.h"
 
@@ -84,14 +83,6 @@ static void print_age(time_t began)
     printf("%-8s ", text);
 }
 
-/* What a user has typed has no say in where a row ends, or in what the terminal does. */
-static void print_word(const char *word)
-{
-    putchar(' ');
-    for (; *word; word++)
-        putchar(iscntrl((unsigned char)*word) ? '?' : *word);
-}
-
 static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
@@ -117,8 +108,10 @@ static void print_row(const struct container *container, void *argument)
                  spec->ports[i].outside, spec->ports[i].inside, spec->ports[i].udp ? "/udp" : "");
     }
     printf("%-15s", *text ? text : "-");
-    for (char **word = spec->command; *word; word++)
-        print_word(*word);
+    for (char **word = spec->command; *word; word++) {
+        lab_hide_controls(*word);
+        printf(" %s", *word);
+    }
     putchar('\n');
 }
 
@@ -167,7 +160,7 @@ int show_log(int argc, char *argv[])
 
 static int signal_container(const struct container *container, int pidfd, int signal)
 {
-    if (syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) == -1 && errno != ESRCH)
+    if (signal_process(pidfd, signal) == -1 && errno != ESRCH)
         lab_die("send %s to %s", lab_signal_name(signal), container->spec.name);
     return EXIT_SUCCESS;
 }

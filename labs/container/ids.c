@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "lock.h"
+#include "report.h"
 
 /* Above what distributions give to people, services and systemd's containers, below the sign bit:
  * 4095 ranges that nobody uses. */
@@ -77,6 +78,32 @@ int ids_claim(uid_t *first)
     }
     errno = EAGAIN;
     return -1;
+}
+
+static void write_map(pid_t pid, const char *file, uid_t first)
+{
+    char path[64], text[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+    snprintf(text, sizeof(text), "0 %u %d", first, IDS_PER_CONTAINER);
+    if (lab_write_file(path, text) == -1)
+        fail("write '%s' to %s", text, path);
+}
+
+int ids_give(pid_t pid, uid_t first, int socket)
+{
+    const struct message go = {.kind = MESSAGE_GO};
+    char path[64];
+
+    write_map(pid, "uid_map", first);
+    write_map(pid, "gid_map", first);
+    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+    int users = open(path, O_RDONLY | O_CLOEXEC);
+    if (users == -1)
+        fail("open %s", path);
+    if (send_message(socket, &go, NULL, 0) == -1)
+        fail("send to process %d", (int)pid);
+    return users;
 }
 
 void ids_tidy(void)

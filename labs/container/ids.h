@@ -21,6 +21,10 @@ int ids_claim(uid_t *first);
 /* Give the range of *CLAIM (-1: none) back; it is -1 then. */
 void ids_release(int *claim);
 
+/* Make the users and groups from FIRST on those of the new user namespace of process PID, and tell
+ * it over SOCKET to go on. Returns a descriptor of the namespace. Ends by fail(). */
+int ids_give(pid_t pid, uid_t first, int socket);
+
 /* Remove the file if nobody has a range, as when runtimes were killed. */
 void ids_tidy(void);
 

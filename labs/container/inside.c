@@ -48,28 +48,28 @@ static void stage(const struct birth *birth, const char *name)
     receive(MESSAGE_GO);
 }
 
-static void begin(const struct birth *birth)
+/* Until its maps are written, a user namespace has nobody in it, not even root. */
+static void become_root_inside(void)
+{
+    receive(MESSAGE_GO);
+    if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
+        fail("become root of the user namespace");
+    die_with_runtime();
+}
+
+void begin_inside(int socket, bool own_users)
 {
     static const int HANDLED[] = {SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD};
     sigset_t none;
 
-    report_socket = birth->socket;
+    report_socket = socket;
     die_with_runtime();
     for (size_t i = 0; i < sizeof(HANDLED) / sizeof(HANDLED[0]); i++)
         signal(HANDLED[i], SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Until its maps are written, a user namespace has nobody in it, not even root. */
-static void become_root_inside(const struct birth *birth)
-{
-    if (!birth->container->spec.own_users)
-        return;
-    receive(MESSAGE_GO);
-    if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
-        fail("become root of the user namespace");
-    die_with_runtime();
+    if (own_users)
+        become_root_inside();
 }
 
 /* The cgroup namespace begins where its maker is at that moment: in the container's group. */
@@ -80,14 +80,21 @@ static void enter_limits(const struct birth *birth)
         fail("unshare CLONE_NEWCGROUP");
 }
 
-static void receive_mounts(const struct specification *spec, struct mounts *mounts)
+const int *receive_mounts(int count)
 {
     receive(MESSAGE_MOUNTS);
-    if (mount_count != 2 + spec->volume_count)
-        give_up(STATUS_RUNTIME, "%d mounts came, not %d", mount_count, 2 + spec->volume_count);
-    mounts->root = mount_fds[0];
-    mounts->device = mount_fds[1];
-    memcpy(mounts->volumes, mount_fds + 2, sizeof(mount_fds[0]) * (size_t)spec->volume_count);
+    if (mount_count != count)
+        give_up(STATUS_RUNTIME, "%d mounts came, not %d", mount_count, count);
+    return mount_fds;
+}
+
+static void take_mounts(const struct specification *spec, struct mounts *mounts)
+{
+    const int *fds = receive_mounts(2 + spec->volume_count);
+
+    mounts->root = fds[0];
+    mounts->device = fds[1];
+    memcpy(mounts->volumes, fds + 2, sizeof(*fds) * (size_t)spec->volume_count);
 }
 
 static void set_names(const struct birth *birth)
@@ -124,8 +131,7 @@ void become_container(const struct birth *birth)
     struct mounts mounts = {0};
     struct network_names names;
 
-    begin(birth);
-    become_root_inside(birth);
+    begin_inside(birth->socket, spec->own_users);
     stage(birth, "namespaces");
     enter_limits(birth);
     stage(birth, "limits");
@@ -136,7 +142,7 @@ void become_container(const struct birth *birth)
     mounts_cover(&own, spec);
     limit_bounding_set(spec->capabilities);
     stage(birth, "own");
-    receive_mounts(spec, &mounts);
+    take_mounts(spec, &mounts);
     network_plug_in(container);
     network_read_names(&names, container);
     mounts_pivot(&mounts, &own, container);

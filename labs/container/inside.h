@@ -18,6 +18,14 @@ struct birth {
     bool staged; /* tell after each stage, and wait (the experiment) */
 };
 
+/* In a new process of the runtime: report over SOCKET, end with the runtime, and where the process
+ * has users of its own, become root of them. */
+void begin_inside(int socket, bool own_users);
+
+/* Wait for the COUNT mounts that the runtime makes for this process, and return their descriptors.
+ */
+const int *receive_mounts(int count);
+
 /* Become the container. Ends by execve(2), or by a report and _exit(2). */
 __attribute__((noreturn)) void become_container(const struct birth *birth);
 

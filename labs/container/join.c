@@ -20,6 +20,7 @@
 #include "launcher.h"
 #include "limits.h"
 #include "monitor.h"
+#include "pidfd.h"
 #include "privileges.h"
 #include "process.h"
 #include "report.h"
@@ -123,7 +124,7 @@ __attribute__((noreturn)) static void pass_by(struct joining *joining)
 __attribute__((noreturn)) static void leave(const struct joining *joining, int asked)
 {
     if (joining->watched.pidfd != -1)
-        syscall(SYS_pidfd_send_signal, joining->watched.pidfd, SIGKILL, NULL, 0);
+        signal_process(joining->watched.pidfd, SIGKILL);
     give_up(128 + asked, "exec in %s: stopped by %s before the command ran",
             joining->container.spec.name, lab_signal_name(asked));
 }

@@ -10,13 +10,13 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "file.h"
+#include "pidfd.h"
 #include "specification.h"
 #include "terminal.h"
 
@@ -278,7 +278,7 @@ static void open_channels(const struct watched *watched)
 
 static void send_signal(const struct watched *watched, int signal)
 {
-    syscall(SYS_pidfd_send_signal, watched->pidfd, signal, NULL, 0);
+    signal_process(watched->pidfd, signal);
 }
 
 /* A process 1 that would not hear the signal is ended as the signal would end any other. One that

@@ -151,8 +151,7 @@ __attribute__((noreturn)) static void explain_overlay(const struct container *co
     fail("overlay '%s' with a layer in %s", root, spec->layer ? spec->layer : "memory");
 }
 
-/* The base, with its files owned as USERS maps them; -1 where this kernel or file system cannot. */
-static int map_base(int base, int users)
+int mounts_map_base(int base, int users)
 {
     lab_fd mapped = clone_mount(base, "", false);
 
@@ -193,7 +192,7 @@ static int make_root(const struct container *container, int base, int users, int
                      bool *cannot_map)
 {
     struct layer layer;
-    lab_fd lower = users == -1 ? clone_mount(base, "", false) : map_base(base, users);
+    lab_fd lower = users == -1 ? clone_mount(base, "", false) : mounts_map_base(base, users);
 
     *cannot_map = lower == -1 && users != -1;
     if (*cannot_map)

@@ -35,6 +35,10 @@ enum mounts_result {
 enum mounts_result mounts_make(struct mounts *mounts, const struct container *container, int base,
                                int users);
 
+/* A mount of the directory BASE whose files are owned as USERS, a user namespace, maps them: its
+ * descriptor, or -1 where this kernel or file system cannot do that. */
+int mounts_map_base(int base, int users);
+
 /* File systems that show what the namespaces of the process that makes them have. */
 struct own_mounts {
     int proc, sys, terminals, shared_memory, queues; /* -1: none */
@@ -51,6 +55,11 @@ void mounts_cover(const struct own_mounts *own, const struct specification *spec
  * one. */
 void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
                   const struct container *container);
+
+/* Make the mount ROOT the root of this mount namespace. The old root lies over it until it is
+ * detached. */
+void mounts_enter_root(int root);
+void mounts_leave_old_root(void);
 
 /* Attach all the others. */
 void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,

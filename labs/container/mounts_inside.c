@@ -267,25 +267,37 @@ static void attach_volumes(const struct mounts *mounts, const struct specificati
     }
 }
 
+/* The new root is stacked on the old one, then exchanged with it: the old one lies over the new one
+ * in the same place ("." on "."), and one umount takes it off with all that is mounted in it. */
+void mounts_enter_root(int root)
+{
+    if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1 || fchdir(root) == -1 ||
+        syscall(SYS_pivot_root, ".", ".") == -1)
+        fail("pivot_root to the container's root");
+}
+
+void mounts_leave_old_root(void)
+{
+    if (umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
+        fail("detach the old root");
+}
+
 void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
                   const struct container *container)
 {
     const struct specification *spec = &container->spec;
     const bool pivots = !(spec->without & WALL_PIVOT);
 
-    if (!pivots)
+    if (pivots)
+        mounts_enter_root(mounts->root);
+    else
         change_root(mounts->root, state_path(container, ""));
-    /* Stacked on the old root, then exchanged with it: the old one lies on top of the new one in
-     * the same place ("." on "."), and one umount takes it off with all that is mounted in it. */
-    else if (move_mount(mounts->root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1 ||
-             fchdir(mounts->root) == -1 || syscall(SYS_pivot_root, ".", ".") == -1)
-        fail("pivot_root to the container's root");
     attach_to_own_directory(mounts->device, mounts->root, "dev");
     attach_to_own_directory(own->proc, mounts->root, "proc");
     attach_to_own_directory(own->sys, mounts->root, "sys");
-    if (pivots && umount2(".", MNT_DETACH) == -1)
-        fail("detach the old root");
-    if (chdir("/") == -1)
+    if (pivots)
+        mounts_leave_old_root();
+    else if (chdir("/") == -1)
         fail("chdir /");
 }
 

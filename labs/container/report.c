@@ -1,6 +1,5 @@
 #include "report.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -41,14 +40,6 @@ __attribute__((noreturn)) static void tell(int status, const struct message *mes
     _exit(status);
 }
 
-/* Words of others, such as the name of a file in a tar, have no say in what a terminal does. */
-static void tame(char *text)
-{
-    for (; *text; text++)
-        if (iscntrl((unsigned char)*text))
-            *text = '?';
-}
-
 void give_up(int status, const char *format, ...)
 {
     struct message message = {.kind = MESSAGE_FAILED, .status = status};
@@ -57,7 +48,7 @@ void give_up(int status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
-    tame(message.text);
+    lab_hide_controls(message.text);
     tell(status, &message);
 }
 
@@ -74,7 +65,7 @@ void fail(const char *format, ...)
     size_t length = strlen(message.text);
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
-    tame(message.text);
+    lab_hide_controls(message.text);
     tell(STATUS_RUNTIME, &message);
 }
 

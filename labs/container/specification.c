@@ -20,8 +20,9 @@
 
 static const char HELP[] =
     "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"
-    "Run COMMAND (/bin/sh if none) in a new container. ROOTFS, a directory or a tar of one, is\n"
-    "never written to; without it, a root file system of busybox is made.\n"
+    "Run COMMAND (/bin/sh if none) in a new container. ROOTFS is a directory, which is never\n"
+    "written to, or an archive: a tar, packed or not, or an image as docker save writes it, by\n"
+    "standard input where ROOTFS is -. Without it, a root file system of busybox is made.\n"
     "\n"
     "  -n, --name NAME         what the container is called (default: made up)\n"
     "      --hostname NAME     its host name (default: its name)\n"

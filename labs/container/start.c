@@ -25,6 +25,7 @@
 #include "monitor.h"
 #include "mounts.h"
 #include "network.h"
+#include "pidfd.h"
 #include "privileges.h"
 #include "process.h"
 #include "remove.h"
@@ -43,6 +44,7 @@ static struct {
     time_t when; /* it came, or the end did */
     int ids;     /* the claim of its users */
     int base;    /* the base directory */
+    int archive; /* ROOTFS is "-": what standard input was */
     int socket;  /* our end */
     struct ends theirs;
     int ready; /* --detach: a pipe to the process that was typed */
@@ -86,10 +88,7 @@ static void clear_up(void)
         return;
     run.claimed = false;
     terminal_restore();
-    if (run.watched.pidfd != -1) {
-        syscall(SYS_pidfd_send_signal, run.watched.pidfd, SIGKILL, NULL, 0);
-        waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
-    }
+    end_process(&run.watched.pidfd);
     limits_remove(&run.limits, container);
     remove_pause = hurry;
     run.when = time(NULL);
@@ -191,33 +190,6 @@ static pid_t clone_into_namespaces(const struct specification *spec)
     return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
 }
 
-static void write_map(pid_t pid, const char *file, uid_t first)
-{
-    char path[64], text[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-    snprintf(text, sizeof(text), "0 %u %d", first, IDS_PER_CONTAINER);
-    if (lab_write_file(path, text) == -1)
-        fail("write '%s' to %s", text, path);
-}
-
-/* Let root inside be the first of the container's own users. Returns the namespace. */
-static int map_users(const struct container *container)
-{
-    const struct message go = {.kind = MESSAGE_GO};
-    char path[64];
-
-    write_map(container->pid, "uid_map", container->first_id);
-    write_map(container->pid, "gid_map", container->first_id);
-    snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)container->pid);
-    int users = open(path, O_RDONLY | O_CLOEXEC);
-    if (users == -1)
-        fail("open %s", path);
-    if (send_message(run.socket, &go, NULL, 0) == -1)
-        fail("send to the container");
-    return users;
-}
-
 /* Make what is made outside while the child makes its own, and send it. */
 static enum mounts_result send_mounts(const struct container *container, int users)
 {
@@ -276,7 +248,7 @@ static bool give_birth(struct container *container, const struct birth *birth)
     }
     container->pid_began = process_began(container->pid);
     if (container->spec.own_users)
-        users = map_users(container);
+        users = ids_give(container->pid, container->first_id, run.socket);
     return send_mounts(container, users) == MOUNTS_MADE;
 }
 
@@ -290,11 +262,7 @@ static void do_without_users(struct container *container)
     else
         lab_warn("--userns auto: this kernel or file system cannot show files with other owners; "
                  "root inside is root outside");
-    if (run.watched.pidfd != -1) {
-        syscall(SYS_pidfd_send_signal, run.watched.pidfd, SIGKILL, NULL, 0);
-        waitid(P_PIDFD, (id_t)run.watched.pidfd, &(siginfo_t){0}, WEXITED);
-        lab_close_fd(&run.watched.pidfd);
-    }
+    end_process(&run.watched.pidfd);
     int *const made_again[] = {&run.socket, &run.watched.input, &run.watched.output,
                                &run.watched.error};
     for (size_t i = 0; i < sizeof(made_again) / sizeof(made_again[0]); i++)
@@ -454,7 +422,8 @@ static int run_specified(const struct specification *spec, const struct observer
     run.container.spec = *spec;
     run.observer = observer;
     claim(container);
-    run.base = open_base(container, wait_for);
+    run.base = open_base(container, run.archive, &run.watched.pidfd, wait_for);
+    lab_close_fd(&run.archive);
     limits_make(&run.limits, container, observer ? observer->parent : NULL);
     snprintf(log, sizeof(log), "%s", state_path(container, "log"));
     run.watched.log = log;
@@ -472,7 +441,7 @@ static int run_specified(const struct specification *spec, const struct observer
 
 static void begin(void)
 {
-    run.container.lock = run.ids = run.base = run.socket = run.ready = -1;
+    run.container.lock = run.ids = run.base = run.archive = run.socket = run.ready = -1;
     run.watched = (struct watched){.pidfd = -1,
                                    .input = -1,
                                    .output = -1,
@@ -497,6 +466,18 @@ int run_observed(const struct specification *spec, const struct observer *observ
     return status;
 }
 
+/* The archive comes by standard input; keys, where they are wanted, by the terminal. */
+static void take_standard_input(const struct specification *spec)
+{
+    lab_fd keys = spec->interactive ? open("/dev/tty", O_RDWR | O_CLOEXEC) : -1;
+
+    if (keys == -1)
+        keys = open("/dev/null", O_RDWR | O_CLOEXEC);
+    run.archive = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (run.archive == -1 || keys == -1 || dup2(keys, STDIN_FILENO) == -1)
+        fail("read an archive from standard input");
+}
+
 int run_container(int argc, char *argv[])
 {
     struct specification spec;
@@ -512,6 +493,8 @@ int run_container(int argc, char *argv[])
     umask(022);
     if (spec.detach)
         detach(&spec);
+    if (spec.root && strcmp(spec.root, "-") == 0)
+        take_standard_input(&spec);
     if (spec.terminal)
         run.watched.guard = terminal_guard();
     return run_specified(&spec, NULL);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -18,6 +17,7 @@
 #include "limits.h"
 #include "lock.h"
 #include "network.h"
+#include "pidfd.h"
 #include "remove.h"
 
 static int state_fd = -1; /* the directory of all containers, locked */
@@ -220,33 +220,6 @@ void state_remove(const struct container *container, bool keep)
         lab_warn("remove %s: %s", container->directory, lab_strerror(errno));
 }
 
-unsigned long long process_began(pid_t pid)
-{
-    char path[64], line[1024];
-    unsigned long long began = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    if (pid <= 0 || lab_read_file(path, line, sizeof(line)) == -1)
-        return 0;
-    /* The name, in parentheses, may hold anything; the start is the 20th word after it. */
-    char *word = strrchr(line, ')');
-    for (int i = 0; word && i < 20; i++)
-        word = strchr(word + 1, ' ');
-    return word && sscanf(word, "%llu", &began) == 1 ? began : 0;
-}
-
-int open_process(pid_t pid, unsigned long long began)
-{
-    lab_fd fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-
-    /* From here on the number cannot change its owner: look who it is. */
-    if (fd == -1 || began == 0 || process_began(pid) != began) {
-        errno = ESRCH;
-        return -1;
-    }
-    return lab_take_fd(&fd);
-}
-
 bool state_is_running(const struct container *container)
 {
     lab_fd directory = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -283,7 +256,7 @@ static void end_left(const struct container *container)
     lab_fd process = open_process(container->pid, container->pid_began);
 
     if (process != -1)
-        syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0);
+        signal_process(process, SIGKILL);
     limits_sweep(container);
     state_remove_large(container);
 }

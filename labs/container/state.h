@@ -104,10 +104,4 @@ void state_remove(const struct container *container, bool keep);
 /* Write down, where the directory of an ended CONTAINER stays, that the rest of it is gone. */
 void state_cleared(struct container *container);
 
-/* When the process PID began, in clock ticks since boot; 0 where there is none. */
-unsigned long long process_began(pid_t pid);
-
-/* A pidfd of PID if it still is the process that began at BEGAN, or -1 with ESRCH. */
-int open_process(pid_t pid, unsigned long long began);
-
 #endif

@@ -1,0 +1,347 @@
+#include "archive.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "ids.h"
+#include "remove.h"
+#include "report.h"
+
+/* What archive.h and archive_entry.h of libarchive declare: it is not needed to build the lab. The
+ * number in the library's name stands for this interface. */
+#define LIBRARY "libarchive.so.13"
+
+struct archive;
+struct archive_entry;
+
+#define FUNCTIONS(F)                                                                               \
+    F(struct archive *, archive_read_new, (void))                                                  \
+    F(int, archive_read_support_filter_bzip2, (struct archive *))                                  \
+    F(int, archive_read_support_filter_gzip, (struct archive *))                                   \
+    F(int, archive_read_support_filter_xz, (struct archive *))                                     \
+    F(int, archive_read_support_filter_zstd, (struct archive *))                                   \
+    F(int, archive_read_support_format_tar, (struct archive *))                                    \
+    F(int, archive_read_open_fd, (struct archive *, int fd, size_t block))                         \
+    F(int, archive_read_next_header, (struct archive *, struct archive_entry **))                  \
+    F(int, archive_read_data_block, (struct archive *, const void **, size_t *, int64_t *))        \
+    F(int, archive_read_free, (struct archive *))                                                  \
+    F(struct archive *, archive_write_disk_new, (void))                                            \
+    F(int, archive_write_disk_set_options, (struct archive *, int flags))                          \
+    F(int, archive_write_header, (struct archive *, struct archive_entry *))                       \
+    F(ssize_t, archive_write_data_block, (struct archive *, const void *, size_t, int64_t))        \
+    F(int, archive_write_finish_entry, (struct archive *))                                         \
+    F(int, archive_write_close, (struct archive *))                                                \
+    F(int, archive_write_free, (struct archive *))                                                 \
+    F(int, archive_errno, (struct archive *))                                                      \
+    F(const char *, archive_error_string, (struct archive *))                                      \
+    F(const char *, archive_entry_pathname, (struct archive_entry *))                              \
+    F(const char *, archive_entry_hardlink, (struct archive_entry *))                              \
+    F(void, archive_entry_copy_pathname, (struct archive_entry *, const char *))                   \
+    F(mode_t, archive_entry_filetype, (struct archive_entry *))                                    \
+    F(int64_t, archive_entry_uid, (struct archive_entry *))                                        \
+    F(int64_t, archive_entry_gid, (struct archive_entry *))
+
+/* NOLINTNEXTLINE(bugprone-macro-parentheses) a name that is declared has none */
+#define DECLARE(type, name, arguments) static type(*name) arguments;
+
+FUNCTIONS(DECLARE)
+
+enum result { RESULT_END = 1, RESULT_OK = 0, RESULT_WARNING = -20 };
+
+/* Of ARCHIVE_EXTRACT_...: neither attributes nor access control lists. */
+enum { EXTRACT_OWNER = 1, EXTRACT_MODE = 2, EXTRACT_TIME = 4 };
+
+static const char WHITEOUT[] = ".wh.", OPAQUE[] = ".wh..wh..opq";
+
+/* What is being read. */
+static struct {
+    const char *name;
+    struct archive *from, *to;
+    enum archive_kind kind;
+    bool own_users;
+} work;
+
+static void load_function(void *handle, const char *name, void **function)
+{
+    *function = dlsym(handle, name);
+    if (!*function)
+        give_up(STATUS_RUNTIME, "%s has no function %s", LIBRARY, name);
+}
+
+void load_libarchive(bool own_users)
+{
+    work.own_users = own_users;
+    /* Names in UTF-8 then need no conversion, for which libraries of the new root would be loaded.
+     */
+    setlocale(LC_CTYPE, "C.UTF-8");
+    errno = 0;
+    void *handle = dlopen(LIBRARY, RTLD_NOW);
+    if (!handle)
+        give_up(STATUS_RUNTIME,
+                "an archive needs %s: %s; install the package libarchive13, or unpack the archive "
+                "into a directory (%s)",
+                LIBRARY, lab_strerror(errno ? errno : ENOSYS), dlerror());
+#define LOAD(type, name, arguments) load_function(handle, #name, (void **)&(name));
+    FUNCTIONS(LOAD)
+}
+
+/* End with the error of the library's object ARCHIVE. */
+__attribute__((noreturn, format(printf, 2, 3))) static void fail_with(struct archive *archive,
+                                                                      const char *format, ...)
+{
+    char what[PATH_MAX + 64];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(what, sizeof(what), format, arguments);
+    va_end(arguments);
+    errno = archive_errno(archive);
+    if (errno > 0 && errno != EILSEQ) /* the library's number for a format that is not right */
+        fail("%s", what);
+    give_up(STATUS_RUNTIME, "%s: %s", what, archive_error_string(archive));
+}
+
+/* From the first bytes on it cannot be read. */
+__attribute__((noreturn)) static void refuse_archive(void)
+{
+    if (work.kind == ARCHIVE_LAYER)
+        fail_with(work.from, "read a layer of '%s'", work.name);
+    fail_with(work.from, "'%s' is not a root file system, neither a directory nor a tar",
+              work.name);
+}
+
+static void open_archive(int fd, const char *name)
+{
+    work.name = name;
+    work.from = archive_read_new();
+    if (!work.from)
+        fail("read '%s'", name);
+    /* What this libarchive cannot do itself is an error of the archive that needs it. */
+    archive_read_support_filter_bzip2(work.from);
+    archive_read_support_filter_gzip(work.from);
+    archive_read_support_filter_xz(work.from);
+    archive_read_support_filter_zstd(work.from);
+    archive_read_support_format_tar(work.from);
+    if (archive_read_open_fd(work.from, fd, 10240) != RESULT_OK)
+        refuse_archive();
+}
+
+/* The next member, or NULL at the end. COUNT members came before it. */
+static struct archive_entry *next_member(int count)
+{
+    struct archive_entry *entry = NULL;
+    int result = archive_read_next_header(work.from, &entry);
+
+    if (result == RESULT_END)
+        return NULL;
+    if (result < RESULT_WARNING && count == 0)
+        refuse_archive();
+    if (result < RESULT_WARNING)
+        fail_with(work.from, "read '%s'", work.name);
+    return entry;
+}
+
+static bool has_dotdot(const char *path)
+{
+    for (const char *part = path; part; part = strchr(part, '/'), part += part != NULL)
+        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+            return true;
+    return false;
+}
+
+static const char *name_in_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* Open the directory that PATH is in; -1 where there is none. */
+static int open_parent(const char *path)
+{
+    char parent[PATH_MAX];
+
+    snprintf(parent, sizeof(parent), "/%.*s", (int)(name_in_directory(path) - path), path);
+    return open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void remove_path(const char *path)
+{
+    lab_fd parent = open_parent(path);
+
+    if (parent != -1 && remove_tree(parent, name_in_directory(path)) == -1)
+        fail("replace '%s'", path);
+}
+
+void empty_directory(const char *path)
+{
+    lab_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd == -1 ? NULL : fdopendir(dup(fd));
+    const struct dirent *entry;
+
+    if (!directory && errno != ENOENT && errno != ENOTDIR)
+        fail("read '%s'", path);
+    while (directory && (entry = readdir(directory)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            remove_tree(fd, entry->d_name) == -1)
+            fail("remove '%s' in '%s'", entry->d_name, path);
+    if (directory)
+        closedir(directory);
+}
+
+/* A later member replaces an earlier one of the same name, whatever they are. */
+static void make_way(const char *path, const char *hardlink, bool is_directory)
+{
+    struct stat present, target;
+
+    if (lstat(path, &present) == -1)
+        return; /* the library tells what is wrong, where something is */
+    if (is_directory && S_ISDIR(present.st_mode))
+        return;
+    if (is_directory && S_ISLNK(present.st_mode) && work.kind == ARCHIVE_PLAIN &&
+        stat(path, &target) == 0 && S_ISDIR(target.st_mode))
+        return;
+    if (hardlink && lstat(hardlink, &target) == 0 && lab_same_file(&present, &target))
+        return;
+    remove_path(path);
+}
+
+/* Whether a user or group has a number in the container. */
+static bool is_mapped(int64_t id)
+{
+    return id >= 0 && (!work.own_users || id < IDS_PER_CONTAINER);
+}
+
+static void check_member(struct archive_entry *entry, const char *path, const char *hardlink)
+{
+    const int64_t user = archive_entry_uid(entry), group = archive_entry_gid(entry);
+
+    if (has_dotdot(path) || (hardlink && has_dotdot(hardlink)))
+        give_up(STATUS_RUNTIME, "the tar '%s' leads out of its own root: '%s'", work.name,
+                has_dotdot(path) ? path : hardlink);
+    if (!is_mapped(user) || !is_mapped(group))
+        give_up(STATUS_RUNTIME,
+                "'%s' in the tar '%s' belongs to user %lld and group %lld; a container has the "
+                "users and groups 0 to %d, with --userns host all",
+                path, work.name, (long long)user, (long long)group, IDS_PER_CONTAINER - 1);
+}
+
+static void copy_contents(const char *path)
+{
+    const void *bytes;
+    size_t size;
+    int64_t offset;
+    int result;
+
+    while ((result = archive_read_data_block(work.from, &bytes, &size, &offset)) == RESULT_OK)
+        if (archive_write_data_block(work.to, bytes, size, offset) < RESULT_OK)
+            fail_with(work.to, "unpack '%s'", path);
+    if (result != RESULT_END)
+        fail_with(work.from, "read '%s' in '%s'", path, work.name);
+}
+
+static void extract_member(struct archive_entry *entry, const char *path)
+{
+    const char *hardlink = archive_entry_hardlink(entry);
+    const mode_t type = archive_entry_filetype(entry) & S_IFMT;
+
+    check_member(entry, path, hardlink);
+    if (S_ISCHR(type) || S_ISBLK(type))
+        return;
+    make_way(path, hardlink, S_ISDIR(type));
+    archive_entry_copy_pathname(entry, path);
+    if (archive_write_header(work.to, entry) != RESULT_OK)
+        fail_with(work.to, "unpack '%s'", path);
+    if (S_ISREG(type) && !hardlink)
+        copy_contents(path);
+    if (archive_write_finish_entry(work.to) != RESULT_OK)
+        fail_with(work.to, "unpack '%s'", path);
+}
+
+/* The name of ENTRY below the root, in PATH (PATH_MAX bytes); "" for the root itself. */
+static void member_path(struct archive_entry *entry, char *path)
+{
+    const char *name = archive_entry_pathname(entry);
+
+    if (!name)
+        fail_with(work.from, "read a name in '%s'", work.name);
+    while (*name == '/' || strncmp(name, "./", 2) == 0)
+        name += *name == '/' ? 1 : 2;
+    if (strlen(name) >= PATH_MAX)
+        give_up(STATUS_RUNTIME, "the tar '%s' has a name that is too long", work.name);
+    strcpy(path, strcmp(name, ".") == 0 ? "" : name);
+    for (size_t length = strlen(path); length > 0 && path[length - 1] == '/';)
+        path[--length] = '\0';
+}
+
+static bool is_whiteout(const char *path)
+{
+    return strncmp(name_in_directory(path), WHITEOUT, strlen(WHITEOUT)) == 0;
+}
+
+int extract_archive(int fd, const char *name, enum archive_kind kind)
+{
+    char path[PATH_MAX];
+    struct archive_entry *entry;
+    int count = 0;
+
+    work.kind = kind;
+    open_archive(fd, name);
+    work.to = archive_write_disk_new();
+    if (!work.to)
+        fail("unpack '%s'", name);
+    archive_write_disk_set_options(work.to, EXTRACT_OWNER | EXTRACT_MODE | EXTRACT_TIME);
+    for (; (entry = next_member(count)) != NULL; count++) {
+        member_path(entry, path);
+        if (*path && (kind == ARCHIVE_PLAIN || !is_whiteout(path)))
+            extract_member(entry, path);
+    }
+    /* Only now directories get their modes and times. */
+    if (archive_write_close(work.to) != RESULT_OK)
+        fail_with(work.to, "unpack '%s'", name);
+    archive_write_free(work.to);
+    archive_read_free(work.from);
+    return count;
+}
+
+static void apply_whiteout(char *path)
+{
+    char *name = path + (name_in_directory(path) - path), hidden[PATH_MAX];
+
+    if (strcmp(name, OPAQUE) == 0) {
+        snprintf(hidden, sizeof(hidden), "/%.*s", (int)(name - path), path);
+        empty_directory(hidden);
+    } else if (strncmp(name, ".wh..", 5) != 0 && name[strlen(WHITEOUT)]) {
+        snprintf(hidden, sizeof(hidden), "%.*s%s", (int)(name - path), path,
+                 name + strlen(WHITEOUT));
+        remove_path(hidden);
+    }
+}
+
+void apply_whiteouts(int fd, const char *name)
+{
+    char path[PATH_MAX];
+    struct archive_entry *entry;
+
+    work.kind = ARCHIVE_LAYER;
+    open_archive(fd, name);
+    while ((entry = next_member(0)) != NULL) {
+        member_path(entry, path);
+        if (is_whiteout(path) && !has_dotdot(path))
+            apply_whiteout(path);
+    }
+    archive_read_free(work.from);
+}

@@ -1,0 +1,154 @@
+#include "image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "archive.h"
+#include "file.h"
+#include "json.h"
+#include "report.h"
+
+enum {
+    MAXIMUM_LAYERS = 256,    /* docker has 128 at most */
+    JSON_SIZE = 4 << 20,     /* bytes; the specification asks for no more */
+    MAXIMUM_INDEX_DEPTH = 4, /* an index may name another one */
+    WORD = 256,
+};
+
+static struct {
+    const char *name;
+    int layers[MAXIMUM_LAYERS], count;
+} image;
+
+/* The file PATH of the image; NULL where it is not there. */
+static char *read_text(const char *path)
+{
+    struct stat status;
+    char *text;
+
+    if (stat(path, &status) == -1 || !S_ISREG(status.st_mode))
+        return NULL;
+    text = malloc(JSON_SIZE);
+    if (!text || lab_read_file(path, text, JSON_SIZE) == -1)
+        fail("read %s of the image '%s'", path, image.name);
+    return text;
+}
+
+static void add_layer(const char *path)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+    if (fd == -1 || fstat(fd, &status) == -1)
+        fail("layer %s of the image '%s'", path, image.name);
+    if (!S_ISREG(status.st_mode) || image.count == MAXIMUM_LAYERS)
+        give_up(STATUS_RUNTIME,
+                "layer %s of the image '%s' is not a file, or is more than the %dth", path,
+                image.name, MAXIMUM_LAYERS);
+    image.layers[image.count++] = fd;
+}
+
+__attribute__((noreturn)) static void refuse(const char *what)
+{
+    give_up(STATUS_RUNTIME, "the image '%s' %s", image.name, what);
+}
+
+/* The path of the blob that DESCRIPTOR, an object of JSON, names by its digest "sha256:...". */
+static void blob_path(const char *descriptor, char path[2 * WORD])
+{
+    char digest[WORD];
+
+    if (!lab_json_copy(lab_json_member(descriptor, "digest"), digest, sizeof(digest)) ||
+        !strchr(digest, ':') || strchr(digest, '/'))
+        refuse("has a description without a digest");
+    *strchr(digest, ':') = '/';
+    snprintf(path, sizeof("/blobs/") + WORD, "/blobs/%s", digest);
+}
+
+/* What docker, since 2013, and podman write: [{"Layers": ["abc/layer.tar", ...]}] */
+static bool find_docker_layers(void)
+{
+    lab_string text = read_text("/manifest.json");
+    const char *layers = lab_json_member(lab_json_element(text, 0), "Layers"), *layer;
+    char path[WORD] = "/";
+
+    if (!lab_json_element(layers, 0))
+        return false;
+    if (lab_json_element(text, 1))
+        refuse("is more than one image; save one alone");
+    for (int i = 0; (layer = lab_json_element(layers, i)) != NULL; i++) {
+        if (!lab_json_copy(layer, path + 1, sizeof(path) - 1))
+            refuse("has a layer without a name");
+        add_layer(path);
+    }
+    return true;
+}
+
+/* Whether DESCRIPTOR is of an image for this machine; one that does not tell is. */
+static bool is_for_us(const char *descriptor)
+{
+    static const char *const NAMES[][2] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}};
+    char architecture[WORD];
+    struct utsname machine;
+
+    uname(&machine);
+    const char *ours = machine.machine;
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+        if (strcmp(ours, NAMES[i][0]) == 0)
+            ours = NAMES[i][1];
+    const char *said = lab_json_member(lab_json_member(descriptor, "platform"), "architecture");
+    return !lab_json_copy(said, architecture, sizeof(architecture)) ||
+           strcmp(architecture, ours) == 0;
+}
+
+/* The OCI layout: an index names manifests or further indices, a manifest names layers. */
+static bool find_oci_layers(const char *path, int depth)
+{
+    lab_string text = read_text(path);
+    const char *manifests = lab_json_member(text, "manifests");
+    const char *layers = lab_json_member(text, "layers"), *item;
+    char blob[2 * WORD];
+
+    if (!manifests && !layers)
+        return false;
+    for (int i = 0; (item = lab_json_element(layers, i)) != NULL; i++) {
+        blob_path(item, blob);
+        add_layer(blob);
+    }
+    if (image.count > 0)
+        return true;
+    for (int i = 0; depth > 0 && (item = lab_json_element(manifests, i)) != NULL; i++) {
+        if (!is_for_us(item))
+            continue;
+        blob_path(item, blob);
+        if (!find_oci_layers(blob, depth - 1))
+            refuse("lacks the manifest that its index names");
+        return true;
+    }
+    refuse("has nothing for this machine's architecture");
+}
+
+void image_apply(const char *name)
+{
+    image.name = name;
+    if (!find_docker_layers() &&
+        (access("/oci-layout", F_OK) == -1 || !find_oci_layers("/index.json", MAXIMUM_INDEX_DEPTH)))
+        return;
+    /* The layers stay open; nothing but what they hold is to be in the root file system. */
+    empty_directory("/");
+    for (int i = 0; i < image.count; i++) {
+        apply_whiteouts(image.layers[i], name);
+        if (lseek(image.layers[i], 0, SEEK_SET) == -1)
+            fail("read a layer of '%s'", name);
+        extract_archive(image.layers[i], name, ARCHIVE_LAYER);
+        close(image.layers[i]);
+    }
+}

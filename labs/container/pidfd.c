@@ -1,0 +1,52 @@
+#include "pidfd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "file.h"
+
+unsigned long long process_began(pid_t pid)
+{
+    char path[64], line[1024];
+    unsigned long long began = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (pid <= 0 || lab_read_file(path, line, sizeof(line)) == -1)
+        return 0;
+    /* The name, in parentheses, may hold anything; the start is the 20th word after it. */
+    char *word = strrchr(line, ')');
+    for (int i = 0; word && i < 20; i++)
+        word = strchr(word + 1, ' ');
+    return word && sscanf(word, "%llu", &began) == 1 ? began : 0;
+}
+
+int open_process(pid_t pid, unsigned long long began)
+{
+    lab_fd fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+    /* From here on the number cannot change its owner: look who it is. */
+    if (fd == -1 || began == 0 || process_began(pid) != began) {
+        errno = ESRCH;
+        return -1;
+    }
+    return lab_take_fd(&fd);
+}
+
+int signal_process(int pidfd, int signal)
+{
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+void end_process(int *pidfd)
+{
+    if (*pidfd == -1)
+        return;
+    signal_process(*pidfd, SIGKILL);
+    waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){0}, WEXITED);
+    lab_close_fd(pidfd);
+}

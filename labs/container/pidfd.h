@@ -1,0 +1,19 @@
+/* pidfd.h - processes by descriptors, which never come to mean another process. pidfd_open(2) */
+#ifndef CONTAINER_PIDFD_H
+#define CONTAINER_PIDFD_H
+
+#include <sys/types.h>
+
+/* When the process PID began, in clock ticks since boot; 0 where there is none. */
+unsigned long long process_began(pid_t pid);
+
+/* A pidfd of PID if it still is the process that began at BEGAN, or -1 with ESRCH. */
+int open_process(pid_t pid, unsigned long long began);
+
+/* Send SIGNAL to the process behind PIDFD. Returns 0, or -1 with errno. */
+int signal_process(int pidfd, int signal);
+
+/* Kill the child behind *PIDFD (-1: none), wait for it and close the descriptor; it is -1 then. */
+void end_process(int *pidfd);
+
+#endif

@@ -1,0 +1,159 @@
+#include "unpack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "archive.h"
+#include "error.h"
+#include "file.h"
+#include "ids.h"
+#include "image.h"
+#include "inside.h"
+#include "mounts.h"
+#include "newmount.h"
+#include "pidfd.h"
+#include "privileges.h"
+#include "process.h"
+#include "report.h"
+
+/* What the process has from the runtime. */
+struct unpacking {
+    struct specification rights; /* of a container without options */
+    struct sock_fprog filter;
+    const char *name;
+    int archive, socket;
+};
+
+/* Only the archive, as 0, 1 and 2, and the socket stay open: no lock of the runtime, no terminal.
+ */
+static void close_others(const struct unpacking *unpacking)
+{
+    report_socket = fcntl(unpacking->socket, F_DUPFD_CLOEXEC, 4);
+    for (int i = 0; i < 3; i++)
+        if (report_socket == -1 || dup2(unpacking->archive, i) == -1)
+            fail("keep the archive");
+    report_socket = dup2(report_socket, 3);
+    if (close_range(4, ~0U, 0) == -1)
+        fail("close_range");
+}
+
+__attribute__((noreturn)) static void become_unpacker(const struct unpacking *unpacking)
+{
+    const bool own_users = unpacking->rights.own_users;
+    struct account root = {0};
+
+    close_others(unpacking);
+    begin_inside(3, own_users);
+    setsid(); /* keys typed at the runtime's terminal are for the runtime */
+    load_libarchive(own_users);
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+        fail("make / MS_PRIVATE");
+    int new_root = *receive_mounts(1);
+    mounts_enter_root(new_root);
+    mounts_leave_old_root();
+    close(new_root);
+    umask(022);
+    limit_bounding_set(unpacking->rights.capabilities);
+    drop_privileges(&unpacking->rights, &root, &unpacking->filter);
+    if (extract_archive(STDIN_FILENO, unpacking->name, ARCHIVE_PLAIN) == 0)
+        give_up(STATUS_RUNTIME, "'%s' is not a root file system: it is empty", unpacking->name);
+    image_apply(unpacking->name);
+    _exit(EXIT_SUCCESS);
+}
+
+static pid_t clone_unpacker(const struct unpacking *unpacking, int ours, int *pidfd)
+{
+    struct clone_args arguments = {
+        .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                 (unpacking->rights.own_users ? CLONE_NEWUSER : 0U) | CLONE_PIDFD,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+
+    if (pid == 0) {
+        close(ours);
+        become_unpacker(unpacking);
+    }
+    if (pid == -1)
+        *pidfd = -1;
+    return pid;
+}
+
+/* Show BASE to the process with the container's users, as the container will have it. */
+static int send_base(int base, int users)
+{
+    const struct message message = {.kind = MESSAGE_MOUNTS};
+    lab_fd shown = users == -1 ? clone_mount(base, "", false) : mounts_map_base(base, users);
+
+    return shown == -1 ? -1 : send_message(child_socket, &message, &shown, 1);
+}
+
+/* Start the process; child_socket is our end of its socket. Returns false where the kernel or the
+ * file system of BASE cannot give it users of its own. */
+static bool start_unpacker(struct unpacking *unpacking, uid_t first_id, int base, int *pidfd)
+{
+    int sockets[2];
+    lab_fd users = -1;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == -1)
+        fail("socketpair");
+    child_socket = sockets[0];
+    unpacking->socket = sockets[1];
+    pid_t pid = clone_unpacker(unpacking, sockets[0], pidfd);
+    close(sockets[1]);
+    if (pid != -1 && unpacking->rights.own_users)
+        users = ids_give(pid, first_id, sockets[0]);
+    if (pid != -1 && send_base(base, users) == 0)
+        return true;
+    if (!unpacking->rights.own_users)
+        fail("start a process that unpacks '%s'", unpacking->name);
+    end_process(pidfd);
+    lab_close_fd(&child_socket);
+    return false;
+}
+
+void unpack_archive(const struct container *container, int archive, int base, int *pidfd,
+                    void (*wait_for)(int fd))
+{
+    const uint64_t capabilities = default_capabilities();
+    struct unpacking unpacking = {
+        .rights = {.own_users = container->spec.own_users, .capabilities = capabilities},
+        .filter = filter_for(capabilities),
+        .name = strcmp(container->spec.root, "-") == 0 ? "standard input" : container->spec.root,
+        .archive = archive,
+    };
+    struct message message;
+    siginfo_t end = {0};
+    int result;
+
+    if (!start_unpacker(&unpacking, container->first_id, base, pidfd)) {
+        unpacking.rights.own_users = false; /* as the container itself will be started */
+        start_unpacker(&unpacking, 0, base, pidfd);
+    }
+    do {
+        wait_for(child_socket);
+        result = receive_message(child_socket, &message, NULL, NULL);
+        if (result == 1 && message.kind == MESSAGE_FAILED)
+            give_up(message.status, "%s", message.text);
+    } while (result == 1);
+    if (result == -1 || waitid(P_PIDFD, (id_t)*pidfd, &end, WEXITED) == -1)
+        fail("wait for the process that unpacks '%s'", unpacking.name);
+    lab_close_fd(pidfd);
+    lab_close_fd(&child_socket);
+    if (end.si_code != CLD_EXITED || end.si_status != 0)
+        give_up(STATUS_RUNTIME, "'%s' cannot be unpacked: the process that does it was ended by %s",
+                unpacking.name, lab_signal_name(end.si_status));
+}
