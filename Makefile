@@ -133,7 +133,7 @@ deps: #: install what the labs and their tests need, from the distribution
 
 .PHONY: deps-lint
 deps-lint: #: install what lint, test-exercises and test-fresh need, and further compilers
-	tests/packages.sh install lint compilers fresh gates exercise-07 exercise-09
+	tests/packages.sh install lint compilers fresh gates grade exercise-07 exercise-09
 
 .PHONY: deps-vm
 deps-vm: #: install what vm and test-vm need [ARCH=arm64]

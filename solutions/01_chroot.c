@@ -25,8 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "file.h"
+#include "exercise.h"
 
 /* A program file in memory, as it lies on disk. */
 struct image {
@@ -190,7 +189,7 @@ int main(int argc, char *argv[])
     if (strcmp(verb, "pivot") == 0)
         enter_by_pivot_root(argv[2 + climbs]);
     else if (strcmp(verb, "chroot") != 0)
-        lab_exit(LAB_EXIT_USAGE, "usage: copy PROGRAM ROOT | chroot|pivot [--climb] ROOT COMMAND");
+        lab_exit(EXIT_USAGE, "usage: copy PROGRAM ROOT | chroot|pivot [--climb] ROOT COMMAND");
     else if (chroot(argv[2 + climbs]) == -1 || chdir("/") == -1)
         lab_die("chroot %s", argv[2 + climbs]);
     if (climbs)

@@ -26,8 +26,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "file.h"
+#include "exercise.h"
 
 static char base[PATH_MAX], layer[PATH_MAX]; /* absolute: the working directory will change */
 
@@ -177,7 +176,7 @@ int main(int argc, char *argv[])
     bool runs = argc > 4 && strcmp(argv[1], "run") == 0;
 
     if (!runs && (argc != 4 || strcmp(argv[1], "diff") != 0))
-        lab_exit(LAB_EXIT_USAGE, "usage: run BASE LAYER COMMAND [ARG]... | diff BASE LAYER");
+        lab_exit(EXIT_USAGE, "usage: run BASE LAYER COMMAND [ARG]... | diff BASE LAYER");
     /* LAYER need not be there yet; then realpath has made a path of it all the same. */
     if (!realpath(argv[2], base) || (!realpath(argv[3], layer) && errno != ENOENT))
         lab_die("%s", argv[2]);

@@ -17,9 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "file.h"
-#include "process.h"
+#include "exercise.h"
 
 /* Write TEXT to the file /proc/PID/NAME. */
 static void write_proc(pid_t pid, const char *name, const char *text)
@@ -119,12 +117,12 @@ int main(int argc, char *argv[])
         hostname = argv[1] + strlen(OPTION);
     char **command = argv + 1 + (hostname != NULL);
     if (!*command)
-        lab_exit(LAB_EXIT_USAGE, "usage: [--hostname=NAME] COMMAND [ARG]...");
+        lab_exit(EXIT_USAGE, "usage: [--hostname=NAME] COMMAND [ARG]...");
     if (pipe(ends) == -1)
         lab_die("pipe");
     pid_t child = lab_clone(CLONE_NEWUSER | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWPID, 0);
     if (child == -1)
-        lab_die_remedy("does the machine let ordinary users have user namespaces?", "clone3");
+        lab_die("clone3 (may ordinary users make user namespaces here?)");
     if (child == 0) {
         close(ends[1]);
         live(hostname, ends[0], command);

@@ -18,10 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "namespace.h"
-#include "number.h"
-#include "process.h"
+#include "exercise.h"
 
 /* The files of /proc/PID/ns, in the order in which ls(1) shows them. */
 static const char *const kinds[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
@@ -69,7 +66,7 @@ static void join(int kind)
 {
     if (target.namespaces[kind] == -1)
         return;
-    if (setns(target.namespaces[kind], lab_namespace_named(kinds[kind])->flag) == -1)
+    if (setns(target.namespaces[kind], 0) == -1)
         lab_die("setns %s", kinds[kind]);
     close(target.namespaces[kind]);
     target.namespaces[kind] = -1;
@@ -117,7 +114,7 @@ int main(int argc, char *argv[])
     long long pid;
 
     if (argc < 3 || !lab_parse_number(argv[1], 1, 1 << 22, &pid))
-        lab_exit(LAB_EXIT_USAGE, "usage: PID COMMAND [ARG]...");
+        lab_exit(EXIT_USAGE, "usage: PID COMMAND [ARG]...");
     open_target((pid_t)pid);
     join_all();
     move_to_directories();

@@ -18,17 +18,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cgroup.h"
-#include "error.h"
-#include "file.h"
-#include "hierarchy.h"
-#include "number.h"
-#include "process.h"
+#include "exercise.h"
 
 enum { PERIOD = 100000 }; /* microseconds; the kernel's own choice, too */
 
-static struct lab_hierarchies hierarchies;
-static struct lab_cgroup group;
+static struct lab_group *group;
 
 /* A file of the group, and what is written to it. */
 struct setting {
@@ -64,20 +58,14 @@ static int settings_for(int version, long long percent, struct setting settings[
  * hierarchies; then the group is a directory in each. */
 static void make_group(long long percent)
 {
-    struct lab_cgroup root = {.where = &hierarchies};
     struct setting settings[2];
     char name[32];
 
-    if (lab_hierarchies_find(&hierarchies) == -1)
-        lab_die("read /proc/self/mountinfo");
-    root.controllers = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
     snprintf(name, sizeof(name), "cpulimit-%d", (int)getpid());
-    if (lab_cgroup_create_in(&group, &root, name) == -1)
-        lab_cgroup_die();
-    int count = settings_for(lab_cgroup_version(&group, LAB_CPU), percent, settings);
+    group = lab_group_make(name);
+    int count = settings_for(lab_group_version(group, "cpu"), percent, settings);
     for (int i = 0; i < count; i++)
-        if (lab_cgroup_write(&group, LAB_CPU, settings[i].file, settings[i].text) == -1)
-            lab_cgroup_die();
+        lab_group_write(group, "cpu", settings[i].file, settings[i].text);
 }
 
 /* The child, before it becomes the command. */
@@ -87,9 +75,8 @@ static void enter_group(void)
     char pid[16];
 
     snprintf(pid, sizeof(pid), "%d", (int)getpid());
-    if (lab_cgroup_write(&group, LAB_CPU, "cgroup.procs", pid) == -1 ||
-        lab_cgroup_write(&group, LAB_CPUACCT, "cgroup.procs", pid) == -1)
-        lab_cgroup_die();
+    lab_group_write(group, "cpu", "cgroup.procs", pid);
+    lab_group_write(group, "cpuacct", "cgroup.procs", pid);
     // END SOLUTION
 }
 
@@ -98,18 +85,12 @@ static void read_usage(long long *usage, long long *periods, long long *throttle
 {
     *usage = *periods = *throttled = 0;
     // BEGIN SOLUTION 5.3 read back usage and throttling, in both dialects
-    int failed;
-
-    if (lab_cgroup_version(&group, LAB_CPU) == 1) {
-        failed = lab_cgroup_number(&group, LAB_CPUACCT, "cpuacct.usage", NULL, usage);
-        *usage /= 1000; /* v1 counts nanoseconds */
-    } else {
-        failed = lab_cgroup_number(&group, LAB_CPU, "cpu.stat", "usage_usec", usage);
-    }
-    if (failed == -1 ||
-        lab_cgroup_number(&group, LAB_CPU, "cpu.stat", "nr_periods", periods) == -1 ||
-        lab_cgroup_number(&group, LAB_CPU, "cpu.stat", "nr_throttled", throttled) == -1)
-        lab_cgroup_die();
+    if (lab_group_version(group, "cpu") == 1) /* which counts nanoseconds */
+        *usage = lab_group_number(group, "cpuacct", "cpuacct.usage", NULL) / 1000;
+    else
+        *usage = lab_group_number(group, "cpu", "cpu.stat", "usage_usec");
+    *periods = lab_group_number(group, "cpu", "cpu.stat", "nr_periods");
+    *throttled = lab_group_number(group, "cpu", "cpu.stat", "nr_throttled");
     // END SOLUTION
 }
 
@@ -120,16 +101,16 @@ static void remove_group(void)
 
     /* A process can fork while we read, so the list is read again until it is empty. v2 has
      * cgroup.kill for all of it. */
-    for (int count; (count = lab_cgroup_processes(&group, pids, 64)) > 0;)
+    for (int count; (count = lab_group_processes(group, pids, 64)) > 0;)
         for (int i = 0; i < count && i < 64; i++)
             kill(pids[i], SIGKILL);
     /* Two directories on v1, or one and the same. A dead process may count for an instant more. */
     for (int i = 0; i < 2; i++)
-        while (rmdir(lab_cgroup_file(&group, i ? LAB_CPUACCT : LAB_CPU, "")) == -1)
+        while (rmdir(lab_group_file(group, i ? "cpuacct" : "cpu", "")) == -1)
             if (errno == ENOENT)
                 break;
             else if (errno != EBUSY)
-                lab_die("rmdir %s", lab_cgroup_file(&group, LAB_CPU, ""));
+                lab_die("rmdir %s", lab_group_file(group, "cpu", ""));
     // END SOLUTION
 }
 
@@ -162,7 +143,7 @@ int main(int argc, char *argv[])
                  (strcmp(argv[2], "1") == 0 || strcmp(argv[2], "2") == 0);
 
     if (argc < 3 || !lab_parse_number(argv[shows ? 3 : 1], 1, 100000, &percent))
-        lab_exit(LAB_EXIT_USAGE, "usage: PERCENT COMMAND [ARG]... | --show 1|2 PERCENT");
+        lab_exit(EXIT_USAGE, "usage: PERCENT COMMAND [ARG]... | --show 1|2 PERCENT");
     if (shows)
         return show(argv[2], percent);
     lab_fd signals = lab_ending_signals(&before);

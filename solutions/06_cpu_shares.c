@@ -19,11 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cgroup.h"
-#include "error.h"
-#include "number.h"
-#include "process.h"
-#include "run.h"
+#include "exercise.h"
 
 enum { MAX_GROUPS = 16, ENOUGH = 300000 /* microseconds of CPU time, of all together */ };
 
@@ -32,11 +28,11 @@ static struct contender {
     long long weight;
     struct contender *parent; /* NULL: below the root of the run */
     bool is_parent;
-    struct lab_cgroup group;
+    struct lab_group *group;
 } contenders[MAX_GROUPS];
 
 static int count;
-static struct lab_cgroup root; /* the run's own group */
+static struct lab_group *root; /* the group of this program */
 
 /* Two conversions are in use. The kernel's own: the default of one is the default of the other, 100
  * and 1024. */
@@ -65,11 +61,10 @@ static void set_weight(const struct contender *one)
 {
     // BEGIN SOLUTION 6.3 write the weight: cpu.shares on v1, cpu.weight on v2
     char text[32];
-    bool v1 = lab_cgroup_version(&one->group, LAB_CPU) == 1;
+    bool v1 = lab_group_version(one->group, "cpu") == 1;
 
     snprintf(text, sizeof(text), "%lld", v1 ? kernel_shares_of(one->weight) : one->weight);
-    if (lab_cgroup_write(&one->group, LAB_CPU, v1 ? "cpu.shares" : "cpu.weight", text) == -1)
-        lab_cgroup_die();
+    lab_group_write(one->group, "cpu", v1 ? "cpu.shares" : "cpu.weight", text);
     // END SOLUTION
 }
 
@@ -102,7 +97,7 @@ static struct contender *parent_of(const char *name)
         if (strlen(contenders[i].name) == length && strncmp(contenders[i].name, name, length) == 0)
             parent = &contenders[i];
     if (!parent)
-        lab_exit(LAB_EXIT_USAGE, "%s: there is no group before it in which it could be", name);
+        lab_exit(EXIT_USAGE, "%s: there is no group before it in which it could be", name);
     // END SOLUTION
     return parent;
 }
@@ -114,14 +109,14 @@ static void add_contender(char *word)
     char *colon = word ? strrchr(word, ':') : NULL;
 
     if (!colon || count == MAX_GROUPS || !lab_parse_number(colon + 1, 1, 10000, &one->weight))
-        lab_exit(LAB_EXIT_USAGE, "usage: NAME:WEIGHT... | --shares-of WEIGHT | --weight-of SHARES");
+        lab_exit(EXIT_USAGE, "usage: NAME:WEIGHT... | --shares-of WEIGHT | --weight-of SHARES");
     *colon = '\0';
     one->name = word;
     if (strchr(word, '/') && (one->parent = parent_of(word)))
         one->parent->is_parent = true;
-    if (lab_cgroup_create_in(&one->group, one->parent ? &one->parent->group : &root,
-                             basename(word)) == -1)
-        lab_cgroup_die();
+    const char *slash = strrchr(word, '/');
+    one->group = lab_group_make_in(one->parent ? one->parent->group : root,
+                                   slash ? slash + 1 : word);
     set_weight(one);
     count++;
 }
@@ -135,8 +130,7 @@ static void start_runner(const struct contender *one)
         lab_die("start a process for %s", one->name);
     if (child > 0)
         return;
-    if (lab_cgroup_enter(&one->group, 0) == -1)
-        lab_cgroup_die();
+    lab_group_enter(one->group);
     raise(SIGSTOP);
     for (volatile unsigned long turns = 0;; turns = turns + 1)
         continue;
@@ -145,13 +139,9 @@ static void start_runner(const struct contender *one)
 /* Microseconds of CPU time that a group has had. */
 static long long usage_of(const struct contender *one)
 {
-    bool v1 = lab_cgroup_version(&one->group, LAB_CPUACCT) == 1;
-    const char *file = v1 ? "cpuacct.usage" : "cpu.stat", *key = v1 ? NULL : "usage_usec";
-    long long usage;
-
-    if (lab_cgroup_number(&one->group, LAB_CPUACCT, file, key, &usage) == -1)
-        lab_cgroup_die();
-    return v1 ? usage / 1000 : usage;
+    if (lab_group_version(one->group, "cpuacct") == 1) /* which counts nanoseconds */
+        return lab_group_number(one->group, "cpuacct", "cpuacct.usage", NULL) / 1000;
+    return lab_group_number(one->group, "cpu", "cpu.stat", "usage_usec");
 }
 
 /* Let them run until all together have had ENOUGH; on a busy machine that takes longer. */
@@ -181,8 +171,7 @@ int main(int argc, char *argv[])
         if (strcmp(argv[1], "--weight-of") == 0)
             return printf("%lld\n", oci_weight_of(number)) < 0;
     }
-    lab_begin_tool("x6"); /* its group goes when we do, with all that is in it */
-    lab_run_cgroup(&root, LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT), 0);
+    root = lab_group_of_program("cpu cpuacct");
     for (int i = 1; i < argc || i == 1; i++)
         add_contender(argv[i]);
     CPU_ZERO(&cpus);

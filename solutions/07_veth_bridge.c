@@ -23,9 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "file.h"
-#include "number.h"
+#include "exercise.h"
 
 /* A request under construction: BUFFER begins with its header. */
 static char buffer[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -119,7 +117,7 @@ static void add_address(const char *name, const char *text)
     snprintf(number, sizeof(number), "%.*s", slash ? (int)(slash - text) : 0, text);
     if (!slash || inet_pton(AF_INET, number, &address) != 1 ||
         !lab_parse_number(slash + 1, 0, 32, &bits))
-        lab_exit(LAB_EXIT_USAGE, "'%s' is no address as 192.168.0.101/24", text);
+        lab_exit(EXIT_USAGE, "'%s' is no address as 192.168.0.101/24", text);
     message->ifa_family = AF_INET;
     // BEGIN SOLUTION 7.3 address and length of the network; our end of the link is local
     message->ifa_index = index_of(name);
@@ -155,7 +153,7 @@ int main(int argc, char *argv[])
     else if (argc == 3 && strcmp(verb, "up") == 0)
         switch_on(argv[2]);
     else
-        lab_exit(LAB_EXIT_USAGE, "usage: add NAME PEER | move NAME PID | address NAME IPV4/BITS | "
-                                 "up NAME");
+        lab_exit(EXIT_USAGE, "usage: add NAME PEER | move NAME PID | address NAME IPV4/BITS | "
+                             "up NAME");
     return EXIT_SUCCESS;
 }

@@ -18,20 +18,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "file.h"
-#include "number.h"
-#include "process.h"
+#include "exercise.h"
 
-/* Run a command, and end with its words where it fails. */
-static void run(const char *const argv[])
+/* Run a command, and end where it fails. */
+static void run(char *const argv[])
 {
-    LAB_OUTPUT output = {0};
+    pid_t child = lab_fork();
 
-    if (lab_listen_command(&output, argv) == -1)
-        lab_die("%s", argv[0]);
-    if (output.status != 0)
-        lab_exit(EXIT_FAILURE, "%s: status %d: %s", argv[0], output.status, output.text);
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0)
+        lab_exec(argv);
+    int status = lab_wait(child);
+    if (status != 0)
+        lab_exit(EXIT_FAILURE, "%s: status %d", argv[0], status);
 }
 
 static void forward(void)
@@ -39,25 +39,25 @@ static void forward(void)
     // BEGIN SOLUTION 8.1 switch forwarding on, and let the packets pass the chain FORWARD
     if (lab_write_file("/proc/sys/net/ipv4/ip_forward", "1") == -1)
         lab_die("switch forwarding on");
-    run((const char *const[]){"iptables", "-P", "FORWARD", "ACCEPT", NULL});
+    run((char *[]){"iptables", "-P", "FORWARD", "ACCEPT", NULL});
     // END SOLUTION
 }
 
-static void masquerade(const char *subnet, const char *bridge)
+static void masquerade(char *subnet, char *bridge)
 {
     // BEGIN SOLUTION 8.2 MASQUERADE what comes from the subnet and does not go to the bridge
     /* The source address is chosen when it is known by which device the packet leaves. */
-    run((const char *const[]){"iptables", "-t", "nat", "-A", "POSTROUTING", "-s", subnet, "!", "-o",
-                              bridge, "-j", "MASQUERADE", NULL});
+    run((char *[]){"iptables", "-t", "nat", "-A", "POSTROUTING", "-s", subnet, "!", "-o", bridge,
+                   "-j", "MASQUERADE", NULL});
     // END SOLUTION
 }
 
-static void publish(const char *port, const char *destination)
+static void publish(char *port, char *destination)
 {
     // BEGIN SOLUTION 8.3 DNAT what comes for the port, before the way is chosen
-    run((const char *const[]){"iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-m",
-                              "addrtype", "--dst-type", "LOCAL", "--dport", port, "-j", "DNAT",
-                              "--to-destination", destination, NULL});
+    run((char *[]){"iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-m", "addrtype",
+                   "--dst-type", "LOCAL", "--dport", port, "-j", "DNAT", "--to-destination",
+                   destination, NULL});
     // END SOLUTION
 }
 
@@ -112,7 +112,7 @@ int main(int argc, char *argv[])
     else if (argc == 3 && strcmp(verb, "serve") == 0 && lab_parse_number(argv[2], 1, 65535, &port))
         serve(port);
     else
-        lab_exit(LAB_EXIT_USAGE, "usage: forward | masquerade SUBNET BRIDGE | "
-                                 "publish PORT IPV4:PORT | serve PORT");
+        lab_exit(EXIT_USAGE, "usage: forward | masquerade SUBNET BRIDGE | "
+                             "publish PORT IPV4:PORT | serve PORT");
     return EXIT_SUCCESS;
 }

@@ -24,10 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "cgroup.h"
-#include "error.h"
-#include "process.h"
-#include "run.h"
+#include "exercise.h"
 
 /* What root is left with: files of its own, other users, ports below 1024. */
 static const cap_value_t kept[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
@@ -42,20 +39,18 @@ static struct {
     bool without_limits, without_capabilities, without_seccomp;
 } wanted;
 
-static struct lab_cgroup group; /* of this run: it goes with us, and with it who is in it */
+static struct lab_group *group; /* of this program: it is removed when the program ends */
 
 static void limit(void)
 {
     // BEGIN SOLUTION 9.1 limit memory and processes, in both dialects
     char bytes[32], count[32];
-    bool v1 = lab_cgroup_version(&group, LAB_MEMORY) == 1;
+    bool v1 = lab_group_version(group, "memory") == 1;
 
     snprintf(bytes, sizeof(bytes), "%d", MEMORY);
     snprintf(count, sizeof(count), "%d", PROCESSES);
-    if (lab_cgroup_write(&group, LAB_MEMORY, v1 ? "memory.limit_in_bytes" : "memory.max", bytes) ==
-            -1 ||
-        lab_cgroup_write(&group, LAB_PIDS, "pids.max", count) == -1)
-        lab_cgroup_die();
+    lab_group_write(group, "memory", v1 ? "memory.limit_in_bytes" : "memory.max", bytes);
+    lab_group_write(group, "pids", "pids.max", count);
     // END SOLUTION
 }
 
@@ -147,8 +142,7 @@ static int live(char *argv[])
 
     if (stat("/", &outside) == -1)
         lab_die("/");
-    if (lab_cgroup_enter(&group, 0) == -1)
-        lab_cgroup_die();
+    lab_group_enter(group);
     if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         lab_die("a mount namespace");
     if (wanted.root && (chroot(wanted.root) == -1 || chdir("/") == -1))
@@ -174,10 +168,9 @@ int main(int argc, char *argv[])
             wanted.root = argv[next] + 7;
     }
     if (next == argc)
-        lab_exit(LAB_EXIT_USAGE, "usage: [--without=limits|capabilities|seccomp]... "
-                                 "[--root=DIRECTORY] COMMAND [ARG]... | attempt NAME");
-    lab_begin_tool("x9");
-    lab_run_cgroup(&group, LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS), 0);
+        lab_exit(EXIT_USAGE, "usage: [--without=limits|capabilities|seccomp]... "
+                             "[--root=DIRECTORY] COMMAND [ARG]... | attempt NAME");
+    group = lab_group_of_program("memory pids");
     if (!wanted.without_limits)
         limit();
     pid_t child = lab_fork();

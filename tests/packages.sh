@@ -79,7 +79,7 @@ cross-arm64  /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyri
 exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
 exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
-gates  jq                                jq              jq              jq          jq
+grade  jq                                jq              jq              jq          jq
 gates  git                               git             git             git         git
 gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
 bench  bwrap                             bubblewrap      bubblewrap      bubblewrap  bubblewrap

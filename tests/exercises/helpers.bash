@@ -30,28 +30,59 @@ it() {
 '
 
 # play [--user] SCRIPT: play it, as root or as an ordinary user, for some seconds at most. $output and
-# $status are its own. Fails where it came to a TODO or had to be stopped.
+# $status are its own. Fails where it came to a TODO, did what is not allowed, or had to be stopped.
 play() {
     local -a options=()
     if [ "$1" = --user ]; then
         options=(--user)
         shift
     fi
+    observe "$SANDBOX" "${options[@]}" --program="$PROGRAM" bash -c "$PRELUDE$1"
+}
+
+# layers PREPARE SCRIPT ARGUMENT...: bash plays PREPARE in an empty directory, outside of the sandbox,
+# because only the machine's root makes trusted.* attributes and devices; $SCRIPT is for its use. Then
+# the program is run with ARGUMENTs to read what is there.
+layers() {
+    local place=$BATS_TEST_TMPDIR/layers prepare=$1
+    export SCRIPT=$2
+    shift 2
+    mkdir "$place"
+    # shellcheck disable=SC2016 # another bash expands it
+    observe unshare --mount --propagation private bash -c '
+        mount -t tmpfs none "$1" && cd "$1" && eval "$2" && shift 2 && exec "$@"' - "$place" "$prepare" \
+        "$SANDBOX" --layers="$place" --file="$PROGRAM" "/run/exercise/${PROGRAM##*/}" "$@"
+    rmdir "$place"
+}
+
+# Run a command that ends in the sandbox.
+observe() {
+    local refused
     # Not by `run`, which takes status 127 for its own affair.
     status=0
-    output=$("$SANDBOX" "${options[@]}" "$PROGRAM" bash -c "$PRELUDE$1" 2>&1 3>&-) || status=$?
+    output=$("$@" 2>&1 3>&-) || status=$?
     if grep -m 1 -E '^TODO [0-9.]+ is not written yet$' <<<"$output"; then return 1; fi
+    if refused=$(grep -a -m 1 '^not allowed: ' <<<"$output"); then
+        printable <<<"$refused"
+        return 1
+    fi
     if [ "$status" -eq 124 ]; then
         beginning 5
-        grep -E '^(stopped|note): ' <<<"$output"
+        notes
         if grep -q '^stopped: it was still running' <<<"$output"; then : >"$NO_END"; fi
         return 1
     fi
 }
 
+# What a program has printed goes to a terminal.
+printable() { LC_ALL=C tr -c '\n\t -~' '?'; }
+
+# What the sandbox has to say.
+notes() { grep -aE '^(stopped|note): ' <<<"$output" | printable || true; }
+
 # The first COUNT lines of the output but for what the sandbox says, and of each not more than can be read.
 beginning() {
-    grep -avE '^(stopped|note): ' <<<"${output:-(nothing)}" | tr -c '\n\t -~' '?' |
+    grep -avE '^(stopped|note): ' <<<"${output:-(nothing)}" | printable |
         awk -v count="$1" 'NR <= count { print "    " substr($0, 1, 200) } END { if (NR > count) print "    ..." }'
 }
 
@@ -59,7 +90,7 @@ complain() {
     echo "expected: $1"
     echo "seen:"
     beginning 20
-    grep -E '^note: ' <<<"$output" || true
+    notes
     echo "    (status $status)"
     return 1
 }

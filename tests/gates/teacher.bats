@@ -50,9 +50,9 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
     assert_output --partial "TODO 6.2 is not written yet"
 
     cd "$REPO"
-    run -0 tests/kit/exercise.sh holds 6.1
-    run -1 tests/kit/exercise.sh holds 6.2
-    run -1 tests/kit/exercise.sh holds 6.9
+    run -0 tests/kit/grade.sh holds 6.1
+    run -1 tests/kit/grade.sh holds 6.2
+    run -1 tests/kit/grade.sh holds 6.9
 }
 
 @test "grade: where grading itself does not work, the status says so" {
@@ -65,9 +65,9 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
     assert_line --partial "the checks of 01_chroot did not come to an end"
     # Where no sandbox can be had, no student has failed; the same for a slip in WORK.
     run -2 setpriv --bounding-set=-sys_admin make -C "$REPO" -s grade WORK="$WORK" 3>&-
-    assert_line --partial "nothing can be tried on this machine: sandbox: clone3: EPERM"
+    assert_line --regexp '^nothing can be tried on this machine: sandbox: .*: EPERM'
     run -2 setpriv --bounding-set=-sys_admin make -C "$REPO" -s check-01 WORK="$WORK" 3>&-
-    assert_line --partial "nothing can be tried on this machine: sandbox: clone3: EPERM"
+    assert_line --regexp '^nothing can be tried on this machine: sandbox: .*: EPERM'
     run -2 make -C "$REPO" -s grade WORK="$TMPDIR/slip" 3>&-
     assert_line "there is no directory $TMPDIR/slip"
     assert [ ! -e "$TMPDIR/slip" ]
@@ -81,7 +81,7 @@ teacher() { make -s -C "$REPO" "$@" WORK="$WORK" 3>&-; }
     assert_equal "$(grep -c 'uses: classroom-resources/autograding-command-grader@v1' <<<"$output")" "$todos"
     assert_equal "$(awk '/max-score:/ { sum += $2 } END { print sum }' <<<"$output")" \
         "$(awk '/^[0-9]/ { sum += $2 } END { print sum }' tests/kit/points)"
-    assert_line "          command: tests/kit/exercise.sh holds 9.4"
+    assert_line "          command: tests/kit/grade.sh holds 9.4"
     assert_line '          TODO-9-4_RESULTS: "${{steps.todo-9-4.outputs.result}}"'
     # Every runner that the reporter asks for is the id of a step.
     local runner

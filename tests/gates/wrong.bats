@@ -15,8 +15,8 @@ slip() {
     rm -rf "$place" && mkdir "$place"
     sed -e "$2" "$REPO/solutions/$name.c" >"$place/$name.c"
     run -1 cmp -s "$REPO/solutions/$name.c" "$place/$name.c"
-    make -s -C "$REPO" "$place/.state/$name" WORK="$place" 2>/dev/null 3>&-
-    run env ONLY="^$todo " SUDO= "$REPO/tests/kit/exercise.sh" try "0${todo%.*}" "$place/.state/$name"
+    "$REPO/tests/kit/exercise.sh" build "0${todo%.*}" "$place/$name.c" "$place/$name" 2>/dev/null 3>&-
+    run env ONLY="^$todo " "$REPO/tests/kit/exercise.sh" try "0${todo%.*}" "$place/$name"
     assert_success
     assert_line --regexp "^not ok [0-9]+ $todo "
 }
@@ -53,7 +53,7 @@ slip() {
 }
 
 @test "wrong: exercise 08" {
-    slip 8.2 's/subnet, "!", "-o",$/subnet,/; s/^ *bridge, "-j"/"-j"/'
+    slip 8.2 's/"!", "-o", bridge,//'
     slip 8.2 's/"POSTROUTING", "-s", subnet,/"POSTROUTING",/'
 }
 

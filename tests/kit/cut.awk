@@ -71,12 +71,6 @@ FNR == 1 {
 title != "" && !/^ *$/ { empty = 0 }
 list { next }
 
-# What a TODO calls. The gates need no header for the regions that keep their answers.
-/^#include "/ && !included {
-    print "#include \"exercise.h\""
-    included = 1
-}
-
 title == "" || (drop != "" && drop != name) || (todo != "" && todo != name) { print }
 
 END {
@@ -88,6 +82,4 @@ END {
     }
     if (regions == 0)
         complain("no region")
-    if (!list && !included)
-        complain("no #include \"...\" of common/ before which the one of exercise.h could stand")
 }

@@ -6,10 +6,8 @@ WORK ?= work
 SOLUTIONS := $(sort $(wildcard solutions/*.c))
 STARTERS  := $(patsubst solutions/%.c,$(BUILD)/starters/%.c,$(SOLUTIONS))
 EXERCISE_NUMBERS := $(foreach checks,$(sort $(wildcard tests/exercises/*.bats)),$(firstword $(subst _, ,$(notdir $(checks)))))
-EXERCISE = MAKE="$(MAKE)" SUDO="$(SUDO)" BUILD="$(BUILD)" WORK="$(WORK)" FORCE="$(FORCE)" tests/kit/exercise.sh
-# Where the lines are missing, variables and functions wait for them.
-EXERCISE_CFLAGS := -Wno-unused -Wno-unused-parameter
-
+KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(SUDO)" BUILD="$(BUILD)" WORK="$(WORK)"
+EXERCISE = $(KIT) FORCE="$(FORCE)" tests/kit/exercise.sh
 # A region that is malformed stops the build.
 all: $(STARTERS)
 
@@ -41,28 +39,45 @@ progress: #: all exercises, at a glance
 
 .PHONY: grade
 grade: $(BUILD)/.test-tools #: try all exercises: a table, build/grade.json, build/grade.xml (JUnit)
-	@tests/packages.sh check $(EXERCISE_NUMBERS:%=exercise-%)
-	@$(EXERCISE) grade
+	@tests/packages.sh check grade $(EXERCISE_NUMBERS:%=exercise-%)
+	@$(KIT) tests/kit/grade.sh one
 
 .PHONY: handout
 handout: #: build/container-labs.tar.gz: the labs without solutions
 	@$(EXERCISE) handout
 
 .PHONY: test-exercises
-test-exercises: $(BUILD)/sandbox $(STARTERS) $(BUILD)/.test-tools #: the exercises themselves: gates, sandbox, grading
-	@tests/packages.sh check gates $(EXERCISE_NUMBERS:%=exercise-%)
+test-exercises: kit $(STARTERS) $(BUILD)/.test-tools #: the exercises themselves: gates, sandbox, grading
+	@tests/packages.sh check gates grade $(EXERCISE_NUMBERS:%=exercise-%)
 	$(BATS) tests/gates
 
-$(BUILD)/sandbox: $(BUILD)/tests/kit/sandbox.o $(BUILD)/libcommon.a
-	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/sandbox: $(patsubst %,$(BUILD)/tests/kit/%.o,sandbox place readonly) $(BUILD)/libcommon.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# The student's file, wherever it is. What exercises 07 and 09 are linked with, they alone need.
-EXERCISE_LIBS_07 := -lmnl
-EXERCISE_LIBS_09 := -lcap -lseccomp
-$(WORK)/.state/%: $(WORK)/%.c $(BUILD)/libcommon.a
-	@mkdir -p $(@D)
-	@$(CC) $(LAB_CFLAGS) $(EXERCISE_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< \
-	    $(BUILD)/libcommon.a $(LDLIBS) $(EXERCISE_LIBS_$(firstword $(subst _, ,$*)))
+$(BUILD)/guard: $(BUILD)/tests/kit/guard.o $(BUILD)/libcommon.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+-include $(BUILD)/tests/kit/*.d
+
+# What exercise NN is linked with: of all functions those that its header declares, and the others as
+# if they were static.
+HEADER  := tests/kit/include/exercise.h
+OBJCOPY ?= objcopy
+LIBRARIES := $(EXERCISE_NUMBERS:%=$(BUILD)/exercise-%.o)
+$(BUILD)/tests/kit/exercise.o: LAB_CFLAGS += -I$(dir $(HEADER))
+$(LIBRARIES): $(BUILD)/exercise-%.o: $(BUILD)/tests/kit/exercise.o $(BUILD)/libcommon.a $(HEADER)
+	$(call say,LD,$@)
+	$(Q)$(CC) -E -P -DEXERCISE=$(patsubst 0%,%,$*) $(HEADER) | grep -oE '\blab_[a-z_]+ *\(' | tr -d '( ' >$@.names
+	$(Q)$(CC) -r -nostdlib -o $@.all $$(sed 's/^/-Wl,-u,/' $@.names) $(filter %.o %.a,$^)
+	$(Q)$(OBJCOPY) --keep-global-symbols=$@.names $@.all $@
+
+.PHONY: kit
+kit: $(BUILD)/sandbox $(BUILD)/guard $(LIBRARIES)
+
+lint: LAB_CFLAGS += -I$(dir $(HEADER))
 
 # What lint looks at besides.
 S_FILES += $(sort $(wildcard tests/*/*.bash))
+H_FILES += $(sort $(wildcard tests/kit/*.h tests/kit/include/*.h))

@@ -4,30 +4,12 @@
 #
 #   mode=text     for the student: each TODO, and what was seen where it does not hold
 #   mode=summary  one line: TODOs that hold, TODOs, points, points there are
-#   mode=todos    a line for each TODO: number, ok or not, points, points there are, title
-#   mode=junit    the exercise as a <testsuite>, mode=json as an object
+#   mode=lines    for grade.jq, a line for each TODO; tabs between exercise, number, "ok" or "not",
+#                 points, points there are, title, and what was seen (\001 for the end of a line)
 #
 # A TODO holds when all its checks do; its checks are those whose names begin with its number.
 # `missing`, if given, is why there are no results: then nothing holds. Status 1 where the results
 # are not whole.
-
-function escape_xml(text) {
-    gsub(/&/, "\\&amp;", text)
-    gsub(/</, "\\&lt;", text)
-    gsub(/>/, "\\&gt;", text)
-    gsub(/"/, "\\&quot;", text)
-    gsub(/[\001-\010\013\014\016-\037\177]/, "?", text)
-    return text
-}
-
-function escape_json(text) {
-    gsub(/\\/, "\\\\", text)
-    gsub(/"/, "\\\"", text)
-    gsub(/\t/, "\\t", text)
-    gsub(/\n/, "\\n", text)
-    gsub(/[\001-\037\177]/, "?", text)
-    return text
-}
 
 # The list of points.
 FILENAME ~ /points$/ {
@@ -111,34 +93,16 @@ END {
         printf "%d of %d TODOs hold: %d of %d points\n", count, todos, points, all
     } else if (mode == "summary") {
         print count + 0, todos, points + 0, all
-    } else if (mode == "todos") {
-        for (i = 1; i <= todos; i++)
-            print order[i], holds[order[i]] ? "ok" : "not", holds[order[i]] ? worth[order[i]] : 0, \
-                worth[order[i]], titles[order[i]]
-    } else if (mode == "junit") {
-        printf "  <testsuite name=\"exercise %s\" tests=\"%d\" failures=\"%d\">\n", exercise, todos, \
-            todos - count
+    } else if (mode == "lines") {
+        OFS = "\t"
         for (i = 1; i <= todos; i++) {
             todo = order[i]
-            printf "    <testcase classname=\"exercise.%s\" name=\"%s %s\"", exercise, todo, \
-                escape_xml(titles[todo])
-            if (holds[todo])
-                print "/>"
-            else
-                printf ">\n      <failure message=\"TODO %s does not hold\">%s</failure>\n    </testcase>\n", \
-                    todo, escape_xml(said[todo])
+            text = said[todo]
+            gsub(/\t/, " ", text)
+            gsub(/\n/, "\001", text)
+            print exercise, todo, holds[todo] ? "ok" : "not", holds[todo] ? worth[todo] : 0, \
+                worth[todo], titles[todo], text
         }
-        print "  </testsuite>"
-    } else if (mode == "json") {
-        printf "    {\"exercise\": \"%s\", \"points\": %d, \"of\": %d, \"todos\": [\n", exercise, points, all
-        for (i = 1; i <= todos; i++) {
-            todo = order[i]
-            printf "      {\"todo\": \"%s\", \"title\": \"%s\", \"holds\": %s, \"points\": %d, \"of\": %d", \
-                todo, escape_json(titles[todo]), holds[todo] ? "true" : "false", \
-                holds[todo] ? worth[todo] : 0, worth[todo]
-            printf ", \"seen\": \"%s\"}%s\n", escape_json(said[todo]), i < todos ? "," : ""
-        }
-        printf "    ]}"
     }
     exit broken
 }

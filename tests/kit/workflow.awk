@@ -16,7 +16,7 @@ BEGIN {
     print "      - name: Checkout code"
     print "        uses: actions/checkout@v4"
     print "      - name: Install what the labs need"
-    print "        run: tests/packages.sh install build run test exercise-07 exercise-09"
+    print "        run: tests/packages.sh install build run test grade exercise-07 exercise-09"
     print "      - name: Let ordinary users have user namespaces, which Ubuntu restricts"
     print "        run: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 || true"
     print "      - name: Build and try all exercises"
@@ -38,7 +38,7 @@ BEGIN {
     print "        uses: classroom-resources/autograding-command-grader@v1"
     print "        with:"
     print "          test-name: 'TODO " $1 " " title "'"
-    print "          command: tests/kit/exercise.sh holds " $1
+    print "          command: tests/kit/grade.sh holds " $1
     print "          timeout: 1"
     print "          max-score: " $2
 }

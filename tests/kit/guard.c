@@ -1,0 +1,320 @@
+/*
+ * guard - run a student's program, which does the work itself.
+ *
+ *     /run/exercise/NAME [ARG]...     runs /run/exercise/program/NAME [ARG]...
+ *
+ * In the sandbox $PROGRAM names a copy of this file. The program and its children are traced: they
+ * execute the command that is at the end of their arguments, and the programs that
+ * EXERCISE_MAY_RUN lists by name, and no others (not ip(8) or unshare(1), and no shell, which would
+ * run them). A process that executes an allowed program is traced no longer. The program has a
+ * mount namespace of its own, so that it does not replace the tools with which a check looks at its
+ * work.
+ *
+ * The status is that of the program. ptrace(2)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "process.h"
+
+enum {
+    WORDS = 256,   /* of a command */
+    LENGTH = 4096, /* of a word; the rest is not looked at */
+    NOT_ALLOWED = 126,
+    GRACE = 30,       /* times 10 ms: what the program leaves behind has this time to end */
+    EVENT_SHIFT = 16, /* of a status of wait(2) */
+};
+
+static struct {
+    pid_t program;
+    bool started;
+    char **arguments;
+    int count;
+} guard;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("not allowed: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(NOT_ALLOWED); /* which kills all that is traced */
+}
+
+/*
+ * What a stopped process is about to do.
+ */
+
+/* ptrace(2) itself, without the C library's pointers for what are numbers. */
+static long trace(int request, pid_t pid, uint64_t address, uint64_t data)
+{
+    return syscall(SYS_ptrace, (long)request, (long)pid, address, data);
+}
+
+/* The word at ADDRESS; 0 where the process has none there. */
+static uint64_t peek(pid_t pid, uint64_t address)
+{
+    uint64_t word = 0;
+
+    syscall(SYS_ptrace, (long)PTRACE_PEEKDATA, (long)pid, address, &word);
+    return word;
+}
+
+/* Read the string at ADDRESS into TEXT (LENGTH bytes). */
+static void peek_string(pid_t pid, uint64_t address, char *text)
+{
+    size_t at = 0;
+
+    for (; at + sizeof(long) < LENGTH; at += sizeof(long)) {
+        uint64_t word = peek(pid, address + at);
+        memcpy(text + at, &word, sizeof(word));
+        if (memchr(&word, '\0', sizeof(word)))
+            return;
+    }
+    text[at] = '\0';
+}
+
+static struct __ptrace_syscall_info information(pid_t pid)
+{
+    struct __ptrace_syscall_info info = {0};
+
+    syscall(SYS_ptrace, (long)PTRACE_GET_SYSCALL_INFO, (long)pid, sizeof(info), &info);
+    return info;
+}
+
+/* Whether the program at PATH is the one that the check finds under NAME. */
+static bool is_program(const char *path, const char *name)
+{
+    char found[PATH_MAX];
+    struct stat one, other;
+
+    return lab_find_command(name, found, sizeof(found)) && stat(found, &one) == 0 &&
+           stat(path, &other) == 0 && lab_same_file(&one, &other);
+}
+
+static bool may_run(const char *path)
+{
+    const char *list = getenv("EXERCISE_MAY_RUN");
+    char names[256];
+
+    snprintf(names, sizeof(names), "%s", list ? list : "");
+    for (char *name = strtok(names, " "); name; name = strtok(NULL, " "))
+        if (is_program(path, name))
+            return true;
+    return false;
+}
+
+/* A variable with which the command would do something else than the check expects. */
+static bool is_harmless(const char *variable)
+{
+    static const char *const names[] = {"LD_", "PATH=", "BASH", "ENV=", "GCONV_PATH="};
+
+    for (char **own = environ; *own; own++)
+        if (strcmp(*own, variable) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0)
+            return false;
+    return true;
+}
+
+/* The new program's stack begins with argc, argv[], NULL, envp[], NULL. */
+static int read_words(pid_t pid, uint64_t stack, char words[WORDS][LENGTH])
+{
+    int count = (int)peek(pid, stack);
+
+    if (count < 1 || count > guard.count || count > WORDS)
+        return 0;
+    for (int i = 0; i < count; i++)
+        peek_string(pid, peek(pid, stack + sizeof(long) * (size_t)(i + 1)), words[i]);
+    stack += sizeof(long) * (size_t)(count + 2);
+    for (uint64_t variable; (variable = peek(pid, stack)) != 0; stack += sizeof(long)) {
+        char text[LENGTH];
+        peek_string(pid, variable, text);
+        if (!is_harmless(text))
+            refuse("it set %.100s for the command", text);
+    }
+    return count;
+}
+
+/* Whether PID has become the command at the end of our arguments. In a jail the same name may be
+ * another file, and busybox has many names. */
+static bool is_command(pid_t pid, const char *path, const char *name)
+{
+    static char words[WORDS][LENGTH];
+    int count = read_words(pid, information(pid).stack_pointer, words);
+    char **last = guard.arguments + guard.count - count;
+
+    if (count == 0)
+        return false;
+    for (int i = 0; i < count; i++)
+        if (strncmp(words[i], last[i], LENGTH - sizeof(long)) != 0)
+            return false;
+    return is_program(path, words[0]) || strcmp(name, basename(words[0])) == 0 ||
+           strncmp(name, "busybox", strlen("busybox")) == 0;
+}
+
+/* PID executes something. Returns whether it is traced on. */
+static bool look_at_program(pid_t pid)
+{
+    char path[64], target[PATH_MAX] = "";
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+    if (readlink(path, target, sizeof(target) - 1) == -1)
+        snprintf(target, sizeof(target), "a program");
+    if (!guard.started) {
+        guard.started = true;
+        return true;
+    }
+    if (may_run(path) || is_command(pid, path, basename(target)))
+        return false;
+    refuse("it ran %.200s. The exercise does the work itself, and runs no program but the command "
+           "that it is given",
+           target);
+}
+
+/* PID enters a system call. */
+static void look_at_call(pid_t pid, const struct __ptrace_syscall_info *info)
+{
+    const uint32_t other = AUDIT_ARCH_I386;
+    uint64_t flags = 0;
+
+    if (info->arch == other)
+        refuse("it made a 32-bit system call");
+    if (info->entry.nr == SYS_clone)
+        flags = info->entry.args[0];
+    else if (info->entry.nr == SYS_clone3)
+        flags = peek(pid, info->entry.args[0]);
+    if (flags & CLONE_UNTRACED)
+        refuse("it called clone with CLONE_UNTRACED");
+    if (info->entry.nr == SYS_ptrace || info->entry.nr == SYS_process_vm_writev)
+        refuse("it changed the memory of another process");
+}
+
+/*
+ * The loop.
+ */
+
+/* PID has stopped, with a status of wait(2). */
+static void handle_stop(pid_t pid, int status)
+{
+    int event = status >> EVENT_SHIFT, signal = WSTOPSIG(status);
+    bool stops = signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+
+    if (signal == (SIGTRAP | 0x80)) {
+        struct __ptrace_syscall_info info = information(pid);
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+            look_at_call(pid, &info);
+        signal = 0;
+    } else if (event == PTRACE_EVENT_STOP && stops) {
+        trace(PTRACE_LISTEN, pid, 0, 0); /* stopped, until somebody sends SIGCONT */
+        return;
+    } else if (event) {
+        signal = 0;
+    }
+    if (event == PTRACE_EVENT_EXEC && !look_at_program(pid))
+        trace(PTRACE_DETACH, pid, 0, 0);
+    else
+        trace(PTRACE_SYSCALL, pid, 0, (uint64_t)signal);
+}
+
+/* Until the program has ended and all that it has started. Returns its status. */
+static int watch(void)
+{
+    int status, result = -1;
+
+    for (int moments = 0; moments < GRACE;) {
+        pid_t pid = waitpid(-1, &status, __WALL | (result == -1 ? 0 : WNOHANG));
+        if (pid == -1 && errno == EINTR)
+            continue;
+        if (pid == -1)
+            break;
+        if (pid == 0) {
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+            moments++;
+        } else if (WIFSTOPPED(status)) {
+            handle_stop(pid, status);
+        } else if (pid == guard.program) {
+            result = lab_shell_status(status);
+        }
+    }
+    return result;
+}
+
+static void pass_on(int signal)
+{
+    kill(guard.program, signal);
+}
+
+/* In the child: the program, once it is traced. */
+__attribute__((noreturn)) static void become_program(const char *path, int go, char *argv[])
+{
+    char byte;
+
+    if (read(go, &byte, 1) == -1)
+        lab_die("read");
+    if (geteuid() == 0 &&
+        (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 ||
+         mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) == -1))
+        lab_die("a mount namespace");
+    execv(path, argv);
+    lab_die("%s", path);
+}
+
+int main(int argc, char *argv[])
+{
+    const uint64_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC |
+                             PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    char self[PATH_MAX] = "", path[PATH_MAX + 16];
+    int go[2], status;
+
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) == -1)
+        lab_die("/proc/self/exe");
+    const char *slash = strrchr(self, '/');
+    snprintf(path, sizeof(path), "%.*s/program%s", (int)(slash - self), self, slash);
+    guard.arguments = argv;
+    guard.count = argc;
+    if (pipe2(go, O_CLOEXEC) == -1)
+        lab_die("pipe");
+    guard.program = fork();
+    if (guard.program == -1)
+        lab_die("fork");
+    if (guard.program == 0) {
+        close(go[1]);
+        become_program(path, go[0], argv);
+    }
+    close(go[0]);
+    for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
+        signal(ending[i], pass_on);
+    if (trace(PTRACE_SEIZE, guard.program, 0, options) == -1 ||
+        trace(PTRACE_INTERRUPT, guard.program, 0, 0) == -1 ||
+        waitpid(guard.program, &status, 0) == -1)
+        lab_die("trace the program");
+    close(go[1]);
+    handle_stop(guard.program, status);
+    return watch();
+}

@@ -1,0 +1,107 @@
+# Loaded by exercise.sh and grade.sh: compile and try a student's file.
+#
+# From make: MAKE, CC, SUDO, BUILD (the sandbox, what is built), WORK (the student's files).
+: "${MAKE:=make}" "${CC:=cc}" "${SUDO:=}" "${BUILD:=build}" "${WORK:=work}"
+# shellcheck disable=SC2034 # they use it
+points=tests/kit/points
+
+complain() {
+    echo "$*" >&2
+    exit 1
+}
+
+# The name of exercise $1 (01), as 01_chroot: that of its checks.
+name_of() {
+    local file
+    for file in tests/exercises/"$1"_*.bats; do
+        if [ -e "$file" ]; then basename "$file" .bats && return; fi
+    done
+    complain "there is no exercise $1"
+}
+
+numbers() { sed -nE 's#.*/([0-9][0-9])_.*\.bats#\1#p' <<<"$(printf '%s\n' tests/exercises/*.bats)"; }
+
+report() {
+    local mode=$1 number=$2
+    shift 2
+    awk -f tests/kit/report.awk -v mode="$mode" -v exercise="$number" "$@"
+}
+
+# What identifies the contents of a student's file.
+fingerprint() { cksum <"$1"; }
+
+# What a student or a program has printed, made safe for a terminal and for reports.
+printable() { LC_ALL=C tr -c '\n\t -~' '?'; }
+
+# Where no program can be tried at all, that is not a fault of the student's.
+need_sandbox() {
+    local said
+    "$MAKE" -s kit BUILD="$BUILD" >&2 || complain "the sandbox for the checks does not build"
+    # shellcheck disable=SC2086 # no word, or sudo
+    said=$($SUDO "$(realpath "$BUILD/sandbox")" true 2>&1 </dev/null) && [ -z "$said" ] ||
+        complain "nothing can be tried on this machine: ${said:-no sandbox could be started}"
+}
+
+libraries() {
+    case $1 in
+    07) echo -lmnl ;;
+    09) echo -lcap -lseccomp ;;
+    esac
+}
+
+# Compile FILE of exercise NN to PROGRAM: as an ordinary user in the sandbox, where no other file of the
+# student's or of the labs is. Where lines are missing, variables and functions wait for them.
+build() {
+    local number=$1 file=$2 program=$3 inside status=0
+    shift 3
+    inside=/run/exercise/$(basename "$file")
+    # shellcheck disable=SC2086,SC2046 # words
+    $SUDO "$BUILD/sandbox" --user --seconds=20 --result="$program" --file="$file" \
+        --file=tests/kit/include/exercise.h --file=common/compat.h --file="$BUILD/exercise-$number.o" \
+        $CC -std=gnu11 -D_GNU_SOURCE -DEXERCISE="${number#0}" -Wall -Wextra -Wshadow -Wstrict-prototypes \
+        -Wno-unused -Wno-unused-parameter -O2 -g -I/run/exercise -include compat.h "$@" \
+        -o /tmp/result "$inside" "/run/exercise/exercise-$number.o" $(libraries "$number") 2>&1 </dev/null |
+        printable | sed "s|$inside|$file|g" >&2 || status=$?
+    return "$status"
+}
+
+# The checks of exercise $1 whose names match $3 ("" is all), on PROGRAM $2. Those that come after one
+# that had to be stopped for its time are put off; $4 is a file that says so.
+try_in_order() (
+    # Where a test of ours tries this, it is not part of that test: bats has marked its own.
+    unset "${!BATS_@}"
+    PATH=$(tr ':' '\n' <<<"$PATH" | grep -v 'libexec/bats-core' | paste -sd :)
+    # shellcheck disable=SC2086 # no word, or sudo
+    $SUDO env SANDBOX="$(realpath "$BUILD/sandbox")" PROGRAM="$(realpath "$2")" NO_END="$4" \
+        bats --tap ${3:+--filter "$3"} "tests/exercises/$(name_of "$1").bats" </dev/null || true
+)
+
+# One after the other, as long as each comes to an end. What was put off is tried for all other TODOs at
+# the same time; a TODO that has failed needs no second check. So a program that never ends costs the
+# time of two checks, not of ten.
+try() (
+    number=$1 program=$2 later=$(mktemp -d)
+    trap 'rm -r "$later"' EXIT
+    try_in_order "$number" "$program" "${ONLY:-}" "$later/no-end" >"$later/first"
+    while read -r todo; do
+        if grep -qE "^not ok [0-9]+ $todo " "$later/first"; then continue; fi
+        try_in_order "$number" "$program" "^${todo/./\\.} " "$later/no-end-$todo" >"$later/then-$todo" &
+    done < <(sed -nE 's/^ok [0-9]+ ([0-9.]+) .* # skip put off$/\1/p' "$later/first" | sort -u)
+    wait
+    find "$later" -name 'then-*' -exec cat {} + | awk -f tests/kit/merge.awk - "$later/first"
+)
+
+# Build and try exercise NN of WORK: always anew, for what a student hands in is never executed before.
+# The results and what they belong to go to the file $2. Status 2: it does not build.
+results() (
+    number=$1 tap=$2 name=$(name_of "$1") place=$(mktemp -d "$BUILD/try.XXXXXX")
+    trap 'rm -rf "$place"' EXIT
+    rm -f "$tap"
+    fingerprint=$(fingerprint "$WORK/$name.c")
+    build "$number" "$WORK/$name.c" "$place/$name" || exit 2
+    {
+        echo "# of $fingerprint"
+        try "$number" "$place/$name"
+    } >"$place/tap"
+    mv "$place/tap" "$tap"
+)

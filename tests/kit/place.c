@@ -1,0 +1,531 @@
+#include "place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "number.h"
+#include "process.h"
+#include "readonly.h"
+
+const char PLACE_HOST_NAME[] = "sandbox";
+
+/* The new root is built here; pivot_root(2) makes it the root. */
+#define NEW "/tmp"
+#define FILES "/run/exercise"    /* where files and PROGRAM are inside */
+#define GUARDED FILES "/program" /* the program itself; the guard has its place and name */
+
+enum {
+    USERS = 65536,          /* user and group numbers inside: 0 to 65535 */
+    USER_BASE = 0x7e000000, /* and outside, where the machine lets us choose */
+    ORDINARY_USER = 65534,
+    ORDINARY_GROUP = 65533, /* another number, so that a program that mixes them up fails */
+    RESULT_BYTES = 16 << 20,
+};
+
+/*
+ * Users and groups.
+ */
+
+/* The first of USERS numbers of this machine that stand for 0, 1, ... inside. In a user namespace
+ * not all numbers exist: then the highest of the largest range. uid_map of user_namespaces(7). */
+static unsigned user_base(void)
+{
+    unsigned first, outside, count, base = 0, most = 0;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+
+    if (!map)
+        lab_die("/proc/self/uid_map");
+    while (fscanf(map, "%u %u %u", &first, &outside, &count) == 3) {
+        if (first <= USER_BASE && count > USER_BASE - first + USERS) {
+            base = USER_BASE;
+            most = UINT_MAX;
+        } else if (count > most && count > USERS) {
+            base = first + count - USERS;
+            most = count;
+        }
+    }
+    fclose(map);
+    if (!base)
+        lab_exit(EXIT_FAILURE, "a sandbox needs %d user numbers, and there are fewer", USERS);
+    return base;
+}
+
+static void write_map(pid_t pid, const char *file, unsigned base)
+{
+    char path[64], text[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+    snprintf(text, sizeof(text), "0 %u %d", base, USERS);
+    if (lab_write_file(path, text) == -1)
+        lab_die("write '%s' to %s", text, path);
+}
+
+static void become(unsigned user, unsigned group)
+{
+    if (setgroups(0, NULL) == -1 || setresgid(group, group, group) == -1 ||
+        setresuid(user, user, user) == -1)
+        lab_die("become user %u", user);
+}
+
+/*
+ * Mounts.
+ */
+
+static void mount_or_die(const char *source, const char *target, const char *type,
+                         unsigned long flags, const char *data)
+{
+    if (mount(source, target, type, flags, data) == -1)
+        lab_die("mount on %s", target);
+}
+
+static int clone_tree(const char *path)
+{
+    return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+}
+
+static void attach(int tree, const char *target)
+{
+    if (syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == -1)
+        lab_die("move_mount %s", target);
+    close(tree);
+}
+
+static void set_attributes(const char *path, uint64_t attributes)
+{
+    struct mount_attr wanted = {.attr_set = attributes};
+
+    if (syscall(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, &wanted, sizeof(wanted)) == -1)
+        lab_die_remedy("Linux 5.12 can do this", "make the mounts of %s read-only", path);
+}
+
+static void make_directory(const char *path)
+{
+    if (mkdir(path, 0755) == -1)
+        lab_die("mkdir %s", path);
+}
+
+/* What programs, compilers and checks read, and no more of the machine's files: not the home
+ * directories, and not the project with its solutions. */
+static void bind_system(void)
+{
+    static const char *const names[] = {"/usr", "/etc",   "/bin",   "/sbin",
+                                        "/lib", "/lib32", "/lib64", "/libx32"};
+    static const char *const empty[] = {"/home", "/mnt", "/opt", "/root", "/srv",    "/var",
+                                        "/dev",  "/tmp", "/run", "/proc", "/var/tmp"};
+    char place[64], link[PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
+        snprintf(place, sizeof(place), NEW "%s", empty[i]);
+        make_directory(place);
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(place, sizeof(place), NEW "%s", names[i]);
+        ssize_t length = readlink(names[i], link, sizeof(link) - 1);
+        if (length > 0) {
+            link[length] = '\0';
+            if (symlink(link, place) == -1)
+                lab_die("symlink %s", place);
+        } else if (access(names[i], F_OK) == 0) {
+            make_directory(place);
+            mount_or_die(names[i], place, NULL, MS_BIND | MS_REC, NULL);
+        }
+    }
+    make_directory(NEW "/sys");
+    mount_or_die("/sys", NEW "/sys", NULL, MS_BIND | MS_REC, NULL);
+}
+
+/* Devices that reach nothing of the machine. */
+static void make_devices(void)
+{
+    static const char *const names[] = {"/dev/null", "/dev/zero",    "/dev/full",
+                                        "/dev/tty",  "/dev/urandom", "/dev/random"};
+
+    mount_or_die("tmpfs", NEW "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char place[64];
+        int tree = clone_tree(names[i]);
+        if (tree == -1)
+            continue;
+        snprintf(place, sizeof(place), NEW "%s", names[i]);
+        lab_fd file = open(place, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (file == -1)
+            lab_die("create %s", place);
+        attach(tree, place);
+    }
+    if (symlink("/proc/self/fd", NEW "/dev/fd") == -1 || symlink("fd/0", NEW "/dev/stdin") == -1 ||
+        symlink("fd/1", NEW "/dev/stdout") == -1 || symlink("fd/2", NEW "/dev/stderr") == -1)
+        lab_die("make links in /dev");
+    make_directory(NEW "/dev/shm");
+    mount_or_die("tmpfs", NEW "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m");
+}
+
+/* The file systems of the machine that are written to inside belong to root inside. */
+static void make_writable(unsigned base)
+{
+    char options[128];
+
+    snprintf(options, sizeof(options), "mode=1777,size=128m,uid=%u,gid=%u", base, base);
+    mount_or_die("tmpfs", NEW "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options);
+    snprintf(options, sizeof(options), "mode=755,size=48m,uid=%u,gid=%u", base, base);
+    mount_or_die("tmpfs", NEW "/run", "tmpfs", MS_NOSUID | MS_NODEV, options);
+}
+
+/* The cgroup file systems, each bound to our own group. Taken before anything is covered. */
+struct hierarchies {
+    int count, tree[LAB_CONTROLLERS];
+    char base[LAB_CONTROLLERS][LAB_CGROUP_PATH];
+};
+
+static void attach_hierarchies(const struct hierarchies *hierarchies)
+{
+    char path[LAB_CGROUP_PATH + sizeof(NEW)];
+
+    for (int i = 0; i < hierarchies->count; i++) {
+        snprintf(path, sizeof(path), NEW "%s", hierarchies->base[i]);
+        umount2(path, MNT_DETACH); /* EINVAL where it is a directory of a mount */
+        attach(hierarchies->tree[i], path);
+    }
+}
+
+/*
+ * Files that are copied in, opened while their paths still lead to them.
+ */
+
+struct copies {
+    int root, count;
+    struct {
+        int fd;
+        char path[256];
+    } of[PLACE_FILES + 2];
+};
+
+/* SOURCE comes from a student, whose links lead anywhere: only a file is opened, not what a link
+ * names. */
+static void add_copy(struct copies *copies, const char *directory, const char *name,
+                     const char *source, int flags)
+{
+    struct stat status;
+    int fd = open(source, O_RDONLY | O_NONBLOCK | O_CLOEXEC | flags);
+
+    if (fd == -1 || fstat(fd, &status) == -1)
+        lab_die("open %s", source);
+    if (!S_ISREG(status.st_mode))
+        lab_exit(EXIT_FAILURE, "%s is not a file", source);
+    snprintf(copies->of[copies->count].path, sizeof(copies->of[0].path), "%s/%.128s",
+             directory + strlen("/run"), name);
+    copies->of[copies->count++].fd = fd;
+}
+
+static void open_copies(const struct place *place, struct copies *copies)
+{
+    char self[PATH_MAX] = "", source[PATH_MAX], guard[PATH_MAX + 16];
+
+    for (int i = 0; place->files[i]; i++) {
+        snprintf(source, sizeof(source), "%s", place->files[i]);
+        add_copy(copies, FILES, basename(source), place->files[i], O_NOFOLLOW);
+    }
+    if (!place->program)
+        return;
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) == -1)
+        lab_die("/proc/self/exe");
+    snprintf(guard, sizeof(guard), "%s/guard", dirname(self));
+    snprintf(source, sizeof(source), "%s", place->program);
+    add_copy(copies, GUARDED, basename(source), place->program, 0);
+    add_copy(copies, FILES, basename(source), guard, 0);
+    setenv("PROGRAM", strcat(strcpy(guard, FILES "/"), basename(source)), 1);
+}
+
+static void make_copies(struct copies *copies)
+{
+    char source[64];
+    lab_fd run = open(NEW "/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    for (int i = 0; i < copies->count; i++) {
+        snprintf(source, sizeof(source), "/proc/self/fd/%d", copies->of[i].fd);
+        if (run == -1 || lab_copy_file_in(run, copies->of[i].path, source, 0755) == -1)
+            lab_die("copy %s", copies->of[i].path);
+        close(copies->of[i].fd);
+    }
+}
+
+/* In a mount namespace of our own: make the tree, and make it the root. */
+static void build_tree(const struct place *place, const struct hierarchies *hierarchies,
+                       unsigned base)
+{
+    struct copies copies = {0};
+    int layers = place->layers ? clone_tree(place->layers) : -1;
+
+    if (place->layers && layers == -1)
+        lab_die("open_tree %s", place->layers);
+    open_copies(place, &copies);
+    mount_or_die(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    mount_or_die("tmpfs", NEW, "tmpfs", 0, "mode=755,size=1m");
+    bind_system();
+    set_attributes(NEW, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
+    make_writable(base);
+    make_devices();
+    /* Without one that is visible, the kernel refuses a new one in the user namespace. */
+    mount_or_die("/proc", NEW "/proc", NULL, MS_BIND, NULL);
+    attach_hierarchies(hierarchies);
+    make_copies(&copies);
+    if (layers != -1) {
+        make_directory(NEW "/tmp/layers");
+        attach(layers, NEW "/tmp/layers");
+        set_attributes(NEW "/tmp/layers", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV);
+    }
+    if (chdir(NEW) == -1 || syscall(SYS_pivot_root, ".", ".") == -1 ||
+        umount2(".", MNT_DETACH) == -1 || chdir("/tmp") == -1)
+        lab_die("pivot_root");
+}
+
+/*
+ * Control groups.
+ */
+
+static void give_away(const struct lab_cgroup *group, unsigned base)
+{
+    static const char *const files[] = {"", "cgroup.procs", "tasks", "cgroup.threads",
+                                        "cgroup.subtree_control"};
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        for (size_t j = 0; j < sizeof(files) / sizeof(files[0]); j++)
+            if (chown(lab_cgroup_file(group, i, files[j]), base, base) == -1 && errno != ENOENT)
+                lab_die("chown %s", lab_cgroup_file(group, i, files[j]));
+}
+
+/* The processes inside live in a group of their own below the one with the limits: on v2 a group
+ * with processes hands on no controllers, and those inside make groups, too. The limits remain
+ * root's. */
+static void make_shell_group(const struct lab_cgroup *group, struct lab_cgroup *shell,
+                             struct hierarchies *hierarchies, unsigned base)
+{
+    *shell = *group;
+    strcat(shell->name, "/shell");
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        if (mkdir(lab_cgroup_file(shell, i, ""), 0755) == -1) {
+            if (errno == EEXIST) /* controllers that share a hierarchy */
+                continue;
+            lab_die("mkdir %s", lab_cgroup_file(shell, i, ""));
+        }
+        int tree = clone_tree(lab_cgroup_file(group, i, ""));
+        if (tree == -1)
+            lab_die("open_tree %s", lab_cgroup_file(group, i, ""));
+        hierarchies->tree[hierarchies->count] = tree;
+        strcpy(hierarchies->base[hierarchies->count++], group->where->of[i].base);
+    }
+    give_away(group, base);
+    give_away(shell, base);
+}
+
+static void hand_on_controllers(const struct lab_cgroup *group)
+{
+    char word[32];
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        if (lab_cgroup_version(group, i) != 2 || i == LAB_CPUACCT)
+            continue;
+        snprintf(word, sizeof(word), "+%s", lab_controller_name(i));
+        if (lab_cgroup_write(group, i, "cgroup.subtree_control", word) == -1)
+            lab_cgroup_die();
+    }
+}
+
+/*
+ * Inside.
+ */
+
+static void set_environment(void)
+{
+    static const struct {
+        const char *name, *value;
+    } environment[] = {
+        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        {"HOME", "/tmp"},
+        {"LC_ALL", "C"},
+        {"TMPDIR", "/tmp"},
+    };
+
+    for (size_t i = 0; i < sizeof(environment) / sizeof(environment[0]); i++)
+        setenv(environment[i].name, environment[i].value, 1);
+    /* A core dump is written by a program of the machine. */
+    if (setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == -1)
+        lab_die("setrlimit");
+}
+
+static void attach_output(int output)
+{
+    lab_fd empty = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (empty == -1 || dup2(empty, STDIN_FILENO) == -1 || dup2(output, STDOUT_FILENO) == -1 ||
+        dup2(output, STDERR_FILENO) == -1)
+        lab_die("dup2");
+}
+
+/* The other side has done its part when it sends a byte. */
+static void tell(int channel)
+{
+    if (write(channel, "", 1) != 1)
+        lab_die("write to the other side of the sandbox");
+}
+
+static void listen_to(int channel)
+{
+    char byte;
+
+    if (read(channel, &byte, 1) != 1)
+        exit(EXIT_FAILURE); /* it has ended, and has printed why */
+}
+
+/* Hand out the file that the command has made, if it is one. */
+static int hand_out(int result)
+{
+    struct stat status;
+    lab_fd made = open("/tmp/result", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+    if (made == -1 || fstat(made, &status) == -1 || !S_ISREG(status.st_mode) ||
+        status.st_size > RESULT_BYTES)
+        return EXIT_FAILURE;
+    for (off_t left = status.st_size; left > 0;) {
+        ssize_t count = sendfile(result, made, NULL, (size_t)left);
+        if (count <= 0)
+            return EXIT_FAILURE;
+        left -= count;
+    }
+    return EXIT_SUCCESS;
+}
+
+static void run_command(const struct place *place, int output)
+{
+    attach_output(output);
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+    if (place->user)
+        become(ORDINARY_USER, ORDINARY_GROUP);
+    set_environment();
+    lab_exec(place->command);
+}
+
+/* PID 1: reap what has lost its parent, until the command has ended. The kernel then kills the
+ * rest. */
+__attribute__((noreturn)) static void live(const struct place *place, int channel, int output)
+{
+    int wait_status = 0;
+
+    listen_to(channel); /* the maps are written, and we are in the group */
+    become(0, 0);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || setsid() == -1)
+        lab_die("setsid");
+    if (unshare(CLONE_NEWCGROUP) == -1)
+        lab_die("unshare CLONE_NEWCGROUP");
+    tell(channel);
+    listen_to(channel); /* and now in the one below */
+    if (sethostname(PLACE_HOST_NAME, strlen(PLACE_HOST_NAME)) == -1)
+        lab_die("sethostname");
+    mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    /* As systemd has it on the machine: pivot_root fails until a program makes it private. */
+    mount_or_die(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
+    tell(channel);
+    pid_t child = place->layers ? 0 : fork();
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0 && !place->layers)
+        run_command(place, output);
+    for (pid_t ended = 0; ended != child || place->layers;)
+        if ((ended = wait(&wait_status)) == -1)
+            pause(); /* with layers it has no child, and lives until it is killed */
+    int status = lab_shell_status(wait_status);
+    _exit(status == 0 && place->result != -1 ? hand_out(place->result) : status);
+}
+
+pid_t place_start(const struct place *place, int output)
+{
+    const unsigned base = user_base();
+    struct hierarchies hierarchies = {0};
+    struct lab_cgroup shell;
+    int channel[2];
+    lab_fd home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+    lab_fd directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    make_shell_group(place->group, &shell, &hierarchies, base);
+    if (home == -1 || directory == -1 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
+        lab_die("open what the sandbox needs");
+    if (unshare(CLONE_NEWNS) == -1)
+        lab_die_remedy("it needs root on the machine itself, or in a virtual machine",
+                       "a mount namespace");
+    build_tree(place, &hierarchies, base);
+    pid_t init = lab_clone(
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
+    if (init == -1)
+        lab_die("clone3");
+    if (init == 0) {
+        close(channel[0]);
+        live(place, channel[1], output);
+    }
+    close(channel[1]);
+    if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
+        lab_die("return to the machine's mounts");
+    write_map(init, "gid_map", base);
+    write_map(init, "uid_map", base);
+    if (lab_cgroup_enter(place->group, init) == -1)
+        lab_cgroup_die();
+    tell(channel[0]);
+    listen_to(channel[0]); /* its cgroup namespace has that group as its root */
+    if (lab_cgroup_enter(&shell, init) == -1)
+        lab_cgroup_die();
+    hand_on_controllers(place->group);
+    tell(channel[0]);
+    listen_to(channel[0]);
+    close(channel[0]);
+    return init;
+}
+
+pid_t place_read_layers(const struct place *place, pid_t init, int output)
+{
+    const unsigned base = user_base();
+    struct lab_cgroup shell = *place->group;
+    pid_t outer = lab_fork();
+
+    if (outer == -1)
+        lab_die("fork");
+    if (outer > 0)
+        return outer;
+    strcat(shell.name, "/shell");
+    if (lab_cgroup_enter(&shell, 0) == -1)
+        lab_cgroup_die();
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+    if (pidfd == -1 || setns(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
+                                        CLONE_NEWNET | CLONE_NEWCGROUP) == -1)
+        lab_die("enter the sandbox");
+    pid_t inner = lab_fork();
+    if (inner == -1)
+        lab_die("fork");
+    if (inner > 0)
+        exit(lab_wait(inner));
+    if (chdir("/tmp/layers") == -1)
+        lab_die("chdir /tmp/layers");
+    attach_output(output);
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+    set_environment();
+    allow_reading_only(base);
+    lab_exec(place->command);
+}

@@ -1,0 +1,43 @@
+/*
+ * place.h - the machine of its own in which a student's program is compiled and tried.
+ *
+ * Its root is the root of a user namespace, an unprivileged user of the real machine. The kernel
+ * then refuses what reaches beyond the other namespaces: settings and devices of the machine, files
+ * of root, super blocks. Its file system is a tmpfs with what programs need (/usr, /etc, /lib...),
+ * read-only. These mounts belong to the namespace above, so they are locked: nothing inside
+ * unmounts them or makes them writable (mount_namespaces(7), "Restrictions on mount namespaces").
+ */
+#ifndef PLACE_H
+#define PLACE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+
+enum { PLACE_FILES = 8 };
+
+struct place {
+    const char *program;            /* NULL, or what $PROGRAM runs, under the eyes of the guard */
+    const char *files[PLACE_FILES]; /* copied to /run/exercise; the last one is NULL */
+    const char *layers;             /* NULL, or a directory; see place_read_layers() */
+    int result;                     /* -1, or where /tmp/result goes after a success */
+    bool user;                      /* the command runs as an ordinary user, not as root */
+    char **command;
+    struct lab_cgroup *group; /* with the limits */
+};
+
+/* Build PLACE and start its PID 1, which runs the command (not with layers: then it waits) and ends
+ * with the command's status. What the command prints goes to OUTPUT. Returns the PID. */
+pid_t place_start(const struct place *place, int output);
+
+/* Run the command in PLACE, whose PID 1 is INIT, as a process that reads trusted.* attributes: that
+ * takes CAP_SYS_ADMIN of the real machine, so of all system calls it has only those that read
+ * files. Its working directory is a read-only view of layers. Returns the PID of a process that
+ * ends as the command does. */
+pid_t place_read_layers(const struct place *place, pid_t init, int output);
+
+/* The host name that the place has before the command changes it. */
+extern const char PLACE_HOST_NAME[];
+
+#endif

@@ -1,0 +1,151 @@
+#include "readonly.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#ifdef __x86_64__
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "seccomp(2) needs the AUDIT_ARCH_ number of this architecture"
+#endif
+
+static const int allowed[] = {
+    /* start and end */
+    SYS_execve,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_brk,
+    SYS_mmap,
+    SYS_munmap,
+    SYS_mprotect,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_set_tid_address,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_prlimit64,
+    SYS_futex,
+    SYS_getrandom,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_sigaltstack,
+    /* which process, which time */
+    SYS_getpid,
+    SYS_gettid,
+    SYS_getppid,
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
+    SYS_uname,
+    SYS_sysinfo,
+    SYS_tgkill,
+    SYS_clock_gettime,
+    SYS_gettimeofday,
+    /* files */
+    SYS_openat,
+    SYS_openat2,
+    SYS_close,
+    SYS_read,
+    SYS_readv,
+    SYS_pread64,
+    SYS_write,
+    SYS_writev,
+    SYS_lseek,
+    SYS_dup,
+    SYS_fcntl,
+    SYS_getdents64,
+    SYS_statx,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_readlinkat,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_getcwd,
+    SYS_chdir,
+    SYS_fchdir,
+    SYS_statfs,
+    SYS_fstatfs,
+    SYS_getxattr,
+    SYS_lgetxattr,
+    SYS_fgetxattr,
+    SYS_listxattr,
+    SYS_llistxattr,
+    SYS_flistxattr,
+#ifdef __x86_64__
+    SYS_arch_prctl,
+    SYS_open,
+    SYS_stat,
+    SYS_lstat,
+    SYS_access,
+    SYS_readlink,
+    SYS_getdents,
+    SYS_dup2,
+    SYS_time,
+#endif
+};
+
+enum { ALLOWED = sizeof(allowed) / sizeof(allowed[0]) };
+
+static void filter_system_calls(void)
+{
+    struct sock_filter code[2 * ALLOWED + 5];
+    struct sock_fprog program = {.filter = code};
+    unsigned short at = 0;
+
+    code[at++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    code[at++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (int i = 0; i < ALLOWED; i++) {
+        code[at++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], 0, 1);
+        code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    }
+    code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
+    program.len = at;
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1)
+        lab_die("prctl PR_SET_SECCOMP");
+}
+
+static void keep_one_capability(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const unsigned set = 1U << CAP_SYS_ADMIN;
+    struct __user_cap_data_struct data[2] = {
+        {.effective = set, .permitted = set, .inheritable = set}};
+
+    if (syscall(SYS_capset, &header, data) == -1 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0) == -1)
+        lab_die("keep CAP_SYS_ADMIN");
+}
+
+void allow_reading_only(unsigned user)
+{
+    for (int i = 0; prctl(PR_CAPBSET_READ, i) >= 0; i++)
+        if (i != CAP_SYS_ADMIN && prctl(PR_CAPBSET_DROP, i) == -1)
+            lab_die("drop capability %d", i);
+    if (prctl(PR_SET_KEEPCAPS, 1) == -1 || setgroups(0, NULL) == -1 ||
+        setresgid(user, user, user) == -1 || setresuid(user, user, user) == -1)
+        lab_die("become user %u", user);
+    keep_one_capability();
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+        lab_die("prctl PR_SET_NO_NEW_PRIVS");
+    filter_system_calls();
+}
