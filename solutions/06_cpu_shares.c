@@ -115,8 +115,8 @@ static void add_contender(char *word)
     if (strchr(word, '/') && (one->parent = parent_of(word)))
         one->parent->is_parent = true;
     const char *slash = strrchr(word, '/');
-    one->group = lab_group_make_in(one->parent ? one->parent->group : root,
-                                   slash ? slash + 1 : word);
+    one->group =
+        lab_group_make_in(one->parent ? one->parent->group : root, slash ? slash + 1 : word);
     set_weight(one);
     count++;
 }
