@@ -123,6 +123,21 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
     assert_line --regexp '^ +262144 +10000 +10000$'
 }
 
+@test "06 experiment: where others leave next to nothing, nothing is compared, and it says so" {
+    local cpu group=$CPU/beside-$$
+    cpu=$(taskset -pc $$ | sed -E 's/.*: ([0-9]+).*/\1/')
+    mkdir "$group"
+    if [ "$VERSION" = 1 ]; then echo 102400 >"$group/cpu.shares"; else echo 10000 >"$group/cpu.weight"; fi
+    start taskset -c "$cpu" "$LABS/busy" -j 1
+    echo "$started" >"$group/cgroup.procs"
+    run play 06_cpu_shares
+    assert_experiment_held
+    assert_line '    NOT COMPARED: they leave too little of it for a comparison.'
+    refute_line --partial 'or what a busy machine leaves'
+    kill -KILL "$started"
+    wait_until rmdir "$group" 2>/dev/null
+}
+
 @test "06 experiment: beside two other busy processes it still holds, and says so" {
     # On the CPU that the experiment keeps to: elsewhere the kernel may well make room for it.
     local cpu
