@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -218,48 +217,4 @@ int lab_write_text_in(int root, const char *path, const char *text, mode_t mode)
     lab_fd to = begin_file(&file, root, path, mode);
 
     return end_file(&file, to != -1 && write_whole(to, text) == 0);
-}
-
-/* nftw(3) hands no argument to its callback. */
-static struct {
-    long long bytes, limit;
-    ino_t *counted; /* inodes with several links that were counted already */
-    size_t count;
-} usage;
-
-/* Whether a link to the same inode was counted before: 1 or 0, -1 with errno. One file system is
- * walked, so the inode number is enough. */
-static int counted_before(const struct stat *status)
-{
-    if (status->st_nlink == 1 || !S_ISREG(status->st_mode))
-        return 0;
-    for (size_t i = 0; i < usage.count; i++)
-        if (usage.counted[i] == status->st_ino)
-            return 1;
-    ino_t *larger = reallocarray(usage.counted, usage.count + 1, sizeof(*larger));
-    if (!larger)
-        return -1;
-    usage.counted = larger;
-    usage.counted[usage.count++] = status->st_ino;
-    return 0;
-}
-
-static int add_usage(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)path, (void)walk;
-    int before = type == FTW_NS ? 1 : counted_before(status);
-    if (before == 0)
-        usage.bytes += (long long)status->st_blocks * 512;
-    return before == -1 ? -1 : usage.limit > 0 && usage.bytes > usage.limit;
-}
-
-long long lab_disk_usage(const char *path, long long limit)
-{
-    usage.bytes = 0;
-    usage.limit = limit;
-    usage.count = 0;
-    int walked = nftw(path, add_usage, 16, FTW_PHYS | FTW_MOUNT);
-    free(usage.counted);
-    usage.counted = NULL;
-    return walked == -1 ? -1 : usage.bytes;
 }

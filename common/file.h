@@ -56,9 +56,4 @@ int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode
 /* The same with TEXT as the contents. */
 int lab_write_text_in(int root, const char *path, const char *text, mode_t mode);
 
-/* Bytes that the files below the directory PATH have on disk (st_blocks), each inode once for a
- * file with many links, without crossing into other file systems. The walk stops once LIMIT bytes
- * (0: no limit) are passed. Returns the bytes, or -1 with errno. */
-long long lab_disk_usage(const char *path, long long limit);
-
 #endif

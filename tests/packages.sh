@@ -21,6 +21,8 @@ container  <libmnl/libmnl.h>             libmnl-dev      libmnl-devel    libmnl 
 run    busybox                           busybox-static  busybox         busybox     busybox-static
 run    ldd                               libc-bin        glibc-common    glibc       musl-utils
 run    readelf                           binutils        binutils        binutils    binutils
+run    chroot                            coreutils       coreutils       coreutils   coreutils
+run    unshare                           util-linux      util-linux      util-linux  util-linux
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
 run    tar                               tar             tar             tar         tar
@@ -36,10 +38,8 @@ run    hostname                          hostname        hostname        inetuti
 test   bats                              bats            bats            bats        bats
 test   /usr/lib/bats/bats-assert/load.bash   bats-assert  bats-assert    bats-assert bats-assert
 test   /usr/lib/bats/bats-support/load.bash  bats-support bats-support   bats-support bats-support
-test   unshare                           util-linux      util-linux      util-linux  util-linux
 test   nsenter                           util-linux      util-linux      util-linux  util-linux-misc
 test   hostname                          hostname        hostname        inetutils   busybox
-test   chroot                            coreutils       coreutils       coreutils   coreutils
 test   setpriv                           util-linux      util-linux      util-linux  setpriv
 test   script                            bsdutils        util-linux      util-linux  util-linux-misc
 test   nft                               nftables        nftables        nftables    nftables

@@ -35,7 +35,8 @@ shown_by() {
 # Numbers, addresses of hardware, and the PID in a path vary; so do the widths of columns that hold them.
 steady() {
     sed -E -e 's/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g' -e 's#[^ =:]*container-labs/[^ /]*#GROUP#g' \
-        -e 's/[0-9a-f]{12,}/ID/g' -e 's/[0-9]+([.][0-9]+)?/N/g' -e 's/[ \t]+/ /g' -e 's/ $//' -e 's/^ ?-?N /N /'
+        -e 's/[0-9a-f]{12,}/ID/g' -e 's/[0-9]+([.][0-9]+)?/N/g' -e 's/[ \t]+/ /g' -e 's/ $//' -e 's/^ ?-?N /N /' \
+        -e 's/^N_chroot: /chroot: /' # page 01 does itself what chroot(1) does
 }
 
 # typed LAB [WORD]: play LAB; type its lines, as `WORD... sh script`; compare. A line whose output the experiment shows
@@ -66,6 +67,13 @@ typed() {
 own_network() {
     # shellcheck disable=SC2016
     printf '%s\n' unshare --net sh -c 'mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && exec "$@"' -
+}
+
+@test "typed: 01" { typed 01_chroot; }
+
+@test "typed: 02" {
+    mapfile -t own < <(own_network)
+    typed 02_rootfs "${own[@]}"
 }
 
 @test "typed: 07" {

@@ -1,0 +1,273 @@
+/*
+ * The tool 02_rootfs: leaves a root file system in a directory. What is put into it is listed in
+ * common/rootfs.c.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "process.h"
+#include "rootfs.h"
+#include "run.h"
+
+int rootfs_tool(int argc, char *argv[]);
+
+static const char HELP[] =
+    "Usage: 02_rootfs [OPTION]... DIR\n"
+    "   or: 02_rootfs [--step] [--shell]\n"
+    "Make a root file system out of a busybox in DIR, which is empty or not there yet.\n"
+    "Without DIR, play the experiment.\n"
+    "\n"
+    "  --busybox=FILE     the busybox to use, with its libraries where it has any\n"
+    "                     ($BUSYBOX, or else busybox.static or busybox in PATH)\n"
+    "  --tar=FILE         also pack it into the tar archive FILE, everything owned by root\n"
+    "  --step             experiment: wait for Enter after each step\n"
+    "  --shell            experiment: end with a shell in the root file system\n"
+    "  --help, --version  print this, or the version, and exit\n"
+    "\n"
+    "Exit status: 0 if all is there, 1 if not (then nothing is left in DIR), 2 for bad usage.\n";
+
+static struct {
+    const char *directory, *busybox, *tar;
+} tool;
+
+static void read_options(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"busybox", required_argument, NULL, 'b'},
+        {"tar", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    int option;
+
+    argv[0] = program_invocation_short_name;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'b')
+            tool.busybox = optarg;
+        else if (option == 't')
+            tool.tar = optarg;
+        else if (option == 'h')
+            lab_print_help(HELP);
+        else if (option == 'v')
+            lab_print_version();
+        else
+            lab_try_help(LAB_EXIT_USAGE);
+    }
+    tool.directory = argv[optind];
+    if (optind + 1 == argc && *tool.directory)
+        return;
+    if (optind + 1 < argc)
+        lab_warn("one DIR is filled at a time; '%s' is one too many", argv[optind + 1]);
+    else
+        lab_warn(tool.directory ? "the name of DIR is empty" : "missing operand: which DIR?");
+    lab_try_help(LAB_EXIT_USAGE);
+}
+
+/*
+ * Fill a directory whole or not at all.
+ */
+
+static volatile sig_atomic_t filler, asked; /* the child's PID, and the signal that came */
+
+static void end_filler(int number)
+{
+    asked = number;
+    if (filler > 0)
+        kill(filler, SIGKILL);
+}
+
+/* Has the signals that ask a process to end reach end_filler(), except those that were ignored from
+ * the start, as with nohup(1). */
+static void catch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (signal(numbers[i], end_filler) == SIG_IGN)
+            signal(numbers[i], SIG_IGN);
+}
+
+/* 0 if the directory FD has no entries; -1 with errno, ENOTEMPTY if it has. */
+static int check_empty(int fd)
+{
+    lab_fd copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *names = copy == -1 ? NULL : fdopendir(copy);
+    const struct dirent *entry;
+    bool empty = true;
+
+    if (!names)
+        return -1;
+    lab_take_fd(&copy); /* closedir() closes it */
+    while ((entry = readdir(names)) != NULL)
+        empty &= strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(names);
+    errno = ENOTEMPTY;
+    return empty ? 0 : -1;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status, (void)type;
+    if (walk->level > 0 && remove(path) == -1)
+        lab_warn("remove '%s': %s", path, lab_strerror(errno));
+    return 0;
+}
+
+/* The directory was empty when we locked it, so all that is in it now is ours. */
+static void take_back(const char *path, bool made, mode_t mode)
+{
+    char inside[PATH_MAX];
+
+    snprintf(inside, sizeof(inside), "%s/.", path); /* PATH itself may be a link */
+    nftw(inside, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    struct stat now;
+    if (made ? rmdir(path) == -1
+             : stat(path, &now) == -1 || ((now.st_mode & 07777) != mode && chmod(path, mode) == -1))
+        lab_warn("leave '%s' as it was: %s", path, lab_strerror(errno));
+}
+
+/* Makes the directory PATH (0755 less the umask(2)), or takes it as it is if it is empty, and calls
+ * FILL(PATH) in a child. Whatever ends the child before it returns from FILL - an error that exits,
+ * a signal, Ctrl-C - all that is in the directory then is removed, and the directory is as it was:
+ * not there, or empty and with its old mode. A lock keeps other calls off, flock(2). Returns 0 when
+ * FILL has returned, 128 + the signal that asked this process to end, 1 for every other failure of
+ * FILL, which has printed it; or -1 with errno where nothing was begun: ENOTEMPTY, ENOTDIR, EBUSY
+ * (another process fills it now), and those of mkdir(2) and open(2). */
+static int fill_directory(const char *path, void (*fill)(const char *path))
+{
+    struct stat before;
+
+    catch_signals(); /* before there is anything that would have to be taken back */
+    bool made = mkdir(path, 0755) == 0;
+    if (!made && errno != EEXIST)
+        return -1;
+    lab_fd directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory == -1)
+        return -1;
+    if (flock(directory, LOCK_EX | LOCK_NB) == -1) {
+        errno = errno == EWOULDBLOCK ? EBUSY : errno;
+        return -1;
+    }
+    if (check_empty(directory) == -1 || fstat(directory, &before) == -1)
+        return -1;
+    pid_t child = lab_fork();
+    if (child == 0) {
+        fill(path);
+        exit(EXIT_SUCCESS);
+    }
+    int error = errno;
+    filler = child;
+    if (asked) /* before the PID was known */
+        end_filler(asked);
+    int status = child == -1 ? -1 : lab_wait(child);
+    filler = 0;
+    if (status != 0)
+        take_back(path, made, before.st_mode & 07777);
+    errno = error;
+    if (status == 0 || child == -1)
+        return status;
+    return asked ? 128 + asked : EXIT_FAILURE;
+}
+
+/*
+ * What fills it.
+ */
+
+/* Packs DIR into the open archive. In the archive root owns the files, whatever their owner here.
+ */
+static void pack(const char *directory, int archive)
+{
+    pid_t child = lab_fork();
+
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0) {
+        if (dup2(archive, STDOUT_FILENO) == -1)
+            lab_die("dup2");
+        lab_exec((char *[]){"tar", "-C", (char *)directory, "--numeric-owner", "--owner=0",
+                            "--group=0", "--sort=name", "-cf", "-", ".", NULL});
+    }
+    int status = lab_wait(child);
+    if (status != 0)
+        lab_exit(EXIT_FAILURE, "pack '%s' into '%s': tar ended with status %d", directory, tool.tar,
+                 status);
+}
+
+/* The archive must not be a part of what goes into it. */
+static void check_archive(int archive, const char *directory, const char *busybox)
+{
+    const char *slash = strrchr(tool.tar, '/');
+    struct stat itself, other;
+    char inside[PATH_MAX];
+
+    if (fstat(archive, &itself) == -1)
+        lab_die("stat the archive '%s'", tool.tar);
+    snprintf(inside, sizeof(inside), "%s/%s", directory, slash ? slash + 1 : tool.tar);
+    if (stat(inside, &other) == 0 && lab_same_file(&itself, &other))
+        lab_exit(EXIT_FAILURE, "the archive '%s' would lie in '%s', which goes into it", tool.tar,
+                 directory);
+    if (stat(busybox, &other) == 0 && lab_same_file(&itself, &other))
+        lab_exit(EXIT_FAILURE, "the archive '%s' is the busybox that goes into it", tool.tar);
+}
+
+/* What fills DIR. It may exit at any point: fill_directory() then takes all of it back. */
+static void build(const char *directory)
+{
+    char found[PATH_MAX];
+    const char *busybox = tool.busybox ? tool.busybox : found;
+    struct stat status;
+    lab_fd archive = -1;
+
+    if (tool.tar && (archive = open(tool.tar, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == -1)
+        lab_die("open the archive '%s'", tool.tar);
+    if (!tool.busybox && lab_find_busybox(found, sizeof(found)) == -1)
+        lab_die_remedy("install the package busybox-static, or name one by --busybox",
+                       "find a busybox");
+    if (access(busybox, R_OK | X_OK) == -1)
+        lab_die("use the busybox '%s'", busybox);
+    if (tool.tar)
+        check_archive(archive, directory, busybox);
+    if (lab_make_rootfs(directory, busybox) == -1)
+        lab_die_remedy(errno == ENOEXEC  ? "it is no program that this machine can run"
+                       : errno == EINVAL ? "it is no busybox: `busybox --list` names a sh"
+                                         : "nothing was left behind",
+                       "make a root file system in '%s' out of '%s'", directory, busybox);
+    /* All users inside must be able to pass through "/"; mktemp -d makes it for one. */
+    if (stat(directory, &status) == -1 ||
+        ((status.st_mode & 0755) != 0755 && chmod(directory, status.st_mode | 0755) == -1))
+        lab_die("chmod '%s'", directory);
+    if (archive == -1)
+        return;
+    if (ftruncate(archive, 0) == -1 && errno != EINVAL) /* EINVAL: a pipe, a device */
+        lab_die("empty the archive '%s'", tool.tar);
+    pack(directory, archive);
+}
+
+int rootfs_tool(int argc, char *argv[])
+{
+    read_options(argc, argv);
+    lab_begin_as_usual();
+    umask(022);
+    bool makes_tar = tool.tar && faccessat(AT_FDCWD, tool.tar, F_OK, AT_SYMLINK_NOFOLLOW) == -1;
+    int status = fill_directory(tool.directory, build);
+    if (status == -1)
+        lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
+                       "fill the directory '%s'", tool.directory);
+    if (status != 0 && makes_tar)
+        unlink(tool.tar);
+    return status;
+}
