@@ -755,6 +755,7 @@ static const struct probe probes[] = {
     {"readelf", "01", probe_command, "readelf --version", true},
     {"chroot(1)", "02", probe_command, "chroot --version", true},
     {"unshare", "02", probe_command, "unshare --version", true},
+    {"hostname", "03", probe_command, "hostname --version", true},
     {"ps", "03", probe_command, "ps --version", true},
     {"ipcmk", "03", probe_command, "ipcmk --version", true},
     {"mount", "03", probe_command, "mount --version", true},
