@@ -104,6 +104,21 @@ static void probe_kernel(const void *unused)
     printf("Linux %s, %s\n", system.release, name);
 }
 
+/* Lab 09's launcher makes its system calls without a library, which it can do on 64-bit machines.
+ */
+static void probe_word_size(const void *unused)
+{
+    struct utsname system;
+
+    (void)unused;
+    if (uname(&system) == -1)
+        lab_die("uname");
+    if (sizeof(void *) < 8)
+        refuse("install a 64-bit system, if the processor can run one",
+               "these are 32-bit programs (machine %s)", system.machine);
+    printf("%s\n", system.machine);
+}
+
 /* The numbers of the namespaces that the machine starts with; linux/proc_ns.h. */
 enum { INITIAL_USER = (int)0xEFFFFFFD, INITIAL_PID = (int)0xEFFFFFFC };
 
@@ -720,6 +735,7 @@ static const struct probe probes[] = {
     {"system calls", EVERY_LAB, probe_calls, OF_ALL_LABS, true},
     {"chroot", "01 02 04", probe_calls, CHROOT, true},
     {"setns", "03 04 07 08 09", probe_calls, SETNS, true},
+    {"64-bit machine", "09", probe_word_size, NULL, true},
     {"system calls of lab 09", "09", probe_calls, OF_LAB_09, false},
     {"mount namespace", EVERY_LAB, probe_mounts, NULL, false},
     {"UTS namespace", "03 04 09", probe_namespace, "uts", false},

@@ -73,3 +73,20 @@ foreign_headers() {
     assert_output --partial 'ENOENT (No such file or directory)'
     run -0 "$OUT/bin/03_unshare" --kill-child=TERM --fork true
 }
+
+@test "compilers: for a 32-bit machine, labs 01 to 08 are built and hold, and lab 09 is one line" {
+    local line='09_full_container: needs a 64-bit machine: x86-64, arm64 or riscv64' lab
+    is_installed i686-linux-gnu-gcc
+    run -0 make_here CC=i686-linux-gnu-gcc CFLAGS='-O1 -Werror' LDFLAGS=-static
+    assert_line "  $line"
+    refute_output --partial 'error:'
+    run -77 env -u LAB_MUST_RUN "$OUT/bin/09_full_container" run
+    assert_output "$line"
+    run -1 env LAB_MUST_RUN=1 "$OUT/bin/09_full_container"
+    [ "$(uname -m)" = x86_64 ] || return 0 # which runs them
+    # Labs 01 and 02 look into the programs of the machine, which are not 32-bit ones.
+    for lab in "$OUT"/bin/0[3-8]_*; do run -0 "$lab"; done
+    run -1 "$OUT/bin/doctor" '64-bit machine'
+    assert_line --partial 'these are 32-bit programs'
+    run -0 "$LABS/doctor" '64-bit machine'
+}

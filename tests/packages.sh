@@ -60,6 +60,7 @@ lint   cppcheck                          cppcheck        cppcheck        cppchec
 lint   shellcheck                        shellcheck      ShellCheck      shellcheck  shellcheck
 compilers clang                          clang           clang           clang       clang
 compilers ccache                         ccache          ccache          ccache      ccache
+compilers i686-linux-gnu-gcc             gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu
 compilers musl-gcc                       musl-tools      musl-gcc        musl        musl-dev
 fuzz   clang                             clang           clang           clang       clang
 vm-amd64  qemu-system-x86_64             qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
@@ -73,7 +74,7 @@ vm     dpkg-deb                          dpkg            dpkg            dpkg   
 vm     flock                             util-linux      util-linux      util-linux  util-linux-misc
 vm-guest  depmod                         kmod            kmod            kmod        kmod
 vm-guest  mkfs.ext4                      e2fsprogs       e2fsprogs       e2fsprogs   e2fsprogs
-cross-arm64  aarch64-linux-gnu-gcc       gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-none-elf
+cross-arm64  aarch64-linux-gnu-gcc       gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 cross-arm64  mmdebstrap                  mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
 cross-arm64  /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
 exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
