@@ -213,12 +213,24 @@ pid_t lab_start_busy(int threads)
  * Small things that are typed.
  */
 
+/* What a shell makes of VALUE, which has $(LINE) in it. */
+static const char *substitute(const char *value)
+{
+    char line[LINE + 32];
+
+    snprintf(line, sizeof(line), "value=%s && printf %%s \"$value\"", value);
+    struct lab_answer answer = run_line(line);
+    if (answer.status != 0)
+        lab_exit(lab_exit_failure, "%s: %s (exit status %d)", value, answer.text, answer.status);
+    return answer.text;
+}
+
 void lab_set(const char *name, const char *format, ...)
 {
     LAB_FORMAT(value, format);
 
     lab_type("%s=%s", name, value);
-    lab_must(setenv(name, lab_expand(value, false), 1));
+    lab_must(setenv(name, strstr(value, "$(") ? substitute(value) : lab_expand(value, false), 1));
 }
 
 void lab_mkdir(const char *format, ...)

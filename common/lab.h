@@ -98,7 +98,8 @@ LAB_PRINTF(1, 2) void lab_type(const char *line, ...);
  * its result is the status of the answer. */
 struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument);
 
-/* NAME=VALUE; mkdir PATH; rmdir PATH; echo TEXT > PATH, to a file that exists, by one write(2). */
+/* NAME=VALUE, or NAME=$(LINE); mkdir PATH; rmdir PATH; echo TEXT > PATH, to a file that exists, by
+ * one write(2). */
 LAB_PRINTF(2, 3) void lab_set(const char *name, const char *value, ...);
 LAB_PRINTF(1, 2) void lab_mkdir(const char *path, ...);
 LAB_PRINTF(1, 2) void lab_rmdir(const char *path, ...);

@@ -76,32 +76,6 @@ pid_t lab_clone(unsigned long long flags, pid_t number)
     return child;
 }
 
-pid_t lab_hold(unsigned long long flags, void (*furnish)(void))
-{
-    int ends[2];
-    char byte = 0;
-
-    if (pipe2(ends, O_CLOEXEC) == -1)
-        return -1;
-    lab_fd from = ends[0], to = ends[1];
-    pid_t child = lab_clone(flags, 0);
-    if (child == -1)
-        return -1;
-    if (child == 0) {
-        furnish();
-        if (write(to, &byte, 1) != 1)
-            _exit(EXIT_FAILURE);
-        for (;;)
-            pause();
-    }
-    lab_close_fd(&to);
-    if (read(from, &byte, 1) == 1)
-        return child;
-    lab_wait(child);
-    errno = ECHILD;
-    return -1;
-}
-
 int lab_wait(pid_t pid)
 {
     int wait_status;

@@ -46,11 +46,6 @@ void lab_begin_as_usual(void);
  * clone3(2), Linux 5.5. */
 pid_t lab_clone(unsigned long long flags, pid_t number);
 
-/* Start a process in new namespaces (FLAGS as above) that calls FURNISH in them and then holds
- * still until it is killed. Returns its PID when FURNISH has returned, -1 with errno; ECHILD: it
- * has ended in FURNISH. */
-pid_t lab_hold(unsigned long long flags, void (*furnish)(void));
-
 /* For a tool that runs a command: block the signals that ask a process to end (SIGINT, SIGTERM,
  * SIGHUP, SIGQUIT). The mask before goes to *BEFORE, for the command. Returns a descriptor of
  * signalfd(2) that tells of them, or -1 with errno. */

@@ -88,6 +88,8 @@ own_network() {
 
 @test "typed: 03" { typed 03_unshare; }
 
+@test "typed: 04" { typed 04_setns; }
+
 @test "typed: 05" { typed 05_cgroup_cpu; }
 
 @test "typed: 06" { typed 06_cpu_shares; }

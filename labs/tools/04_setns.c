@@ -1,20 +1,47 @@
-#include "nsenter.h"
-
+/*
+ * The tool 04_setns: nsenter(1), with its options and exit statuses.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "file.h"
+#include "namespace.h"
 #include "number.h"
 #include "run.h"
+
+int nsenter_tool(int argc, char *argv[]);
+
+/* A file or directory that is given, or the target's own. */
+struct place {
+    int fd;         /* open; -1: not asked for */
+    bool of_target; /* it is one of /proc/TARGET */
+};
+
+struct request {
+    pid_t target;                            /* 0: none */
+    int process;                             /* its pidfd, -1: none can be had */
+    struct place namespaces[LAB_NAMESPACES]; /* in the order of lab_namespaces */
+    struct place root, directory;            /* --root, --wd */
+    const char *directory_inside;            /* --wdns; NULL: none */
+    long long user, group;                   /* --setuid, --setgid; -1: not given */
+    bool all, preserve, no_fork, follow_context;
+};
+
+/*
+ * The command line.
+ */
 
 static const char HELP[] =
     "Usage: 04_setns [OPTION]... [COMMAND [ARG]...]\n"
@@ -64,7 +91,7 @@ static const struct option LONG_OPTIONS[] = {
     {0},
 };
 
-static void open_place(struct lab_place *place, const char *path, int flags)
+static void open_place(struct place *place, const char *path, int flags)
 {
     lab_close_fd(&place->fd);
     place->fd = open(path, O_RDONLY | O_CLOEXEC | flags);
@@ -76,8 +103,7 @@ static void open_place(struct lab_place *place, const char *path, int flags)
 }
 
 /* Open the target's FILE if OPTION has asked for it. */
-static void open_of_target(struct lab_place *place, pid_t target, const char *file,
-                           const char *option)
+static void open_of_target(struct place *place, pid_t target, const char *file, const char *option)
 {
     char path[64];
 
@@ -93,11 +119,9 @@ static void open_of_target(struct lab_place *place, pid_t target, const char *fi
 }
 
 /* An option that names a place. Returns whether it is one. */
-static bool read_place(struct lab_nsenter *wanted, int letter)
+static bool read_place(struct request *wanted, int letter)
 {
-    struct lab_place *place = letter == 'r'   ? &wanted->root
-                              : letter == 'w' ? &wanted->directory
-                                              : NULL;
+    struct place *place = letter == 'r' ? &wanted->root : letter == 'w' ? &wanted->directory : NULL;
     bool is_directory = place != NULL;
 
     for (int i = 0; i < LAB_NAMESPACES; i++)
@@ -119,7 +143,7 @@ static long long number_of(const char *what, long long minimum, long long maximu
     return number;
 }
 
-static void read_options(struct lab_nsenter *wanted, int argc, char *argv[])
+static void read_options(struct request *wanted, int argc, char *argv[])
 {
     static const char LETTERS[] = "+at:m::u::i::n::p::C::U::T::S:G:r::w::W:FZhV";
     int option;
@@ -154,7 +178,7 @@ static void read_options(struct lab_nsenter *wanted, int argc, char *argv[])
 
 /* --all is every kind that this kernel has, but not the user namespace that we are in already:
  * setns(2) refuses it, for it would give back rights that a process has dropped. */
-static void want_all(struct lab_nsenter *wanted)
+static void want_all(struct request *wanted)
 {
     if (!wanted->target)
         lab_exit(lab_exit_failure, "--all needs a target (-t PID)");
@@ -171,7 +195,7 @@ static void want_all(struct lab_nsenter *wanted)
 /* Now, before anything is joined: afterwards, /proc may be another one. A number can be given to
  * another process while we look, a pidfd cannot: if that is alive afterwards, the number meant this
  * process all the time. (There is no pidfd of a thread.) */
-static void open_target(struct lab_nsenter *wanted)
+static void open_target(struct request *wanted)
 {
     if (wanted->target)
         wanted->process = (int)syscall(SYS_pidfd_open, wanted->target, 0);
@@ -189,13 +213,158 @@ static void open_target(struct lab_nsenter *wanted)
         lab_exit(lab_exit_failure, "process %d has just ended", (int)wanted->target);
 }
 
-void lab_read_nsenter(struct lab_nsenter *wanted, int argc, char *argv[])
+/* Read the options of nsenter(1) of util-linux 2.38 and open what they name; optind(3) is then the
+ * index of the command. What was opened of the target is all of one process, even if its PID is
+ * given to another one meanwhile. Nothing has been entered when it returns. */
+static void read_command_line(struct request *wanted, int argc, char *argv[])
 {
-    *wanted = (struct lab_nsenter){
-        .process = -1, .root.fd = -1, .directory.fd = -1, .user = -1, .group = -1};
+    *wanted =
+        (struct request){.process = -1, .root.fd = -1, .directory.fd = -1, .user = -1, .group = -1};
     for (int i = 0; i < LAB_NAMESPACES; i++)
         wanted->namespaces[i].fd = -1;
     argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     read_options(wanted, argc, argv);
     open_target(wanted);
+}
+
+/*
+ * The mechanism.
+ */
+
+/* Join every namespace of the target at once: Linux 5.8 takes a pidfd and a set of flags in
+ * setns(2). Either all are joined or none. */
+static bool join_at_once(int pidfd, int flags)
+{
+    return pidfd != -1 && setns(pidfd, flags) == 0;
+}
+
+/* Where only files are given, one by one. The first round joins with the rights that we have, and
+ * passes over refusals. The second begins with the user namespace, the first of the kinds: it may
+ * give the right to join what was refused, and it may take away rights that we had. */
+static void join_one_by_one(struct place namespaces[])
+{
+    for (int round = 1; round <= 2; round++)
+        for (int i = round == 1 ? 1 : 0; i < LAB_NAMESPACES; i++) {
+            if (namespaces[i].fd == -1)
+                continue;
+            if (setns(namespaces[i].fd, lab_namespaces[i].flag) == 0)
+                lab_close_fd(&namespaces[i].fd);
+            else if (round == 2)
+                lab_die_remedy(errno == EPERM ? "only root may: try sudo"
+                                              : "it must be of that kind, and not ours or above us",
+                               "join the %s namespace", lab_namespaces[i].option);
+        }
+}
+
+/* Returns the flags of all that was joined. */
+static int join(struct request *wanted)
+{
+    bool only_target = true;
+    int flags = 0;
+
+    for (int i = 0; i < LAB_NAMESPACES; i++) {
+        if (wanted->namespaces[i].fd == -1)
+            continue;
+        flags |= lab_namespaces[i].flag;
+        only_target &= wanted->namespaces[i].of_target;
+    }
+    if (flags && !(only_target && join_at_once(wanted->process, flags)))
+        join_one_by_one(wanted->namespaces);
+    return flags;
+}
+
+/* A process never changes its own PID namespace; only its future children are born in the one that
+ * it joined. The child returns. The parent waits, stops when the child stops, so that a shell's job
+ * control works, and ends as the child ended. */
+static void go_on_as_child(void)
+{
+    int status;
+
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would keep the status from us */
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == -1)
+        lab_die_remedy(errno == ENOMEM ? "PID 1 of that namespace has ended" : NULL, "fork");
+    if (child == 0)
+        return;
+    while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
+        kill(getpid(), SIGSTOP);
+        kill(child, SIGCONT);
+    }
+    if (WIFSIGNALED(status))
+        kill(getpid(), WTERMSIG(status));
+    exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
+}
+
+/*
+ * The tool.
+ */
+
+/* Like the model, without --wd and --wdns stay where we are, even outside the new root. */
+static void enter_directories(const struct request *wanted)
+{
+    const char *inside = wanted->directory_inside;
+    bool new_root = wanted->root.fd != -1, new_directory = wanted->directory.fd != -1;
+    lab_fd here = open(".", O_PATH | O_CLOEXEC);
+    int directory = new_directory ? wanted->directory.fd : here;
+
+    if (new_root && (fchdir(wanted->root.fd) == -1 || chroot(".") == -1))
+        lab_die("change the root directory");
+    if (inside ? chdir(inside) == -1 : (new_root || new_directory) && fchdir(directory) == -1)
+        lab_die("change the working directory");
+}
+
+static bool has_selinux(void)
+{
+    return access("/sys/fs/selinux/enforce", F_OK) == 0;
+}
+
+/* What libselinux does for the model. */
+static void follow_context(pid_t target)
+{
+    char path[64], context[4096];
+
+    if (!has_selinux()) {
+        lab_warn("--follow-context: this kernel has no SELinux, so there is nothing to follow");
+        return;
+    }
+    snprintf(path, sizeof(path), "/proc/%d/attr/current", (int)target);
+    if (lab_read_file(path, context, sizeof(context)) == -1 ||
+        lab_write_file("/proc/self/attr/exec", context) == -1)
+        lab_die("take the SELinux context of process %d", (int)target);
+}
+
+static void become(long long user, long long group, bool groups_dropped)
+{
+    if (group != -1 && setgroups(0, NULL) == -1 && !groups_dropped)
+        lab_die_remedy("--preserve-credentials keeps them", "drop the supplementary groups");
+    if (group != -1 && setgid((gid_t)group) == -1)
+        lab_die("become group %lld", group);
+    if (user != -1 && setuid((uid_t)user) == -1)
+        lab_die("become user %lld", user);
+}
+
+int nsenter_tool(int argc, char *argv[])
+{
+    struct request wanted;
+    bool groups_dropped = true;
+
+    read_command_line(&wanted, argc, argv);
+    if (wanted.follow_context)
+        follow_context(wanted.target);
+    if (wanted.namespaces[0].fd != -1 && !wanted.preserve) {
+        /* Become root of the user namespace. The groups that we have must go: now, or, where only
+         * the namespace allows it, inside. */
+        wanted.user = wanted.user == -1 ? 0 : wanted.user;
+        wanted.group = wanted.group == -1 ? 0 : wanted.group;
+        groups_dropped = setgroups(0, NULL) == 0;
+    }
+    int joined = join(&wanted);
+    enter_directories(&wanted);
+    if ((joined & CLONE_NEWPID) && !wanted.no_fork)
+        go_on_as_child();
+    become(wanted.user, wanted.group, groups_dropped);
+    if (optind < argc)
+        lab_exec(argv + optind);
+    lab_exec_shell();
 }
