@@ -199,7 +199,8 @@ without_path() {
     local row lab command package
     for row in 01_chroot:ldd:libc-bin 01_chroot:readelf:binutils 02_rootfs:chroot:coreutils 02_rootfs:unshare:util-linux \
         03_unshare:ip:iproute2 03_unshare:ipcmk:util-linux 03_unshare:mount:mount 03_unshare:ps:procps \
-        03_unshare:hostname:hostname 04_setns:hostname:hostname 04_setns:mount:mount 04_setns:unshare:util-linux; do
+        03_unshare:hostname:hostname 03_unshare:unshare:util-linux 04_setns:hostname:hostname \
+        04_setns:mount:mount 04_setns:unshare:util-linux; do
         IFS=: read -r lab command package <<<"$row"
         run -77 --separate-stderr env -u LAB_MUST_RUN PATH="$(path_without "$command")" "$LABS/$lab" 3>&-
         assert_equal "$stderr" "$lab: $(missing_words "$command" "$package")"

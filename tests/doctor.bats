@@ -461,7 +461,7 @@ in_v2_group() {
     assert_line 'Labs that cannot run here: 01. See docs/troubleshooting.md, by line.'
     consult 1 env BUSYBOX="$REPO/tests/fresh.sh" "$DOCTOR" busybox
     says no busybox "read the ELF header of $REPO/tests/fresh.sh: ENOEXEC" 'name another one in BUSYBOX'
-    for row in ip:'03 07 08' brctl:'07 08' iptables:'08 09' ping:'07 08' ldd:01 readelf:01 unshare:02 hostname:03 ps:03 ipcmk:03 mount:03 sysctl:08 bats:; do
+    for row in ip:'03 07 08' brctl:'07 08' iptables:'08 09' ping:'07 08' ldd:01 readelf:01 unshare:'02 03 04' hostname:'03 04' ps:03 ipcmk:03 mount:'03 04' sysctl:08 bats:; do
         consult "$([ "$row" = bats: ] && echo 0 || echo 1)" env PATH="$(path_without "${row%:*}")" "$DOCTOR" "${row%:*}"
         case ${row%:*} in
         ip | iptables | brctl | sysctl) says no "${row%:*}" "/usr/sbin/${row%:*} is there, and PATH has no /usr/sbin" 'use sudo, or su with a minus sign' ;;

@@ -39,7 +39,6 @@ test   bats                              bats            bats            bats   
 test   /usr/lib/bats/bats-assert/load.bash   bats-assert  bats-assert    bats-assert bats-assert
 test   /usr/lib/bats/bats-support/load.bash  bats-support bats-support   bats-support bats-support
 test   nsenter                           util-linux      util-linux      util-linux  util-linux-misc
-test   hostname                          hostname        hostname        inetutils   busybox
 test   setpriv                           util-linux      util-linux      util-linux  setpriv
 test   script                            bsdutils        util-linux      util-linux  util-linux-misc
 test   nft                               nftables        nftables        nftables    nftables
