@@ -12,6 +12,7 @@
 #include "ids.h"
 #include "report.h"
 #include "rootfs.h"
+#include "storage.h"
 #include "unpack.h"
 
 static bool is_empty(const char *path)
@@ -56,7 +57,7 @@ bool base_is_packed(const struct specification *spec)
 
 static int make_base(const struct container *container, const char **path)
 {
-    int base = state_make_base(container, path);
+    int base = storage_make_base(container, path);
 
     if (base == -1)
         fail("make a directory for the base of %s", container->spec.name);

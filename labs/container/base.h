@@ -5,7 +5,7 @@
 #ifndef CONTAINER_BASE_H
 #define CONTAINER_BASE_H
 
-#include "state.h"
+#include "container.h"
 
 /* Exit with one line where SPEC's root is neither a directory with something in it nor a file. */
 void check_root(const struct specification *spec);

@@ -20,6 +20,8 @@
 #include "pidfd.h"
 #include "process.h"
 #include "state.h"
+#include "state_file.h"
+#include "sweep.h"
 
 static void need_root(void)
 {
@@ -30,13 +32,13 @@ static void need_root(void)
 /* Returns whether there is anything, or it is made if MAKE, and then the lock is had. */
 static bool lock_and_sweep(bool make)
 {
-    state_sweep_large();
+    sweep_large();
     if (state_lock(make) == -1) {
         if (errno == ENOENT)
             return false;
         lab_lock_die(state_directory());
     }
-    state_sweep();
+    sweep_rest();
     return true;
 }
 

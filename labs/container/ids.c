@@ -106,7 +106,7 @@ int ids_give(pid_t pid, uid_t first, int socket)
     return users;
 }
 
-void ids_tidy(void)
+void ids_remove_unused_file(void)
 {
     lab_fd fd = open_taken(0);
 
@@ -121,5 +121,5 @@ void ids_release(int *claim)
     /* Whoever else has a copy: all of it is ours to give back. */
     fcntl(*claim, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK});
     lab_close_fd(claim);
-    ids_tidy();
+    ids_remove_unused_file();
 }

@@ -26,6 +26,6 @@ void ids_release(int *claim);
 int ids_give(pid_t pid, uid_t first, int socket);
 
 /* Remove the file if nobody has a range, as when runtimes were killed. */
-void ids_tidy(void);
+void ids_remove_unused_file(void);
 
 #endif

@@ -35,19 +35,6 @@ static void receive(enum message_kind kind)
     }
 }
 
-/* The experiment looks at the container after each stage. */
-static void stage(const struct birth *birth, const char *name)
-{
-    struct message message = {.kind = MESSAGE_STAGE};
-
-    if (!birth->staged)
-        return;
-    snprintf(message.text, sizeof(message.text), "%s", name);
-    if (send_message(report_socket, &message, NULL, 0) == -1)
-        _exit(STATUS_RUNTIME);
-    receive(MESSAGE_GO);
-}
-
 /* Until its maps are written, a user namespace has nobody in it, not even root. */
 static void become_root_inside(void)
 {
@@ -132,23 +119,19 @@ void become_container(const struct birth *birth)
     struct network_names names;
 
     begin_inside(birth->socket, spec->own_users);
-    stage(birth, "namespaces");
     enter_limits(birth);
-    stage(birth, "limits");
     mounts_make_own(&own, spec, birth->limits->directory != -1);
     set_names(birth);
     leave_keyring();
     set_network(birth, &own);
     mounts_cover(&own, spec);
     limit_bounding_set(spec->capabilities);
-    stage(birth, "own");
     take_mounts(spec, &mounts);
     network_plug_in(container);
     network_read_names(&names, container);
     mounts_pivot(&mounts, &own, container);
     network_write_names(&names);
     mounts_attach(&mounts, &own, spec);
-    stage(birth, "root");
     if (spec->terminal)
         command.terminals = own.terminals;
     become_command(&command);

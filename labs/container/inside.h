@@ -5,8 +5,8 @@
 #define CONTAINER_INSIDE_H
 
 #include "command.h"
+#include "container.h"
 #include "limits.h"
-#include "state.h"
 
 /* The stages of a start, in the only order that works; what a stage needs, an earlier one has made,
  * and what it may not have any more, an earlier one has not taken away yet. */
@@ -14,8 +14,7 @@ struct birth {
     const struct container *container;
     const struct limits *limits;
     struct command command;
-    int socket;  /* to the runtime */
-    bool staged; /* tell after each stage, and wait (the experiment) */
+    int socket; /* to the runtime */
 };
 
 /* In a new process of the runtime: report over SOCKET, end with the runtime, and where the process

@@ -25,6 +25,7 @@
 #include "process.h"
 #include "report.h"
 #include "state.h"
+#include "state_file.h"
 #include "streams.h"
 #include "terminal.h"
 

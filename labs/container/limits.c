@@ -11,11 +11,6 @@
 
 enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };
 
-unsigned limits_controllers(void)
-{
-    return CONTROLLERS;
-}
-
 /* The PID tells whose the group is, where the containers of two state directories meet. */
 static void group_name(const struct container *container, char *name, size_t size)
 {
@@ -73,13 +68,13 @@ static void need_controllers(const struct lab_hierarchies *where)
                     lab_controller_name(i));
 }
 
-static int make_group(struct limits *limits, const char *name, const struct lab_cgroup *parent)
+static int make_group(struct limits *limits, const char *name)
 {
     const struct lab_cgroup root = {
         .where = &limits->where, .controllers = CONTROLLERS, .name = "."};
 
-    if (parent || is_v1(&limits->where))
-        return lab_cgroup_create_in(&limits->group, parent ? parent : &root, name);
+    if (is_v1(&limits->where))
+        return lab_cgroup_create_in(&limits->group, &root, name);
     /* The last run of another lab may take container-labs away while we are making our group. */
     int result = -1;
     for (int attempt = 0; attempt < 10 && result == -1; attempt++) {
@@ -90,8 +85,7 @@ static int make_group(struct limits *limits, const char *name, const struct lab_
     return result;
 }
 
-void limits_make(struct limits *limits, const struct container *container,
-                 const struct lab_cgroup *parent)
+void limits_make(struct limits *limits, const struct container *container)
 {
     const struct specification *spec = &container->spec;
     struct lab_cgroup *group = &limits->group;
@@ -101,8 +95,7 @@ void limits_make(struct limits *limits, const struct container *container,
     if (lab_hierarchies_find(&limits->where) == -1)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
-    limits->in_parent = parent != NULL;
-    if (make_group(limits, name, parent) == -1)
+    if (make_group(limits, name) == -1)
         lab_cgroup_die();
     limits->made = true;
     if (set_cpu(group, spec) == -1 ||
@@ -165,7 +158,7 @@ static int remove_group(struct limits *limits, const struct container *container
 {
     char name[LAB_CGROUP_NAME];
 
-    if (!is_v1(&limits->where) && !limits->in_parent) {
+    if (!is_v1(&limits->where)) {
         group_name(container, name, sizeof(name));
         return lab_cgroup_remove_run(name, "");
     }

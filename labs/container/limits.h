@@ -7,25 +7,20 @@
 #include <stdbool.h>
 
 #include "cgroup.h"
-#include "state.h"
+#include "container.h"
 
 struct limits {
     struct lab_hierarchies where;
     struct lab_cgroup group;
     int directory;              /* of the group, for CLONE_INTO_CGROUP; -1 where all is v1 */
     int tasks[LAB_CONTROLLERS]; /* v1: of each hierarchy, to enter by; -1 where there is none */
-    bool in_parent;             /* in a group that somebody else has made */
     bool made;                  /* there is something to remove */
     long long out_of_memory;    /* processes killed for want of memory, when last asked */
 };
 
-/* Make the group of CONTAINER with the limits of its specification, in PARENT (NULL: where the
- * groups of containers are). Exits with one line where the kernel refuses. cgroups(7) */
-void limits_make(struct limits *limits, const struct container *container,
-                 const struct lab_cgroup *parent);
-
-/* The controllers that a container's group has, a set of LAB_BIT()s. */
-unsigned limits_controllers(void);
+/* Make the group of CONTAINER with the limits of its specification. Exits with one line where the
+ * kernel refuses. cgroups(7) */
+void limits_make(struct limits *limits, const struct container *container);
 
 /* Find the group of a running CONTAINER, to join it. Exits with one line where there is none. */
 void limits_find(struct limits *limits, const struct container *container);

@@ -15,6 +15,7 @@
 #include "file.h"
 #include "newmount.h"
 #include "report.h"
+#include "storage.h"
 
 /* What a program may expect in /dev. All of them are harmless and the same for everybody. */
 static const struct {
@@ -72,7 +73,7 @@ static int make_place(const struct container *container)
     const long long limit = container->spec.memory;
 
     if (container->spec.layer) {
-        int place = state_make_layer(container);
+        int place = storage_make_layer(container);
         if (place == -1)
             fail("make the layer of %s in %s", container->spec.name, container->spec.layer);
         return place;
@@ -169,7 +170,7 @@ static int make_overlay_attached(const struct container *container, int base, in
     lab_fd attached = -1;
 
     close_layer(layer);
-    state_remove_layer(container);
+    storage_remove_layer(container);
     if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1)
         fail("unshare CLONE_NEWNS");
     make_layer(layer, container, base);

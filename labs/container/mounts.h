@@ -16,7 +16,7 @@
 #ifndef CONTAINER_MOUNTS_H
 #define CONTAINER_MOUNTS_H
 
-#include "state.h"
+#include "container.h"
 
 /* Mounts that were made outside. */
 struct mounts {

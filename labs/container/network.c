@@ -18,6 +18,7 @@
 #include "nft.h"
 #include "process.h"
 #include "report.h"
+#include "state.h"
 
 enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network namespace */
 

@@ -11,7 +11,7 @@
 #ifndef CONTAINER_NETWORK_H
 #define CONTAINER_NETWORK_H
 
-#include "state.h"
+#include "container.h"
 
 /* Make the bridge if there is none, and claim an address and the ports for CONTAINER; errors end by
  * give_up(). CONTAINER->address is set, and its specification's subnet is the bridge's. The rules

@@ -20,7 +20,6 @@ enum message_kind {
     MESSAGE_NOT_STARTED, /* launcher to runtime: the errno of execve(2) is in status */
     MESSAGE_MOUNTS,      /* runtime to child: the mounts that were made for it; it may go on */
     MESSAGE_TERMINAL,    /* child to runtime: the terminal's master */
-    MESSAGE_STAGE,       /* child to runtime: a stage of the start is done (experiment only) */
     MESSAGE_GO,          /* runtime to child: go on */
     MESSAGE_PROCESS,     /* joiner to runtime: the pidfd of the process that was started */
 };

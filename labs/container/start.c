@@ -30,7 +30,11 @@
 #include "process.h"
 #include "remove.h"
 #include "report.h"
+#include "state.h"
+#include "state_file.h"
+#include "storage.h"
 #include "streams.h"
+#include "sweep.h"
 #include "terminal.h"
 
 /* The one container of this process. */
@@ -38,7 +42,6 @@ static struct {
     struct container container;
     struct limits limits;
     struct watched watched;
-    const struct observer *observer;
     pid_t owner; /* the process that clears up */
     int asked;   /* the signal that ended the start */
     time_t when; /* it came, or the end did */
@@ -92,7 +95,7 @@ static void clear_up(void)
     limits_remove(&run.limits, container);
     remove_pause = hurry;
     run.when = time(NULL);
-    state_remove_large(container);
+    storage_remove(container);
     remove_pause = NULL;
     if (state_lock(true) == -1) {
         lab_warn("%s is left to the next command to sweep; %s stays locked by %s",
@@ -102,7 +105,7 @@ static void clear_up(void)
     state_remove(container, container->ended);
     if (container->spec.network == NETWORK_BRIDGE)
         network_leave(container->spec.port_count > 0);
-    state_cleared(container);
+    state_mark_cleared(container);
     ids_release(&run.ids);
     state_unlock();
 }
@@ -138,13 +141,13 @@ static void open_up(const struct container *container)
  * undone by clear_up(). */
 static void claim(struct container *container)
 {
-    state_sweep_large();
+    sweep_large();
     if (state_lock(true) == -1)
         lab_lock_die(state_directory());
     /* Up to here a signal ends us as any other; from here on there is something to clear up. */
     if (run.watched.signals == -1)
         run.watched.signals = monitor_signals();
-    state_sweep();
+    sweep_rest();
     if (state_claim_name(container) == -1) {
         int error = errno;
         state_unlock();
@@ -268,7 +271,7 @@ static void do_without_users(struct container *container)
     for (size_t i = 0; i < sizeof(made_again) / sizeof(made_again[0]); i++)
         lab_close_fd(made_again[i]);
     child_socket = -1;
-    state_remove_layer(container);
+    storage_remove_layer(container);
     container->spec.own_users = false;
     container->first_id = 0;
     ids_release(&run.ids);
@@ -283,7 +286,6 @@ static void start(struct container *container)
                     .filter = filter_for(container->spec.capabilities),
                     .launcher = open_launcher(),
                     .terminals = -1},
-        .staged = run.observer != NULL,
     };
 
     for (int attempt = 0;; attempt++) {
@@ -305,7 +307,6 @@ static void start(struct container *container)
 /* Hear what the child has to say until execve(2) closes its end. */
 static void wait_for_command(void)
 {
-    const struct message go = {.kind = MESSAGE_GO};
     struct message message;
 
     for (;;) {
@@ -322,10 +323,6 @@ static void wait_for_command(void)
             give_up_command(run.container.spec.command[0], message.status);
         if (message.kind == MESSAGE_TERMINAL && count == 1)
             run.watched.master = fd;
-        if (message.kind == MESSAGE_STAGE) {
-            run.observer->stage(&run.container, message.text);
-            send_message(run.socket, &go, NULL, 0);
-        }
     }
     lab_close_fd(&run.socket);
     child_socket = -1;
@@ -414,17 +411,16 @@ static void say_ready(void)
     run.watched.quiet = true;
 }
 
-static int run_specified(const struct specification *spec, const struct observer *observer)
+static int run_specified(const struct specification *spec)
 {
     struct container *container = &run.container;
     static char log[PATH_MAX];
 
     run.container.spec = *spec;
-    run.observer = observer;
     claim(container);
     run.base = open_base(container, run.archive, &run.watched.pidfd, wait_for);
     lab_close_fd(&run.archive);
-    limits_make(&run.limits, container, observer ? observer->parent : NULL);
+    limits_make(&run.limits, container);
     snprintf(log, sizeof(log), "%s", state_path(container, "log"));
     run.watched.log = log;
     start(container);
@@ -434,8 +430,6 @@ static int run_specified(const struct specification *spec, const struct observer
     if (state_add(container) == -1)
         fail("write %s", state_path(container, "state"));
     say_ready();
-    if (observer)
-        observer->stage(container, "privileges");
     return run_to_the_end(container);
 }
 
@@ -449,21 +443,6 @@ static void begin(void)
                                    .master = -1,
                                    .guard = -1,
                                    .signals = -1};
-}
-
-int run_observed(const struct specification *spec, const struct observer *observer)
-{
-    static char said[64 * 1024];
-
-    begin();
-    run.watched.signals = monitor_signals();
-    run.watched.quiet = true;
-    int status = run_specified(spec, observer);
-    if (lab_read_file(run.watched.log, said, sizeof(said)) == -1)
-        said[0] = '\0';
-    observer->ended(&run.container, said);
-    clear_up();
-    return status;
 }
 
 /* The archive comes by standard input; keys, where they are wanted, by the terminal. */
@@ -497,5 +476,5 @@ int run_container(int argc, char *argv[])
         take_standard_input(&spec);
     if (spec.terminal)
         run.watched.guard = terminal_guard();
-    return run_specified(&spec, NULL);
+    return run_specified(&spec);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "state.h"
+#include "state_file.h"
 
 enum { FILE_LIMIT = 1 << 20 };
 

@@ -5,7 +5,7 @@
  *     specification   the options of `run`, read and checked
  *     start, monitor  the runtime's side: a process in new namespaces, and waiting for it
  *     inside, command the container's side, from clone3(2) to execve(2)
- *     base, tar       what a container's file system lies over
+ *     base, unpack, archive, image  what a container's file system lies over
  *     mounts          root, /proc, /sys, /dev, volumes; pivot_root(2)
  *     network, nat    bridge, cable, addresses, rules
  *     limits          the control group

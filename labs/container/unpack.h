@@ -9,7 +9,7 @@
 #ifndef CONTAINER_UNPACK_H
 #define CONTAINER_UNPACK_H
 
-#include "state.h"
+#include "container.h"
 
 /* Unpack the archive behind the descriptor ARCHIVE, with its layers where it is an image, into the
  * empty directory BASE of CONTAINER. While the process is there, *PIDFD is its pidfd, else -1.

@@ -1,0 +1,15 @@
+/*
+ * sweep.h - remove what containers have left whose runtime was killed: processes, control groups,
+ * files, claims, the bridge.
+ */
+#ifndef CONTAINER_SWEEP_H
+#define CONTAINER_SWEEP_H
+
+/* Before the lock of all containers is taken: kill the processes and remove the large files. The
+ * lock of NAME/ is enough for that, so other commands need not wait. */
+void sweep_large(void);
+
+/* Under the lock of all containers: remove the rest. */
+void sweep_rest(void);
+
+#endif
