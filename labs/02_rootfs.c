@@ -137,10 +137,13 @@ static bool web_server(void)
     }
     lab_run("mkdir rootfs/var/www");
     lab_run("echo a page of the rootfs > rootfs/var/www/page");
-    lab_run("chroot rootfs httpd -p 127.0.0.1:80 -h /var/www");
-    lab_say("Outside, the same busybox fetches the page (-Y off: not from a proxy):");
+    lab_start("chroot rootfs httpd -f -p 127.0.0.1:80 -h /var/www");
+    lab_say(
+        "Outside, the same busybox fetches the page as soon as the server listens (-Y off: not\n"
+        "from a proxy):");
     struct lab_answer page =
-        lab_try("rootfs/bin/busybox wget -q -Y off -O - http://127.0.0.1/page");
+        lab_try("until rootfs/bin/busybox wget -q -Y off -O - http://127.0.0.1/page 2> /dev/null;"
+                " do sleep 0.1; done");
     lab_check_text(page.text, "a page of the rootfs\n",
                    "the page of the server inside is read outside");
     struct lab_answer other =
