@@ -141,7 +141,7 @@ deps: #: install what the labs and their tests need, from the distribution
 	tests/packages.sh install
 
 .PHONY: deps-lint
-deps-lint: #: install what lint, test-exercises and test-fresh need, and further compilers
+deps-lint: #: install what lint, test-exercises and test-fresh need, further compilers and locales
 	tests/packages.sh install lint compilers fresh gates grade exercise-07 exercise-09
 
 .PHONY: deps-vm

@@ -12,8 +12,9 @@
 #include "file.h"
 #include "narrate.h"
 
-/* Run LINE, which is cut into its words. */
-static int run_line(struct lab_output *output, char *line)
+/* Run LINE, which is cut into its words, by LISTEN. */
+static int run_line(struct lab_output *output, char *line,
+                    int (*listen)(struct lab_output *output, const char *const argv[]))
 {
     const char *argv[64];
     int count = 0;
@@ -21,7 +22,7 @@ static int run_line(struct lab_output *output, char *line)
     for (char *word = strtok(line, " "); word && count < 63; word = strtok(NULL, " "))
         argv[count++] = word;
     argv[count] = NULL;
-    if (lab_listen_command(output, argv) == -1)
+    if (listen(output, argv) == -1)
         lab_die("start %s", argv[0]);
     return output->status;
 }
@@ -46,7 +47,7 @@ int lab_command(struct lab_output *output, const char *format, ...)
     va_start(arguments, format);
     lab_string line = format_line(format, arguments);
     va_end(arguments);
-    return run_line(output ? output : &dropped, line);
+    return run_line(output ? output : &dropped, line, lab_ask_command);
 }
 
 int lab_shell_try(struct lab_output *output, const char *format, ...)
@@ -57,7 +58,7 @@ int lab_shell_try(struct lab_output *output, const char *format, ...)
     lab_string line = format_line(format, arguments);
     va_end(arguments);
     lab_shell("%s", line);
-    run_line(output, line);
+    run_line(output, line, lab_listen_command);
     lab_quote(output->text);
     return output->status;
 }
@@ -73,7 +74,7 @@ void lab_shell_run(const char *format, ...)
     va_end(arguments);
     snprintf(line, sizeof(line), "%s", words);
     lab_shell("%s", line);
-    if (run_line(&output, words) == 0)
+    if (run_line(&output, words, lab_listen_command) == 0)
         return;
     output.text[strcspn(output.text, "\n")] = '\0';
     lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output.text, output.status);

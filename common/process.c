@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -286,6 +287,37 @@ int lab_listen_command(struct lab_output *output, const char *const argv[])
 {
     /* exec does not write to its arguments; its prototype is older than const. */
     return lab_listen(output, exec_command, (void *)argv);
+}
+
+struct question {
+    const char *const *argv;
+    int errors;
+};
+
+static int exec_question(void *argument)
+{
+    const struct question *question = argument;
+
+    if (dup2(question->errors, STDERR_FILENO) == -1 || setenv("LC_ALL", "C", 1) == -1)
+        lab_die("prepare %s", question->argv[0]);
+    lab_exec((char *const *)question->argv);
+}
+
+int lab_ask_command(struct lab_output *output, const char *const argv[])
+{
+    lab_fd errors = memfd_create("stderr", MFD_CLOEXEC);
+    struct question question = {.argv = argv, .errors = errors};
+
+    if (errors == -1 || lab_listen(output, exec_question, &question) == -1)
+        return -1;
+    if (output->status == 0)
+        return 0;
+    ssize_t count =
+        pread(errors, output->text + output->length, LAB_OUTPUT_LIMIT - output->length, 0);
+    if (count == -1)
+        return -1;
+    output->length += (size_t)count;
+    return 0;
 }
 
 static bool is_executable(const char *path)

@@ -72,6 +72,10 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
 /* The same for a command, looked up in PATH. Status 127 when there is no such command. */
 int lab_listen_command(struct lab_output *output, const char *const argv[]);
 
+/* The same for a command whose output is read by a program: it runs with LC_ALL=C, and *OUTPUT has
+ * its stdout alone. Where its status is not 0, its stderr follows. */
+int lab_ask_command(struct lab_output *output, const char *const argv[]);
+
 /* Where commands are looked up: PATH, or the usual directories where there is none. environ(7) */
 const char *lab_search_path(void);
 

@@ -82,7 +82,7 @@ int lab_libraries_of(const char *program, int (*each)(const char *path, void *ar
     int dynamic = is_dynamic(program);
     if (dynamic != 1)
         return dynamic;
-    if (lab_listen_command(&output, (const char *const[]){"ldd", program, NULL}) == -1)
+    if (lab_ask_command(&output, (const char *const[]){"ldd", program, NULL}) == -1)
         return -1;
     if (output.status != 0)
         lab_exit(lab_exit_failure, "ldd %s: status %d: %.*s", program, output.status,

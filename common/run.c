@@ -49,6 +49,7 @@ static struct {
     pid_t guardian;
     sigset_t ends_run; /* the signals that a supervisor waits for */
     sigset_t signals_before;
+    char *locale; /* LC_ALL of the caller, or NULL */
 } run = {.place = -1, .lock = -1, .tie = -1};
 
 bool lab_is_experiment_option(const char *word)
@@ -444,6 +445,24 @@ static const char *usable_shell(void)
     return shell && access(shell, X_OK) == 0 ? shell : "/bin/sh";
 }
 
+/* The pages read what programs print, which depends on the locale. A shell of the reader has the
+ * reader's. */
+static void leave_locale(void)
+{
+    const char *locale = getenv("LC_ALL");
+
+    if (locale && !(run.locale = strdup(locale)))
+        lab_die("strdup");
+    if (setenv("LC_ALL", "C", 1) == -1)
+        lab_die("setenv LC_ALL");
+}
+
+static void restore_locale(void)
+{
+    if ((run.locale ? setenv("LC_ALL", run.locale, 1) : unsetenv("LC_ALL")) == -1)
+        lab_die("restore LC_ALL");
+}
+
 static void open_shell(void (*enter)(void))
 {
     pid_t child = lab_fork();
@@ -451,6 +470,7 @@ static void open_shell(void (*enter)(void))
     if (child == -1)
         lab_die("fork");
     if (child == 0) {
+        restore_locale();
         if (enter)
             enter();
         lab_exec((char *const[]){(char *)usable_shell(), "-i", NULL});
@@ -507,6 +527,7 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
     read_options(argc, argv);
     need_root(argv[0]);
     umask(022);
+    leave_locale();
     block_signals(); /* before there is anything that would have to be taken away again */
     claim_directory(number);
     supervise();

@@ -134,7 +134,7 @@ ROWS
 @test "01 tool: --with copies a program and what ldd names, and it runs in there" {
     local path
     mkdir "$TMPDIR/new"
-    run -0 "$LABS/01_chroot" --with /bin/bash --with ls "$TMPDIR/new" /bin/bash -c 'ls / && echo $BASH_VERSION'
+    run -0 env LC_ALL=C "$LABS/01_chroot" --with /bin/bash --with ls "$TMPDIR/new" /bin/bash -c 'ls / && echo $BASH_VERSION'
     assert_line --index 0 bin
     assert_line --regexp '^[0-9]+\.[0-9]+'
     # The same paths with the same bytes: what ldd prints outside is there inside.
@@ -153,7 +153,7 @@ ROWS
     run -0 find "$TMPDIR/outside" -mindepth 1
     assert_output ""
     mkdir -p "$TMPDIR/new$TMPDIR/outside"
-    run -0 "$LABS/01_chroot" --with /bin/bash "$TMPDIR/new" /bin/bash -c 'echo runs'
+    run -0 env LC_ALL=C "$LABS/01_chroot" --with /bin/bash "$TMPDIR/new" /bin/bash -c 'echo runs'
     assert_output runs
     run -0 find "$TMPDIR/outside" -mindepth 1
     assert_output ""

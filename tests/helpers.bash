@@ -31,7 +31,8 @@ export PATH="$PATH:/usr/sbin:/sbin"
 export ASAN_OPTIONS=detect_leaks=0
 # In a test nothing may be passed over because "the machine cannot".
 export LAB_MUST_RUN=1
-export LC_ALL=C
+# Not the C locale, so that the labs have to see to it themselves that they understand what other programs print.
+export LC_ALL=C.UTF-8
 # How many times slower than usual things may be: in an emulated machine every limit of time is
 # stretched by this factor. The labs read the same variable.
 SLOW=${LAB_SLOW:-1}
@@ -39,6 +40,7 @@ SLOW=${LAB_SLOW:-1}
 # What a test could leave behind, as lines to compare. Directories of other runs that live at this
 # moment do not count: they carry the PID of a living process.
 machine_state() {
+    local -x LC_ALL=C
     sed -E 's/^[0-9]+ [0-9]+ /mount /' /proc/self/mountinfo | sort
     echo "hostname $(cat /proc/sys/kernel/hostname)"
     ip -o link show | sed -E 's/^[0-9]+: ([^:]+): <([^>]*)>.*/link \1 \2/'

@@ -61,6 +61,7 @@ compilers clang                          clang           clang           clang  
 compilers ccache                         ccache          ccache          ccache      ccache
 compilers i686-linux-gnu-gcc             gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu
 compilers musl-gcc                       musl-tools      musl-gcc        musl        musl-dev
+compilers /usr/share/i18n/locales/de_DE  locales         glibc-locale-source glibc     musl-locales
 fuzz   clang                             clang           clang           clang       clang
 vm-amd64  qemu-system-x86_64             qemu-system-x86 qemu-system-x86-core qemu-system-x86 qemu-system-x86_64
 vm-arm64  qemu-system-aarch64            qemu-system-arm qemu-system-aarch64-core qemu-system-aarch64 qemu-system-aarch64

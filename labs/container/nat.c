@@ -227,7 +227,7 @@ unsigned nat_rules(void)
 
     if (!has_tables())
         return 0;
-    if (lab_listen_command(&output, argv) == -1)
+    if (lab_ask_command(&output, argv) == -1)
         return 0;
     for (const char *line = output.text; line; line = lab_next_line(line))
         count += strncmp(line, "-A ", 3) == 0;
