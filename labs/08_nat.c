@@ -18,6 +18,9 @@ int nat_tool(int argc, char *argv[]);
 #define SERVER "203.0.113.10"
 #define WHO "/cgi-bin/who"
 
+/* A line that repeats LINE until it succeeds: a server that was just started needs a moment. */
+#define UNTIL(line) "until " line " 2>/dev/null; do sleep 0.1; done"
+
 /* The program of iptables: the one in the environment, such as iptables-legacy. */
 static const char *iptables = "iptables";
 
@@ -80,9 +83,9 @@ static void the_outside(void)
     lab_run("mkdir -p www/cgi-bin");
     lab_run("printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >www" WHO);
     lab_run("chmod +x www" WHO);
-    lab_run("ip netns exec outside busybox httpd -p " SERVER ":80 -h www");
-    lab_check_text(lab_try("timeout 2 busybox wget -qO- http://" SERVER WHO).text, "198.51.100.2\n",
-                   "the host itself reaches the server outside");
+    lab_start("ip netns exec outside busybox httpd -f -p " SERVER ":80 -h www");
+    lab_check_text(lab_try(UNTIL("timeout 2 busybox wget -qO- http://" SERVER WHO)).text,
+                   "198.51.100.2\n", "the host itself reaches the server outside");
 }
 
 static void without_a_route(void)
@@ -172,20 +175,19 @@ static void masquerade(void)
     }
 }
 
+#define ASK "ip netns exec outside timeout 2 busybox wget -qO- http://198.51.100.2:8080" WHO
+
 static void publish(void)
 {
-    static const char ASK[] =
-        "ip netns exec outside timeout 2 busybox wget -qO- http://198.51.100.2:8080" WHO;
-
     lab_step("beyond the article: the way in");
     lab_say("The outside has no route to a server in net1. The host can lend it one of its ports.");
-    lab_run("ip netns exec net1 busybox httpd -p 192.168.0.101:80 -h www");
+    lab_start("ip netns exec net1 busybox httpd -f -p 192.168.0.101:80 -h www");
     lab_check(strstr(lab_try(ASK).text, "Connection refused"),
               "before the rule nothing listens on that port of the host");
     lab_run("%s -t nat -A PREROUTING -d 198.51.100.2 -p tcp --dport 8080 -j DNAT "
             "--to-destination 192.168.0.101:80",
             iptables);
-    lab_check_text(lab_try(ASK).text, "198.51.100.1\n",
+    lab_check_text(lab_try(UNTIL(ASK)).text, "198.51.100.1\n",
                    "after it the server inside answers, and saw the client's own address");
 }
 

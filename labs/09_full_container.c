@@ -262,7 +262,7 @@ static void an_outside(void)
     lab_wait_for_link("wan0");
     lab_run("mkdir -p www/cgi-bin && cd www/cgi-bin && "
             "printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >who && chmod +x who");
-    lab_run("ip netns exec outside busybox httpd -p 198.51.100.1:80 -h www");
+    lab_start("ip netns exec outside busybox httpd -f -p 198.51.100.1:80 -h www");
 }
 
 static void its_own_root(void)
