@@ -17,8 +17,11 @@ LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototype
 
 # labs/NN_name.c is the page of a lab, labs/tools/NN_name.c its tool: together they are one program.
 SOURCES := $(sort $(wildcard labs/*.c))
-TOOLS   := $(sort $(wildcard labs/tools/*.c))
-LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES))
+TOOLS   := $(sort $(wildcard labs/tools/[0-9]*.c))
+# Programs without a page; and what several tools share.
+ALONE   := labs/tools/busy.c labs/tools/doctor.c
+SHARED  := $(filter-out $(TOOLS) $(ALONE),$(sort $(wildcard labs/tools/*.c)))
+LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES)) $(patsubst labs/tools/%.c,$(BIN)/%,$(ALONE))
 COMMON  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
 # What calls the parsers on recorded trees, for tests/cgroup.bats.
 UNIT    := $(BUILD)/tests/unit
@@ -50,7 +53,7 @@ endef
 $(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
 
 $(UNIT): LDLIBS += -lm
-$(UNIT): $(BUILD)/tests/unit.o $(BUILD)/libcommon.a
+$(UNIT): $(BUILD)/tests/unit.o $(BUILD)/libtools.a $(BUILD)/libcommon.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -59,6 +62,8 @@ $(BIN)/busy: LDLIBS += -pthread
 $(BIN)/06_cpu_shares: LDLIBS += -lm
 # The load that these two measure.
 lab-05 lab-06 run-05 run-06: $(BIN)/busy
+# What makes the file system of this one.
+lab-09 run-09: $(BIN)/02_rootfs
 
 .PHONY: busy
 busy: $(BIN)/busy #: the load of labs 05 and 06
@@ -68,9 +73,11 @@ TOO_SMALL := $(if $(shell echo | $(CC) $(CFLAGS) -dM -E - 2>/dev/null | grep 'SI
 
 $(foreach tool,$(filter $(SOURCES:labs/%=labs/tools/%),$(TOOLS)),\
     $(eval $(tool:labs/tools/%.c=$(BIN)/%): $(tool:%.c=$(BUILD)/%.o)))
-$(filter-out $(TOO_SMALL),$(LABS)): $(BIN)/%: $(BUILD)/labs/%.o $(BUILD)/libcommon.a
+$(foreach program,$(ALONE),$(eval $(program:labs/tools/%.c=$(BIN)/%): $(program:%.c=$(BUILD)/%.o)))
+$(foreach page,$(SOURCES),$(eval $(page:labs/%.c=$(BIN)/%): $(page:%.c=$(BUILD)/%.o)))
+$(filter-out $(TOO_SMALL),$(LABS)): $(BUILD)/libtools.a $(BUILD)/libcommon.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libtools.a $(BUILD)/libcommon.a $(LDLIBS)
 
 # Lab 09 has rooms of its own, and is the only one that needs libraries: in the program where that can
 # be, it starts faster then.
@@ -111,6 +118,8 @@ $(LAUNCH): labs/container/launch.c labs/container/report.h Makefile | $(BUILD)/.
 	    -nostdlib -static -Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
 
 $(BUILD)/libcommon.a: $(COMMON)
+$(BUILD)/libtools.a: $(SHARED:%.c=$(BUILD)/%.o)
+$(BUILD)/lib%.a:
 	@rm -f $@
 	$(call say,AR,$@)
 	$(Q)$(AR) rcs $@ $^
@@ -121,7 +130,7 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
 	$(call say,CC,$<)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(TOOLS) $(wildcard common/*.c labs/container/*.c) tests/unit.c)
+-include $(patsubst %.c,$(BUILD)/%.d,$(SOURCES) $(TOOLS) $(ALONE) $(SHARED) $(wildcard common/*.c labs/container/*.c) tests/unit.c)
 
 # What is missing is named with the package that has it, once in a build directory.
 $(BUILD)/.compiler:
@@ -171,7 +180,7 @@ link_of = $(filter labs/tools/$(1)_%.o,$(TOOLS:.c=.o))
 test-mutations: all #: what a page teaches, taken away or done wrong, must make its experiment fail [ONLY="03 07"] [EVERY=N]
 	@$(SUDO) env LABS='$(abspath $(BIN))' BUILD='$(abspath $(BUILD))' EVERY='$(or $(EVERY),1)' COMPILE='$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' \
 	    $(foreach number,$(NUMBERS),LINK_$(number)='$(addprefix $(BUILD)/,$(call link_of,$(number))) \
-	    $(if $(filter 09,$(number)),$(ROOMS)) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
+	    $(if $(filter 09,$(number)),$(ROOMS)) $(BUILD)/libtools.a $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 
 .PHONY: asan
 asan: #: all tests again, the labs built with AddressSanitizer and UBSan
@@ -238,7 +247,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $@ $< $(wildcard common/*.c) -lm
+	    -o $@ $< $(wildcard common/*.c) labs/tools/fairness.c -lm
 
 .PHONY: bench-cpu
 bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each

@@ -325,7 +325,8 @@ bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *per
            lab_parse_number(second, 1, INT64_MAX, period);
 }
 
-int lab_cgroup_cpu_limit(const struct lab_cgroup *group, long long *quota, long long *period)
+/* The limit of GROUP, read back. */
+static int cpu_limit(const struct lab_cgroup *group, long long *quota, long long *period)
 {
     char text[64];
 
@@ -361,7 +362,7 @@ double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid)
             continue;
         if (snprintf(group.name, sizeof(group.name), "%.*s", length, below) >=
                 (int)sizeof(group.name) ||
-            lab_cgroup_cpu_limit(&group, &quota, &period) == -1 || quota == LAB_UNLIMITED)
+            cpu_limit(&group, &quota, &period) == -1 || quota == LAB_UNLIMITED)
             continue; /* the root of v2 has no limit, and no file for one */
         double percent = 100.0 * (double)quota / (double)period;
         if (ceiling == 0 || percent < ceiling)
@@ -387,7 +388,7 @@ static int write_limit_v1(const struct lab_cgroup *group, long long quota, long 
 {
     long long old_quota, old_period;
 
-    if (lab_cgroup_cpu_limit(group, &old_quota, &old_period) == -1)
+    if (cpu_limit(group, &old_quota, &old_period) == -1)
         return -1;
     if (old_period != period) {
         if (old_quota != LAB_UNLIMITED &&
@@ -414,7 +415,7 @@ int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, lo
             snprintf(text, sizeof(text), "%lld %lld", quota, period);
         result = lab_cgroup_write(group, LAB_CPU, "cpu.max", text);
     }
-    if (result == -1 || lab_cgroup_cpu_limit(group, &new_quota, &new_period) == -1)
+    if (result == -1 || cpu_limit(group, &new_quota, &new_period) == -1)
         return -1;
     if (new_quota == quota && new_period == period)
         return 0;

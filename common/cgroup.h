@@ -81,9 +81,6 @@ enum {
  * cpu.cfs_quota_us and cpu.cfs_period_us, or cpu.max. EINVAL where a parent allows less (v1). */
 int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, long long period);
 
-/* Read that limit back. */
-int lab_cgroup_cpu_limit(const struct lab_cgroup *group, long long *quota, long long *period);
-
 /* The least that a quota of the group of process PID, or of one above it, allows: in percent of a
  * CPU. 0 where none of them has one, as far as can be seen from here. */
 double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid);

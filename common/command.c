@@ -50,19 +50,6 @@ int lab_command(struct lab_output *output, const char *format, ...)
     return run_line(output ? output : &dropped, line, lab_ask_command);
 }
 
-int lab_shell_try(struct lab_output *output, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    lab_string line = format_line(format, arguments);
-    va_end(arguments);
-    lab_shell("%s", line);
-    run_line(output, line, lab_listen_command);
-    lab_quote(output->text);
-    return output->status;
-}
-
 void lab_shell_run(const char *format, ...)
 {
     va_list arguments;

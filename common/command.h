@@ -14,10 +14,6 @@
 __attribute__((format(printf, 2, 3))) int lab_command(struct lab_output *output, const char *format,
                                                       ...);
 
-/* Show a command with lab_shell(), run it, and show what it says. Returns as lab_command(). */
-__attribute__((format(printf, 2, 3))) int lab_shell_try(struct lab_output *output,
-                                                        const char *format, ...);
-
 /* Show a command and run it. It must succeed: otherwise what it said is the error, and the process
  * exits. What it says when it succeeds is not shown. */
 __attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...);

@@ -147,21 +147,3 @@ long long lab_cpu_idle_time(void)
         is_wanted[i] = all || CPU_ISSET(i, &cpus);
     return lab_cpu_parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
 }
-
-void lab_cpu_align(const struct lab_cgroup *group, long long period)
-{
-    enum { STEP = 1000 };
-    struct lab_cpu_sample sample;
-    long long now = lab_now(), end = now + 3 * period;
-
-    if (lab_cpu_sample(group, &sample) == -1)
-        return;
-    for (long long before = sample.throttled; sample.throttled == before && now < end;) {
-        lab_sleep_until(now + STEP);
-        now = lab_now();
-        if (lab_cpu_sample(group, &sample) == -1)
-            return;
-    }
-    /* The kernel counts a throttled period when it is over and the next quota is there. */
-    lab_sleep_until(now + period * 9 / 10);
-}

@@ -61,9 +61,4 @@ long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count)
 long long lab_now(void);
 void lab_sleep_until(long long moment);
 
-/* Wait for a good moment to begin: the end of a period in which GROUP was throttled, as nothing of
- * it runs then and its accounting is exact. At most four periods of PERIOD microseconds; a group
- * that is not throttled is taken as it is. */
-void lab_cpu_align(const struct lab_cgroup *group, long long period);
-
 #endif

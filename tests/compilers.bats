@@ -53,7 +53,7 @@ foreign_headers() {
     headers=$(foreign_headers)
     set -- CC=musl-gcc CPPFLAGS="-idirafter $headers" CFLAGS='-O1 -Werror'
     labs=()
-    for lab in "$REPO"/labs/0[1-8]_*.c "$REPO"/labs/busy.c "$REPO"/labs/doctor.c; do
+    for lab in "$REPO"/labs/0[1-8]_*.c "$REPO"/labs/tools/busy.c "$REPO"/labs/tools/doctor.c; do
         lab=${lab##*/}
         labs+=("$OUT/bin/${lab%.c}")
     done

@@ -90,7 +90,7 @@ ELSEWHERE='run the labs on the machine itself'
     assert_line --index 0 '{"cannot_run": [], "lines": ['
     assert_equal "${lines[-1]}" ']}'
     run -0 grep -cE "^  \{\"name\": $string, \"labs\": $labs, \"verdict\": \"(ok|note)\", \"seen\": $string, \"remedy\": $string\},?$" <<<"$output"
-    assert_equal "$output" "$(grep -c '^    {"' "$REPO/labs/doctor.c")"
+    assert_equal "$output" "$(grep -c '^    {"' "$REPO/labs/tools/doctor.c")"
     # What other programs say is quoted as JSON wants it.
     pretend ping 'printf '"'"'a "b" \\ \t c; d\n'"'"'; exit 1'
     run -1 env PATH="$PRETENDED" "$DOCTOR" --json ping
@@ -118,7 +118,7 @@ ELSEWHERE='run the labs on the machine itself'
 }
 
 @test "doctor: every line has a section in docs/troubleshooting.md, and every section a line" {
-    run -0 sed -nE 's/^    \{"([^"]+)", .*/\1/p' "$REPO/labs/doctor.c"
+    run -0 sed -nE 's/^    \{"([^"]+)", .*/\1/p' "$REPO/labs/tools/doctor.c"
     assert [ "${#lines[@]}" -ge 30 ]
     diff <(sort <<<"$output") <(sed -nE 's/^## `(.*)`$/\1/p' "$REPO/docs/troubleshooting.md" | tr '\n' '|' |
         sed 's/` and `/|/g; s/`, `/|/g' | tr '|' '\n' | sort)

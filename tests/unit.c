@@ -32,7 +32,7 @@
 #include "cgroup.h"
 #include "cpumeter.h"
 #include "error.h"
-#include "fairness.h"
+#include "../labs/tools/fairness.h"
 #include "file.h"
 #include "lock.h"
 #include "number.h"

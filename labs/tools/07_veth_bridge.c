@@ -5,10 +5,10 @@
 
 #include "change.h"
 #include "command.h"
-#include "host.h"
 #include "network.h"
 #include "run.h"
 #include "updown.h"
+#include "uplink.h"
 
 int bridge_tool(int argc, char *argv[]);
 

@@ -12,6 +12,7 @@
 #include "network.h"
 #include "run.h"
 #include "updown.h"
+#include "uplink.h"
 
 int nat_tool(int argc, char *argv[]);
 

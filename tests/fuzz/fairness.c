@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fairness.h"
+#include "../../labs/tools/fairness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,10 +9,10 @@
 
 #include "change.h"
 #include "error.h"
-#include "host.h"
 #include "number.h"
 #include "process.h"
 #include "run.h"
+#include "uplink.h"
 
 static const struct option options[] = {
     {"subnet", required_argument, NULL, 's'}, {"namespaces", required_argument, NULL, 'n'},

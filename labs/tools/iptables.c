@@ -87,20 +87,6 @@ bool lab_iptables_has_chain(const char *table, const char *chain)
            strstr(saved.text, line);
 }
 
-int lab_iptables_policy_count(const char *chain, const char *policy)
-{
-    int packets = -1;
-    char wanted[64];
-    LAB_OUTPUT saved = {0};
-
-    snprintf(wanted, sizeof(wanted), "\n:%s %s [", chain, policy);
-    lab_command(&saved, "%s-save -c -t filter", chosen.command);
-    const char *line = strstr(saved.text, wanted);
-    if (line)
-        sscanf(line + strlen(wanted), "%d", &packets);
-    return packets;
-}
-
 void lab_iptables_add(const char *number, const char *table, const char *chain, char how,
                       const char *rule, ...)
 {

@@ -23,10 +23,6 @@ const char *lab_iptables_backend(void);
 /* Where there is such a chain now: ":DOCKER-USER" in the table filter, say. */
 bool lab_iptables_has_chain(const char *table, const char *chain);
 
-/* How many packets the policy of CHAIN in the table filter has decided on; -1 where its policy is
- * not POLICY ("DROP", "ACCEPT"). */
-int lab_iptables_policy_count(const char *chain, const char *policy);
-
 /* Add a rule to CHAIN of TABLE, with lab_undo(): HOW is 'A' to append it, 'I' to insert it as the
  * first. A comment in it names the lab NUMBER. Tables and chains that iptables-nft makes for it are
  * noted as well. */
