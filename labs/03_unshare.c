@@ -24,7 +24,7 @@
 int unshare_tool(int argc, char *argv[]);
 
 enum {
-    NOBODY = 65534,     /* an ordinary user, who becomes root in a user namespace */
+    NOBODY = 65534,     /* an ordinary user, root in its user namespace */
     DAY = 24 * 60 * 60, /* seconds that the clock of the time namespace is ahead */
 };
 
@@ -62,8 +62,8 @@ static void become_nobody(void)
     lab_must(setgroups(0, NULL));
     lab_must(setgid(NOBODY));
     lab_must(setuid(NOBODY));
-    /* After a change of user, the files of this process in /proc belong to root. Now they belong to
-     * the new user, who has to write the maps. */
+    /* After a change of user, the kernel gives the files of this process in /proc to root. This
+     * gives them to the new user, who has to write the maps. */
     lab_must(prctl(PR_SET_DUMPABLE, 1));
 }
 
@@ -120,11 +120,11 @@ static int leave_namespaces(void *argument)
 
 static struct lab_sandbox *box; /* the present step's; $BOX is its PID */
 
-static void open_box(struct request request)
+static void open_box(int (*body)(void *), void *argument)
 {
     char number[16];
 
-    box = lab_sandbox(leave_namespaces, &request);
+    box = lab_sandbox(body, argument);
     snprintf(number, sizeof(number), "%d", (int)box->pid);
     lab_must(setenv("BOX", number, 1));
 }
@@ -138,7 +138,7 @@ static void run_in_new(int flags, const char *options, const char *script)
              flags & CLONE_NEWUSER ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "",
              options, script);
     snprintf(whole, sizeof(whole), "%s%s", script, LAB_HOLD_STILL);
-    open_box((struct request){.flags = flags, .script = whole});
+    open_box(leave_namespaces, &(struct request){.flags = flags, .script = whole});
     lab_go_on(box);
 }
 
@@ -267,7 +267,8 @@ static void the_article(void)
 {
     lab_step("all processes that a sandbox sees are its own");
     lab_type("unshare --pid --fork --mount-proc /bin/sh");
-    open_box((struct request){.flags = CLONE_NEWPID | CLONE_NEWNS, .own_proc = true});
+    open_box(leave_namespaces,
+             &(struct request){.flags = CLONE_NEWPID | CLONE_NEWNS, .own_proc = true});
     lab_check_text(lab_tell(box, "echo $$").text, "1\n", "the shell is process 1");
     lab_check_number(count("\n", lab_tell(box, "ps ax").text) - 1, 2,
                      "ps lists two processes, the shell and itself");
@@ -278,7 +279,7 @@ static void side_by_side(void)
     lab_step("the namespaces of a child and of its parent, side by side");
     lab_type("ls -l /proc/self/ns");
     lab_type("unshare --pid --fork --mount sh -c 'ls -l /proc/self/ns'");
-    open_box((struct request){.flags = CLONE_NEWPID | CLONE_NEWNS});
+    open_box(leave_namespaces, &(struct request){.flags = CLONE_NEWPID | CLONE_NEWNS});
     show_side_by_side();
     check_new("pid mnt");
 }
@@ -310,7 +311,7 @@ static void why_fork(void)
     lab_check(strncmp(shell.text, "one child\n", 10) == 0 && !strstr(shell.text, "not reached"),
               "the shell can fork once, and not twice");
     lab_say("The same by the system calls alone:");
-    box = lab_sandbox(fork_twice, NULL);
+    open_box(fork_twice, NULL);
     sscanf(box->said, "first child: process %d second fork: errno %d", &first, &error);
     ino_t own = lab_namespace_inode(box->pid, "pid");
     ino_t children = lab_namespace_inode(box->pid, "pid_for_children");
@@ -347,7 +348,7 @@ static void three_calls(void)
     lab_say(
         "clone3(2) does in one call what unshare(2) and fork(2) do in two: it creates the child\n"
         "in new namespaces. setns(2) joins namespaces that exist.");
-    box = lab_sandbox(clone_into_new, NULL);
+    open_box(clone_into_new, NULL);
     show_side_by_side();
     lab_check_text(box->said, "1\n", "the child of clone3 is process 1");
     check_new("pid mnt");
@@ -389,7 +390,7 @@ static void own_clocks(void)
     lab_step("beyond the article: clocks of its own");
     lab_type("unshare --time --fork --boottime %d cut -d. -f1 /proc/uptime", DAY);
     long long before = seconds_since_boot();
-    box = lab_sandbox(live_a_day_later, NULL);
+    open_box(live_a_day_later, NULL);
     long long inside = atoll(box->said), after = seconds_since_boot();
     lab_fact("boottime.inside", "%lld s", inside);
     lab_fact("boottime.outside", "%lld s", after);

@@ -142,7 +142,7 @@ static void make_target(void)
 {
     lab_step("a process in five new namespaces");
     lab_run("mkfifo ready");
-    lab_start("unshare --pid --fork --net --uts --mount --ipc sh -c 'read -r pid rest "
+    lab_start("unshare --pid --fork --kill-child --net --uts --mount --ipc sh -c 'read -r pid rest "
               "</proc/self/stat; hostname target; mount -n -t proc proc /proc; echo $pid >ready; "
               "exec sleep 1000'");
     lab_set("TARGET", "$(cat ready)");
@@ -218,8 +218,9 @@ static int two_lives(__attribute__((unused)) void *unused)
     go_on_in_child();
     for (int life = 1; life <= 2; life++) {
         pid_t child = (pid_t)lab_must(syscall(SYS_clone3, &how, sizeof(how)));
-        while (child == 0)
-            pause();
+        if (child == 0)
+            for (;;)
+                pause();
         if (life == 1)
             pidfd = (int)lab_must(syscall(SYS_pidfd_open, child, 0));
         int by_number = kill(number, 0) == -1 ? errno : 0;
@@ -249,7 +250,7 @@ static void enter_user(void)
     struct stat status = {0};
 
     lab_step("beyond the article: enter a user namespace");
-    lab_start("unshare --user --fork sh -c 'echo $$ >ready; exec sleep 1000'");
+    lab_start("unshare --user --fork --kill-child sh -c 'echo $$ >ready; exec sleep 1000'");
     lab_set("OTHER", "$(cat ready)");
     other = (pid_t)atoi(lab_path("$OTHER"));
     lab_echo("0 100000 1", "/proc/$OTHER/uid_map");

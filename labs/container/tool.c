@@ -44,7 +44,7 @@ static const char HELP[] =
     "  kill            send SIGNAL (KILL) to a container's process 1\n"
     "  inspect         print all that is known of a container, as JSON\n"
     "  prune           remove ended containers (--rm=false) and what crashed ones have left\n"
-    "  --step          experiment: wait for Enter after each step\n"
+    "  --step          experiment: wait for Enter before each step\n"
     "  --shell         experiment: end with a shell in the container\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"

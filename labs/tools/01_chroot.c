@@ -38,7 +38,7 @@ static const char HELP[] =
     "  --userspec=USER:GROUP  user and group (ID or name) to use\n"
     "  --skip-chdir           do not change working directory to '/'\n"
     "  --with=PROGRAM         first copy PROGRAM and its libraries into NEWROOT (repeatable)\n"
-    "  --step                 experiment: wait for Enter after each step\n"
+    "  --step                 experiment: wait for Enter before each step\n"
     "  --shell                experiment: end with a shell in the jail\n"
     "  --help, --version      print this, or the version, and exit\n"
     "\n"

@@ -33,7 +33,7 @@ static const char HELP[] =
     "  --busybox=FILE     the busybox to use, with its libraries where it has any\n"
     "                     ($BUSYBOX, or else busybox.static or busybox in PATH)\n"
     "  --tar=FILE         also pack it into the tar archive FILE, everything owned by root\n"
-    "  --step             experiment: wait for Enter after each step\n"
+    "  --step             experiment: wait for Enter before each step\n"
     "  --shell            experiment: end with a shell in the root file system\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"

@@ -39,7 +39,7 @@ static struct {
     const char *setgroups;         /* "allow", "deny", or NULL */
     const char *root, *directory;  /* or NULL */
     const char *proc;              /* where to mount it, or NULL */
-} wanted;
+} wanted = {.map_user = -1, .map_group = -1, .user = -1, .group = -1, .propagation = PRIVATE};
 
 /*
  * The options.
@@ -71,7 +71,7 @@ static const char HELP[] =
     "  -w, --wd=DIR            change the working directory\n"
     "  -S, --setuid=UID        become UID inside\n"
     "  -G, --setgid=GID        become GID inside, without other groups\n"
-    "      --step              experiment: wait for Enter after each step\n"
+    "      --step              experiment: wait for Enter before each step\n"
     "      --shell             experiment: end with a shell in a sandbox\n"
     "  -h, --help; -V, --version\n"
     "\n"
@@ -196,14 +196,6 @@ static void read_options(int argc, char *argv[])
 {
     int option, index;
 
-    wanted = (typeof(wanted)){
-        .map_user = -1,
-        .map_group = -1,
-        .user = -1,
-        .group = -1,
-        .propagation = MS_REC | MS_PRIVATE,
-    };
-    optind = 0;                              /* begin anew, whatever has been read before */
     argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     while ((option = getopt_long(argc, argv, "+muinpUCTfrcR:w:S:G:hV", OPTIONS, &index)) != -1) {
         switch (option) {
@@ -251,7 +243,7 @@ static void leave_namespaces(int flags)
                        "unshare");
 }
 
-/* In a new user namespace nobody has a number until a map gives one: OUTSIDE is INSIDE. */
+/* In a new user namespace no ID has a meaning until a map gives it one. An INSIDE of -1: no map. */
 static void map_id(const char *file, long long inside, unsigned outside)
 {
     char line[64];
@@ -292,14 +284,14 @@ static void keep_namespaces_of(pid_t pid)
 }
 
 /* Wait at a pipe until the other side writes. False if it has ended instead. */
-static bool pass(const int gate[2])
+static bool wait_at(const int gate[2])
 {
     close(gate[1]);
     return read(gate[0], &(char){0}, 1) == 1;
 }
 
-/* Who waits for us is to see what happened to the child: a signal that killed it kills us. Only
- * for SIGKILL, the default of which cannot be restored, unshare(1) says so and returns 1. */
+/* Pass on how the child ended: a signal that killed it kills this process too, so that the caller
+ * sees it. For SIGKILL, which raise(3) cannot bring, unshare(1) prints a line and returns 1. */
 __attribute__((noreturn)) static void end_like(pid_t child, const sigset_t *mask)
 {
     int status;
@@ -314,8 +306,9 @@ __attribute__((noreturn)) static void end_like(pid_t child, const sigset_t *mask
     lab_exit(EXIT_FAILURE, "the child was ended by %s", lab_signal_name(WTERMSIG(status)));
 }
 
-/* Start the process that makes the mounts which keep namespaces. It stays behind, where the files
- * are and where we have the right to mount. Returns 0 where there is nothing to keep. */
+/* Start the process that makes the mounts which keep namespaces. It stays in the
+ * old namespaces: the files are there, and it may mount there. Returns 0 if no option has a file.
+ */
 static pid_t start_keeper(const int left[2])
 {
     pid_t keeper = 0, leaving = getpid();
@@ -327,7 +320,7 @@ static pid_t start_keeper(const int left[2])
         lab_die("fork");
     if (!keep || keeper > 0)
         return keeper;
-    if (pass(left))
+    if (wait_at(left))
         keep_namespaces_of(leaving);
     exit(EXIT_SUCCESS);
 }
@@ -337,7 +330,7 @@ static pid_t start_keeper(const int left[2])
  * fail. */
 static void enter_namespaces(void)
 {
-    int left[2], kept[2]; /* gates: we have left the old namespaces, the new ones are kept */
+    int left[2], kept[2]; /* pipes that tell: the old namespaces are left, the new ones kept */
     pid_t child = 0;
     sigset_t interrupting, before;
 
@@ -345,16 +338,16 @@ static void enter_namespaces(void)
         lab_die("pipe");
     pid_t keeper = start_keeper(left);
     leave_namespaces(wanted.flags);
-    sigemptyset(&interrupting); /* what interrupts is for the command, as in a shell */
+    sigemptyset(&interrupting); /* SIGINT and SIGTERM are for the command, as in a shell */
     sigaddset(&interrupting, SIGINT);
     sigaddset(&interrupting, SIGTERM);
     sigprocmask(SIG_BLOCK, &interrupting, &before);
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would keep the status from us */
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would leave no status to wait for */
     if (wanted.fork && (child = fork()) == -1)
         lab_die("fork");
     if (wanted.fork && child == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
-        if (pass(kept))
+        if (wait_at(kept))
             return;
         exit(EXIT_FAILURE);
     }
@@ -376,13 +369,13 @@ static void mount_proc(const char *directory)
                        "mount proc on '%s'", directory);
 }
 
-/* In the new namespaces: make them what was asked for. */
-static void furnish(uid_t user_outside, gid_t group_outside)
+/* In the new namespaces: set up what the options name. */
+static void prepare_inside(uid_t user_outside, gid_t group_outside)
 {
     const char *directory = wanted.directory ? wanted.directory : wanted.root ? "/" : NULL;
 
     map_id("/proc/self/uid_map", wanted.map_user, user_outside);
-    /* Leaving a group can open what is forbidden to the group: first give up that right. */
+    /* A group can be used to deny access to its members: without setgroups(2) none can be left. */
     control_setgroups(wanted.map_group != -1 ? "deny" : NULL);
     map_id("/proc/self/gid_map", wanted.map_group, group_outside);
     control_setgroups(wanted.setgroups);
@@ -411,7 +404,7 @@ int unshare_tool(int argc, char *argv[])
 
     read_options(argc, argv);
     enter_namespaces();
-    furnish(user, group);
+    prepare_inside(user, group);
     if (optind == argc)
         lab_exec_shell();
     lab_exec(argv + optind);

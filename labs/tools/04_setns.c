@@ -60,7 +60,7 @@ static const char HELP[] =
     "  -W DIR, --wdns=DIR     set the working directory, DIR as it is named inside\n"
     "  -F, --no-fork          do not fork after entering a PID namespace\n"
     "  -Z, --follow-context   take the target's SELinux context, where there is SELinux\n"
-    "  --step                 experiment: wait for Enter after each step\n"
+    "  --step                 experiment: wait for Enter before each step\n"
     "  --shell                experiment: end with a shell in the target's namespaces\n"
     "  -h, --help, -V, --version  print this, or the version, and exit\n"
     "\n"
@@ -176,8 +176,8 @@ static void read_options(struct request *wanted, int argc, char *argv[])
         lab_exit(lab_exit_failure, "--wd and --wdns exclude each other");
 }
 
-/* --all is every kind that this kernel has, but not the user namespace that we are in already:
- * setns(2) refuses it, for it would give back rights that a process has dropped. */
+/* --all is every kind that this kernel has, but not the user namespace that the caller is in:
+ * setns(2) refuses it, because it would give back rights that the process has dropped. */
 static void want_all(struct request *wanted)
 {
     if (!wanted->target)
@@ -192,9 +192,9 @@ static void want_all(struct request *wanted)
     }
 }
 
-/* Now, before anything is joined: afterwards, /proc may be another one. A number can be given to
- * another process while we look, a pidfd cannot: if that is alive afterwards, the number meant this
- * process all the time. (There is no pidfd of a thread.) */
+/* Before anything is joined, because afterwards /proc may be another one. A PID can be given to
+ * another process meanwhile, a pidfd cannot: if the process of the pidfd is alive afterwards, the
+ * PID was its PID all the time. (There is no pidfd of a thread.) */
 static void open_target(struct request *wanted)
 {
     if (wanted->target)
@@ -238,9 +238,9 @@ static bool join_at_once(int pidfd, int flags)
     return pidfd != -1 && setns(pidfd, flags) == 0;
 }
 
-/* Where only files are given, one by one. The first round joins with the rights that we have, and
- * passes over refusals. The second begins with the user namespace, the first of the kinds: it may
- * give the right to join what was refused, and it may take away rights that we had. */
+/* Where only files are given, one by one. The first round joins with the present rights, and passes
+ * over refusals. The second begins with the user namespace, the first of the kinds: it may give the
+ * right to join what was refused, and it may take away rights. */
 static void join_one_by_one(struct place namespaces[])
 {
     for (int round = 1; round <= 2; round++)
@@ -273,14 +273,14 @@ static int join(struct request *wanted)
     return flags;
 }
 
-/* A process never changes its own PID namespace; only its future children are born in the one that
- * it joined. The child returns. The parent waits, stops when the child stops, so that a shell's job
- * control works, and ends as the child ended. */
+/* A process never changes its own PID namespace; setns(2) chooses that of its next children. The
+ * child returns. The parent waits, stops when the child stops, so that a shell's job control works,
+ * and ends as the child ended. */
 static void go_on_as_child(void)
 {
     int status;
 
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would keep the status from us */
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would leave no status to wait for */
     fflush(stdout);
     pid_t child = fork();
     if (child == -1)
@@ -300,7 +300,8 @@ static void go_on_as_child(void)
  * The tool.
  */
 
-/* Like the model, without --wd and --wdns stay where we are, even outside the new root. */
+/* As in nsenter(1), without --wd and --wdns the working directory stays, even outside the new root.
+ */
 static void enter_directories(const struct request *wanted)
 {
     const char *inside = wanted->directory_inside;
@@ -353,8 +354,8 @@ int nsenter_tool(int argc, char *argv[])
     if (wanted.follow_context)
         follow_context(wanted.target);
     if (wanted.namespaces[0].fd != -1 && !wanted.preserve) {
-        /* Become root of the user namespace. The groups that we have must go: now, or, where only
-         * the namespace allows it, inside. */
+        /* Become root of the user namespace. The caller's groups must go: now, or, where only the
+         * namespace allows it, inside. */
         wanted.user = wanted.user == -1 ? 0 : wanted.user;
         wanted.group = wanted.group == -1 ? 0 : wanted.group;
         groups_dropped = setgroups(0, NULL) == 0;

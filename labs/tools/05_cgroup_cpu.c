@@ -106,7 +106,7 @@ static const char HELP[] =
     "  --period US        the period in microseconds, 1000 to 1000000 (default: 100000)\n"
     "  --pid PID          put a running process in; it goes back when you press Ctrl-C\n"
     "  --watch            show the usage each second, on stderr\n"
-    "  --step             experiment: wait for Enter after each step\n"
+    "  --step             experiment: wait for Enter before each step\n"
     "  --shell            experiment: end with a shell in the group\n"
     "  --plot FILE.svg    experiment: draw the usage over time (with gnuplot)\n"
     "  --help, --version  print this, or the version, and exit\n"

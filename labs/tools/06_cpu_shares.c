@@ -279,7 +279,7 @@ static const char HELP[] =
     "  SHARES             2 to 262144; a group that nobody sets has 1024\n"
     "  THREADS            default: one for each of the CPUs\n"
     "  --seconds S        measure for S seconds, 1 to 3600 (default: 2)\n"
-    "  --step             experiment: wait for Enter after each step\n"
+    "  --step             experiment: wait for Enter before each step\n"
     "  --shell            experiment: end with a shell\n"
     "  --plot FILE.svg    experiment: draw the usage over time (with gnuplot)\n"
     "  --help, --version  print this, or the version, and exit\n"

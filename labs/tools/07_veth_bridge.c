@@ -57,7 +57,7 @@ static const char HELP[] =
     "\n"
     "  --subnet=CIDR      the network of the containers (192.168.0.0/24)\n"
     "  --namespaces=N     how many containers, 2 to 200 (2)\n"
-    "  --step             experiment: wait for Enter after each step\n"
+    "  --step             experiment: wait for Enter before each step\n"
     "  --shell            experiment: end with a shell in net1\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"

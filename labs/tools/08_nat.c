@@ -76,7 +76,7 @@ static const char HELP[] =
     "  --subnet=CIDR      the network of the containers (192.168.0.0/24)\n"
     "  --namespaces=N     how many containers, 2 to 200 (2)\n"
     "  --dot              status: print it as a graph for Graphviz\n"
-    "  --step             experiment: wait for Enter after each step\n"
+    "  --step             experiment: wait for Enter before each step\n"
     "  --shell            experiment: end with a shell in net1\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"

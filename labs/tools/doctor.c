@@ -433,8 +433,9 @@ static void probe_idmapped(const void *unused)
     (void)unused;
     private_mounts();
     pid_t child = lab_clone(CLONE_NEWUSER, 0);
-    while (child == 0)
-        pause();
+    if (child == 0)
+        for (;;)
+            pause();
     if (child == -1)
         note(unshare_remedy(errno, kind_of_users), "clone %s: %s", kind_of_users->flag_name,
              lab_strerror(errno));
