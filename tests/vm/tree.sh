@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The files of an arm64 machine, made on a machine of another architecture without running any of its programs.
 #
-#   tests/vm/tree.sh DIRECTORY
+#   tests/vm/tree.sh DIRECTORY PACKAGE...
 #
-# In DIRECTORY: root.ext4, a Debian with the packages that the labs and their tests need and a kernel with its
+# In DIRECTORY: root.ext4, a Debian with its essential packages, the packages that are named, and a kernel with its
 # modules; sysroot, the headers and libraries of it for a cross compiler; kernel, what was in its /boot, and its
 # modules.
 #
@@ -12,11 +12,11 @@
 set -euo pipefail
 architecture=arm64 triplet=aarch64-linux-gnu
 directory=$1
-packages=$(cd "$(dirname "$0")/.." && pwd)/packages.sh
+shift
 release=bookworm
 
 # Run by mmdebstrap's sh, with the tree as $1. Descriptor 8 is the image: as another user (mmdebstrap's unshare
-# mode) it could not be opened by its name. busybox is there in all architectures and links nothing.
+# mode) it cannot be opened by its name.
 # shellcheck disable=SC2016 # expanded by that sh
 configure='set -e
 cd "$1"
@@ -33,7 +33,6 @@ depmod -b "$PWD" "$(ls lib/modules)"
 rm -rf usr/share/locale usr/share/man var/lib/apt/lists
 mkfs.ext4 -q -O ^has_journal -d "$PWD" /dev/fd/8 2G'
 
-mapfile -t wanted < <("$packages" list build container run test vm-guest)
 image=$directory/root.ext4
 truncate -s 2G "$image"
 exec 8<>"$image"
@@ -42,7 +41,7 @@ apt-config dump Acquire >"$directory/apt.conf"
 mmdebstrap --quiet --aptopt="$directory/apt.conf" --architectures="$architecture" --variant=extract --format=null --skip=chroot/mount \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --hook-directory=/usr/share/mmdebstrap/hooks/merged-usr --extract-hook="$configure" \
-    --include='?essential' --include="linux-image-$architecture" "${wanted[@]/#/--include=}" "$release" -
+    --include='?essential' --include="linux-image-$architecture" "${@/#/--include=}" "$release" -
 exec 8<&-
 rm "$directory/apt.conf"
 

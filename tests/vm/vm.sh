@@ -98,8 +98,9 @@ make_initramfs() {
 
 # The programs of a machine of another architecture.
 build_project() {
-    env -u MAKEFLAGS make -C "$project" --no-print-directory -s -j "$(nproc)" all "build/$ARCH/tests/unit" \
-        BUILD="build/$ARCH" BIN="build/$ARCH/bin" CC="aarch64-linux-gnu-gcc --sysroot=build/vm/$ARCH/sysroot" >&2 ||
+    env -u MAKEFLAGS make -C "$project" --no-print-directory -s -j "$(nproc)" all kit "build/$ARCH/tests/unit" \
+        BUILD="build/$ARCH" BIN="build/$ARCH/bin" OBJCOPY=aarch64-linux-gnu-objcopy \
+        CC="aarch64-linux-gnu-gcc --sysroot=build/vm/$ARCH/sysroot" >&2 ||
         give_up "the labs cannot be compiled for $ARCH"
 }
 
@@ -115,18 +116,32 @@ make_run() {
     flock 8
 }
 
+# What the files of a machine of another architecture are made of, in words. When it changes, so do they.
+guest_packages() { "$project/tests/packages.sh" list build container run test vm-guest; }
+recipe() {
+    cat "$here/tree.sh"
+    guest_packages
+}
+
+is_filled() {
+    [ -e "$store/initramfs" ] || return
+    [ -z "$foreign" ] || recipe | cmp -s - "$store/recipe"
+}
+
 # Fill the store, and make a place for this run. The store is made under another name and moved, so that what is
 # there is whole.
 prepare() {
     local version fresh=$store.new
     exec 9>"$project/build/vm.lock"
     flock 9
-    if [ ! -e "$store/initramfs" ]; then
+    if ! is_filled; then
         rm -rf "$fresh" "$store"
         mkdir -p "$fresh/kernel"
         if [ -n "$foreign" ]; then
             say "making a Debian for $ARCH in build/vm (once; 1 GB, of which 250 MB are downloaded)"
-            "$here/tree.sh" "$fresh" >"$fresh/log" 2>&1 || {
+            recipe >"$fresh/recipe"
+            # shellcheck disable=SC2046 # a package is a word
+            "$here/tree.sh" "$fresh" $(guest_packages) >"$fresh/log" 2>&1 || {
                 tail -n 20 "$fresh/log" >&2
                 give_up "a Debian for $ARCH cannot be made; the words above are those of tests/vm/tree.sh"
             }
