@@ -507,13 +507,14 @@ wait_for_state() {
         # It stops when it has opened the file, and has not gone on.
         strace -f -o "$TMPDIR/trace" -P /proc/300/ns/uts -e trace=openat,open -e inject=openat,open:signal=STOP \
             "$LABS/04_setns" -t 300 -u hostname 2>&1 &
+        tracer=$! # its job is forgotten if it has ended before we wait, its PID is not
         until grep -q "stopped by SIGSTOP" "$TMPDIR/trace" 2>/dev/null; do sleep 0.01; done
         kill -9 300
         wait 300 2>/dev/null
         holder 300 second
         is_named second
         kill -CONT $(pgrep -x 04_setns)
-        wait %2' 3>&-
+        wait $tracer' 3>&-
     assert_line "04_setns: process 300 has just ended" # bash may tell of the one that was killed, too
     rm "$TMPDIR/trace"
 }
