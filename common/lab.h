@@ -3,14 +3,15 @@
  *
  * Most verbs show what they do and do it. There are three marks:
  *
- *     $ echo 50000 > $CPU/A/cpu.cfs_quota_us    typed by hand, as root in an empty directory, it
- * does the same mount("proc", "proc", ...) = 0            a system call of the page, as strace(1)
- * shows it box$ hostname                             typed inside a sandbox
+ *     $ echo 50000 > $CPU/A/cpu.max    a line that does the same, typed by root in an empty
+ * directory chroot("my_root") = 0            a system call of the page, as strace(1) shows it box$
+ * hostname                    a line typed into the shell of a sandbox
  *
- * $NAME in a line is an environment variable (lab_set), $! the process of the last lab_start. A
- * verb that fails ends the run: it prints one line with the errno and, where there is one, the
- * remedy. Arguments that end in "..." are a format of printf(3) with its values.
+ * $NAME in a line is an environment variable (lab_set), $! the PID of the last lab_start. A verb
+ * that fails ends the run with one line: the errno and, where there is one, the remedy. Arguments
+ * that end in "..." are a format of printf(3) with its values.
  */
+// clang-format off
 #ifndef LAB_H
 #define LAB_H
 
@@ -19,22 +20,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 #include <unistd.h>
-
 #define LAB_PRINTF(format_at, values_at) __attribute__((format(printf, format_at, values_at)))
 #define LAB_COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
-/*
- * The frame. lab_open supervises the experiment NUMBER ("05") with STEPS steps: private mounts, an
+/* The frame. lab_open supervises the experiment NUMBER ("05") with STEPS steps: private mounts, an
  * empty directory, nothing left behind. lab_step begins a step; it ends what the step before has
- * made, after the pause of --step. lab_close sums up; main returns its status.
- */
+ * made, after the pause of --step. lab_close sums up; main returns its status. */
 bool lab_is_experiment_option(const char *word); /* --step, --shell; all else is for the tool */
 void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
 LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);
-void lab_shell_enters(void (*enter)(void)); /* what the shell of --shell does first */
 void lab_shell_is(const char *line); /* how --shell begins its shell: "chroot my_root $SHELL" */
 int lab_close(void);
 
@@ -42,22 +38,17 @@ int lab_close(void);
 LAB_PRINTF(1, 2) void lab_say(const char *text, ...);
 LAB_PRINTF(2, 3) void lab_fact(const char *key, const char *value, ...);
 void lab_quote(const char *text);
-
-/* A claim: prints ok or FAIL, with what was expected and what was seen. Returns whether it held. An
- * errno of 0 is success. The last one reads FILE of DIRECTORY, shows it as a fact and compares it.
- */
+/* A claim: prints ok or FAIL, with what was expected and seen; returns whether it held. An errno of 0 is
+ * success. lab_check_file reads FILE of DIRECTORY, shows it as a fact and compares it. */
 LAB_PRINTF(2, 3) bool lab_check(bool held, const char *claim, ...);
 LAB_PRINTF(3, 4) bool lab_check_number(long long seen, long long expected, const char *claim, ...);
-LAB_PRINTF(3, 4)
-bool lab_check_text(const char *seen, const char *expected, const char *claim, ...);
+LAB_PRINTF(3, 4) bool lab_check_text(const char *seen, const char *expected, const char *claim, ...);
 LAB_PRINTF(3, 4) bool lab_check_errno(int seen, int expected, const char *claim, ...);
-LAB_PRINTF(4, 5)
-bool lab_check_file(const char *directory, const char *file, const char *expected,
-                    const char *claim, ...);
+LAB_PRINTF(4, 5) bool lab_check_file(const char *directory, const char *file, const char *expected,
+                                     const char *claim, ...);
 
-/* The number of the namespace behind /proc/PID/ns/FILE (PID 0: this process); equal numbers mean
- * the same namespace. 0: this kernel has no such kind. The kinds of namespaces, as in "pid mnt",
- * that the processes A and B do not share. */
+/* The inode number of /proc/PID/ns/FILE (PID 0: this process), equal for the same namespace, 0 for a kind
+ * that this kernel has not; and the kinds, as in "pid mnt", that the processes A and B do not share. */
 ino_t lab_namespace_inode(pid_t pid, const char *file);
 const char *lab_namespaces_differing(pid_t a, pid_t b);
 
@@ -68,17 +59,12 @@ void lab_own_network(void);
 void lab_own_groups(const char *controllers);
 int lab_dialect(const char *controller);
 
-/* End with status 77 unless COMMAND is in PATH; Debian's PACKAGE has it. NULL: it is a program of
- * the labs, and the directory of this one is added to PATH for it. Or end so for another reason. */
+/* End with status 77 unless COMMAND is in PATH; Debian's PACKAGE has it. (NULL: a program of the labs; the
+ * directory of this one is added to PATH for it.) The path of a busybox: $BUSYBOX, or the one in PATH. */
 void lab_need_command(const char *command, const char *package);
-__attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
-
-/* The path of a busybox: $BUSYBOX, or busybox.static or busybox in PATH. It ends with status 77
- * where there is none, or where the busybox has to be static and is not. */
 const char *lab_need_busybox(bool is_static);
-
-/* Wait until DEVICE carries packets: the kernel needs a moment after "ip link set DEVICE up". */
-void lab_wait_for_link(const char *device);
+__attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
+void lab_wait_for_link(const char *device); /* until it carries packets, a moment after it is set up */
 
 /* The answer of a line that was typed; valid until the next step begins. */
 struct lab_answer {
@@ -93,13 +79,10 @@ LAB_PRINTF(1, 2) void lab_run(const char *line, ...);
 LAB_PRINTF(1, 2) struct lab_answer lab_try(const char *line, ...);
 LAB_PRINTF(1, 2) pid_t lab_start(const char *line, ...);
 LAB_PRINTF(1, 2) void lab_type(const char *line, ...);
-
-/* What a process can do only to itself: BODY(ARGUMENT) runs in a child. Its output is shown, and
- * its result is the status of the answer. */
+/* What a process does to itself: BODY(ARGUMENT) runs in a child, and its result is the answer's status. */
 struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument);
 
-/* NAME=VALUE, or NAME=$(LINE); mkdir PATH; rmdir PATH; echo TEXT > PATH, to a file that exists, by
- * one write(2). */
+/* NAME=VALUE, or NAME=$(LINE); mkdir, rmdir; echo TEXT > PATH, to an existing file, by one write(2). */
 LAB_PRINTF(2, 3) void lab_set(const char *name, const char *value, ...);
 LAB_PRINTF(1, 2) void lab_mkdir(const char *path, ...);
 LAB_PRINTF(1, 2) void lab_rmdir(const char *path, ...);
@@ -111,26 +94,22 @@ LAB_PRINTF(2, 3) void lab_echo(const char *text, const char *path, ...);
 long lab_show_call(const char *call, long result);
 long lab_check_call(const char *call, long result);
 
-/* Look at a file: the path with its variables replaced; whether it exists; its text, without the
- * last newline; the number behind KEY in it (NULL: its only one). The strings are in static
- * buffers, the last four of each are valid. */
+/* Look at a file: the path with its variables replaced; whether it exists; its text, without the last
+ * newline; the number behind KEY in it (NULL: its only one). The last four strings of each are valid. */
 LAB_PRINTF(1, 2) const char *lab_path(const char *path, ...);
 LAB_PRINTF(1, 2) bool lab_exists(const char *path, ...);
 LAB_PRINTF(1, 2) const char *lab_text(const char *path, ...);
 LAB_PRINTF(2, 3) long long lab_number(const char *key, const char *path, ...);
 
-/*
- * A process to look at while it holds still. BODY(ARGUMENT) runs in a child, which holds still when
- * it calls lab_hold_still() or returns 0; or it executes sh. lab_go_on lets it go on to its next
- * halt and shows what it has printed. lab_tell types a line into its sh. It lives until the next
- * step begins, a kept one until lab_end.
- */
+/* A process to look at while it holds still. BODY(ARGUMENT) runs in a child, which holds still when it calls
+ * lab_hold_still() or returns 0; or it executes sh. lab_go_on lets it go on to its next halt and shows what
+ * it printed. lab_tell types a line into its sh. It ends when the next step begins; a kept one by lab_end. */
 struct lab_sandbox {
     pid_t pid;       /* of the process that holds still, as this process numbers it */
     char said[4096]; /* what it has printed since the last halt */
-    pid_t child;     /* the child: the same process, or one that waits for it */
-    int hold;        /* a pipe to its stdin */
-    FILE *from;      /* its stdout and stderr */
+    pid_t child;     /* the rest is for common/lab_sandbox.c: the child, a pipe to it, a pipe from it */
+    int hold;
+    FILE *from;
     bool kept;
 };
 struct lab_sandbox *lab_sandbox(int (*body)(void *argument), void *argument);
@@ -141,11 +120,8 @@ LAB_PRINTF(2, 3) struct lab_answer lab_tell(struct lab_sandbox *sandbox, const c
 void lab_keep(struct lab_sandbox *sandbox);
 void lab_end(struct lab_sandbox *sandbox);
 
-/*
- * CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use
- * measures COUNT processes at the same time; it returns how idle the machine was meanwhile, in
- * percent of its CPUs.
- */
+/* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures COUNT
+ * processes at the same time, and returns how idle the machine's CPUs were meanwhile, in percent. */
 struct lab_load {
     const char *name;
     pid_t pid;
@@ -155,20 +131,20 @@ struct lab_load {
 };
 pid_t lab_start_busy(int threads);
 double lab_use(struct lab_load *loads, int count, int milliseconds);
-int lab_cpu_count(void); /* CPUs that this process may use */
-double lab_cpu_ceiling(
-    pid_t pid); /* what PID can have, in percent: of these, or of a quota above */
-void lab_plot_option(int *argc, char *argv[]); /* take --plot FILE.svg out of the arguments */
-LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...); /* a mark in the picture */
-void lab_measure_plot(const char *target); /* draw it; what targets are called */
+int lab_cpu_count(void);           /* CPUs that this process may use */
+double lab_cpu_ceiling(pid_t pid); /* what PID can have, in percent: of these, or of a quota above */
+/* --plot FILE.svg: take it out of the arguments; a mark in the picture; draw it. */
+void lab_plot_option(int *argc, char *argv[]);
+LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
+void lab_measure_plot(const char *name_of_targets);
 
-/* fork(2), with stdout flushed before and a child that dies with its parent; wait for its status,
- * as a shell tells it; execvp(3), or the end with 126 or 127; the end, with the errno by its name;
- * that name: "EPERM (Operation not permitted)", valid until the next call. */
+/* fork(2) of a child that dies with its parent; its status, as a shell tells it; execvp(3), or the end with
+ * 126 or 127; the end, with the errno; an errno as "EPERM (Operation not permitted)". */
 pid_t lab_fork(void);
 int lab_wait(pid_t pid);
 __attribute__((noreturn)) void lab_exec(char *const argv[]);
 LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...);
 const char *lab_strerror(int error);
 
+// clang-format on
 #endif

@@ -37,7 +37,6 @@ static const char CGROUP[] = "cgroup";
 
 static struct {
     bool step, shell;
-    void (*enter)(void);
     const char *shell_line;
     char name[32];      /* NN-PID */
     char directory[64]; /* RUNS/NN-PID */
@@ -463,7 +462,16 @@ static void restore_locale(void)
         lab_die("restore LC_ALL");
 }
 
-static void open_shell(void (*enter)(void))
+/* In a child: begin the shell of --shell as the page says. */
+static void enter_by_line(void)
+{
+    if (setenv("SHELL", usable_shell(), 1) == -1)
+        lab_die("setenv SHELL");
+    lab_type("%s", run.shell_line);
+    lab_exec((char *[]){"sh", "-c", (char *)run.shell_line, NULL});
+}
+
+static void open_shell(bool by_line)
 {
     pid_t child = lab_fork();
 
@@ -471,8 +479,8 @@ static void open_shell(void (*enter)(void))
         lab_die("fork");
     if (child == 0) {
         restore_locale();
-        if (enter)
-            enter();
+        if (by_line)
+            enter_by_line();
         lab_exec((char *const[]){(char *)usable_shell(), "-i", NULL});
     }
     lab_say("(exit leaves the shell)");
@@ -500,7 +508,7 @@ static void ask(void)
         if (answer == 'q' && !more)
             break;
         if (answer == 's' && !more)
-            open_shell(NULL);
+            open_shell(false);
     }
     run.step = false;
     exit(lab_summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -514,11 +522,6 @@ static void between_steps(void)
         ask();
     lab_end_sandboxes();
     lab_free_answers();
-}
-
-void lab_shell_enters(void (*enter)(void))
-{
-    run.enter = enter;
 }
 
 void lab_open(const char *number, const char *title, int steps, int argc, char *argv[])
@@ -541,23 +544,12 @@ void lab_shell_is(const char *line)
     run.shell_line = line;
 }
 
-/* In a child: begin the shell of --shell as the page says. */
-static void enter_by_line(void)
-{
-    if (setenv("SHELL", usable_shell(), 1) == -1)
-        lab_die("setenv SHELL");
-    lab_type("%s", run.shell_line);
-    lab_exec((char *[]){"sh", "-c", (char *)run.shell_line, NULL});
-}
-
 int lab_close(void)
 {
     int failed = lab_summary(true);
 
-    if (run.shell && run.shell_line)
-        open_shell(enter_by_line);
-    else if (run.shell)
-        open_shell(run.enter);
+    if (run.shell)
+        open_shell(run.shell_line != NULL);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

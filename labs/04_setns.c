@@ -274,7 +274,7 @@ int main(int argc, char *argv[])
     lab_need_command("unshare", "util-linux");
     lab_need_command("hostname", "hostname");
     lab_need_command("mount", "mount");
-    lab_shell_enters(enter_five_at_once);
+    lab_shell_is("nsenter -t $TARGET -m -u -p -n -i $SHELL");
     make_target();
     enter_pid_and_net();
     why_pid_needs_a_fork();
