@@ -171,7 +171,7 @@ BATS = $(SUDO) env $(TEST_VARIABLES) tests/run
 
 .PHONY: test
 test: all $(UNIT) $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo [JOBS=N: so many at a time]
-	$(BATS) tests
+	$(BATS) $(or $(FILES),tests)
 
 # What the page of lab NN is linked with, beside the library of the labs.
 link_of = $(filter labs/tools/$(1)_%.o,$(TOOLS:.c=.o))
@@ -182,9 +182,17 @@ test-mutations: all #: what a page teaches, taken away or done wrong, must make 
 	    $(foreach number,$(NUMBERS),LINK_$(number)='$(addprefix $(BUILD)/,$(call link_of,$(number))) \
 	    $(if $(filter 09,$(number)),$(ROOMS)) $(BUILD)/libtools.a $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 
+.PHONY: test-disturbed
+test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else happens on the machine [FILES=] [RUNS=N]
+	$(SUDO) env $(TEST_VARIABLES) RUNS='$(RUNS)' tests/disturbed.sh $(FILES)
+
+# These tests play no lab, or build them by themselves.
+WITHOUT_LABS := compilers docs machine make run
+
 .PHONY: asan
-asan: #: all tests again, the labs built with AddressSanitizer and UBSan
-	$(MAKE) test BUILD=build/asan BIN=build/asan/bin \
+asan: #: all tests of the labs again, built with AddressSanitizer and UBSan
+	$(MAKE) test FILES='$(filter-out $(WITHOUT_LABS:%=tests/%.bats),$(sort $(wildcard tests/*.bats)))' \
+	    BUILD=build/asan BIN=build/asan/bin \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 .PHONY: test-fresh

@@ -389,6 +389,7 @@ in_namespace() {
     rm "$TMPDIR/log"
 }
 
+# bats test_tags=alone
 @test "05 experiment: every row of the article is seen" {
     run play 05_cgroup_cpu
     assert_experiment_held

@@ -104,6 +104,7 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
     assert_equal "${#stderr_lines[@]}" 1
 }
 
+# bats test_tags=alone
 @test "06 experiment: every row of the article is seen" {
     run play 06_cpu_shares
     assert_experiment_held

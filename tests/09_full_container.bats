@@ -317,6 +317,7 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     assert_success
 }
 
+# bats test_tags=alone
 @test "full container: CPU within 1% of --cpus" {
     # Two spinning processes under 0.5 CPUs: the kernel's own account of 40 whole periods. Where one ends,
     # the quota has been used up for a while, and the account stands still.
