@@ -60,7 +60,7 @@ void lab_shell_run(const char *format, ...)
     lab_string words = format_line(format, arguments);
     va_end(arguments);
     snprintf(line, sizeof(line), "%s", words);
-    lab_shell("%s", line);
+    lab_type("%s", line);
     if (run_line(&output, words, lab_listen_command) == 0)
         return;
     output.text[strcspn(output.text, "\n")] = '\0';

@@ -98,31 +98,6 @@ void lab_type(const char *format, ...)
     printf("%s\n", colour(NULL));
 }
 
-/* Print WORD so that a shell would read it as this word. */
-static void print_shell_word(const char *word)
-{
-    bool plain = *word && !strpbrk(word, " \t\n\"'\\$&|;<>()*?#`~");
-    const char *quote = plain ? "" : strchr(word, '\'') && !strpbrk(word, "\"\\$`") ? "\"" : "'";
-
-    fputs(quote, stdout);
-    for (; *word; word++)
-        if (*word == *quote)
-            fputs("'\\''", stdout); /* out of the quotes, the character, in again */
-        else
-            putchar(*word);
-    fputs(quote, stdout);
-}
-
-void lab_shell_command(const char *prefix, const char *const argv[])
-{
-    printf("    %s$ %s", colour(BOLD), prefix);
-    for (int i = 0; argv[i]; i++) {
-        fputs(i > 0 || *prefix ? " " : "", stdout);
-        print_shell_word(argv[i]);
-    }
-    printf("%s\n", colour(NULL));
-}
-
 void lab_quote(const char *text)
 {
     fputs(colour(DIM), stdout);

@@ -25,11 +25,6 @@ void lab_narrate(const char *number, const char *title, int steps);
 /* Call HOOK at the beginning of each step, when its title is printed, and before the sum. */
 void lab_before_each_step(void (*hook)(void));
 
-/* The same as lab_type() for a command as a vector, with PREFIX (or "") before it; words are quoted
- * as a shell wants them. */
-void lab_shell_command(const char *prefix, const char *const argv[]);
-#define lab_shell lab_type
-
 /* End the last step and print the line that sums up. Returns the number of checks that failed;
  * a narration that ends short of its last step counts as a failure, unless WHOLE is false. */
 int lab_summary(bool whole);

@@ -191,14 +191,14 @@ static bool take_back(const char *line, unsigned long long made)
         const struct lab_nft_part part = {table, names == 2 ? chain : NULL};
         int failed = lab_nft_delete_empty(&part, 1);
         if (failed == 0)
-            lab_shell("%s", line);
+            lab_type("%s", line);
         return failed == 0 || errno == ENOENT || errno == EBUSY;
     }
     if (strcmp(line, "rmdir /run/netns") == 0)
         return remove_netns_directory(), true;
     if (is_gone(line, made))
         return true;
-    lab_shell("%s", line);
+    lab_type("%s", line);
     if (lab_command(&output, "%s", line) == 0)
         return true;
     output.text[strcspn(output.text, "\n")] = '\0';
