@@ -161,6 +161,7 @@ check)
     case $* in
     *cross-arm64) how="make deps-vm ARCH=arm64 installs it" ;;
     vm* | bench) how="make deps-$1 installs it" ;;
+    *coverage) how="make deps-coverage installs it" ;;
     esac
     missing "$@" | {
         status=0
