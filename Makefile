@@ -194,7 +194,8 @@ asan: #: all tests of the labs again, built with AddressSanitizer and UBSan
 	$(MAKE) test FILES='$(LAB_TESTS)' BUILD=build/asan BIN=build/asan/bin \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
-# Built apart. Tests that look at every word of stderr, or at the time, may fail here: the counters are what is wanted. (What leaves the root file system takes its own with it.)
+# Built apart. A test that looks at the time may fail here: the counters are what is wanted. A process that has left
+# the root file system, or is killed, takes its own with it.
 COVERAGE := build/coverage
 comma    := ,
 .PHONY: coverage

@@ -54,7 +54,7 @@ machine_state() {
         find /sys/fs/cgroup/container-labs /sys/fs/cgroup/*/container-labs -mindepth 1 -maxdepth 1 -type d
     } 2>/dev/null | without_living_runs | sed 's/^/left /'
     # /run/mount is mount(8)'s own.
-    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -name container-labs.ids ! -path /run/mount \
+    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -path /run/mount \
         -printf 'file %p\n'
     processes_left | sed 's/^/process /'
 }
