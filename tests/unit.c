@@ -29,10 +29,10 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "../labs/tools/fairness.h"
 #include "cgroup.h"
 #include "cpumeter.h"
 #include "error.h"
-#include "../labs/tools/fairness.h"
 #include "file.h"
 #include "lock.h"
 #include "number.h"
