@@ -11,7 +11,11 @@ BUILD   ?= build
 # Where the programs are put: beside their sources, where the reader types them.
 BIN     ?= labs
 # What runs a command as root: nothing where we are root already.
-SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
+ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
+SUDO     = $(if $(ROOT),$(if $(shell command -v sudo 2>/dev/null),$(ROOT),\
+    $(error this needs root, and no sudo is installed: become root by su -, or type make vm, which needs neither)))
+# A program as the shell wants it.
+program = $(if $(filter-out /%,$(1)),./)$(1)
 
 LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon -include common/compat.h
 
@@ -44,9 +48,9 @@ all: $(LABS) #: all labs [V=1: show the whole commands]
 define LAB_TARGETS
 .PHONY: lab-$(1) run-$(1) test-$(1)
 lab-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
-	@echo "Now type: sudo ./$$<"
+	@echo "Now type: sudo $$(call program,$$<)"
 run-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
-	@$$(SUDO) ./$$<
+	@$$(SUDO) $$(call program,$$<)
 test-$(1): $(LABS) $(UNIT) $(BUILD)/.test-tools
 	$$(BATS) tests/$(1)_*.bats
 endef
@@ -159,11 +163,11 @@ deps-vm: #: install what vm and test-vm need [ARCH=arm64]
 
 .PHONY: doctor
 doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do where it cannot
-	@$(SUDO) $(if $(filter-out /%,$<),./)$<
+	@$(SUDO) $(call program,$<)
 
 .PHONY: tour
 tour: all #: play all experiments in order
-	@for lab in $(filter $(NUMBERS:%=$(BIN)/%_%),$(LABS)); do $(SUDO) ./$$lab || exit; echo; done
+	@for lab in $(foreach lab,$(filter $(NUMBERS:%=$(BIN)/%_%),$(LABS)),$(call program,$(lab))); do $(SUDO) $$lab || exit; echo; done
 
 # A test is told where the programs are; sudo would not hand on the variables by itself.
 TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS)'

@@ -16,10 +16,10 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
 
 @test "make: builds a lab out of tree and says what to type; a changed header builds it again" {
     run -0 make_here lab-01
-    assert_line "Now type: sudo ./$OUT/bin/01_chroot"
+    assert_line "Now type: sudo $OUT/bin/01_chroot"
     run -0 "$OUT/bin/01_chroot" --version
     run -0 make_here lab-01
-    assert_output "Now type: sudo ./$OUT/bin/01_chroot"
+    assert_output "Now type: sudo $OUT/bin/01_chroot"
     run -0 make_here lab-01 -W common/narrate.h
     assert_line '  CC  common/narrate.c'
     assert_line "  LD  $OUT/bin/01_chroot"
@@ -112,3 +112,21 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
 }
 
 tree() { find "$REPO" -type f -printf '%p %T@ %s\n' | sort; }
+
+# make_as_user TARGET...: as an ordinary user, for whom everything is built by now, in a machine without sudo.
+make_as_user() {
+    chmod -R a+rwX "$OUT"
+    setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="$(path_without sudo)" HOME=/ \
+        make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/bin" "$@"
+}
+
+@test "make: where there is no sudo, one line names what works without" {
+    local target
+    make_here -s lab-01 doctor >/dev/null
+    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    for target in run-01 doctor; do
+        run -2 make_as_user "$target"
+        assert_output --regexp '^Makefile:[0-9]+: \*\*\* this needs root, and no sudo is installed: .* make vm, which needs neither\. +Stop\.$'
+    done
+    run -0 make_as_user lab-01
+}
