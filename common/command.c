@@ -67,18 +67,6 @@ void lab_shell_run(const char *format, ...)
     lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output.text, output.status);
 }
 
-const char *lab_outside_path(const char *command)
-{
-    static const char *const directories[] = {"/usr/sbin", "/sbin"};
-
-    for (int i = 0; i < 2; i++) {
-        lab_fd directory = open(directories[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
-            return directories[i];
-    }
-    return NULL;
-}
-
 /* Whether COMMAND is in the directory of this program, as those of the labs are: that is in PATH
  * from now on. */
 static bool find_beside(const char *command)

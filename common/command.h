@@ -18,8 +18,4 @@ __attribute__((format(printf, 2, 3))) int lab_command(struct lab_output *output,
  * exits. What it says when it succeeds is not shown. */
 __attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...);
 
-/* The directory, of those for the administrator's commands, that has COMMAND although PATH does not
- * lead there, as an ordinary user's does not; NULL where none has it. */
-const char *lab_outside_path(const char *command);
-
 #endif

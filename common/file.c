@@ -113,8 +113,11 @@ int lab_make_directory_in(int root, const char *path)
         int next = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
         if (next == -1 && errno == ENOENT) {
             const char *last = prefix + (name - path);
-            if (mkdirat(parent, last, 0755) == 0 || errno == EEXIST)
-                next = open_in_root(root, prefix, O_PATH | O_DIRECTORY, 0);
+            bool made = mkdirat(parent, last, 0755) == 0;
+            if (made || errno == EEXIST)
+                next = open_in_root(root, prefix, (made ? O_RDONLY : O_PATH) | O_DIRECTORY, 0);
+            if (made && next != -1 && fchmod(next, 0755) == -1) /* whatever the umask says */
+                lab_close_fd(&next);
         }
         lab_close_fd(&parent);
         parent = next;

@@ -357,3 +357,15 @@ bool lab_find_command(const char *command, char *path, size_t size)
     errno = ENOENT;
     return false;
 }
+
+const char *lab_outside_path(const char *command)
+{
+    static const char *const directories[] = {"/usr/sbin", "/sbin"};
+
+    for (int i = 0; i < 2; i++) {
+        lab_fd directory = open(directories[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (directory != -1 && faccessat(directory, command, X_OK, 0) == 0)
+            return directories[i];
+    }
+    return NULL;
+}

@@ -83,4 +83,8 @@ const char *lab_search_path(void);
  * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */
 bool lab_find_command(const char *command, char *path, size_t size);
 
+/* The directory, of those for the administrator's commands, that has COMMAND although PATH does not
+ * lead there, as an ordinary user's does not; NULL where none has it. */
+const char *lab_outside_path(const char *command);
+
 #endif

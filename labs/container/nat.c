@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,16 @@ unsigned nat_missing(void)
     return missing;
 }
 
+/* Where to find COMMAND: the PATH of root by su(1) without a minus sign has no /usr/sbin. */
+static const char *find(const char *command)
+{
+    static char path[PATH_MAX];
+    const char *outside = lab_find_command(command, NULL, 0) ? NULL : lab_outside_path(command);
+
+    snprintf(path, sizeof(path), "%s%s%s", outside ? outside : "", outside ? "/" : "", command);
+    return path;
+}
+
 /* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. OTHERS: see
  * nat_up(). Returns the child, or -1 with errno. */
 static pid_t begin_restore(const char *text, bool quiet, int others)
@@ -68,7 +79,7 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
         dup2(input, STDIN_FILENO);
         if (nothing != -1)
             dup2(nothing, STDERR_FILENO);
-        execvp(argv[0], argv);
+        execvp(find(argv[0]), argv);
         _exit(LAB_EXIT_NOT_FOUND);
     }
     return child;
@@ -221,7 +232,7 @@ static bool has_tables(void)
 
 unsigned nat_rules(void)
 {
-    static const char *const argv[] = {"iptables-save", NULL};
+    const char *const argv[] = {find("iptables-save"), NULL};
     unsigned count = 0;
     LAB_OUTPUT output = {0};
 
