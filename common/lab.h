@@ -1,17 +1,17 @@
+// clang-format off
 /*
  * lab.h - the verbs of a page: all that labs/NN_name.c needs beside the system's own headers.
  *
  * Most verbs show what they do and do it. There are three marks:
  *
- *     $ echo 50000 > $CPU/A/cpu.max    a line that does the same, typed by root in an empty
- * directory chroot("my_root") = 0            a system call of the page, as strace(1) shows it box$
- * hostname                    a line typed into the shell of a sandbox
+ *     $ echo 50000 > $CPU/A/cpu.max    a line that does the same, typed by root in an empty directory
+ *     chroot("my_root") = 0            a system call as it stands on the page, with its result
+ *     box$ hostname                    a line typed into the shell of a sandbox
  *
- * $NAME in a line is an environment variable (lab_set), $! the PID of the last lab_start. A verb
- * that fails ends the run with one line: the errno and, where there is one, the remedy. Arguments
- * that end in "..." are a format of printf(3) with its values.
+ * $NAME in a line is an environment variable (lab_set), $! the PID of the last lab_start. A verb that
+ * fails ends the run with one line: the errno and, where there is one, the remedy. Arguments that end
+ * in "..." are a format of printf(3) with its values.
  */
-// clang-format off
 #ifndef LAB_H
 #define LAB_H
 

@@ -50,8 +50,9 @@ static void before_the_bridge(void)
     lab_step("without a bridge, net1 does not reach net2");
     struct lab_answer ping = lab_try("ip netns exec net1 ping -c 1 -W 0.2 192.168.0.102 -I veth1");
     lab_check_number(ping.status, 1, "no reply");
-    lab_say("192.168.0.102 is in the subnet of veth1, so net1 sends an ARP request for its MAC\n"
-            "address on the cable. The other end is down and not in a bridge, so it is lost.");
+    lab_say(
+        "192.168.0.102 is in the subnet of veth1, so net1 sends an ARP request for its MAC\n"
+        "address on the cable. The other end is down and not in a bridge, so the request is lost.");
     struct lab_answer neighbour = lab_try("ip netns exec net1 ip neigh show 192.168.0.102");
     lab_check(strstr(neighbour.text, "INCOMPLETE") || strstr(neighbour.text, "FAILED"),
               "the ARP request has no answer");

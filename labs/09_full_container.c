@@ -6,6 +6,9 @@
  *
  * Shows in which order a runtime does what labs 01 to 08 did one by one. The kernel has no
  * containers, but processes with other namespaces, another root, limits and fewer privileges.
+ * Forced: the group before the child runs, the maps before it can be root, the group before the
+ * cgroup namespace, the mounts before pivot_root, everything that needs a privilege before that
+ * privilege goes, the filter last. Free: host name, network and mounts among each other.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -75,7 +78,6 @@ static const struct {
 static void exchange_root(void)
 {
     static const char *const DEVICES[] = {"null", "zero", "full", "random", "urandom", "tty"};
-    char own[32], outside[32];
 
     lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
     lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* pivot_root needs a mount of its own */
@@ -85,10 +87,9 @@ static void exchange_root(void)
     lab_do(mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755"));
     /* A user namespace cannot make devices. The harmless ones of the machine are bound. */
     for (int i = 0; i < LAB_COUNT(DEVICES); i++) {
-        snprintf(own, sizeof(own), "dev/%s", DEVICES[i]);
-        snprintf(outside, sizeof(outside), "/dev/%s", DEVICES[i]);
+        const char *own = lab_path("dev/%s", DEVICES[i]);
         close((int)lab_must(open(own, O_CREAT | O_CLOEXEC, 0666)));
-        lab_must(mount(outside, own, NULL, MS_BIND, NULL));
+        lab_must(mount(lab_path("/dev/%s", DEVICES[i]), own, NULL, MS_BIND, NULL));
     }
     /* The old root is mounted over the new one; umount2 uncovers it, with everything below. */
     lab_do(syscall(SYS_pivot_root, ".", "."));
@@ -113,7 +114,7 @@ static void drop_capabilities(void)
     lab_do(cap_set_proc(kept));
 }
 
-/* Last of all: from here on the kernel asks the filter about each call. */
+/* Last of all: it refuses mount, pivot_root and unshare, which the lines before it need. */
 static void filter_calls(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -126,7 +127,8 @@ static void filter_calls(void)
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)));
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
-    /* Under a filter no set-user-ID program may run: it needs no_new_privs, or CAP_SYS_ADMIN. */
+    /* The kernel takes a filter from a process with no_new_privs, which is set here, or
+     * CAP_SYS_ADMIN. */
     lab_must(seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0));
     lab_do(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     lab_do(seccomp_load(filter));
@@ -139,12 +141,12 @@ static int container(__attribute__((unused)) void *unused)
             CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC,
         .exit_signal = SIGCHLD,
     };
-    pid_t child = (pid_t)lab_must(syscall(SYS_clone3, &how, sizeof(how)));
+    pid_t child = (pid_t)lab_do(syscall(SYS_clone3, &how, sizeof(how)));
 
     if (child > 0)
         exit(lab_wait(child));
-    lab_hold_still(); /* its maps, its group and its cable are made from outside */
-    lab_do(setgroups(0, NULL));
+    lab_hold_still();           /* its maps, its group and its cable are made from outside */
+    lab_do(setgroups(0, NULL)); /* allowed: root outside has written the maps (lab 03) */
     lab_do(setresgid(0, 0, 0));
     lab_do(setresuid(0, 0, 0));
     lab_do(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* a change of user clears it */
@@ -296,8 +298,8 @@ static void walls(const char *kinds, int from, int to)
 {
     lab_step("each wall, tried by root inside: %s", kinds);
     for (int i = from; i < to; i++) {
-        struct lab_answer answer = lab_tell(box, "%s", ESCAPES[i].line);
-        lab_check(strstr(answer.text, ESCAPES[i].answer), "%s", ESCAPES[i].wall);
+        const char *answer = lab_tell(box, "%s", ESCAPES[i].line).text;
+        lab_check(strstr(answer, ESCAPES[i].answer), "%s", ESCAPES[i].wall);
     }
 }
 
