@@ -166,21 +166,22 @@ struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument)
     return (struct lab_answer){.status = output.status, .text = lab_keep_answer(output.text)};
 }
 
-/* Wait until PID has replaced the shell, which read LINE, by the program in it. */
+/* Wait until PID has replaced the shell, which read LINE, by the program in it: until then it runs
+ * this program or sh. */
 static void wait_for_program(pid_t pid, const char *line)
 {
-    char path[64], program[PATH_MAX] = "", shell[PATH_MAX] = "";
+    char path[64], program[PATH_MAX], found[PATH_MAX], shell[PATH_MAX] = "", self[PATH_MAX] = "";
     long long end = lab_now() + 2000000LL * lab_slowness();
 
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-    if (!lab_find_command("sh", program, sizeof(program)) || !realpath(program, shell))
+    if (!lab_find_command("sh", found, sizeof(found)) || !realpath(found, shell))
         lab_die("find sh");
-    ssize_t own = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    lab_string self = own == -1 ? NULL : strndup(program, (size_t)own);
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) == -1)
+        lab_die("readlink /proc/self/exe");
     do {
         ssize_t length = readlink(path, program, sizeof(program) - 1);
         program[length > 0 ? length : 0] = '\0';
-        if (length > 0 && strcmp(program, shell) != 0 && (!self || strcmp(program, self) != 0))
+        if (length > 0 && strcmp(program, shell) != 0 && strcmp(program, self) != 0)
             return;
         lab_sleep_until(lab_now() + 1000);
     } while (waitpid(pid, NULL, WNOHANG) == 0 && lab_now() < end);

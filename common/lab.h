@@ -136,7 +136,7 @@ double lab_cpu_ceiling(pid_t pid); /* what PID can have, in percent: of these, o
 /* --plot FILE.svg: take it out of the arguments; a mark in the picture; draw it. */
 void lab_plot_option(int *argc, char *argv[]);
 LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
-void lab_measure_plot(const char *name_of_targets);
+void lab_measure_plot(const char *target);
 
 /* fork(2) of a child that dies with its parent; its status, as a shell tells it; execvp(3), or the end with
  * 126 or 127; the end, with the errno; an errno as "EPERM (Operation not permitted)". */

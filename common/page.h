@@ -23,8 +23,8 @@ const char *lab_expand(const char *text, bool pid_alone);
     va_end(values_of_##text)
 
 /* End with "WHAT PATH: ENAME (text)" for the present errno, and with the remedy where PATH is on a
- * cgroup file system. WHAT may hold one %s, for VALUE. */
-__attribute__((noreturn)) void lab_die_path(const char *path, const char *what, ...);
+ * cgroup file system. FORMAT is WHAT. */
+__attribute__((noreturn)) void lab_die_path(const char *path, const char *format, ...);
 
 /* Keep TEXT, of malloc(3), until the next step begins. Returns it; NULL ends the run. */
 const char *lab_keep_answer(char *text);
