@@ -85,17 +85,17 @@ $(filter-out $(TOO_SMALL),$(LABS)): $(BUILD)/libcommon.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %/libtools.a,$^) $(BUILD)/libcommon.a $(LDLIBS)
 
-# Lab 09 has rooms of its own, and is the only one that needs libraries: in the program where that can
+# Lab 09 has a service of its own, and is the only one that needs libraries: in the program where that can
 # be, it starts faster then.
-ROOMS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/make_filter.c %/launch.c,$(sort $(wildcard labs/container/*.c))))
+SERVICE := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/make_filter.c %/launch.c,$(sort $(wildcard labs/container/*.c))))
 FILTER := $(BUILD)/labs/container/default_filter.h
 LAUNCH := $(BUILD)/labs/container/launch
 static_or_shared = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
 
-$(filter-out $(TOO_SMALL),$(BIN)/09_full_container): $(ROOMS)
+$(filter-out $(TOO_SMALL),$(BIN)/09_full_container): $(SERVICE)
 LINK_LIBRARIES_09 = $(call static_or_shared,cap) $(call static_or_shared,seccomp) -lmnl
 $(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm -ldl
-$(ROOMS) $(BUILD)/labs/container/make_filter.o: | $(BUILD)/.container-libraries
+$(SERVICE) $(BUILD)/labs/container/make_filter.o: | $(BUILD)/.container-libraries
 $(BUILD)/labs/container/privileges.o: $(FILTER)
 $(BUILD)/labs/container/privileges.o: LAB_CFLAGS += -I$(BUILD)/labs/container
 $(BUILD)/labs/container/launcher.o: $(LAUNCH)
@@ -186,7 +186,7 @@ link_of = $(filter labs/tools/$(1)_%.o,$(TOOLS:.c=.o))
 test-mutations: all #: what a page teaches, taken away or done wrong, must make its experiment fail [ONLY="03 07"] [EVERY=N]
 	@$(SUDO) env LABS='$(abspath $(BIN))' BUILD='$(abspath $(BUILD))' EVERY='$(or $(EVERY),1)' COMPILE='$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' \
 	    $(foreach number,$(NUMBERS),LINK_$(number)='$(addprefix $(BUILD)/,$(call link_of,$(number))) \
-	    $(if $(filter 09,$(number)),$(ROOMS),$(BUILD)/libtools.a) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
+	    $(if $(filter 09,$(number)),$(SERVICE),$(BUILD)/libtools.a) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 
 .PHONY: test-disturbed
 test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else happens on the machine [FILES=] [RUNS=N]

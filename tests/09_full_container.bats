@@ -602,7 +602,7 @@ on_terminal() {
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
 
-@test "full container: rules go as a whole, or one by one where somebody else has made some" {
+@test "full container: rules go as a whole, or one by one where other programs have made some" {
     mkdir "$TMPDIR/path"
     printf '#!/bin/sh\necho >>"%s"\nexec "%s" "$@"\n' "$TMPDIR/calls" "$(command -v iptables-restore)" \
         >"$TMPDIR/path/iptables-restore"
@@ -750,7 +750,7 @@ Try '09_full_container run --help' for more information."
     echo text >"$TMPDIR/text"
     refused 125 "'$TMPDIR/nowhere': ENOENT (No such file or directory); \`$LABS/02_rootfs $TMPDIR/nowhere\` makes one" \
         --net none "$TMPDIR/nowhere" true
-    refused 125 "is no root file system: it is empty" --net none "$TMPDIR/empty" true
+    refused 125 "is not a root file system: it is empty" --net none "$TMPDIR/empty" true
     refused 125 "neither a directory nor a tar" --net none "$TMPDIR/text" true
     refused 125 "neither a directory nor a tar" --net none /dev/null true
     rm -r "$TMPDIR/empty" "$TMPDIR/text"
@@ -789,7 +789,7 @@ Try '09_full_container run --help' for more information."
     on_host ip link add labs0 type veth peer name labs0-too
     run labs09 run "$ROOTFS" true
     assert_failure 125
-    assert_output "09_full_container: there is a link labs0 already that is not ours"
+    assert_output "09_full_container: a link labs0 exists already, and is not of this program"
 }
 
 @test "full container: without iptables there is no bridge, and it is named" {

@@ -308,7 +308,7 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     eventually eval 'labs09 ps | grep -q ^unread'
     sleep 0.3
     run -1 labs09 kill unread
-    assert_output "09_full_container: unread has ended, but not its runtime, process $job: it is stopped, or nobody reads what it has to say"
+    assert_output "09_full_container: unread has ended, but not its runtime, process $job: it is stopped, or its output is not read"
     kill -TERM "$job"
     local status=0
     wait "$job" || status=$?
@@ -501,7 +501,7 @@ C
     labs09 prune
 }
 
-@test "hardening: exec tells of the lack of memory and drops no variable; kill says who does not hear" {
+@test "hardening: exec tells of the lack of memory and drops no variable; kill names the process without a handler" {
     local words=()
     readarray -t words < <(for i in $(seq 40); do printf '%s\n' -e "V$i=$i"; done)
     start -n full --net none --memory 32m "${words[@]}"
@@ -512,7 +512,7 @@ C
     run -125 labs09 exec "${words[@]}" full env
     assert_output --partial "more than 64 times --env"
     run -1 labs09 kill -s TERM full
-    assert_output --partial "process 1 of full does not hear SIGTERM"
+    assert_output --partial "process 1 of full has no handler for SIGTERM"
     labs09 kill full
 }
 

@@ -208,7 +208,7 @@ static void make_way(const char *path, const char *hardlink, bool is_directory)
     struct stat present, target;
 
     if (lstat(path, &present) == -1)
-        return; /* the library tells what is wrong, where something is */
+        return; /* the library reports errors */
     if (is_directory && S_ISDIR(present.st_mode))
         return;
     if (is_directory && S_ISLNK(present.st_mode) && work.kind == ARCHIVE_PLAIN &&

@@ -41,10 +41,10 @@ void check_root(const struct specification *spec)
     else if (stat(spec->root, &status) == -1)
         fail("root file system '%s'", spec->root);
     if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
-        give_up(STATUS_RUNTIME, "'%s' is no root file system: neither a directory nor a tar",
+        give_up(STATUS_RUNTIME, "'%s' is not a root file system, neither a directory nor a tar",
                 spec->root);
     if (S_ISDIR(status.st_mode) && is_empty(spec->root))
-        give_up(STATUS_RUNTIME, "'%s' is no root file system: it is empty", spec->root);
+        give_up(STATUS_RUNTIME, "'%s' is not a root file system: it is empty", spec->root);
 }
 
 bool base_is_packed(const struct specification *spec)

@@ -38,7 +38,7 @@ static int open_view(void)
     return lab_take_fd(&view);
 }
 
-/* A copy in memory that nobody can change, for kernels and places without the former. */
+/* A sealed copy in memory, for kernels and file systems without such a mount. */
 static int open_copy(void)
 {
     struct stat status;

@@ -67,7 +67,7 @@ static void enter_directory(const char *path)
 static void take_streams(const struct command *command, const struct account *account)
 {
     if (command->terminals != -1) {
-        terminal_become(command->terminals, account->user, command->rows, command->columns);
+        terminal_open(command->terminals, account->user, command->rows, command->columns);
         return;
     }
     if (setsid() == -1)

@@ -15,7 +15,7 @@ struct command {
     struct sock_fprog filter;
     int streams[3]; /* what is to be 0, 1 and 2; not used with a terminal */
     int launcher;   /* open_launcher() */
-    int terminals;  /* the root of the container's devpts; -1: no terminal is wanted */
+    int terminals;  /* the root of the container's devpts; -1: without --tty */
     unsigned short rows, columns;
 };
 

@@ -23,13 +23,13 @@
 #include "state_file.h"
 #include "sweep.h"
 
-static void need_root(void)
+static void require_root(void)
 {
     if (geteuid() != 0)
         lab_exit(EXIT_FAILURE, "containers need root; type: sudo %s", program_invocation_name);
 }
 
-/* Returns whether there is anything, or it is made if MAKE, and then the lock is had. */
+/* Returns false where there are no containers and MAKE is false, else true, with the lock. */
 static bool lock_and_sweep(bool make)
 {
     sweep_large();
@@ -42,7 +42,7 @@ static bool lock_and_sweep(bool make)
     return true;
 }
 
-/* Remove what dead runtimes have left, so that it is not shown. */
+/* Remove what dead runtimes have left, before anything is listed. */
 static void sweep(void)
 {
     if (!lock_and_sweep(false))
@@ -50,18 +50,18 @@ static void sweep(void)
     state_unlock();
 }
 
-/* The one word that most commands want. Exits with one line where there is no such container. */
+/* Load the container that the only argument names. Exits with one line where there is none. */
 static void find(struct container *container, int argc, char *argv[], int at)
 {
-    need_root();
+    require_root();
     sweep();
     if (argc - at != 1)
-        lab_exit(LAB_EXIT_USAGE, "%s wants the name of one container", argv[0]);
+        lab_exit(LAB_EXIT_USAGE, "%s needs the name of one container", argv[0]);
     if (!is_container_name(argv[at]) || state_load(container, argv[at]) == -1)
         lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
 }
 
-static void need_running(const struct container *container)
+static void require_running(const struct container *container)
 {
     if (container->ended || container->pid == 0)
         lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
@@ -119,9 +119,9 @@ static void print_row(const struct container *container, void *argument)
 
 int list_containers(int argc, char *argv[])
 {
-    need_root();
+    require_root();
     if (argc > 1)
-        lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
+        lab_exit(LAB_EXIT_USAGE, "%s takes no arguments", argv[0]);
     sweep();
     printf("%-16s %-8s %-12s %-8s %-15s %-15s %s\n", "NAME", "PID", "STATE", "AGE", "ADDRESS",
            "PORTS", "COMMAND");
@@ -167,12 +167,12 @@ static int signal_container(const struct container *container, int pidfd, int si
     return EXIT_SUCCESS;
 }
 
-/* Whether process 1 would do anything about SIGNAL. With --init it waits for all, and those that a
- * process waits for do not look blocked; without the PID namespace it is a process as any other. */
-static bool hears(const struct container *container, int signal)
+/* Whether SIGNAL reaches process 1. With --init it waits for all signals, and those that a process
+ * waits for are not listed as blocked; without a PID namespace it is like any other process. */
+static bool handles_signal(const struct container *container, int signal)
 {
     return container->spec.init || (container->spec.without & WALL_PID) ||
-           process_hears(container->pid, signal);
+           process_handles_signal(container->pid, signal);
 }
 
 /* Wait until the process behind PIDFD has ended; false after MILLISECONDS. */
@@ -188,8 +188,8 @@ static void wait_for_runtime(const struct container *container, int runtime)
 {
     if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
         lab_exit(EXIT_FAILURE,
-                 "%s has ended, but not its runtime, process %d: it is stopped, or nobody reads "
-                 "what it has to say",
+                 "%s has ended, but not its runtime, process %d: it is stopped, or its output is "
+                 "not read",
                  container->spec.name, (int)container->runtime);
 }
 
@@ -207,11 +207,11 @@ int stop_container(int argc, char *argv[])
             seconds = lab_number_option("-t", optarg, 0, 86400);
     argv[0] = "stop";
     find(&container, argc, argv, optind);
-    need_running(&container);
+    require_running(&container);
     lab_fd pidfd = open_process(container.pid, container.pid_began);
     lab_fd runtime = open_process(container.runtime, container.runtime_began);
-    /* A process 1 that would not hear SIGTERM is not waited for. */
-    if (pidfd != -1 && hears(&container, SIGTERM)) {
+    /* A process 1 without a handler for SIGTERM is killed at once. */
+    if (pidfd != -1 && handles_signal(&container, SIGTERM)) {
         signal_container(&container, pidfd, SIGTERM);
         wait_for(pidfd, (int)seconds * 1000);
     }
@@ -234,13 +234,13 @@ int kill_container(int argc, char *argv[])
             lab_exit(LAB_EXIT_USAGE, "there is no signal '%s'", optarg);
     argv[0] = "kill";
     find(&container, argc, argv, optind);
-    need_running(&container);
+    require_running(&container);
     lab_fd pidfd = open_process(container.pid, container.pid_began);
     lab_fd runtime = open_process(container.runtime, container.runtime_began);
-    /* The kernel would take it from us, and do nothing. */
-    if (signal != SIGKILL && signal != SIGSTOP && !hears(&container, signal))
+    /* The kernel would discard it without an error. */
+    if (signal != SIGKILL && signal != SIGSTOP && !handles_signal(&container, signal))
         lab_exit(EXIT_FAILURE,
-                 "process 1 of %s does not hear %s (without --init, it needs a handler)",
+                 "process 1 of %s has no handler for %s, so the signal does nothing (see --init)",
                  container.spec.name, lab_signal_name(signal));
     if (pidfd != -1)
         signal_container(&container, pidfd, signal);
@@ -275,9 +275,9 @@ int prune_containers(int argc, char *argv[])
 {
     int count = 0;
 
-    need_root();
+    require_root();
     if (argc > 1)
-        lab_exit(LAB_EXIT_USAGE, "%s wants no further words", argv[0]);
+        lab_exit(LAB_EXIT_USAGE, "%s takes no arguments", argv[0]);
     lock_and_sweep(true); /* after a restart of the machine, what lies on a disk is there alone */
     state_for_each(remove_ended, &count);
     state_unlock();

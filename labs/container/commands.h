@@ -1,4 +1,4 @@
-/* commands.h - what is said to containers that are there. */
+/* commands.h - the commands for containers that exist. */
 #ifndef CONTAINER_COMMANDS_H
 #define CONTAINER_COMMANDS_H
 

@@ -23,15 +23,15 @@
 /* Where the lower 32 bits of an argument lie. */
 #define LOWER_HALF(offset) ((offset) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
 
-enum { NEVER = -1 };
+enum { NO_CAPABILITY = -1 };
 
 #define ALL_NAMESPACES                                                                             \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET | CLONE_NEWTIME)
 
-/* What is refused with EPERM, and the capability that gives it back. All that this libseccomp knows
- * and that is not in here is allowed; what it does not know, because it is newer, is refused with
- * ENOSYS, as if the kernel did not have it: programs have a way out for that. */
+/* The calls that are refused with EPERM, and the capability that allows each. All other calls that
+ * this libseccomp knows are allowed. Calls that it does not know are newer; they get ENOSYS, and
+ * programs fall back to older ones. */
 static const struct {
     const char *call;
     int capability;
@@ -83,10 +83,10 @@ static const struct {
     {"syslog", CAP_SYSLOG},
     {"lookup_dcookie", CAP_SYS_ADMIN},
     {"fanotify_init", CAP_SYS_ADMIN},
-    /* Programs that run in the kernel, and counters that watch other processes. */
+    /* Programs that run in the kernel, and counters that forward_until_end other processes. */
     {"bpf", CAP_BPF},
     {"perf_event_open", CAP_PERFMON},
-    /* Into other processes. The runtime's own pass through the container when it starts there. */
+    /* Access to other processes: those of the runtime are inside for a moment. */
     {"ptrace", CAP_SYS_PTRACE},
     {"process_vm_readv", CAP_SYS_PTRACE},
     {"process_vm_writev", CAP_SYS_PTRACE},
@@ -100,21 +100,21 @@ static const struct {
     {"migrate_pages", CAP_SYS_NICE},
     {"move_pages", CAP_SYS_NICE},
     /* Keys know no namespaces: the keyring of a user is the same in every container. */
-    {"add_key", NEVER},
-    {"keyctl", NEVER},
-    {"request_key", NEVER},
-    /* Large, young, or old and forgotten parts of the kernel that were the way out before. */
-    {"userfaultfd", NEVER},
-    {"io_uring_setup", NEVER},
-    {"io_uring_enter", NEVER},
-    {"io_uring_register", NEVER},
-    {"uselib", NEVER},
-    {"ustat", NEVER},
-    {"sysfs", NEVER},
-    {"_sysctl", NEVER},
-    {"nfsservctl", NEVER},
-    {"vm86", NEVER},
-    {"vm86old", NEVER},
+    {"add_key", NO_CAPABILITY},
+    {"keyctl", NO_CAPABILITY},
+    {"request_key", NO_CAPABILITY},
+    /* Large, young or unmaintained parts of the kernel, with a history of escapes. */
+    {"userfaultfd", NO_CAPABILITY},
+    {"io_uring_setup", NO_CAPABILITY},
+    {"io_uring_enter", NO_CAPABILITY},
+    {"io_uring_register", NO_CAPABILITY},
+    {"uselib", NO_CAPABILITY},
+    {"ustat", NO_CAPABILITY},
+    {"sysfs", NO_CAPABILITY},
+    {"_sysctl", NO_CAPABILITY},
+    {"nfsservctl", NO_CAPABILITY},
+    {"vm86", NO_CAPABILITY},
+    {"vm86old", NO_CAPABILITY},
 };
 
 enum { REFUSED_COUNT = sizeof(REFUSED) / sizeof(REFUSED[0]) };
@@ -124,24 +124,24 @@ uint64_t filter_capabilities(void)
     uint64_t bits = 0;
 
     for (int i = 0; i < REFUSED_COUNT; i++)
-        if (REFUSED[i].capability != NEVER)
+        if (REFUSED[i].capability != NO_CAPABILITY)
             bits |= UINT64_C(1) << REFUSED[i].capability;
     return bits;
 }
 
-static int may_use(uint64_t capabilities, int capability)
+static int has_capability(uint64_t capabilities, int capability)
 {
-    return capability != NEVER && (capabilities >> capability & 1);
+    return capability != NO_CAPABILITY && (capabilities >> capability & 1);
 }
 
 /* Whether the filter refuses the call that is named NAME, or has a rule of its own for it. */
-static int is_special(const char *name, uint64_t capabilities)
+static int has_own_rule(const char *name, uint64_t capabilities)
 {
     static const char *const BY_ARGUMENT[] = {"clone", "clone3", "personality", "ioctl", "socket"};
 
     for (int i = 0; i < REFUSED_COUNT; i++)
         if (strcmp(name, REFUSED[i].call) == 0)
-            return !may_use(capabilities, REFUSED[i].capability);
+            return !has_capability(capabilities, REFUSED[i].capability);
     for (size_t i = 0; i < sizeof(BY_ARGUMENT) / sizeof(BY_ARGUMENT[0]); i++)
         if (strcmp(name, BY_ARGUMENT[i]) == 0)
             return 1;
@@ -149,12 +149,12 @@ static int is_special(const char *name, uint64_t capabilities)
 }
 
 /* The numbers of one architecture are dense; 1024 is far above the last. */
-static int allow_what_is_known(scmp_filter_ctx filter, uint64_t capabilities)
+static int add_plain_rules(scmp_filter_ctx filter, uint64_t capabilities)
 {
     for (int number = 0; number < 1024; number++) {
         char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
         int error = 0;
-        if (name && !is_special(name, capabilities))
+        if (name && !has_own_rule(name, capabilities))
             error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
         free(name);
         if (error)
@@ -162,7 +162,7 @@ static int allow_what_is_known(scmp_filter_ctx filter, uint64_t capabilities)
     }
     for (int i = 0; i < REFUSED_COUNT; i++) {
         int number = seccomp_syscall_resolve_name(REFUSED[i].call);
-        if (number < 0 || may_use(capabilities, REFUSED[i].capability))
+        if (number < 0 || has_capability(capabilities, REFUSED[i].capability))
             continue; /* another architecture's, or newer than this libseccomp */
         int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
         if (error)
@@ -172,7 +172,7 @@ static int allow_what_is_known(scmp_filter_ctx filter, uint64_t capabilities)
 }
 
 /* Calls that are fine or not according to their arguments. */
-static int look_at_arguments(scmp_filter_ctx filter, uint64_t capabilities)
+static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
 {
     static const unsigned PERSONALITIES[] = {0, ADDR_NO_RANDOMIZE, PER_LINUX32, UNAME26,
                                              UINT32_MAX};
@@ -183,7 +183,7 @@ static int look_at_arguments(scmp_filter_ctx filter, uint64_t capabilities)
     for (size_t i = 0; i < sizeof(PERSONALITIES) / sizeof(PERSONALITIES[0]); i++)
         error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
                                   SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PERSONALITIES[i]));
-    if (may_use(capabilities, CAP_SYS_ADMIN)) {
+    if (has_capability(capabilities, CAP_SYS_ADMIN)) {
         error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 0);
         error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone3), 0);
         return error;
@@ -199,11 +199,10 @@ static int look_at_arguments(scmp_filter_ctx filter, uint64_t capabilities)
     return error;
 }
 
-/* Two calls that are fine but for a few values: libseccomp cannot say "all but", so this stands
- * before its program. Typing into the terminal of the one who started us (TIOCSTI), and two
- * families of sockets: one is a large part of the kernel that hardly anybody needs, the other
- * leads to the hypervisor and knows no namespaces. Only the lower 32 bits are looked at, because
- * the kernel looks at no more (CVE-2019-10063). */
+/* libseccomp cannot express "all values but these", so this is put before its program: the requests
+ * of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; and two families of sockets, of
+ * which AF_ALG exposes much of the kernel and AF_VSOCK reaches the hypervisor past all namespaces.
+ * Only the lower 32 bits are compared, as the kernel does (CVE-2019-10063). */
 static const struct sock_filter PRELUDE[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
@@ -248,9 +247,9 @@ struct sock_filter *make_filter(uint64_t capabilities, unsigned short *length)
     if (!error)
         error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
     if (!error)
-        error = allow_what_is_known(filter, capabilities);
+        error = add_plain_rules(filter, capabilities);
     if (!error)
-        error = look_at_arguments(filter, capabilities);
+        error = add_argument_rules(filter, capabilities);
     if (!error)
         error = seccomp_export_bpf(filter, fd);
     if (!error)

@@ -11,8 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The capabilities that change the filter: who is given one of them has the calls that it is for.
- */
+/* The capabilities that change the filter, because they allow calls. */
 uint64_t filter_capabilities(void);
 
 /* Make the filter for a container with CAPABILITIES, a bit each. Returns the program, *LENGTH

@@ -13,15 +13,15 @@
 #include "lock.h"
 #include "report.h"
 
-/* Above what distributions give to people, services and systemd's containers, below the sign bit:
- * 4095 ranges that nobody uses. */
+/* Above what distributions assign to people, services and the containers of systemd, and below the
+ * sign bit: 4095 ranges. */
 static const uid_t LOWEST = 0x70000000, END = 0x7fff0000;
 
 static const char TAKEN[] = "/run/container-labs.ids";
 
-/* Whether a range that begins at FIRST is somebody's in /etc/subuid or /etc/subgid, whose lines are
- * "name:first:count". */
-static bool is_given_away(const char *path, uid_t first)
+/* Whether a range that begins at FIRST overlaps one in PATH, /etc/subuid or /etc/subgid, whose
+ * lines are "name:first:count". */
+static bool is_delegated(const char *path, uid_t first)
 {
     FILE *file = fopen(path, "re");
     char line[512];
@@ -38,7 +38,7 @@ static bool is_given_away(const char *path, uid_t first)
     return taken;
 }
 
-/* Lock COUNT bytes of FD from FIRST on, if nobody has any of them. COUNT 0: all. */
+/* Lock COUNT bytes of FD from FIRST on; COUNT 0: all. Fails with EAGAIN where one is locked. */
 static int lock_bytes(int fd, off_t first, off_t count)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = count};
@@ -46,9 +46,9 @@ static int lock_bytes(int fd, off_t first, off_t count)
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-/* Open the file, and have it for ourselves as long as we look for bytes: it may be removed by who
- * finds that nobody has any. FLAGS: O_CREAT or 0. */
-static int open_taken(int flags)
+/* Open the file and lock all of it: another process may just have removed it, because no range was
+ * in use. FLAGS: O_CREAT or 0. */
+static int open_locked_file(int flags)
 {
     for (;;) {
         struct stat opened, present;
@@ -62,12 +62,12 @@ static int open_taken(int flags)
 
 int ids_claim(uid_t *first)
 {
-    lab_fd fd = open_taken(O_CREAT);
+    lab_fd fd = open_locked_file(O_CREAT);
 
     if (fd == -1)
         return -1;
     for (*first = LOWEST; *first < END; *first += IDS_PER_CONTAINER) {
-        if (is_given_away("/etc/subuid", *first) || is_given_away("/etc/subgid", *first))
+        if (is_delegated("/etc/subuid", *first) || is_delegated("/etc/subgid", *first))
             continue;
         if (lock_bytes(fd, (*first - LOWEST) / IDS_PER_CONTAINER, 1) == 0) {
             flock(fd, LOCK_UN);
@@ -90,7 +90,7 @@ static void write_map(pid_t pid, const char *file, uid_t first)
         fail("write '%s' to %s", text, path);
 }
 
-int ids_give(pid_t pid, uid_t first, int socket)
+int ids_map(pid_t pid, uid_t first, int socket)
 {
     const struct message go = {.kind = MESSAGE_GO};
     char path[64];
@@ -108,7 +108,7 @@ int ids_give(pid_t pid, uid_t first, int socket)
 
 void ids_remove_unused_file(void)
 {
-    lab_fd fd = open_taken(0);
+    lab_fd fd = open_locked_file(0);
 
     if (fd != -1 && lock_bytes(fd, 0, 0) == 0)
         unlink(TAKEN);
@@ -118,7 +118,7 @@ void ids_release(int *claim)
 {
     if (*claim == -1)
         return;
-    /* Whoever else has a copy: all of it is ours to give back. */
+    /* Before it is closed: a child may have a copy of the descriptor. */
     fcntl(*claim, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK});
     lab_close_fd(claim);
     ids_remove_unused_file();

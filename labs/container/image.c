@@ -92,7 +92,7 @@ static bool find_docker_layers(void)
     return true;
 }
 
-/* Whether DESCRIPTOR is of an image for this machine; one that does not tell is. */
+/* Whether DESCRIPTOR names an image for this machine, or does not name an architecture. */
 static bool is_for_us(const char *descriptor)
 {
     static const char *const NAMES[][2] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}};

@@ -13,6 +13,7 @@
 #include "network.h"
 #include "privileges.h"
 #include "report.h"
+#include "resolver.h"
 
 /* The mounts, which may come while something else is waited for. */
 static int mount_fds[MAXIMUM_FDS], mount_count;
@@ -35,8 +36,8 @@ static void receive(enum message_kind kind)
     }
 }
 
-/* Until its maps are written, a user namespace has nobody in it, not even root. */
-static void become_root_inside(void)
+/* Until its maps are written, no ID is valid in a user namespace, not even that of root. */
+static void become_namespace_root(void)
 {
     receive(MESSAGE_GO);
     if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
@@ -44,7 +45,7 @@ static void become_root_inside(void)
     die_with_runtime();
 }
 
-void begin_inside(int socket, bool own_users)
+void set_up_child(int socket, bool own_users)
 {
     static const int HANDLED[] = {SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD};
     sigset_t none;
@@ -56,14 +57,14 @@ void begin_inside(int socket, bool own_users)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (own_users)
-        become_root_inside();
+        become_namespace_root();
 }
 
 /* The cgroup namespace begins where its maker is at that moment: in the container's group. */
-static void enter_limits(const struct birth *birth)
+static void enter_limits(const struct inside *inside)
 {
-    limits_enter(birth->limits);
-    if (!(birth->container->spec.without & WALL_CGROUP) && unshare(CLONE_NEWCGROUP) == -1)
+    limits_enter(inside->limits);
+    if (!(inside->container->spec.without & WALL_CGROUP) && unshare(CLONE_NEWCGROUP) == -1)
         fail("unshare CLONE_NEWCGROUP");
 }
 
@@ -84,9 +85,9 @@ static void take_mounts(const struct specification *spec, struct mounts *mounts)
     memcpy(mounts->volumes, fds + 2, sizeof(*fds) * (size_t)spec->volume_count);
 }
 
-static void set_names(const struct birth *birth)
+static void set_names(const struct inside *inside)
 {
-    const struct specification *spec = &birth->container->spec;
+    const struct specification *spec = &inside->container->spec;
 
     if (!(spec->without & WALL_UTS) && sethostname(spec->hostname, strlen(spec->hostname)) == -1)
         fail("sethostname '%s'", spec->hostname);
@@ -94,13 +95,13 @@ static void set_names(const struct birth *birth)
 
 /* Ping sockets need no capability where the group of their maker is in this range. Groups that are
  * not in the user namespace cannot be in it. */
-static void set_network(const struct birth *birth, const struct own_mounts *own)
+static void set_network(const struct inside *inside, const struct pseudo_mounts *own)
 {
-    const struct specification *spec = &birth->container->spec;
+    const struct specification *spec = &inside->container->spec;
 
     if (spec->network == NETWORK_HOST)
         return;
-    network_inside();
+    network_set_up_loopback();
     mounts_set(own, "net/ipv4/ping_group_range", spec->own_users ? "0 65535" : "0 2147483647");
     if (spec->network != NETWORK_BRIDGE)
         return;
@@ -109,28 +110,28 @@ static void set_network(const struct birth *birth, const struct own_mounts *own)
     mounts_set(own, "net/ipv6/conf/eth0/disable_ipv6", "1");
 }
 
-void become_container(const struct birth *birth)
+void become_container(const struct inside *inside)
 {
-    const struct container *container = birth->container;
+    const struct container *container = inside->container;
     const struct specification *spec = &container->spec;
-    struct command command = birth->command;
-    struct own_mounts own;
+    struct command command = inside->command;
+    struct pseudo_mounts own;
     struct mounts mounts = {0};
-    struct network_names names;
+    struct resolver names;
 
-    begin_inside(birth->socket, spec->own_users);
-    enter_limits(birth);
-    mounts_make_own(&own, spec, birth->limits->directory != -1);
-    set_names(birth);
+    set_up_child(inside->socket, spec->own_users);
+    enter_limits(inside);
+    mounts_make_pseudo(&own, spec, inside->limits->directory != -1);
+    set_names(inside);
     leave_keyring();
-    set_network(birth, &own);
-    mounts_cover(&own, spec);
+    set_network(inside, &own);
+    mounts_mask(&own, spec);
     limit_bounding_set(spec->capabilities);
     take_mounts(spec, &mounts);
-    network_plug_in(container);
-    network_read_names(&names, container);
+    network_set_up_eth0(container);
+    resolver_read(&names, container);
     mounts_pivot(&mounts, &own, container);
-    network_write_names(&names);
+    resolver_write(&names);
     mounts_attach(&mounts, &own, spec);
     if (spec->terminal)
         command.terminals = own.terminals;

@@ -8,9 +8,8 @@
 #include "container.h"
 #include "limits.h"
 
-/* The stages of a start, in the only order that works; what a stage needs, an earlier one has made,
- * and what it may not have any more, an earlier one has not taken away yet. */
-struct birth {
+/* What the process has from the runtime. */
+struct inside {
     const struct container *container;
     const struct limits *limits;
     struct command command;
@@ -19,13 +18,13 @@ struct birth {
 
 /* In a new process of the runtime: report over SOCKET, end with the runtime, and where the process
  * has users of its own, become root of them. */
-void begin_inside(int socket, bool own_users);
+void set_up_child(int socket, bool own_users);
 
 /* Wait for the COUNT mounts that the runtime makes for this process, and return their descriptors.
  */
 const int *receive_mounts(int count);
 
 /* Become the container. Ends by execve(2), or by a report and _exit(2). */
-__attribute__((noreturn)) void become_container(const struct birth *birth);
+__attribute__((noreturn)) void become_container(const struct inside *inside);
 
 #endif

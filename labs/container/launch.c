@@ -1,14 +1,14 @@
 /*
- * launch.c - a program of one page that stands between the runtime and the command.
+ * launch.c - a small program that is executed between the runtime and the command.
  *
- * When the runtime itself executed the command, the command could be a script whose interpreter is
+ * If the runtime executed the command itself, the command could be a script whose interpreter is
  * /proc/self/exe: the runtime's own file, opened with the container's rights, to be written to
  * later (CVE-2019-5736). So the runtime executes this program first, from a sealed file in memory,
- * and this one executes the command: /proc/self/exe leads to nothing that anybody needs.
+ * and this program executes the command. Then /proc/self/exe is only this program.
  *
- * It has no library, so that it starts in no time and takes no memory: with --init it stays, as
- * process 1. Its arguments: how ("init" or "run"), where to look for the command, the command.
- * Descriptor 3 is the socket to the runtime, which hears its end when execve(2) has closed it.
+ * It uses no library, so that it starts at once and needs little memory: with --init it stays, as
+ * process 1. Its arguments: "init" or "run", the value of PATH, the command. Descriptor 3 is the
+ * socket to the runtime; execve(2) closes it, and the runtime reads end of file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +86,7 @@ static int join(char *path, const char *directory, size_t length, const char *na
     return at < PATH_SIZE;
 }
 
-/* Try NAME in each of DIRECTORIES, "a:b". Returns the errno that says most. */
+/* Try argv[0] in each of DIRECTORIES, "a:b". Returns the most specific errno. */
 static long execute(const char *directories, char **argv, char **environment)
 {
     static char path[PATH_SIZE];
@@ -119,9 +119,9 @@ __attribute__((noreturn)) static void run(const char *directories, char **argv, 
     leave(STATUS_RUNTIME);
 }
 
-/* Process 1: reap whoever is left without a parent, and hand on signals, which the kernel does not
- * deliver to a process 1 that does not ask for them. All are blocked. What comes from a terminal,
- * such as Ctrl-C, CHILD has had itself: the kernel sends it to both. Ends as CHILD does. */
+/* Process 1: reap orphans, and forward signals to CHILD, which the kernel does not deliver to a
+ * process 1 without a handler. All are blocked. A signal of the terminal, such as Ctrl-C, reaches
+ * CHILD by itself. Ends with the status of CHILD. */
 __attribute__((noreturn)) static void be_init(long child)
 {
     unsigned long all = ~0UL;

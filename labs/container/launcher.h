@@ -2,8 +2,7 @@
 #ifndef CONTAINER_LAUNCHER_H
 #define CONTAINER_LAUNCHER_H
 
-/* A file in memory with that program, which nobody can change any more: memfd_create(2), fcntl(2)
- * F_ADD_SEALS. Fails by fail(). */
+/* A sealed file in memory with that program: memfd_create(2), fcntl(2) */
 int open_launcher(void);
 
 #endif

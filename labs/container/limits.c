@@ -11,7 +11,7 @@
 
 enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };
 
-/* The PID tells whose the group is, where the containers of two state directories meet. */
+/* With the PID, names of containers in two state directories cannot collide. */
 static void group_name(const struct container *container, char *name, size_t size)
 {
     snprintf(name, size, "container-%s-%d", container->spec.name, (int)container->runtime);
@@ -27,11 +27,11 @@ static bool is_v1(const struct lab_hierarchies *where)
     return true;
 }
 
-/* Open the ways in. On v2 a process can be born in the group. On v1 it has to move, and a thread
- * that moves itself, by writing 0 to `tasks`, is the only one that the kernel lets through without
- * stopping every fork and exit of the machine for it (10 ms and more by cgroup.procs). A machine
- * may have some controllers on v1 and some on v2. */
-static void open_entrances(struct limits *limits)
+/* Open the files by which a process enters the group. On v2 a process can start in the group. On v1
+ * it has to move, and only a single thread that writes 0 to `tasks` moves without a pause of all
+ * forks and exits of the machine (10 ms and more by cgroup.procs). A machine may have some
+ * controllers on v1 and some on v2. */
+static void open_group_files(struct limits *limits)
 {
     limits->directory = -1;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
@@ -58,7 +58,7 @@ static int set_cpu(const struct lab_cgroup *group, const struct specification *s
     return lab_cgroup_set_shares(group, (int)spec->cpu_shares);
 }
 
-/* Without limits there is no container: it could take the whole machine with it. */
+/* A container without limits could use up the machine, so a missing controller is an error. */
 static void need_controllers(const struct lab_hierarchies *where)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
@@ -75,7 +75,7 @@ static int make_group(struct limits *limits, const char *name)
 
     if (is_v1(&limits->where))
         return lab_cgroup_create_in(&limits->group, &root, name);
-    /* The last run of another lab may take container-labs away while we are making our group. */
+    /* Another lab may remove container-labs at this moment. */
     int result = -1;
     for (int attempt = 0; attempt < 10 && result == -1; attempt++) {
         result = lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
@@ -102,7 +102,7 @@ void limits_make(struct limits *limits, const struct container *container)
         (spec->memory != UNLIMITED && lab_cgroup_set_memory(group, spec->memory) == -1) ||
         (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
         lab_cgroup_die();
-    open_entrances(limits);
+    open_group_files(limits);
 }
 
 /* The group of CONTAINER as limits_make() has made it. */
@@ -122,7 +122,7 @@ void limits_find(struct limits *limits, const struct container *container)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
     name_group(limits, container);
-    open_entrances(limits);
+    open_group_files(limits);
 }
 
 void limits_enter(const struct limits *limits)
@@ -132,7 +132,7 @@ void limits_enter(const struct limits *limits)
             fail("enter %s", lab_cgroup_file(&limits->group, (enum lab_controller)i, ""));
 }
 
-bool limits_met_end_of_memory(struct limits *limits)
+bool limits_count_oom_kills(struct limits *limits)
 {
     struct lab_memory_events events = {0};
     long long before = limits->out_of_memory;
@@ -142,8 +142,9 @@ bool limits_met_end_of_memory(struct limits *limits)
     return limits->out_of_memory > before;
 }
 
-/* v1: the group of a container that ended by itself has nothing in it any more. Returns whether. */
-static bool remove_at_once(const struct lab_cgroup *group)
+/* v1: remove the group, which is empty if the container ended by itself. Returns whether it is
+ * gone. */
+static bool remove_empty_group(const struct lab_cgroup *group)
 {
     bool gone = true;
 
@@ -153,7 +154,7 @@ static bool remove_at_once(const struct lab_cgroup *group)
     return gone;
 }
 
-/* On v2 container-labs goes with the last group in it, and what was enabled for it. */
+/* On v2 container-labs is removed with the last group in it. */
 static int remove_group(struct limits *limits, const struct container *container)
 {
     char name[LAB_CGROUP_NAME];
@@ -162,7 +163,7 @@ static int remove_group(struct limits *limits, const struct container *container
         group_name(container, name, sizeof(name));
         return lab_cgroup_remove_run(name, "");
     }
-    if (remove_at_once(&limits->group))
+    if (remove_empty_group(&limits->group))
         return 0;
     return lab_cgroup_kill(&limits->group) == -1 ? -1 : lab_cgroup_remove(&limits->group);
 }

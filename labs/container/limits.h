@@ -15,7 +15,7 @@ struct limits {
     int directory;              /* of the group, for CLONE_INTO_CGROUP; -1 where all is v1 */
     int tasks[LAB_CONTROLLERS]; /* v1: of each hierarchy, to enter by; -1 where there is none */
     bool made;                  /* there is something to remove */
-    long long out_of_memory;    /* processes killed for want of memory, when last asked */
+    long long out_of_memory;    /* processes that were killed for lack of memory so far */
 };
 
 /* Make the group of CONTAINER with the limits of its specification. Exits with one line where the
@@ -28,13 +28,13 @@ void limits_find(struct limits *limits, const struct container *container);
 /* v1: put this process, which must have no other thread, into the group. Fails by fail(). */
 void limits_enter(const struct limits *limits);
 
-/* Whether the kernel has killed a process of the group for want of memory since the last call. */
-bool limits_met_end_of_memory(struct limits *limits);
+/* Whether the kernel has killed a process of the group for lack of memory since the last call. */
+bool limits_count_oom_kills(struct limits *limits);
 
 /* Kill what is in the group that was made for CONTAINER, and remove it. */
 void limits_remove(struct limits *limits, const struct container *container);
 
-/* The same for a container whose runtime is no more. */
+/* The same for a container whose runtime is dead. */
 void limits_sweep(const struct container *container);
 
 #endif

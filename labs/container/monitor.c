@@ -21,12 +21,12 @@
 #include "terminal.h"
 
 enum {
-    CHUNK = 4096,             /* a pipe that can be written to has room for this much */
-    LOG_LIMIT = 1 << 20,      /* bytes in a log before it becomes the old one */
-    SETTLED = 1000,           /* milliseconds after which a container is one that stays */
-    TERMINAL_HOLDS = 1 << 16, /* bytes at most, in all its buffers */
-    END_TIMES = 25,           /* how often Ctrl-D is typed for the end of input */
-    END_PAUSE = 200,          /* milliseconds in between */
+    CHUNK = 4096,                /* a pipe that can be written to has room for this much */
+    LOG_LIMIT = 1 << 20,         /* bytes in a log before it becomes the old one */
+    SETTLED = 1000,              /* milliseconds after which a container is one that stays */
+    TERMINAL_HOLDS = 1 << 16,    /* bytes at most, in all its buffers */
+    END_OF_INPUT_TRIES = 25,     /* how often Ctrl-D is typed for the end of input */
+    END_OF_INPUT_INTERVAL = 200, /* milliseconds in between */
     CHANNELS = 3,
     POLLED = 2 * CHANNELS + 3,
 };
@@ -77,7 +77,7 @@ int monitor_signals(void)
 
 static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-static bool asks_to_end(unsigned signal)
+static bool is_end_signal(unsigned signal)
 {
     for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++)
         if ((unsigned)ENDS[i] == signal)
@@ -85,7 +85,7 @@ static bool asks_to_end(unsigned signal)
     return false;
 }
 
-int monitor_asked(void)
+int monitor_pending_end(void)
 {
     const struct timespec at_once = {0};
     sigset_t set;
@@ -97,41 +97,25 @@ int monitor_asked(void)
     return signal > 0 ? signal : 0;
 }
 
-int monitor_until(int fd, int signals)
+int monitor_wait_readable(int fd, int signals)
 {
     struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
     struct signalfd_siginfo others;
 
     for (;;) {
         int ready = poll(polled, 2, -1);
-        int asked = monitor_asked();
+        int asked = monitor_pending_end();
         if (asked)
             return asked;
         if (ready > 0 && polled[0].revents)
             return 0;
         if (ready > 0 && read(signals, &others, sizeof(others)) == -1)
-            continue; /* nobody is there yet to hear them */
+            continue; /* there is no process yet to send it to */
     }
 }
 
-bool process_hears(pid_t pid, int signal)
-{
-    char path[64], text[8192];
-    unsigned long long caught = 0, blocked = 0;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    if (lab_read_file(path, text, sizeof(text)) == -1)
-        return false;
-    const char *line = strstr(text, "\nSigBlk:"), *other = strstr(text, "\nSigCgt:");
-    if (line)
-        sscanf(line, "\nSigBlk: %llx", &blocked);
-    if (other)
-        sscanf(other, "\nSigCgt: %llx", &caught);
-    return (caught | blocked) >> (signal - 1) & 1;
-}
-
 /*
- * The log: the newest LOG_LIMIT bytes at least, and never more than twice as many.
+ * The log: the newest LOG_LIMIT bytes at least, and at most twice as many.
  */
 
 static void open_log(const char *path)
@@ -168,15 +152,15 @@ static void close_channel(struct channel *channel)
 }
 
 /* Returns how many bytes there were. */
-static ssize_t take(struct channel *channel, const struct watched *watched)
+static ssize_t take(struct channel *channel, const struct monitored *monitored)
 {
     ssize_t count = read(channel->from, channel->bytes, sizeof(channel->bytes));
 
     if (count > 0) {
         channel->length = (size_t)count;
         channel->sent = 0;
-        if (channel->logged && watched->log)
-            write_log(watched->log, channel->bytes, channel->length);
+        if (channel->logged && monitored->log)
+            write_log(monitored->log, channel->bytes, channel->length);
         if (channel->to == -1)
             channel->length = 0;
         return count;
@@ -185,10 +169,10 @@ static ssize_t take(struct channel *channel, const struct watched *watched)
         return 0;
     close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
     /* The container reads the end, too. */
-    if (channel == &state.channels[0] && watched->master == -1)
+    if (channel == &state.channels[0] && monitored->master == -1)
         lab_close_fd(&channel->to);
     else if (channel == &state.channels[0])
-        state.ends = END_TIMES;
+        state.ends = END_OF_INPUT_TRIES;
     return 0;
 }
 
@@ -201,7 +185,7 @@ static void give(struct channel *channel)
         return;
     if (count == -1) {
         channel->length = 0;
-        /* Nobody listens any more; what the container says goes on to the log. */
+        /* The reader is gone; output still goes to the log. */
         if (channel == &state.channels[0])
             close_channel(channel);
         channel->to = -1;
@@ -212,27 +196,27 @@ static void give(struct channel *channel)
         channel->length = 0;
 }
 
-/* Wait until CHANNEL's reader reads. A signal says that nobody shall wait any longer: then the rest
- * goes to the log alone. */
-static void give_in_time(struct channel *channel, const struct watched *watched)
+/* Wait until CHANNEL can be written to. A signal that asks for the end ends the waiting: the rest
+ * of the output goes to the log alone. */
+static void write_channel_or_signal(struct channel *channel, const struct monitored *monitored)
 {
     struct pollfd polled[] = {{.fd = channel->to, .events = POLLOUT},
-                              {.fd = watched->signals, .events = POLLIN}};
+                              {.fd = monitored->signals, .events = POLLIN}};
     struct signalfd_siginfo info;
 
     if (poll(polled, 2, -1) == -1)
         return;
     if (polled[0].revents)
         give(channel);
-    else if (read(watched->signals, &info, sizeof(info)) == sizeof(info) &&
-             asks_to_end(info.ssi_signo))
+    else if (read(monitored->signals, &info, sizeof(info)) == sizeof(info) &&
+             is_end_signal(info.ssi_signo))
         for (int i = 0; i < CHANNELS; i++)
             state.channels[i].to = -1, state.channels[i].length = 0;
 }
 
-/* What is on its way when the process has ended: no more than its pipe or terminal holds, as those
- * that it has left behind may talk for ever. */
-static void carry_rest(struct channel *channel, const struct watched *watched)
+/* Transfer what was written before the process ended: at most what its pipe or terminal holds, as
+ * processes that it has left may write for ever. */
+static void drain_channel(struct channel *channel, const struct monitored *monitored)
 {
     struct pollfd ready = {.fd = channel->from, .events = POLLIN};
     ssize_t left = fcntl(channel->from, F_GETPIPE_SZ);
@@ -241,30 +225,31 @@ static void carry_rest(struct channel *channel, const struct watched *watched)
         left = TERMINAL_HOLDS;
     do {
         while (channel->length > 0)
-            give_in_time(channel, watched);
+            write_channel_or_signal(channel, monitored);
         if (channel->from == -1 || left <= 0 || poll(&ready, 1, 0) < 1)
             break;
-        left -= take(channel, watched);
+        left -= take(channel, monitored);
     } while (channel->from != -1);
 }
 
-static void open_channels(const struct watched *watched)
+static void open_channels(const struct monitored *monitored)
 {
-    const bool has_terminal = watched->master != -1;
-    const int input = has_terminal ? watched->master : watched->input;
-    const int output = has_terminal ? watched->master : watched->output;
+    const bool has_terminal = monitored->master != -1;
+    const int input = has_terminal ? monitored->master : monitored->input;
+    const int output = has_terminal ? monitored->master : monitored->output;
 
     memset(&state, 0, sizeof(state));
     state.log = -1;
     state.channels[0].from =
-        input == -1 || (has_terminal && !watched->interactive) ? -1 : STDIN_FILENO;
+        input == -1 || (has_terminal && !monitored->interactive) ? -1 : STDIN_FILENO;
     state.channels[0].to = input;
     state.channels[1].from = output;
-    state.channels[1].to = watched->quiet ? -1 : STDOUT_FILENO;
-    state.channels[2].from = watched->error;
-    state.channels[2].to = watched->quiet ? -1 : STDERR_FILENO;
+    state.channels[1].to = monitored->quiet ? -1 : STDOUT_FILENO;
+    state.channels[2].from = monitored->error;
+    state.channels[2].to = monitored->quiet ? -1 : STDERR_FILENO;
     state.channels[1].logged = state.channels[2].logged = true;
-    /* Not to wait where there is less than it seemed. Our own ends alone: nobody else's. */
+    /* Reads and writes must not block. Only our own ends of pipes: the mode belongs to the open
+     * file, which others may share. */
     for (int i = 0; i < CHANNELS; i++) {
         int ours = i == 0 ? state.channels[i].to : state.channels[i].from;
         if (ours != -1)
@@ -276,39 +261,39 @@ static void open_channels(const struct watched *watched)
  * Waiting.
  */
 
-static void send_signal(const struct watched *watched, int signal)
+static void send_signal(const struct monitored *monitored, int signal)
 {
-    signal_process(watched->pidfd, signal);
+    signal_process(monitored->pidfd, signal);
 }
 
-/* A process 1 that would not hear the signal is ended as the signal would end any other. One that
- * does is asked to end by SIGTERM alone: then it has some seconds, and who asks twice means it. */
-static void on_signal(const struct watched *watched)
+/* A process 1 without a handler is killed, as the signal would kill any other process. With a
+ * handler for SIGTERM it has STOP_SECONDS to end; a second SIGTERM kills it. */
+static void on_signal(const struct monitored *monitored)
 {
     struct signalfd_siginfo info;
 
-    if (read(watched->signals, &info, sizeof(info)) != sizeof(info))
+    if (read(monitored->signals, &info, sizeof(info)) != sizeof(info))
         return;
     int signal = (int)info.ssi_signo;
     if (signal == SIGWINCH) {
-        if (watched->master != -1)
-            terminal_resize(watched->master);
+        if (monitored->master != -1)
+            terminal_resize(monitored->master);
         return;
     }
-    bool heard = watched->pid == 0 || process_hears(watched->pid, signal);
+    bool heard = monitored->pid == 0 || process_handles_signal(monitored->pid, signal);
     if (!heard || (signal == SIGTERM && state.deadline)) {
         state.asked = signal;
-        send_signal(watched, SIGKILL);
+        send_signal(monitored, SIGKILL);
         return;
     }
-    send_signal(watched, signal);
+    send_signal(monitored, signal);
     if (signal == SIGTERM)
         state.deadline = now() + STOP_SECONDS * 1000LL;
 }
 
-/* The process that goes on waiting needs hardly any of its pages: those that came from files can be
- * read again, even the one that it is just executing. */
-static int give_back_pages(struct dl_phdr_info *object, size_t size, void *unused)
+/* While it waits, the runtime needs hardly any of its pages. Pages of files can be read again, even
+ * the one that is being executed. */
+static int release_pages(struct dl_phdr_info *object, size_t size, void *unused)
 {
     (void)size, (void)unused;
     for (int i = 0; i < object->dlpi_phnum; i++) {
@@ -324,16 +309,17 @@ static int give_back_pages(struct dl_phdr_info *object, size_t size, void *unuse
     return 0;
 }
 
-/* A terminal has no end of input, only a key for it; and a program that is just changing the
- * terminal's mode does not see it as one. So it is typed again and again for some time. */
-static void type_end(const struct watched *watched)
+/* A terminal has no end of input, only a key for it, and a program that is just changing the mode
+ * of the terminal may miss the key. So it is sent repeatedly for some time. */
+static void send_end_of_input(const struct monitored *monitored)
 {
     state.ends--;
-    if (write(watched->master, "\4", 1) == -1)
+    if (write(monitored->master, "\4", 1) == -1)
         state.ends = 0;
 }
 
-static int wait_a_while(const struct watched *watched, struct pollfd polled[POLLED], bool *settled)
+static int wait_for_events(const struct monitored *monitored, struct pollfd polled[POLLED],
+                           bool *settled)
 {
     const long long left = state.deadline - now();
     int timeout = state.deadline ? (int)(left < 0 ? 0 : left) : *settled ? -1 : SETTLED;
@@ -344,56 +330,56 @@ static int wait_a_while(const struct watched *watched, struct pollfd polled[POLL
         polled[2 * i] = (struct pollfd){.fd = full ? -1 : channel->from, .events = POLLIN};
         polled[2 * i + 1] = (struct pollfd){.fd = full ? channel->to : -1, .events = POLLOUT};
     }
-    polled[POLLED - 3] = (struct pollfd){.fd = watched->guard, .events = POLLIN};
-    polled[POLLED - 2] = (struct pollfd){.fd = watched->signals, .events = POLLIN};
-    polled[POLLED - 1] = (struct pollfd){.fd = watched->pidfd, .events = POLLIN};
-    if (state.ends > 0 && (timeout == -1 || timeout > END_PAUSE))
-        timeout = END_PAUSE;
+    polled[POLLED - 3] = (struct pollfd){.fd = monitored->guard, .events = POLLIN};
+    polled[POLLED - 2] = (struct pollfd){.fd = monitored->signals, .events = POLLIN};
+    polled[POLLED - 1] = (struct pollfd){.fd = monitored->pidfd, .events = POLLIN};
+    if (state.ends > 0 && (timeout == -1 || timeout > END_OF_INPUT_INTERVAL))
+        timeout = END_OF_INPUT_INTERVAL;
     int ready = poll(polled, POLLED, timeout);
     if (ready == 0 && state.ends > 0)
-        type_end(watched);
+        send_end_of_input(monitored);
     else if (ready == 0 && !state.deadline) {
         *settled = true;
-        dl_iterate_phdr(give_back_pages, NULL);
+        dl_iterate_phdr(release_pages, NULL);
     }
     return ready;
 }
 
-static void watch(const struct watched *watched)
+static void forward_until_end(const struct monitored *monitored)
 {
     struct pollfd polled[POLLED];
     bool settled = false;
 
     do {
         memset(polled, 0, sizeof(polled));
-        if (wait_a_while(watched, polled, &settled) == -1)
+        if (wait_for_events(monitored, polled, &settled) == -1)
             continue;
         for (size_t i = 0; i < CHANNELS; i++) {
             if (polled[2 * i].revents)
-                take(&state.channels[i], watched);
+                take(&state.channels[i], monitored);
             if (polled[2 * i + 1].revents)
                 give(&state.channels[i]);
         }
         if (polled[POLLED - 2].revents)
-            on_signal(watched);
+            on_signal(monitored);
         if (polled[POLLED - 3].revents || (state.deadline && now() >= state.deadline)) {
-            send_signal(watched, SIGKILL);
+            send_signal(monitored, SIGKILL);
             state.deadline = 0;
         }
     } while (!polled[POLLED - 1].revents);
 }
 
-int monitor(const struct watched *watched, int *asked)
+int monitor(const struct monitored *monitored, int *asked)
 {
     siginfo_t info = {0};
 
-    open_channels(watched);
-    watch(watched);
+    open_channels(monitored);
+    forward_until_end(monitored);
     for (int i = 1; i < CHANNELS; i++)
-        carry_rest(&state.channels[i], watched);
+        drain_channel(&state.channels[i], monitored);
     lab_close_fd(&state.log);
     *asked = state.asked;
-    if (waitid(P_PIDFD, (id_t)watched->pidfd, &info, WEXITED) == -1)
+    if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED) == -1)
         lab_die("waitid");
     return info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status & 0x7f;
 }

@@ -32,8 +32,8 @@ static const char *const DEVICE_LINKS[][2] = {{"/proc/self/fd", "fd"},
 
 static const char *const DEVICE_DIRECTORIES[] = {"pts", "shm", "mqueue"};
 
-/* /dev: a tmpfs with the devices in it. It is made with the rights of the machine, as a user
- * namespace has none to make devices, and belongs to ROOT, who is root inside. */
+/* /dev: a tmpfs with the devices in it. It is made outside, because mknod(2) needs rights of the
+ * machine, and belongs to ROOT, the root of the container. */
 static int make_device_directory(uid_t root, bool has_terminal)
 {
     const char *const options[][2] = {{"mode", "0755"}, {"size", "64k"}, {0}};
@@ -63,10 +63,9 @@ static int make_device_directory(uid_t root, bool has_terminal)
     return device;
 }
 
-/* The place of the layer: a file system of its own in memory, which goes with the last who has it,
- * or a directory on a disk. What is in memory is counted as the container's, by its control group.
- */
-static int make_place(const struct container *container)
+/* The directory of the layer: on a file system in memory, which is freed with its last descriptor,
+ * or on a disk. Memory is counted as the container's, by its control group. */
+static int make_layer_directory(const struct container *container)
 {
     char size[32];
     const char *const options[][2] = {{"mode", "0700"}, {"size", size}, {0}};
@@ -95,7 +94,7 @@ static void make_layer(struct layer *layer, const struct container *container, i
     struct stat status;
     const uid_t root = container->first_id;
 
-    layer->place = make_place(container);
+    layer->place = make_layer_directory(container);
     if (fstat(base, &status) == -1)
         fail("stat the base");
     if (mkdirat(layer->place, "upper", 0700) == -1 || mkdirat(layer->place, "work", 0700) == -1)
@@ -123,8 +122,8 @@ static int make_overlay(int lower, const struct layer *layer, bool unsafe)
 
     for (int i = 0; i < 3; i++)
         snprintf(paths[i], sizeof(paths[i]), "/proc/self/fd/%d", parts[i]);
-    /* The layer goes with the container: without `volatile`, its end would write all that is
-     * unsaved on its disk, whoever's that is. Linux 5.10. */
+    /* `volatile`: the layer is removed with the container, so nothing need be written to the disk
+     * at the end. Linux 5.10. */
     const char *const options[][2] = {{"lowerdir", paths[0]},
                                       {"upperdir", paths[1]},
                                       {"workdir", paths[2]},
@@ -135,7 +134,8 @@ static int make_overlay(int lower, const struct layer *layer, bool unsafe)
 
 /* Whether overlayfs can have its upper directory there at all: it needs d_type and trusted xattrs,
  * and not to be an overlay itself. */
-__attribute__((noreturn)) static void explain_overlay(const struct container *container, int upper)
+__attribute__((noreturn)) static void fail_with_overlay(const struct container *container,
+                                                        int upper)
 {
     const struct specification *spec = &container->spec;
     const char *root = spec->root ? spec->root : "busybox";
@@ -161,9 +161,9 @@ int mounts_map_base(int base, int users)
     return lab_take_fd(&mapped);
 }
 
-/* Before Linux 6.15 overlayfs takes no mount that is attached nowhere as a layer. Then LOWER and a
- * layer in memory are attached in a mount namespace of our own, which nobody else sees: to /, where
- * they hide nothing from us, as our root is what lies below. */
+/* Before Linux 6.15 overlayfs accepts no unattached mount as a layer. Then LOWER and a layer in
+ * memory are attached in a private mount namespace, at /: the root of this process is the directory
+ * below, so nothing is hidden. */
 static int make_overlay_attached(const struct container *container, int base, int lower,
                                  struct layer *layer)
 {
@@ -207,7 +207,7 @@ static int make_root(const struct container *container, int base, int users, int
     if (root == -1 && users != -1)
         *cannot_map = true;
     else if (root == -1)
-        explain_overlay(container, layer.upper);
+        fail_with_overlay(container, layer.upper);
     close(layer.upper), close(layer.work);
     used[0] = lab_take_fd(&lower), used[1] = layer.place;
     return root;

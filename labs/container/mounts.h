@@ -1,15 +1,13 @@
 /*
  * mounts.h - the file system of a container, made on two sides.
  *
- * Outside, where the machine's paths mean something and its rights are at hand: the root (an
- * overlay over the base), /dev, the volumes. Each is a mount that is attached nowhere: only a
- * descriptor names it, so it is gone when the descriptor is, and it is handed over the wall by a
- * socket.
+ * Outside, where the machine's paths and rights are available: the root (an overlay over the base),
+ * /dev, the volumes. Each is an unattached mount that only a descriptor refers to; it is sent to
+ * the child by a socket, and vanishes with its descriptors.
  *
- * Inside, two things. While the outside part is made: /proc and /sys of the container's own
- * namespaces, with covers on what they tell of the machine. When it has come: pivot_root(2). What
- * has to be looked up in the root file system, whose links nobody has to trust, is looked up
- * beneath a descriptor of it, or when there is no other root any more.
+ * Inside: while the outside part is made, /proc and /sys of the container's own namespaces, with
+ * masks over what they show of the machine; then pivot_root(2). Links in the root file system are
+ * not trusted: its paths are resolved beneath a descriptor, or after pivot_root(2).
  *
  * fsopen(2), fsmount(2), open_tree(2), mount_setattr(2), move_mount(2): Linux 5.12.
  */
@@ -40,20 +38,20 @@ enum mounts_result mounts_make(struct mounts *mounts, const struct container *co
 int mounts_map_base(int base, int users);
 
 /* File systems that show what the namespaces of the process that makes them have. */
-struct own_mounts {
+struct pseudo_mounts {
     int proc, sys, terminals, shared_memory, queues; /* -1: none */
 };
 
 /* Inside, with the old root still there: the kernel lets a user namespace have /proc and /sys only
  * where it sees whole ones already. V2: there is a cgroup v2 hierarchy to show. */
-void mounts_make_own(struct own_mounts *own, const struct specification *spec, bool v2);
+void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *spec, bool v2);
 
 /* Cover what /proc and /sys show to everybody, and make read-only what root could change. */
-void mounts_cover(const struct own_mounts *own, const struct specification *spec);
+void mounts_mask(const struct pseudo_mounts *own, const struct specification *spec);
 
 /* Make MOUNTS->root the root of this mount namespace, with /dev, /proc and /sys, and detach the old
  * one. */
-void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
+void mounts_pivot(const struct mounts *mounts, const struct pseudo_mounts *own,
                   const struct container *container);
 
 /* Make the mount ROOT the root of this mount namespace. The old root lies over it until it is
@@ -62,11 +60,11 @@ void mounts_enter_root(int root);
 void mounts_leave_old_root(void);
 
 /* Attach all the others. */
-void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,
+void mounts_attach(const struct mounts *mounts, const struct pseudo_mounts *own,
                    const struct specification *spec);
 
 /* Write VALUE to sys/NAME of OWN's /proc, which still can be written to. Without such a file
  * nothing happens. */
-void mounts_set(const struct own_mounts *own, const char *name, const char *value);
+void mounts_set(const struct pseudo_mounts *own, const char *name, const char *value);
 
 #endif

@@ -1,4 +1,4 @@
-/* The inside part of mounts.h: the old root goes, the rest comes. */
+/* The inside part of mounts.h: pseudo file systems, pivot_root(2), attaching. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -16,7 +16,7 @@
 #include "newmount.h"
 #include "report.h"
 
-enum { OVERFLOW_ID = 65534 /* who is not in the user namespace; user_namespaces(7) */ };
+enum { OVERFLOW_ID = 65534 /* an ID without a mapping; user_namespaces(7) */ };
 
 enum {
     PLAIN = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
@@ -24,7 +24,7 @@ enum {
     COVER = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
 };
 
-/* What /proc and /sys tell everybody about the machine, or let root change on it. */
+/* Files that show the machine, or by which root could change it. */
 static const char *const MASKED_PROC[] = {
     "kcore",       "kmsg",     "keys",       "kallsyms",      "timer_list",  "sched_debug",
     "vmallocinfo", "slabinfo", "kpagecount", "kpageflags",    "kpagecgroup", "pagetypeinfo",
@@ -68,10 +68,10 @@ static void attach_below(int mount, int directory, const char *name)
         fail("mount %s", name);
 }
 
-/* What covers a file: the machine's /dev/null, before anything of the container's is in sight.
- * Whoever could put something else in its place would have it mounted over, and shown in, /proc
- * (CVE-2025-31133): look what it is. */
-static int open_null(void)
+/* Files are masked by the machine's /dev/null, opened before any file of the container is
+ * reachable. Check what it is: another file in its place would be shown in /proc (CVE-2025-31133).
+ */
+static int open_null_device(void)
 {
     struct stat status;
     lab_fd null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -83,20 +83,19 @@ static int open_null(void)
     return lab_take_fd(&null);
 }
 
-/* A file that nobody inside can open anyway, as its owner is not in the user namespace, and nobody
- * else may: such as /proc/kcore. */
-static bool is_out_of_reach(const struct stat *status, const struct specification *spec)
+/* Whether no process inside can open the file, such as /proc/kcore: its owner has no mapping in the
+ * user namespace, and others have no permission. */
+static bool is_unreadable_inside(const struct stat *status, const struct specification *spec)
 {
     return spec->own_users && status->st_uid == OVERFLOW_ID && (status->st_mode & 077) == 0;
 }
 
-/* What files and directories are covered by: the first directory by a new, empty file system, the
- * others by the same one, shown once more. */
-struct covers {
+/* Masks: /dev/null for files, an empty file system for directories, made once and cloned. */
+struct masks {
     int null, empty; /* empty: -1 before the first */
 };
 
-static int make_cover(struct covers *covers, bool is_directory)
+static int make_mask(struct masks *covers, bool is_directory)
 {
     if (!is_directory)
         return clone_mount(covers->null, "", false);
@@ -109,7 +108,7 @@ static int make_cover(struct covers *covers, bool is_directory)
 /* Cover NAMES below DIRECTORY, which must be of the file system MAGIC: files by /dev/null,
  * directories by an empty one. What this kernel does not have needs no cover. */
 static void mask(int directory, const char *const names[], size_t count, long magic,
-                 struct covers *covers, const struct specification *spec)
+                 struct masks *covers, const struct specification *spec)
 {
     struct statfs system;
     struct stat status;
@@ -119,7 +118,7 @@ static void mask(int directory, const char *const names[], size_t count, long ma
     for (size_t i = 0; i < count; i++) {
         /* Most of them need none, and this is quicker than to open them. */
         if (fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            is_out_of_reach(&status, spec))
+            is_unreadable_inside(&status, spec))
             continue;
         lab_fd target =
             open_in(directory, names[i], RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
@@ -127,16 +126,16 @@ static void mask(int directory, const char *const names[], size_t count, long ma
             continue;
         if (target == -1 || fstat(target, &status) == -1)
             fail("mask %s", names[i]);
-        lab_fd cover = make_cover(covers, S_ISDIR(status.st_mode));
-        /* Read-only: who changes the mode of the cover would change the machine's. */
+        lab_fd cover = make_mask(covers, S_ISDIR(status.st_mode));
+        /* Read-only: the mode of the mask is that of the machine's file. */
         if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
             attach(cover, target) == -1)
             fail("mask %s", names[i]);
     }
 }
 
-/* Of these, root of a user namespace can change what is in sys alone: the rest belongs to the
- * machine's root, who is nobody in there. */
+/* Root of a user namespace can change files of sys alone; the others belong to the machine's root,
+ * whose ID has no mapping. */
 static void make_read_only(int proc, bool own_users)
 {
     for (size_t i = 0; i < sizeof(READ_ONLY_PROC) / sizeof(READ_ONLY_PROC[0]); i++) {
@@ -152,15 +151,15 @@ static void make_read_only(int proc, bool own_users)
     }
 }
 
-/* Until the root is there, /proc and /sys lie over the machine's own, in this mount namespace
- * alone: the kernel mounts on nothing that is not attached somewhere. */
-static void park(int mount, const char *path)
+/* The kernel mounts only on attached mounts. So /proc and /sys are attached over the machine's own,
+ * in this mount namespace, until the root is there. */
+static void mount_over(int mount, const char *path)
 {
     if (move_mount(mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == -1)
         fail("mount %s", path);
 }
 
-void mounts_make_own(struct own_mounts *own, const struct specification *spec, bool v2)
+void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *spec, bool v2)
 {
     static const char *const TERMINALS[][2] = {
         {"newinstance", NULL}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {0}};
@@ -169,24 +168,24 @@ void mounts_make_own(struct own_mounts *own, const struct specification *spec, b
     /* Nothing that is mounted here may be seen outside. */
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         fail("make / MS_PRIVATE");
-    *own = (struct own_mounts){.queues = -1};
+    *own = (struct pseudo_mounts){.queues = -1};
     own->terminals = need_mount("devpts", TERMINALS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     own->shared_memory = need_mount("tmpfs", MEMORY, PLAIN);
     if (!(spec->without & WALL_IPC))
         own->queues = need_mount("mqueue", NULL, PLAIN);
     own->sys = make_sys(spec);
     own->proc = need_mount("proc", NULL, PLAIN);
-    park(own->sys, "/sys");
-    park(own->proc, "/proc");
+    mount_over(own->sys, "/sys");
+    mount_over(own->proc, "/proc");
     if (v2 && !(spec->without & WALL_CGROUP)) {
         lab_fd cgroup = need_mount("cgroup2", NULL, FROZEN);
         attach_below(cgroup, own->sys, "fs/cgroup");
     }
 }
 
-void mounts_cover(const struct own_mounts *own, const struct specification *spec)
+void mounts_mask(const struct pseudo_mounts *own, const struct specification *spec)
 {
-    struct covers covers = {.null = open_null(), .empty = -1};
+    struct masks covers = {.null = open_null_device(), .empty = -1};
 
     if (!(spec->without & WALL_MASKS)) {
         mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]), PROC_SUPER_MAGIC,
@@ -199,16 +198,16 @@ void mounts_cover(const struct own_mounts *own, const struct specification *spec
     lab_close_fd(&covers.null), lab_close_fd(&covers.empty);
 }
 
-/* What --without pivot shows: the old root stays, only out of sight. */
-static void change_root(int root, const char *place)
+/* --without pivot: the old root stays mounted and is only out of sight. */
+static void chroot_to(int root, const char *place)
 {
     if (move_mount(root, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) == -1 ||
         fchdir(root) == -1 || chroot(".") == -1)
         fail("chroot to the container's root");
 }
 
-/* /proc, /sys or /dev in the root: made where it is missing. A link in its place would move the
- * mount to where nobody looks for it. */
+/* /proc, /sys or /dev in the root: created where it is missing. A link in its place would mount it
+ * elsewhere. */
 static void attach_to_own_directory(int mount, int root, const char *name)
 {
     lab_fd target = open_in(root, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
@@ -221,9 +220,9 @@ static void attach_to_own_directory(int mount, int root, const char *name)
         fail("mount /%s", name);
 }
 
-/* Make PATH, where a volume or a tmpfs goes, and open it. Links are resolved inside the root, and
- * /proc and /sys are no places for anything (CVE-2019-19921). Nor is the root: process 1 would keep
- * the one below, and who joins it would be in the one above. */
+/* Create PATH, the target of a volume or a tmpfs, and open it. Links are resolved inside the root.
+ * /proc and /sys are refused (CVE-2019-19921), and the root itself: process 1 would keep the root
+ * below, and `exec` would use the one above. */
 static int open_target(const char *path, bool is_file)
 {
     struct statfs system;
@@ -282,7 +281,7 @@ void mounts_leave_old_root(void)
         fail("detach the old root");
 }
 
-void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
+void mounts_pivot(const struct mounts *mounts, const struct pseudo_mounts *own,
                   const struct container *container)
 {
     const struct specification *spec = &container->spec;
@@ -291,7 +290,7 @@ void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
     if (pivots)
         mounts_enter_root(mounts->root);
     else
-        change_root(mounts->root, state_path(container, ""));
+        chroot_to(mounts->root, state_path(container, ""));
     attach_to_own_directory(mounts->device, mounts->root, "dev");
     attach_to_own_directory(own->proc, mounts->root, "proc");
     attach_to_own_directory(own->sys, mounts->root, "sys");
@@ -301,7 +300,7 @@ void mounts_pivot(const struct mounts *mounts, const struct own_mounts *own,
         fail("chdir /");
 }
 
-void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,
+void mounts_attach(const struct mounts *mounts, const struct pseudo_mounts *own,
                    const struct specification *spec)
 {
     attach_below(own->terminals, mounts->device, "pts");
@@ -313,7 +312,7 @@ void mounts_attach(const struct mounts *mounts, const struct own_mounts *own,
         fail("make / read-only");
 }
 
-void mounts_set(const struct own_mounts *own, const char *name, const char *value)
+void mounts_set(const struct pseudo_mounts *own, const char *name, const char *value)
 {
     char path[128];
 

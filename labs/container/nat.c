@@ -16,9 +16,9 @@
 
 #define CHAIN "CONTAINER-LABS"
 
-/* %1$s is the network, %2$s the bridge. What comes to an address of this machine looks for a
- * published port; what leaves the bridge's network for elsewhere carries this machine's address;
- * and so does what a container sends to itself by a published port. */
+/* %1$s is the network, %2$s the bridge. Packets to an address of this machine are looked up among
+ * the published ports. Packets that leave the network get this machine's address, and so do those
+ * that a container sends to its own published port. */
 static const char NAT[] = "PREROUTING -m addrtype --dst-type LOCAL -j " CHAIN "\n"
                           "OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j " CHAIN "\n"
                           "POSTROUTING -s %1$s ! -o %2$s -j MASQUERADE\n"
@@ -30,11 +30,11 @@ static const char FORWARD[] =
     "-A " CHAIN " -o %2$s -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT\n"
     "-A " CHAIN " -o %2$s -j DROP\n";
 
-/* Where forwarding was off, it is on for the sake of our bridge alone. Behind all other rules, as a
- * policy would be. */
+/* Where forwarding was off, it is switched on for the bridge alone. Behind all other rules, like a
+ * policy. */
 #define GUARD "FORWARD ! -i %1$s ! -o %1$s -j DROP\n"
 
-/* What iptables-nft(8) makes for these rules, and leaves, empty, when they go. */
+/* What iptables-nft(8) creates for these rules, and leaves when they are removed. */
 static const struct lab_nft_part PARTS[] = {{"nat", "PREROUTING"},  {"nat", "OUTPUT"},
                                             {"nat", "POSTROUTING"}, {"nat", NULL},
                                             {"filter", "FORWARD"},  {"filter", NULL}};
@@ -145,7 +145,7 @@ int nat_publish(FILE *to, char *const *text)
     return fclose(to) == EOF ? -1 : restore(*text, false);
 }
 
-/* All at once; or, where somebody else has removed a part of it, line by line. */
+/* Remove all rules at once; or, where a part of them is gone already, line by line. */
 static void remove_rules(const char *bridge, const char *network, bool guarded)
 {
     char text[4096] = "";
@@ -175,8 +175,8 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
     }
 }
 
-/* What others have put something in meanwhile stays: then each for itself. */
-static void remove_parts(unsigned missing)
+/* A part that others use now stays; then remove each of the others alone. */
+static void remove_chains(unsigned missing)
 {
     struct lab_nft_part parts[PART_COUNT];
     int count = 0;
@@ -190,9 +190,8 @@ static void remove_parts(unsigned missing)
         lab_nft_delete_empty(&parts[i], 1);
 }
 
-/* Whether the tables were made by nat_up() and nobody has changed anything since GENERATION: then
- * they go as a whole. It is quicker than to take them apart, which is left to iptables-restore(8).
- */
+/* Remove the tables as a whole, if nat_up() made them and no rule was changed since GENERATION. It
+ * is ten times quicker than iptables-restore(8). Returns whether they are gone. */
 static bool remove_tables(unsigned missing, uint32_t generation)
 {
     const char *tables[PART_COUNT];
@@ -213,7 +212,7 @@ void nat_down(const char *bridge, const char *network, bool guarded, unsigned mi
     if (remove_tables(missing, generation))
         return;
     remove_rules(bridge, network, guarded);
-    remove_parts(missing);
+    remove_chains(missing);
 }
 
 bool nat_has_legacy(void)

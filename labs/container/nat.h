@@ -1,6 +1,6 @@
 /*
- * nat.h - the rules that lead out of the bridge's network, and in to the published ports: by
- * iptables(8), which is run once for each change. All of them are in chains of our own.
+ * nat.h - the rules of the bridge's network: NAT to the outside, and published ports. Each change
+ * is one run of iptables-restore(8); the rules are in chains of our own.
  */
 #ifndef CONTAINER_NAT_H
 #define CONTAINER_NAT_H
@@ -10,14 +10,14 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* Let NETWORK ("10.209.0.0/16") on BRIDGE out, and nobody in who was not asked. OTHERS: where
- * nothing was forwarded before, a pipe to which the child first writes what nat_rules() is; nothing
- * but this network is forwarded then. -1: something was. It takes a while: returns a child for
- * nat_wait(), or -1 with errno. */
+/* Allow connections from NETWORK ("10.209.0.0/16") on BRIDGE to the outside, and none from the
+ * outside. OTHERS: where forwarding was off, a pipe to which the child first writes the number of
+ * nat_rules(), and then only this network is forwarded; else -1. It takes a while: returns a child
+ * for nat_wait(), or -1 with errno. */
 pid_t nat_up(const char *bridge, const char *network, int others);
 
-/* Wait until the rules are there. Returns 0, -1, or the exit status of iptables-restore(8), which
- * has said why; LAB_EXIT_NOT_FOUND where it is not installed. */
+/* Wait for that child. Returns 0, -1, or the exit status of iptables-restore(8), which has printed
+ * why; LAB_EXIT_NOT_FOUND where it is not installed. */
 int nat_wait(pid_t child);
 
 /* Replace the rules for the published ports. They are written to a stream of open_memstream(3):
@@ -28,22 +28,22 @@ void nat_begin(FILE *to);
 void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address, unsigned inside);
 int nat_publish(FILE *to, char *const *text);
 
-/* Which of the tables and chains that iptables-nft(8) needs for the rules are not there yet: a set
+/* The tables and chains that iptables-nft(8) needs for the rules and that do not exist yet: a set
  * of bits for nat_down(). */
 unsigned nat_missing(void);
 
 /* How many changes nat_up() and nat_publish() are to lab_nft_generation(): a table each. */
 enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
 
-/* Remove all that nat_up() has made; what was MISSING before, unless others have rules in it now.
- * GENERATION: lab_nft_generation() as it was when the rules were ours alone, or 0. */
+/* Remove what nat_up() has made, and what was MISSING before, unless others have rules in it now.
+ * GENERATION: lab_nft_generation() when only our rules had changed, or 0. */
 void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
               uint32_t generation);
 
 /* Whether there are rules of the other iptables, iptables-legacy(8). */
 bool nat_has_legacy(void);
 
-/* How many rules there are, anybody's, that iptables-save(8) knows; 0 where it cannot be asked. */
+/* The number of all rules that iptables-save(8) knows; 0 where it cannot be run. */
 unsigned nat_rules(void);
 
 #endif

@@ -47,7 +47,7 @@ static int ask(struct nlmsghdr *request, mnl_cb_t each, void *argument)
     return result;
 }
 
-static int tell(struct nlmsghdr *request)
+static int request_change(struct nlmsghdr *request)
 {
     request->nlmsg_flags |= NLM_F_ACK;
     return ask(request, NULL, NULL);
@@ -74,7 +74,7 @@ int link_make_bridge(const char *name, const unsigned char mac[6])
     struct nlattr *info = mnl_attr_nest_start(request, IFLA_LINKINFO);
     mnl_attr_put_strz(request, IFLA_INFO_KIND, "bridge");
     mnl_attr_nest_end(request, info);
-    return tell(request);
+    return request_change(request);
 }
 
 int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pid)
@@ -97,7 +97,7 @@ int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pi
     mnl_attr_nest_end(request, other);
     mnl_attr_nest_end(request, data);
     mnl_attr_nest_end(request, info);
-    return tell(request);
+    return request_change(request);
 }
 
 int link_up(unsigned index)
@@ -106,7 +106,7 @@ int link_up(unsigned index)
     struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, 0);
 
     put_link(request, index, IFF_UP);
-    return tell(request);
+    return request_change(request);
 }
 
 int link_remove(unsigned index)
@@ -115,7 +115,7 @@ int link_remove(unsigned index)
     struct nlmsghdr *request = begin(buffer, RTM_DELLINK, 0);
 
     put_link(request, index, 0);
-    return tell(request);
+    return request_change(request);
 }
 
 int address_add(unsigned index, in_addr_t address, int prefix)
@@ -131,7 +131,7 @@ int address_add(unsigned index, in_addr_t address, int prefix)
     mnl_attr_put_u32(request, IFA_LOCAL, address);
     mnl_attr_put_u32(request, IFA_ADDRESS, address);
     mnl_attr_put_u32(request, IFA_BROADCAST, broadcast);
-    return tell(request);
+    return request_change(request);
 }
 
 int route_add_default(in_addr_t gateway)
@@ -146,10 +146,10 @@ int route_add_default(in_addr_t gateway)
     head->rtm_scope = RT_SCOPE_UNIVERSE;
     head->rtm_type = RTN_UNICAST;
     mnl_attr_put_u32(request, RTA_GATEWAY, gateway);
-    return tell(request);
+    return request_change(request);
 }
 
-struct wanted_network {
+struct network_range {
     in_addr_t address;
     int prefix;
     bool taken;
@@ -157,7 +157,7 @@ struct wanted_network {
 
 static int compare_route(const struct nlmsghdr *message, void *argument)
 {
-    struct wanted_network *wanted = argument;
+    struct network_range *range = argument;
     const struct rtmsg *head = mnl_nlmsg_get_payload(message);
     const struct nlattr *attribute;
     in_addr_t destination = 0;
@@ -167,9 +167,9 @@ static int compare_route(const struct nlmsghdr *message, void *argument)
     mnl_attr_for_each (attribute, message, sizeof(*head))
         if (mnl_attr_get_type(attribute) == RTA_DST)
             destination = mnl_attr_get_u32(attribute);
-    int common = head->rtm_dst_len < wanted->prefix ? head->rtm_dst_len : wanted->prefix;
+    int common = head->rtm_dst_len < range->prefix ? head->rtm_dst_len : range->prefix;
     in_addr_t mask = htonl(UINT32_MAX << (32 - common));
-    wanted->taken |= ((destination ^ wanted->address) & mask) == 0;
+    range->taken |= ((destination ^ range->address) & mask) == 0;
     return MNL_CB_OK;
 }
 
@@ -178,8 +178,8 @@ bool route_overlaps(in_addr_t address, int prefix)
     char buffer[BUFFER];
     struct nlmsghdr *request = begin(buffer, RTM_GETROUTE, NLM_F_DUMP);
     struct rtmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
-    struct wanted_network wanted = {.address = address, .prefix = prefix};
+    struct network_range range = {.address = address, .prefix = prefix};
 
     head->rtm_family = AF_INET;
-    return ask(request, compare_route, &wanted) == -1 || wanted.taken;
+    return ask(request, compare_route, &range) == -1 || range.taken;
 }

@@ -29,7 +29,7 @@ int open_process(pid_t pid, unsigned long long began)
 {
     lab_fd fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 
-    /* From here on the number cannot change its owner: look who it is. */
+    /* While the descriptor is open, the PID is not reused: compare the start. */
     if (fd == -1 || began == 0 || process_began(pid) != began) {
         errno = ESRCH;
         return -1;
@@ -49,4 +49,20 @@ void end_process(int *pidfd)
     signal_process(*pidfd, SIGKILL);
     waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){0}, WEXITED);
     lab_close_fd(pidfd);
+}
+
+bool process_handles_signal(pid_t pid, int signal)
+{
+    char path[64], text[8192];
+    unsigned long long caught = 0, blocked = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    if (lab_read_file(path, text, sizeof(text)) == -1)
+        return false;
+    const char *line = strstr(text, "\nSigBlk:"), *other = strstr(text, "\nSigCgt:");
+    if (line)
+        sscanf(line, "\nSigBlk: %llx", &blocked);
+    if (other)
+        sscanf(other, "\nSigCgt: %llx", &caught);
+    return (caught | blocked) >> (signal - 1) & 1;
 }

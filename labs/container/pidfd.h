@@ -2,6 +2,7 @@
 #ifndef CONTAINER_PIDFD_H
 #define CONTAINER_PIDFD_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* When the process PID began, in clock ticks since boot; 0 where there is none. */
@@ -9,6 +10,10 @@ unsigned long long process_began(pid_t pid);
 
 /* A pidfd of PID if it still is the process that began at BEGAN, or -1 with ESRCH. */
 int open_process(pid_t pid, unsigned long long began);
+
+/* Whether process PID handles or blocks SIGNAL. The kernel delivers no other signals to a
+ * process 1. */
+bool process_handles_signal(pid_t pid, int signal);
 
 /* Send SIGNAL to the process behind PIDFD. Returns 0, or -1 with errno. */
 int signal_process(int pidfd, int signal);

@@ -21,10 +21,10 @@ static const struct sock_filter DEFAULT_FILTER[] = {
 #include "default_filter.h"
 };
 
-/* What programs that run as root expect, such as a package manager, and what harms nobody outside
- * of the container's namespaces. Not in it: SYS_ADMIN; MKNOD, as devices are given, not made;
- * NET_RAW, as ping needs none (ping_group_range) and others could read and forge the traffic of the
- * bridge. */
+/* What programs that run as root expect, such as a package manager, and what has no effect outside
+ * of the container's namespaces. Left out: SYS_ADMIN; MKNOD, as devices are provided; NET_RAW, as
+ * ping does not need it (ping_group_range), and with it a container could read and forge the
+ * traffic of the bridge. */
 uint64_t default_capabilities(void)
 {
     static const cap_value_t DEFAULT[] = {
@@ -126,7 +126,7 @@ void drop_privileges(const struct specification *spec, const struct account *acc
 
     if (!may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail("prctl PR_SET_NO_NEW_PRIVS");
-    /* Without no_new_privs the filter needs CAP_SYS_ADMIN, which is about to go. */
+    /* Without no_new_privs, loading the filter needs CAP_SYS_ADMIN, which is dropped next. */
     if (filtered && may_gain)
         load_filter(filter);
     if (setgroups((size_t)account->group_count, account->groups) == -1 ||
@@ -135,7 +135,7 @@ void drop_privileges(const struct specification *spec, const struct account *acc
         fail("become user %u, group %u", account->user, account->group);
     /* A change from root to another user has taken all capabilities already. */
     set_capabilities(account->user == 0 ? spec->capabilities : 0);
-    /* And the wish to end with the runtime. */
+    /* A change of user clears PR_SET_PDEATHSIG. */
     die_with_runtime();
     if (filtered && !may_gain)
         load_filter(filter);

@@ -14,17 +14,16 @@
 /* The capabilities that root inside has if nothing else is asked for, a bit each. */
 uint64_t default_capabilities(void);
 
-/* The bit of "NET_RAW", "cap_net_raw" and the like; all bits of "ALL"; 0: there is no such one. */
+/* The bit of "NET_RAW", "cap_net_raw" and the like; all bits for "ALL"; 0 for an unknown name. */
 uint64_t capability_bits(const char *name);
 
 /* The names of the capabilities in BITS, "CHOWN,KILL", in TEXT (SIZE bytes). */
 void capability_names(uint64_t bits, char *text, size_t size);
 
-/* The filter for CAPABILITIES: made beforehand, because the process that will use it has no time.
- * Fails by fail(). */
+/* The filter for CAPABILITIES, made before the process that will load it. Ends by fail(). */
 struct sock_fprog filter_for(uint64_t capabilities);
 
-/* Who the command runs as. */
+/* The user and the groups of the command. */
 struct account {
     uid_t user;
     gid_t group;
@@ -39,11 +38,10 @@ struct account {
  * all our rights (CVE-2019-14271). Fails by give_up() where there is no such user. */
 void find_account(struct account *account, const char *user);
 
-/* A session keyring of its own: those of the machine's users are out of reach. keyctl(2) */
+/* Join a new session keyring: the keys of the machine's users are then out of reach. keyctl(2) */
 void leave_keyring(void);
 
-/* What execve(2) can give to root from now on: CAPABILITIES at most. What this process has, it
- * keeps. Fails by fail(). */
+/* Limit what execve(2) can grant to CAPABILITIES. The process keeps what it has. Ends by fail(). */
 void limit_bounding_set(uint64_t capabilities);
 
 /* Become ACCOUNT, with at most the capabilities of SPEC for ever, without a way to get more by

@@ -19,7 +19,7 @@ static unsigned moved; /* how many directories were brought up */
 static int remove_below(int top, int parent, const char *name, int depth);
 
 /* Bring NAME in the directory FROM up to TOP, under a name that nothing there has. */
-static bool bring_up(int top, int from, const char *name)
+static bool move_to_top(int top, int from, const char *name)
 {
     char fresh[32];
     int result;
@@ -49,7 +49,7 @@ static int empty_directory(int top, int fd, int depth)
             remove_pause();
         if (unlinkat(fd, entry->d_name, 0) == 0)
             continue;
-        if (depth < DEEPEST || !bring_up(top, fd, entry->d_name))
+        if (depth < DEEPEST || !move_to_top(top, fd, entry->d_name))
             result = remove_below(top, fd, entry->d_name, depth + 1);
     }
     closedir(directory);

@@ -16,24 +16,24 @@
 
 int report_socket = -1, child_socket = -1;
 
-/* What failed in the child is why we fail: what it has become is a process that is not there. */
-static bool hear_failure(struct message *theirs)
+/* Of two failures the child's is reported: the runtime often fails because the child is gone. */
+static bool receive_failure(struct message *received)
 {
     struct pollfd child = {.fd = child_socket, .events = POLLIN};
 
     while (child_socket != -1 && poll(&child, 1, 0) == 1 &&
-           receive_message(child_socket, theirs, NULL, NULL) == 1)
-        if (theirs->kind == MESSAGE_FAILED)
+           receive_message(child_socket, received, NULL, NULL) == 1)
+        if (received->kind == MESSAGE_FAILED)
             return true;
     return false;
 }
 
-__attribute__((noreturn)) static void tell(int status, const struct message *message)
+__attribute__((noreturn)) static void send_and_exit(int status, const struct message *message)
 {
-    struct message theirs;
+    struct message received;
 
-    if (report_socket == -1 && hear_failure(&theirs))
-        lab_exit(theirs.status, "%s", theirs.text);
+    if (report_socket == -1 && receive_failure(&received))
+        lab_exit(received.status, "%s", received.text);
     if (report_socket == -1)
         lab_exit(status, "%s", message->text);
     send_message(report_socket, message, NULL, 0);
@@ -49,7 +49,7 @@ void give_up(int status, const char *format, ...)
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
     lab_hide_controls(message.text);
-    tell(status, &message);
+    send_and_exit(status, &message);
 }
 
 void fail(const char *format, ...)
@@ -66,7 +66,7 @@ void fail(const char *format, ...)
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
     lab_hide_controls(message.text);
-    tell(STATUS_RUNTIME, &message);
+    send_and_exit(STATUS_RUNTIME, &message);
 }
 
 void die_with_runtime(void)
@@ -112,8 +112,8 @@ int receive_message(int from, struct message *message, int *fds, int *count)
     int room = count ? *count : 0;
     ssize_t length;
 
-    /* Who ends without having read all that was sent to him is ECONNRESET, once; what he had to say
-     * before that comes after it. */
+    /* A peer that ends with unread messages causes one ECONNRESET; its own last messages come after
+     * that. */
     do
         length = recvmsg(from, &header, MSG_CMSG_CLOEXEC);
     while (length == -1 && (errno == EINTR || errno == ECONNRESET));
@@ -131,7 +131,7 @@ int receive_message(int from, struct message *message, int *fds, int *count)
             if (count && *count < room)
                 fds[(*count)++] = fd;
             else
-                close(fd); /* nobody asked for it */
+                close(fd); /* not expected */
         }
     }
     message->text[sizeof(message->text) - 1] = '\0';

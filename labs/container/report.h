@@ -1,9 +1,8 @@
 /*
- * report.h - how a container's start says that it failed, on whichever side of the wall.
+ * report.h - messages between the runtime and the process that becomes the container.
  *
- * The process that is becoming the container has a socket to the runtime and nothing else: no
- * terminal of the machine's, no stderr that is its own. What fails in it is told there, and the
- * runtime prints the one line.
+ * That process has a socket to the runtime, and no terminal or stderr of the machine. It sends its
+ * failure over the socket, and the runtime prints it.
  */
 #ifndef CONTAINER_REPORT_H
 #define CONTAINER_REPORT_H
@@ -30,19 +29,19 @@ struct message {
     char text[512];
 };
 
-/* The socket over which this process reports; -1 in the runtime itself. There, the one over which
- * it hears from its child: of two failures, the child's is told. */
+/* The socket by which this process reports; -1 in the runtime itself, where child_socket is the one
+ * to its child. */
 extern int report_socket, child_socket;
 
-/* Say "MESSAGE" or "MESSAGE: ENAME (text)", with a remedy behind it where there is one, and end
- * with STATUS_RUNTIME or STATUS. */
+/* Report "MESSAGE" or "MESSAGE: ENAME (text)", with a remedy where there is one, and exit with
+ * STATUS_RUNTIME or STATUS. */
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
-/* In the child: be killed when the runtime ends, however it does; nobody could end the container
- * any more, or clear up after it. Where the runtime is gone already, the signal will not come, but
- * then its end of the socket is closed (so no child may keep that one): end now. To be called again
- * after a change of user, which takes the wish away. PR_SET_PDEATHSIG(2const) */
+/* In the child: be killed when the runtime ends, as nothing else would end or remove the container
+ * then. If the runtime is dead already, the signal does not come, but its end of the socket is
+ * closed (no child may keep that one): exit now. A change of user clears the setting.
+ * PR_SET_PDEATHSIG(2const) */
 void die_with_runtime(void);
 
 /* Send MESSAGE with COUNT descriptors over SOCKET. Returns 0, or -1 with errno. unix(7). */

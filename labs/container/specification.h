@@ -1,7 +1,5 @@
 /*
- * specification.h - what a container is to be: the options of `run`, read and checked.
- *
- * Reading them changes nothing on the machine. Every later room takes the specification as it is.
+ * specification.h - what a container is to be, as the options of `run` describe it (options.h).
  */
 #ifndef CONTAINER_SPECIFICATION_H
 #define CONTAINER_SPECIFICATION_H
@@ -79,23 +77,16 @@ struct specification {
     char **command;        /* ended by NULL */
 };
 
-/* Read the options of `run`, argv[0] being "run". Exits with STATUS_RUNTIME and one line where they
- * are wrong. The strings are those of ARGV. */
-void read_run_options(struct specification *specification, int argc, char *argv[]);
-
-/* What `exec` adds to the container's own specification: environment, directory, user, terminal.
- * Returns the index of the container's name in ARGV. */
-int read_exec_options(struct specification *specification, int argc, char *argv[]);
-
-/* Whether NAME can be a container's: letters, digits, '-', '_' and '.', the first no sign. */
+/* Whether NAME is valid for a container: letters, digits, '-', '_' and '.', a letter or digit
+ * first. */
 bool is_container_name(const char *name);
 
-/* The namespaces that a container gets of its own, as clone3(2) and setns(2) name them, but for
- * that of the control groups, which begins where its maker is when the container is in its group.
- */
+/* The new namespaces of a container, as flags of clone3(2) and setns(2). Not among them: the cgroup
+ * namespace, whose root is the group of its creator at that moment, so it is made inside. */
 uint64_t namespaces_of(const struct specification *specification);
 
-/* The name of WALL, one bit; NULL for a bit that is none. */
+/* The name of WALL, one bit, or NULL; and the bit of the wall NAME, or 0. */
 const char *wall_name(unsigned wall);
+unsigned wall_named(const char *name);
 
 #endif

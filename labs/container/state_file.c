@@ -1,233 +1,203 @@
-/* The file `state` of a container, for state.h: "key=value", a line each, in the order of writing.
- */
+#include "state_file.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "file.h"
-#include "state_file.h"
 
-enum { FILE_LIMIT = 1 << 20 };
+enum { FILE_LIMIT = 1 << 20, ADDED_LIMIT = 4096 /* bytes */ };
 
-/* A value may hold anything but NUL; the file is one of lines. */
+/* What is kept of a container, but for the lists: key, type, where it is, and whether it is known
+ * before the container runs or later. */
+enum when { FIRST = 1, LATER = 2, BOTH = FIRST | LATER };
+enum type { TYPE_STRING, TYPE_ARRAY, TYPE_BOOL, TYPE_INT, TYPE_WIDE };
+
+#define FIELD(key, type, member, when)                                                             \
+    {                                                                                              \
+        key, type, offsetof(struct container, member), sizeof(((struct container *)NULL)->member), \
+            when                                                                                   \
+    }
+
+static const struct field {
+    const char *key;
+    enum type type;
+    size_t offset, size;
+    enum when when;
+} FIELDS[] = {
+    FIELD("hostname", TYPE_ARRAY, spec.hostname, FIRST),
+    FIELD("root", TYPE_STRING, spec.root, FIRST),
+    FIELD("layer", TYPE_STRING, spec.layer, FIRST),
+    FIELD("directory", TYPE_STRING, spec.directory, FIRST),
+    FIELD("user", TYPE_STRING, spec.user, FIRST),
+    FIELD("remove", TYPE_BOOL, spec.remove, FIRST),
+    FIELD("init", TYPE_BOOL, spec.init, FIRST),
+    FIELD("read_only", TYPE_BOOL, spec.read_only, FIRST),
+    FIELD("network", TYPE_INT, spec.network, FIRST),
+    FIELD("cpu_quota", TYPE_WIDE, spec.cpu_quota, FIRST),
+    FIELD("cpu_shares", TYPE_WIDE, spec.cpu_shares, FIRST),
+    FIELD("memory", TYPE_WIDE, spec.memory, FIRST),
+    FIELD("pids", TYPE_WIDE, spec.pids, FIRST),
+    FIELD("capabilities", TYPE_WIDE, spec.capabilities, FIRST),
+    FIELD("without", TYPE_INT, spec.without, FIRST),
+    FIELD("address", TYPE_INT, address, FIRST), /* as the number that it is */
+    FIELD("runtime", TYPE_INT, runtime, FIRST),
+    FIELD("runtime_began", TYPE_WIDE, runtime_began, FIRST),
+    FIELD("began", TYPE_WIDE, began, FIRST),
+    FIELD("own_users", TYPE_BOOL, spec.own_users, BOTH),
+    FIELD("first_id", TYPE_INT, first_id, BOTH),
+    FIELD("pid", TYPE_INT, pid, LATER),
+    FIELD("pid_began", TYPE_WIDE, pid_began, LATER),
+    FIELD("ended", TYPE_BOOL, ended, LATER),
+    FIELD("status", TYPE_INT, status, LATER),
+    FIELD("reason", TYPE_ARRAY, reason, LATER),
+    FIELD("cleared", TYPE_BOOL, cleared, LATER),
+};
+
+enum { FIELD_COUNT = sizeof(FIELDS) / sizeof(FIELDS[0]) };
+
+/* A value may contain any byte but NUL, and the file consists of lines. */
 static void put_text(FILE *to, const char *key, const char *value)
 {
-    if (!value)
-        return;
     fprintf(to, "%s=", key);
-    for (; *value; value++) {
-        if (*value == '\n')
-            fputs("\\n", to);
-        else if (*value == '\\')
-            fputs("\\\\", to);
+    for (; *value; value++)
+        if (*value == '\n' || *value == '\\')
+            fprintf(to, "\\%c", *value == '\n' ? 'n' : '\\');
         else
             fputc(*value, to);
-    }
     fputc('\n', to);
 }
 
-static void put_number(FILE *to, const char *key, long long value)
+static void put_fields(FILE *to, const struct container *container, enum when when)
 {
-    fprintf(to, "%s=%lld\n", key, value);
+    for (const struct field *field = FIELDS; field < FIELDS + FIELD_COUNT; field++) {
+        const char *at = (const char *)container + field->offset;
+        const char *text = field->type == TYPE_STRING ? *(const char *const *)at : at;
+        if (!(field->when & when))
+            continue;
+        if (field->type == TYPE_BOOL)
+            fprintf(to, "%s=%d\n", field->key, *(const bool *)at);
+        else if (field->type == TYPE_INT)
+            fprintf(to, "%s=%d\n", field->key, *(const int *)at);
+        else if (field->type == TYPE_WIDE)
+            fprintf(to, "%s=%lld\n", field->key, *(const long long *)at);
+        else if (text)
+            put_text(to, field->key, text);
+    }
 }
 
 static void put_lists(FILE *to, const struct specification *spec)
 {
-    char text[PATH_MAX];
-
     for (int i = 0; i < spec->environment_count; i++)
         put_text(to, "environment", spec->environment[i]);
     for (int i = 0; i < spec->volume_count; i++) {
-        const struct volume *volume = &spec->volumes[i];
-        snprintf(text, sizeof(text), "%s:%s%s", volume->source, volume->target,
-                 volume->read_only ? ":ro" : "");
-        put_text(to, "volume", text);
+        put_text(to, spec->volumes[i].read_only ? "volume_ro" : "volume", spec->volumes[i].source);
+        put_text(to, "target", spec->volumes[i].target);
     }
     for (int i = 0; i < spec->tmpfs_count; i++)
         put_text(to, "tmpfs", spec->tmpfs[i]);
-    for (int i = 0; i < spec->port_count; i++) {
-        snprintf(text, sizeof(text), "%u:%u/%s", spec->ports[i].outside, spec->ports[i].inside,
-                 spec->ports[i].udp ? "udp" : "tcp");
-        put_text(to, "port", text);
-    }
+    for (int i = 0; i < spec->port_count; i++)
+        fprintf(to, "port=%u:%u/%d\n", spec->ports[i].outside, spec->ports[i].inside,
+                spec->ports[i].udp);
     for (int i = 0; spec->command[i]; i++)
         put_text(to, "command", spec->command[i]);
 }
 
-static void put_specification(FILE *to, const struct specification *spec)
+/* Write what is known, or what is known LATER, by one write(2): a reader finds all of it or
+ * nothing. */
+static int write_state(const struct container *container, bool later)
 {
-    put_text(to, "hostname", spec->hostname);
-    put_text(to, "root", spec->root);
-    put_text(to, "layer", spec->layer);
-    put_text(to, "directory", spec->directory);
-    put_text(to, "user", spec->user);
-    put_number(to, "remove", spec->remove);
-    put_number(to, "init", spec->init);
-    put_number(to, "read_only", spec->read_only);
-    put_number(to, "own_users", spec->own_users);
-    put_number(to, "network", spec->network);
-    put_number(to, "cpu_quota", spec->cpu_quota);
-    put_number(to, "cpu_shares", spec->cpu_shares);
-    put_number(to, "memory", spec->memory);
-    put_number(to, "pids", spec->pids);
-    put_number(to, "capabilities", (long long)spec->capabilities);
-    put_number(to, "without", spec->without);
-    put_lists(to, spec);
+    lab_string text = NULL;
+    size_t size = 0;
+    lab_fd fd = open(state_path(container, "state"),
+                     O_WRONLY | O_CLOEXEC | (later ? O_APPEND : O_CREAT | O_TRUNC), 0600);
+    FILE *to = fd == -1 ? NULL : open_memstream(&text, &size);
+
+    if (!to)
+        return -1;
+    put_fields(to, container, later ? LATER : FIRST);
+    if (!later)
+        put_lists(to, &container->spec);
+    if (fclose(to) == EOF)
+        return -1;
+    if (!later && size > FILE_LIMIT - ADDED_LIMIT) { /* it could not be read again */
+        errno = E2BIG;
+        return -1;
+    }
+    return write(fd, text, size) == (ssize_t)size ? 0 : -1;
 }
 
 int state_save(const struct container *container)
 {
-    char address[INET_ADDRSTRLEN];
-    FILE *to = fopen(state_path(container, "state"), "we");
-
-    if (!to)
-        return -1;
-    put_specification(to, &container->spec);
-    put_number(to, "runtime", container->runtime);
-    put_number(to, "runtime_began", (long long)container->runtime_began);
-    put_number(to, "first_id", container->first_id);
-    put_number(to, "began", container->began);
-    inet_ntop(AF_INET, &container->address, address, sizeof(address));
-    put_text(to, "address", address);
-    /* There will be some more words, and what is not to be read is not to be written. */
-    if (ftell(to) > FILE_LIMIT - 4096) {
-        fclose(to);
-        errno = E2BIG;
-        return -1;
-    }
-    return fclose(to) == 0 ? 0 : -1;
+    return write_state(container, false);
 }
 
-/* By one write(2), so that whoever reads meanwhile finds all of it or nothing. A later line counts.
- */
 int state_add(const struct container *container)
 {
-    const struct specification *spec = &container->spec;
-    char text[512];
-    lab_fd fd = open(state_path(container, "state"), O_WRONLY | O_APPEND | O_CLOEXEC);
-    int length =
-        snprintf(text, sizeof(text),
-                 "pid=%d\npid_began=%llu\nown_users=%d\nfirst_id=%u\nended=%d\nstatus=%d\n"
-                 "reason=%s\ncleared=%d\n",
-                 (int)container->pid, container->pid_began, spec->own_users, container->first_id,
-                 container->ended, container->status, container->reason, container->cleared);
-
-    return fd != -1 && write(fd, text, (size_t)length) == length ? 0 : -1;
+    return write_state(container, true);
 }
 
-/*
- * Reading. The text stays in memory: the strings of the specification point into it.
- */
-
-static void take_back(char *value)
+static void unescape(char *value)
 {
     char *to = value;
 
-    for (const char *from = value; *from; from++) {
-        if (*from == '\\' && from[1]) {
-            from++;
+    for (const char *from = value; *from; from++)
+        if (*from == '\\' && from[1])
+            *to++ = *++from == 'n' ? '\n' : *from;
+        else
             *to++ = *from;
-            if (*from == 'n')
-                to[-1] = '\n';
-        } else {
-            *to++ = *from;
-        }
-    }
     *to = '\0';
 }
 
-static bool take_list(struct specification *spec, const char *key, char *value, int *commands)
+/* Take the line KEY=VALUE where it is one of a list. */
+static void take_list(struct specification *spec, const char *key, char *value, int *commands)
 {
-    unsigned outside, inside;
-    char protocol[8];
+    unsigned outside, inside, udp;
 
-    if (strcmp(key, "environment") == 0 && spec->environment_count < MAXIMUM_ITEMS) {
+    if (strcmp(key, "environment") == 0 && spec->environment_count < MAXIMUM_ITEMS)
         spec->environment[spec->environment_count++] = value;
-    } else if (strcmp(key, "tmpfs") == 0 && spec->tmpfs_count < MAXIMUM_ITEMS) {
+    else if (strcmp(key, "tmpfs") == 0 && spec->tmpfs_count < MAXIMUM_ITEMS)
         spec->tmpfs[spec->tmpfs_count++] = value;
-    } else if (strcmp(key, "volume") == 0 && spec->volume_count < MAXIMUM_VOLUMES) {
-        struct volume *volume = &spec->volumes[spec->volume_count++];
-        char *target = strchr(value, ':'), *option = target ? strchr(target + 1, ':') : NULL;
-        if (target)
-            *target++ = '\0';
-        if (option)
-            *option = '\0';
-        *volume = (struct volume){value, target ? target : "", option != NULL};
-    } else if (strcmp(key, "port") == 0 && spec->port_count < MAXIMUM_ITEMS &&
-               sscanf(value, "%u:%u/%7s", &outside, &inside, protocol) == 3) {
+    else if (strncmp(key, "volume", 6) == 0 && spec->volume_count < MAXIMUM_VOLUMES)
+        spec->volumes[spec->volume_count++] = (struct volume){value, "", key[6] == '_'};
+    else if (strcmp(key, "target") == 0 && spec->volume_count > 0)
+        spec->volumes[spec->volume_count - 1].target = value;
+    else if (strcmp(key, "port") == 0 && spec->port_count < MAXIMUM_ITEMS &&
+             sscanf(value, "%u:%u/%u", &outside, &inside, &udp) == 3)
         spec->ports[spec->port_count++] =
-            (struct port){(uint16_t)outside, (uint16_t)inside, strcmp(protocol, "udp") == 0};
-    } else if (strcmp(key, "command") == 0) {
+            (struct port){(uint16_t)outside, (uint16_t)inside, udp != 0};
+    else if (strcmp(key, "command") == 0)
         spec->command[(*commands)++] = value;
-    } else {
-        return false;
-    }
-    return true;
 }
 
-static bool take_text(struct container *container, const char *key, char *value)
+/* Take the line KEY=VALUE where it is one of FIELDS. The string stays in memory. */
+static bool take_field(struct container *container, const char *key, char *value)
 {
-    struct specification *spec = &container->spec;
+    const struct field *field = FIELDS;
 
-    if (strcmp(key, "hostname") == 0)
-        snprintf(spec->hostname, sizeof(spec->hostname), "%s", value);
-    else if (strcmp(key, "root") == 0)
-        spec->root = value;
-    else if (strcmp(key, "layer") == 0)
-        spec->layer = value;
-    else if (strcmp(key, "directory") == 0)
-        spec->directory = value;
-    else if (strcmp(key, "user") == 0)
-        spec->user = value;
-    else if (strcmp(key, "reason") == 0)
-        snprintf(container->reason, sizeof(container->reason), "%s", value);
-    else if (strcmp(key, "address") == 0)
-        inet_pton(AF_INET, value, &container->address);
+    while (field < FIELDS + FIELD_COUNT && strcmp(field->key, key) != 0)
+        field++;
+    if (field == FIELDS + FIELD_COUNT)
+        return false;
+    char *at = (char *)container + field->offset;
+    const long long number = strtoll(value, NULL, 10);
+    if (field->type == TYPE_STRING)
+        *(char **)at = value;
+    else if (field->type == TYPE_ARRAY)
+        snprintf(at, field->size, "%s", value);
+    else if (field->type == TYPE_BOOL)
+        *(bool *)at = number != 0;
+    else if (field->type == TYPE_INT)
+        *(int *)at = (int)number;
     else
-        return false;
+        *(long long *)at = number;
     return true;
-}
-
-static void take_number(struct container *container, const char *key, long long value)
-{
-    struct specification *spec = &container->spec;
-    const struct {
-        const char *key;
-        long long *to;
-    } wide[] = {{"cpu_quota", &spec->cpu_quota},
-                {"cpu_shares", &spec->cpu_shares},
-                {"memory", &spec->memory},
-                {"pids", &spec->pids},
-                {"began", (long long *)&container->began},
-                {"capabilities", (long long *)&spec->capabilities},
-                {"pid_began", (long long *)&container->pid_began},
-                {"runtime_began", (long long *)&container->runtime_began}};
-    const struct {
-        const char *key;
-        int *to;
-    } narrow[] = {{"pid", &container->pid},           {"runtime", &container->runtime},
-                  {"status", &container->status},     {"first_id", (int *)&container->first_id},
-                  {"network", (int *)&spec->network}, {"without", (int *)&spec->without}};
-    const struct {
-        const char *key;
-        bool *to;
-    } yes[] = {{"remove", &spec->remove},       {"init", &spec->init},
-               {"read_only", &spec->read_only}, {"own_users", &spec->own_users},
-               {"ended", &container->ended},    {"cleared", &container->cleared}};
-
-    for (size_t i = 0; i < sizeof(wide) / sizeof(wide[0]); i++)
-        if (strcmp(key, wide[i].key) == 0)
-            *wide[i].to = value;
-    for (size_t i = 0; i < sizeof(narrow) / sizeof(narrow[0]); i++)
-        if (strcmp(key, narrow[i].key) == 0)
-            *narrow[i].to = (int)value;
-    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-        if (strcmp(key, yes[i].key) == 0)
-            *yes[i].to = value != 0;
 }
 
 int state_load(struct container *container, const char *name)
@@ -235,6 +205,7 @@ int state_load(struct container *container, const char *name)
     int commands = 0;
     size_t lines = 1;
     lab_string text = malloc(FILE_LIMIT);
+    char *rest = NULL;
 
     memset(container, 0, sizeof(*container));
     container->lock = -1;
@@ -245,7 +216,6 @@ int state_load(struct container *container, const char *name)
     for (const char *at = text; *at; at++)
         lines += *at == '\n';
     container->spec.command = calloc(lines + 1, sizeof(char *));
-    char *rest = NULL;
     container->text = strdup(text);
     if (!container->spec.command || !container->text)
         return -1;
@@ -255,10 +225,9 @@ int state_load(struct container *container, const char *name)
         if (!value)
             continue;
         *value++ = '\0';
-        take_back(value);
-        if (!take_list(&container->spec, line, value, &commands) &&
-            !take_text(container, line, value))
-            take_number(container, line, strtoll(value, NULL, 10));
+        unescape(value);
+        if (!take_field(container, line, value))
+            take_list(&container->spec, line, value, &commands);
     }
     return 0;
 }

@@ -9,36 +9,36 @@
 
 /* A pipe for stream number I; root of the container may do with its end what it likes. Without -i
  * nothing comes out of it: the machine's /dev/null would be a device whose mode he could change. */
-static int make_stream(struct ends *theirs, int i, uid_t root)
+static int make_stream(struct child_streams *child_ends, int i, uid_t root)
 {
     int ends[2];
     const int their_end = i == 0 ? 0 : 1;
 
     if (pipe2(ends, O_CLOEXEC) == -1 || fchown(ends[0], root, root) == -1)
         fail("make a pipe");
-    theirs->streams[i] = ends[their_end];
+    child_ends->streams[i] = ends[their_end];
     return ends[!their_end];
 }
 
-int make_ends(struct ends *ends, struct watched *watched, const struct specification *spec,
-              uid_t root)
+int make_streams(struct child_streams *ends, struct monitored *monitored,
+                 const struct specification *spec, uid_t root)
 {
     int sockets[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == -1)
         fail("socketpair");
-    *ends = (struct ends){.socket = sockets[1], .streams = {-1, -1, -1}};
+    *ends = (struct child_streams){.socket = sockets[1], .streams = {-1, -1, -1}};
     if (spec->terminal)
         return sockets[0];
-    watched->input = make_stream(ends, 0, root);
+    monitored->input = make_stream(ends, 0, root);
     if (!spec->interactive)
-        lab_close_fd(&watched->input);
-    watched->output = make_stream(ends, 1, root);
-    watched->error = make_stream(ends, 2, root);
+        lab_close_fd(&monitored->input);
+    monitored->output = make_stream(ends, 1, root);
+    monitored->error = make_stream(ends, 2, root);
     return sockets[0];
 }
 
-void close_ends(struct ends *ends)
+void close_streams(struct child_streams *ends)
 {
     lab_close_fd(&ends->socket);
     for (int i = 0; i < 3; i++)

@@ -11,7 +11,7 @@
 #include "specification.h"
 
 /* The ends of the command's. Descriptors that are not there are -1. */
-struct ends {
+struct child_streams {
     int socket;
     int streams[3];
 };
@@ -19,10 +19,10 @@ struct ends {
 /* Make them for a command whose root is ROOT on this machine. Our ends of the streams are put into
  * WATCHED; that of the socket, SOCK_SEQPACKET of unix(7), is returned. Ends the program on error.
  */
-int make_ends(struct ends *ends, struct watched *watched, const struct specification *spec,
-              uid_t root);
+int make_streams(struct child_streams *ends, struct monitored *monitored,
+                 const struct specification *spec, uid_t root);
 
 /* Close those that are open. */
-void close_ends(struct ends *ends);
+void close_streams(struct child_streams *ends);
 
 #endif

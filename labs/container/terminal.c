@@ -22,7 +22,7 @@
 static struct {
     struct termios before;
     bool changed;
-} ours;
+} terminal;
 
 /* The terminal's own number is its name in devpts. */
 static void show_as_console(int terminals, int master)
@@ -42,7 +42,7 @@ static void show_as_console(int terminals, int master)
         fail("show the terminal as /dev/console");
 }
 
-void terminal_become(int terminals, uid_t owner, unsigned short rows, unsigned short columns)
+void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned short columns)
 {
     struct message message = {.kind = MESSAGE_TERMINAL};
     struct winsize size = {.ws_row = rows, .ws_col = columns};
@@ -50,7 +50,7 @@ void terminal_become(int terminals, uid_t owner, unsigned short rows, unsigned s
     int unlocked = 0;
 
     if (fstatfs(terminals, &system) == -1 || system.f_type != DEVPTS_SUPER_MAGIC)
-        give_up(STATUS_RUNTIME, "/dev/pts in the container is no devpts");
+        give_up(STATUS_RUNTIME, "/dev/pts in the container is not a devpts");
     lab_fd master = openat(terminals, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master == -1 || ioctl(master, TIOCSPTLCK, &unlocked) == -1)
         fail("open a terminal");
@@ -92,10 +92,10 @@ void terminal_make_raw(void)
 
     if (tcgetattr(STDIN_FILENO, &raw) == -1)
         return;
-    if (!ours.changed)
-        ours.before = raw;
+    if (!terminal.changed)
+        terminal.before = raw;
     cfmakeraw(&raw);
-    ours.changed = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+    terminal.changed = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 
 /* From the background, where we may be when our parent was killed, setting a terminal stops the
@@ -104,19 +104,19 @@ void terminal_restore(void)
 {
     sigset_t background, before;
 
-    if (!ours.changed)
+    if (!terminal.changed)
         return;
     sigemptyset(&background);
     sigaddset(&background, SIGTTOU);
     sigprocmask(SIG_BLOCK, &background, &before);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &ours.before);
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    ours.changed = false;
+    terminal.changed = false;
 }
 
 static pid_t guarded;
 
-static void pass_on(int number)
+static void forward_signal(int number)
 {
     kill(guarded, number);
 }
@@ -127,7 +127,7 @@ int terminal_guard(void)
 
     if (!isatty(STDIN_FILENO))
         return -1;
-    if (tcgetattr(STDIN_FILENO, &ours.before) == -1 || pipe2(ends, O_CLOEXEC) == -1)
+    if (tcgetattr(STDIN_FILENO, &terminal.before) == -1 || pipe2(ends, O_CLOEXEC) == -1)
         lab_die("mind the terminal");
     fflush(stdout);
     guarded = fork();
@@ -137,15 +137,15 @@ int terminal_guard(void)
         close(ends[1]);
         return ends[0];
     }
-    /* What the terminal sends goes to the whole group; the child does what is to be done. */
+    /* Ctrl-C and Ctrl-\ reach the child as well, which handles them. */
     signal(SIGINT, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
-    signal(SIGTERM, pass_on);
-    signal(SIGHUP, pass_on);
+    signal(SIGTERM, forward_signal);
+    signal(SIGHUP, forward_signal);
     while (waitpid(guarded, &wait_status, 0) == -1)
         if (errno != EINTR)
             _exit(STATUS_RUNTIME);
-    ours.changed = true;
+    terminal.changed = true;
     terminal_restore();
     exit(lab_shell_status(wait_status));
 }

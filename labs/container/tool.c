@@ -10,7 +10,7 @@
  *     network, nat    bridge, cable, addresses, rules
  *     limits          the control group
  *     privileges      user, capabilities, no_new_privs; filter: the system calls
- *     state, ids      which containers there are, and who is root in them
+ *     state, ids      which containers there are, and their users
  *     join, commands  exec, ps, logs, stop, kill, inspect, prune
  *     launch, binary  the runtime itself, out of reach
  *     report, remedy  what failed, and what can be done
@@ -39,7 +39,7 @@ static const char HELP[] =
     "  run             make a container and run COMMAND in it (run --help lists the options)\n"
     "  exec            run a further command in a container\n"
     "  ps              list the containers\n"
-    "  logs            print what a container has said\n"
+    "  logs            print the output of a container\n"
     "  stop            ask a container to end (SIGTERM), and end it after SECONDS (10)\n"
     "  kill            send SIGNAL (KILL) to a container's process 1\n"
     "  inspect         print all that is known of a container, as JSON\n"

@@ -55,7 +55,7 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
     struct account root = {0};
 
     close_others(unpacking);
-    begin_inside(3, own_users);
+    set_up_child(3, own_users);
     setsid(); /* keys typed at the runtime's terminal are for the runtime */
     load_libarchive(own_users);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
@@ -115,7 +115,7 @@ static bool start_unpacker(struct unpacking *unpacking, uid_t first_id, int base
     pid_t pid = clone_unpacker(unpacking, sockets[0], pidfd);
     close(sockets[1]);
     if (pid != -1 && unpacking->rights.own_users)
-        users = ids_give(pid, first_id, sockets[0]);
+        users = ids_map(pid, first_id, sockets[0]);
     if (pid != -1 && send_base(base, users) == 0)
         return true;
     if (!unpacking->rights.own_users)

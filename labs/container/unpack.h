@@ -1,10 +1,9 @@
 /*
- * unpack.h - make a root file system of an archive, in a process that has no more rights than the
- * container will have.
+ * unpack.h - make a root file system of an archive, in a process with the container's rights.
  *
- * The process is in namespaces of its own, its root is the new root file system, it is root of the
- * container's users alone, and has the container's capabilities and system call filter. So an
- * archive that misleads it, or the library that reads it, reaches nothing else of the machine.
+ * The process has namespaces of its own, the new root file system as its root, the container's
+ * users and capabilities, and the system call filter. An archive that exploits a fault in the
+ * library reaches nothing else of the machine.
  */
 #ifndef CONTAINER_UNPACK_H
 #define CONTAINER_UNPACK_H

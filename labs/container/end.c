@@ -1,0 +1,111 @@
+/* The end of a container, by return or by exit(3), for runtime.h. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "ids.h"
+#include "lock.h"
+#include "network.h"
+#include "pidfd.h"
+#include "process.h"
+#include "remove.h"
+#include "runtime.h"
+#include "session.h"
+#include "state.h"
+#include "state_file.h"
+#include "storage.h"
+#include "terminal.h"
+
+/* Called before each file that is removed. After a signal, or a second after the signal that ended
+ * the start, the rest is left to a child, and the runtime ends. */
+static void continue_in_background(void)
+{
+    int signal = monitor_pending_end();
+
+    if (signal == 0 && run.asked && time(NULL) > run.when + 1)
+        signal = run.asked;
+    if (signal == 0)
+        return;
+    remove_pause = NULL;
+    lab_warn("%s: its files are removed in the background", run.container.spec.name);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child > 0)
+        _exit(128 + signal);
+    if (child == -1)
+        return; /* they wait, then */
+    lab_fd nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3 && nothing != -1; fd++)
+        dup2(nothing, fd);
+    session_close();
+    setsid();
+}
+
+void clean_up(void)
+{
+    struct container *container = &run.container;
+
+    if (getpid() != run.owner || !run.claimed)
+        return;
+    run.claimed = false;
+    terminal_restore();
+    end_process(&run.monitored.pidfd);
+    limits_remove(&run.limits, container);
+    remove_pause = continue_in_background;
+    run.when = time(NULL);
+    storage_remove(container);
+    remove_pause = NULL;
+    if (state_lock(true) == -1) {
+        lab_warn("%s is left to the next command to sweep; %s stays locked by %s",
+                 container->spec.name, state_directory(), lab_lock_holder(state_directory()));
+        return;
+    }
+    state_remove(container, container->ended);
+    if (container->spec.network == NETWORK_BRIDGE)
+        network_leave(container->spec.port_count > 0);
+    state_mark_cleared(container);
+    ids_release(&run.ids);
+    state_unlock();
+}
+
+/* Record the status and, where a signal or the lack of memory is the cause, the reason. */
+static void record_end(struct container *container, int wait_status, int asked)
+{
+    char *reason = container->reason;
+    size_t size = sizeof(container->reason);
+
+    container->ended = true;
+    container->status = asked ? 128 + asked : lab_shell_status(wait_status);
+    if (container->status == 0)
+        return;
+    if (limits_count_oom_kills(&run.limits))
+        snprintf(reason, size, "out of memory: the limit is %lld bytes", container->spec.memory);
+    else if (asked)
+        snprintf(reason, size, "stopped by %s", lab_signal_name(asked));
+    else if (WIFSIGNALED(wait_status))
+        snprintf(reason, size, "ended by %s", lab_signal_name(WTERMSIG(wait_status)));
+    if (*reason)
+        lab_warn("%s: %s", container->spec.name, reason);
+}
+
+int run_until_end(struct container *container)
+{
+    int asked;
+
+    run.monitored.interactive = container->spec.interactive;
+    if (run.monitored.master != -1 && run.monitored.interactive)
+        terminal_make_raw();
+    int wait_status = monitor(&run.monitored, &asked);
+    terminal_restore();
+    lab_close_fd(&run.monitored.pidfd);
+    record_end(container, wait_status, asked);
+    if (container->spec.remove)
+        container->ended = false;
+    else if (state_add(container) == -1)
+        lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
+    return container->status;
+}
