@@ -93,8 +93,8 @@ LAUNCH := $(BUILD)/labs/container/launch
 static_or_shared = $(if $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
 
 $(filter-out $(TOO_SMALL),$(BIN)/09_full_container): $(SERVICE)
-LINK_LIBRARIES_09 = $(call static_or_shared,cap) $(call static_or_shared,seccomp) -lmnl
-$(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm -ldl
+LINK_LIBRARIES_09 = $(call static_or_shared,cap) $(call static_or_shared,seccomp) -lmnl -ldl
+$(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm
 $(SERVICE) $(BUILD)/labs/container/make_filter.o: | $(BUILD)/.container-libraries
 $(BUILD)/labs/container/privileges.o: $(FILTER)
 $(BUILD)/labs/container/privileges.o: LAB_CFLAGS += -I$(BUILD)/labs/container

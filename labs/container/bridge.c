@@ -40,7 +40,7 @@ void bridge_set_boot(struct bridge *bridge)
 bool bridge_read(struct bridge *bridge)
 {
     char text[BRIDGE_TEXT], network[32];
-    struct bridge present;
+    struct bridge present = {0};
 
     if (lab_read_file(bridge_file(), text, sizeof(text)) == -1) {
         unlink(fresh_file()); /* left by kill -9 */

@@ -1,20 +1,19 @@
 #include "inspect.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "json.h"
 #include "namespace.h"
 #include "privileges.h"
 
-/* Where we are in the object: a comma before all but the first, and how far in. */
+/* Where we are in the output: before the first item of an object or array, and how deep. */
 static struct {
     bool first;
     int depth;
 } json;
 
+/* Begin an item: a comma before all but the first, a new line, and KEY unless it is NULL. */
 static void begin_item(const char *key)
 {
     printf("%s\n%*s", json.first ? "" : ",", 2 * json.depth, "");
@@ -54,9 +53,10 @@ static void put_truth(const char *key, bool value)
     printf(value ? "true" : "false");
 }
 
+/* Open an object or an array: as an item of what is open, but for the outermost. */
 static void open_part(const char *key, char bracket)
 {
-    if (key)
+    if (json.depth > 0)
         begin_item(key);
     putchar(bracket);
     json.first = true;
@@ -72,9 +72,20 @@ static void close_part(char bracket)
     json.first = false;
 }
 
+/* An array of COUNT strings; COUNT -1: up to NULL. */
+static void put_texts(const char *key, const char *const *texts, int count)
+{
+    open_part(key, '[');
+    for (int i = 0; count == -1 ? texts[i] != NULL : i < count; i++)
+        put_text(NULL, texts[i]);
+    close_part(']');
+}
+
 static void put_state(const struct container *container)
 {
-    put_text("name", container->spec.name);
+    const struct specification *spec = &container->spec;
+
+    put_text("name", spec->name);
     put_text("state", container->ended ? "ended" : "running");
     put_number("pid", container->ended ? 0 : container->pid);
     put_number("runtime_pid", container->ended ? 0 : container->runtime);
@@ -83,6 +94,11 @@ static void put_state(const struct container *container)
         put_number("status", container->status);
         put_text("reason", *container->reason ? container->reason : NULL);
     }
+    put_text("hostname", spec->hostname);
+    put_texts("command", (const char *const *)spec->command, -1);
+    put_texts("environment", spec->environment, spec->environment_count);
+    put_text("directory", spec->directory ? spec->directory : "/");
+    put_truth("init", spec->init);
 }
 
 static void put_file_system(const struct specification *spec)
@@ -91,7 +107,6 @@ static void put_file_system(const struct specification *spec)
     put_truth("read_only", spec->read_only);
     open_part("volumes", '[');
     for (int i = 0; i < spec->volume_count; i++) {
-        begin_item(NULL);
         open_part(NULL, '{');
         put_text("source", spec->volumes[i].source);
         put_text("target", spec->volumes[i].target);
@@ -99,10 +114,11 @@ static void put_file_system(const struct specification *spec)
         close_part('}');
     }
     close_part(']');
-    open_part("tmpfs", '[');
-    for (int i = 0; i < spec->tmpfs_count; i++)
-        put_text(NULL, spec->tmpfs[i]);
-    close_part(']');
+    put_texts("tmpfs", spec->tmpfs, spec->tmpfs_count);
+    put_limit("cpu_quota", spec->cpu_quota);
+    put_number("cpu_shares", spec->cpu_shares);
+    put_limit("memory", spec->memory);
+    put_limit("pids", spec->pids);
 }
 
 static void put_network(const struct container *container)
@@ -116,7 +132,6 @@ static void put_network(const struct container *container)
     put_text("address", container->address.s_addr ? address : NULL);
     open_part("ports", '[');
     for (int i = 0; i < spec->port_count; i++) {
-        begin_item(NULL);
         open_part(NULL, '{');
         put_number("outside", spec->ports[i].outside);
         put_number("inside", spec->ports[i].inside);
@@ -150,27 +165,10 @@ static void put_walls(const struct container *container)
 
 void print_inspection(const struct container *container)
 {
-    const struct specification *spec = &container->spec;
-
     json.first = true;
     open_part(NULL, '{');
     put_state(container);
-    put_text("hostname", spec->hostname);
-    open_part("command", '[');
-    for (char **word = spec->command; *word; word++)
-        put_text(NULL, *word);
-    close_part(']');
-    open_part("environment", '[');
-    for (int i = 0; i < spec->environment_count; i++)
-        put_text(NULL, spec->environment[i]);
-    close_part(']');
-    put_text("directory", spec->directory ? spec->directory : "/");
-    put_truth("init", spec->init);
-    put_file_system(spec);
-    put_limit("cpu_quota", spec->cpu_quota);
-    put_number("cpu_shares", spec->cpu_shares);
-    put_limit("memory", spec->memory);
-    put_limit("pids", spec->pids);
+    put_file_system(&container->spec);
     put_network(container);
     put_walls(container);
     close_part('}');

@@ -14,10 +14,7 @@
 #include "error.h"
 #include "file.h"
 #include "ids.h"
-#include "limits.h"
 #include "lock.h"
-#include "network.h"
-#include "pidfd.h"
 #include "remove.h"
 #include "state_file.h"
 

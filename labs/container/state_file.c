@@ -21,14 +21,14 @@ enum type { TYPE_STRING, TYPE_ARRAY, TYPE_BOOL, TYPE_INT, TYPE_WIDE };
 
 #define FIELD(key, type, member, when)                                                             \
     {                                                                                              \
-        key, type, offsetof(struct container, member), sizeof(((struct container *)NULL)->member), \
+        key, offsetof(struct container, member), sizeof(((struct container *)NULL)->member), type, \
             when                                                                                   \
     }
 
 static const struct field {
     const char *key;
-    enum type type;
     size_t offset, size;
+    enum type type;
     enum when when;
 } FIELDS[] = {
     FIELD("hostname", TYPE_ARRAY, spec.hostname, FIRST),
@@ -74,22 +74,25 @@ static void put_text(FILE *to, const char *key, const char *value)
     fputc('\n', to);
 }
 
+static void put_field(FILE *to, const struct field *field, const void *at)
+{
+    if (field->type == TYPE_BOOL)
+        fprintf(to, "%s=%d\n", field->key, *(const bool *)at);
+    else if (field->type == TYPE_INT)
+        fprintf(to, "%s=%d\n", field->key, *(const int *)at);
+    else if (field->type == TYPE_WIDE)
+        fprintf(to, "%s=%lld\n", field->key, *(const long long *)at);
+    else if (field->type == TYPE_ARRAY)
+        put_text(to, field->key, at);
+    else if (*(const char *const *)at)
+        put_text(to, field->key, *(const char *const *)at);
+}
+
 static void put_fields(FILE *to, const struct container *container, enum when when)
 {
-    for (const struct field *field = FIELDS; field < FIELDS + FIELD_COUNT; field++) {
-        const char *at = (const char *)container + field->offset;
-        const char *text = field->type == TYPE_STRING ? *(const char *const *)at : at;
-        if (!(field->when & when))
-            continue;
-        if (field->type == TYPE_BOOL)
-            fprintf(to, "%s=%d\n", field->key, *(const bool *)at);
-        else if (field->type == TYPE_INT)
-            fprintf(to, "%s=%d\n", field->key, *(const int *)at);
-        else if (field->type == TYPE_WIDE)
-            fprintf(to, "%s=%lld\n", field->key, *(const long long *)at);
-        else if (text)
-            put_text(to, field->key, text);
-    }
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (FIELDS[i].when & when)
+            put_field(to, &FIELDS[i], (const char *)container + FIELDS[i].offset);
 }
 
 static void put_lists(FILE *to, const struct specification *spec)
@@ -149,7 +152,7 @@ static void unescape(char *value)
 
     for (const char *from = value; *from; from++)
         if (*from == '\\' && from[1])
-            *to++ = *++from == 'n' ? '\n' : *from;
+            *to++ = (char)(*++from == 'n' ? '\n' : *from);
         else
             *to++ = *from;
     *to = '\0';

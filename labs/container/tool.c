@@ -2,18 +2,19 @@
  * The tool 09_full_container: a small container service for one machine. This file is its table of
  * contents:
  *
- *     specification   the options of `run`, read and checked
- *     start, monitor  the runtime's side: a process in new namespaces, and waiting for it
- *     inside, command the container's side, from clone3(2) to execve(2)
- *     base, unpack, archive, image  what a container's file system lies over
- *     mounts          root, /proc, /sys, /dev, volumes; pivot_root(2)
- *     network, nat    bridge, cable, addresses, rules
- *     limits          the control group
- *     privileges      user, capabilities, no_new_privs; filter: the system calls
- *     state, ids      which containers there are, and their users
- *     join, commands  exec, ps, logs, stop, kill, inspect, prune
- *     launch, binary  the runtime itself, out of reach
- *     report, remedy  what failed, and what can be done
+ *     options, specification    the options of `run` and `exec`, read and checked
+ *     start, runtime, end       the runtime: a process in new namespaces, and removing all of it
+ *     monitor, streams, session, terminal    input and output, signals, waiting
+ *     inside, command, launch   the container's side, from clone3(2) to execve(2)
+ *     base, unpack, archive, image    the root file system that a container's layer lies over
+ *     mounts, newmount          root, /proc, /sys, /dev, volumes; pivot_root(2)
+ *     network, bridge, nat, netlink, resolver    bridge, veth pair, addresses, rules, names
+ *     limits                    the control group
+ *     privileges, account, filter    user, capabilities, no_new_privs, system calls
+ *     state, state_file, ids, storage, sweep    which containers there are, and what they have
+ *     commands, join, inspect   exec, ps, logs, stop, kill, inspect, prune
+ *     binary, launcher          the runtime's own file, out of reach
+ *     report, pidfd, remove     errors and remedies; processes; removing trees
  */
 #include <stdio.h>
 #include <string.h>
