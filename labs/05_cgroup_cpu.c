@@ -162,6 +162,7 @@ static void enter_the_group(void)
     lab_step("to be in a group changes nothing by itself");
     lab_echo("$!", "$CPU/A/cgroup.procs");
     lab_check_file("$CPU/A", "cgroup.procs", "$!", "busy is in the group, with all its threads");
+    all_cpus = lab_cpu_ceiling(busy.pid);
     check_all_cpus();
     lab_check_number(lab_number("nr_throttled", "$CPU/A/cpu.stat"), 0, "it was not throttled");
 }
