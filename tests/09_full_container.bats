@@ -782,6 +782,7 @@ Try '09_full_container run --help' for more information."
     eventually eval 'on_host ss -ltn | grep -q :8083'
     refused 125 "port 8083/tcp is in use on this machine" -p 8083:80 "$ROOTFS" true
     labs09 kill roomy
+    # shellcheck disable=SC2034
     STATE_STAYS=no
     on_host ip link add used type veth peer name used-too
     on_host ip addr add 10.44.0.1/24 dev used
