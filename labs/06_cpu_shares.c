@@ -147,7 +147,9 @@ static void keep_to_one_cpu(void)
 {
     cpu_set_t one;
 
-    cpu = (int)lab_must(sched_getcpu());
+    lab_must(sched_getaffinity(0, sizeof(one), &one));
+    for (cpu = 0; !CPU_ISSET(cpu, &one); cpu++)
+        continue; /* the first one that it may use */
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     lab_must(sched_setaffinity(0, sizeof(one), &one));
