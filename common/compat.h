@@ -138,4 +138,8 @@ char *basename(const char *path);
 #define sched_setscheduler(...) syscall(SYS_sched_setscheduler, __VA_ARGS__)
 #endif
 
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2) /* Linux 5.11; linux/close_range.h */
+#endif
+
 #endif

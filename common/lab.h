@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <unistd.h>
 #define LAB_PRINTF(format_at, values_at) __attribute__((format(printf, format_at, values_at)))
 #define LAB_COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
@@ -107,10 +108,9 @@ LAB_PRINTF(2, 3) long long lab_number(const char *key, const char *path, ...);
 struct lab_sandbox {
     pid_t pid;       /* of the process that holds still, as this process numbers it */
     char said[4096]; /* what it has printed since the last halt */
-    pid_t child;     /* the rest is for common/lab_sandbox.c: the child, a pipe to it, a pipe from it */
+    pid_t child;     /* the rest is for common/lab_sandbox.c: a pipe to the child, a pipe from it */
     int hold;
-    FILE *from;
-    bool kept;
+    FILE *from; bool kept;
 };
 struct lab_sandbox *lab_sandbox(int (*body)(void *argument), void *argument);
 void lab_hold_still(void);
