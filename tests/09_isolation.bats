@@ -182,9 +182,8 @@ on_terminal() {
     [[ " ${first[*]} " == *" $output "* ]] || fail "$output is none of ${first[*]}"
     # The file goes with the last, even with one that was killed.
     kill -9 "$(container_runtimes)"
-    labs09 ps >/dev/null
-    assert [ ! -e "$here" ]
-    assert [ ! -e "$there" ]
+    # A signal takes its time on a busy machine: the next command that finds the process dead removes them.
+    eventually eval 'labs09 ps >/dev/null; [ ! -e "$here" ] && [ ! -e "$there" ]'
 }
 
 @test "isolation: nobody types into a terminal" {
