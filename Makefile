@@ -79,9 +79,11 @@ $(foreach tool,$(filter $(SOURCES:labs/%=labs/tools/%),$(TOOLS)),\
     $(eval $(tool:labs/tools/%.c=$(BIN)/%): $(tool:%.c=$(BUILD)/%.o)))
 $(foreach program,$(ALONE),$(eval $(program:labs/tools/%.c=$(BIN)/%): $(program:%.c=$(BUILD)/%.o)))
 $(foreach page,$(SOURCES),$(eval $(page:labs/%.c=$(BIN)/%): $(page:%.c=$(BUILD)/%.o)))
-$(filter-out $(TOO_SMALL),$(LABS)): $(BUILD)/libtools.a $(BUILD)/libcommon.a
+# Lab 09 has no tool: neither it nor common/ needs anything of labs/tools/.
+$(filter-out %/09_full_container,$(LABS)): $(BUILD)/libtools.a
+$(filter-out $(TOO_SMALL),$(LABS)): $(BUILD)/libcommon.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(BUILD)/libtools.a $(BUILD)/libcommon.a $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %/libtools.a,$^) $(BUILD)/libcommon.a $(LDLIBS)
 
 # Lab 09 has rooms of its own, and is the only one that needs libraries: in the program where that can
 # be, it starts faster then.
@@ -184,7 +186,7 @@ link_of = $(filter labs/tools/$(1)_%.o,$(TOOLS:.c=.o))
 test-mutations: all #: what a page teaches, taken away or done wrong, must make its experiment fail [ONLY="03 07"] [EVERY=N]
 	@$(SUDO) env LABS='$(abspath $(BIN))' BUILD='$(abspath $(BUILD))' EVERY='$(or $(EVERY),1)' COMPILE='$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' \
 	    $(foreach number,$(NUMBERS),LINK_$(number)='$(addprefix $(BUILD)/,$(call link_of,$(number))) \
-	    $(if $(filter 09,$(number)),$(ROOMS)) $(BUILD)/libtools.a $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
+	    $(if $(filter 09,$(number)),$(ROOMS),$(BUILD)/libtools.a) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 
 .PHONY: test-disturbed
 test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else happens on the machine [FILES=] [RUNS=N]
@@ -277,7 +279,7 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
 	    $<.corpus $(wildcard tests/fuzz/$*) >$<.log 2>&1 || { tail -n 40 $<.log; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */$*: nothing found in /p' $<.log
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch])
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) labs/tools/fairness.c labs/tools/fairness.h
 	@tests/packages.sh check build fuzz
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

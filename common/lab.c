@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -306,6 +309,25 @@ bool lab_check_file(const char *directory, const char *file, const char *expecte
 
     lab_fact(file, "%s", seen);
     return lab_check_text(seen, lab_expand(expected, false), "%s", claim);
+}
+
+/* The kernel brings a device to operstate "up" a moment after it was set up, when its link watch
+ * has run: at most 2 s. rtnetlink(7), RTMGRP_LINK. */
+void lab_wait_for_link(const char *device)
+{
+    char path[128], state[32], message[4096];
+    struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    struct pollfd wanted = {.fd = netlink, .events = POLLIN};
+
+    /* Listen first, look then: a change between the two is not missed. */
+    if (netlink == -1 || bind(netlink, (void *)&link_events, sizeof(link_events)) == -1)
+        lab_die("listen to events of links");
+    snprintf(path, sizeof(path), "/sys/class/net/%s/operstate", device);
+    do {
+        if (lab_read_file(path, state, sizeof(state)) != -1 && strcmp(state, "up") == 0)
+            return;
+    } while (poll(&wanted, 1, 2000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
 }
 
 /*

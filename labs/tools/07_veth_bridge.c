@@ -45,7 +45,7 @@ static void build_bridge(void)
     for (int n = 1; n <= network.namespaces; n++)
         lab_shell_run("ip link set veth%d up", 2 * n);
     lab_shell_run("ip link set br0 up");
-    lab_network_wait_for("br0");
+    lab_wait_for_link("br0");
 }
 
 static const char HELP[] =

@@ -37,7 +37,7 @@ static void network_of_lab_07(void)
     lab_shell_run("ip link set br0 up");
     for (int n = 1; n <= network.namespaces; n++)
         lab_shell_run("ip link set dev veth%d master br0 up", 2 * n);
-    lab_network_wait_for("br0");
+    lab_wait_for_link("br0");
 }
 
 /* Inside: what is in no other route goes to the bridge. */

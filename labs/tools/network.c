@@ -3,13 +3,10 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "change.h"
@@ -215,23 +212,6 @@ static void read_device(const char *name, const char *file, char *text, size_t s
     snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, file);
     if (lab_read_file(path, text, size) == -1)
         snprintf(text, size, "?");
-}
-
-void lab_wait_for_link(const char *name)
-{
-    char state[32], message[4096];
-    struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
-    lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    struct pollfd wanted = {.fd = netlink, .events = POLLIN};
-
-    /* Listen first, look then: a change between the two is not missed. */
-    if (netlink == -1 || bind(netlink, (void *)&link_events, sizeof(link_events)) == -1)
-        lab_die("listen to events of links");
-    do {
-        read_device(name, "operstate", state, sizeof(state));
-        if (strcmp(state, "up") == 0)
-            return;
-    } while (poll(&wanted, 1, 2000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
 }
 
 bool lab_network_read_link(struct lab_link *link, const char *namespace, const char *name)

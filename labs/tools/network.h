@@ -1,6 +1,6 @@
 /*
  * network.h - what labs 07 and 08 share: the plan of the article's network (names, addresses), what
- * must be free before it is built on a host, its picture, and waiting for a link.
+ * must be free before it is built on a host, and its picture.
  *
  * Container n (1, 2, ...) is the network namespace net<n>. Its cable is veth<2n-1>, inside, and
  * veth<2n>, outside, which is a port of the bridge br0.
@@ -43,11 +43,6 @@ const char *lab_network_subnet(const struct lab_network *network);
 /* Exit with 1 and one line, which names what and whose it is, where a name, an address or the
  * subnet that NETWORK needs is in use on this host. Changes nothing. */
 void lab_network_must_be_free(const struct lab_network *network);
-
-/* Wait until the kernel has brought the device NAME to work (operstate "up"), at most 2 s: a link
- * that is set up carries packets a moment later, when the kernel's link watch has run.
- * rtnetlink(7), RTMGRP_LINK. */
-#define lab_network_wait_for lab_wait_for_link
 
 /* What the kernel says of the device NAME in the network namespace NAMESPACE (NULL: here). Returns
  * whether it is there. */
