@@ -176,6 +176,8 @@ int lab_signal_number(const char *name)
     return -1;
 }
 
+int lab_output_seconds = 10;
+
 int lab_slowness(void)
 {
     const char *text = getenv("LAB_SLOW");
@@ -218,7 +220,7 @@ static bool read_some(struct lab_output *output, int from)
  * on with our pipe in its hands. */
 static void listen_until_end(struct lab_output *output, int from, int pidfd)
 {
-    int64_t deadline = milliseconds() + INT64_C(1000) * LAB_OUTPUT_SECONDS * lab_slowness();
+    int64_t deadline = milliseconds() + INT64_C(1000) * lab_output_seconds * lab_slowness();
     struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
 
     while (!(wanted[0].revents & POLLIN)) {

@@ -18,13 +18,16 @@ struct lab_output {
     size_t length;  /* bytes of text */
     int status;     /* as a shell tells it: the exit status, or 128 + the signal's number */
     bool truncated; /* it said more than LAB_OUTPUT_LIMIT; the rest was read and dropped */
-    bool timed_out; /* it was killed because LAB_OUTPUT_SECONDS times lab_slowness() had passed */
+    bool timed_out; /* it was killed because lab_output_seconds times lab_slowness() had passed */
 };
 
 enum {
     LAB_OUTPUT_LIMIT = 256 * 1024, /* bytes that are kept */
-    LAB_OUTPUT_SECONDS = 10,
 };
+
+/* How long a process is listened to: 10 s; in an experiment 60, because a line may have to wait for
+ * its turn on a busy machine. */
+extern int lab_output_seconds;
 
 /* Free the text of *OUTPUT. */
 void lab_output_free(struct lab_output *output);

@@ -529,6 +529,7 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
     lab_begin_as_usual();
     read_options(argc, argv);
     need_root(argv[0]);
+    lab_output_seconds = 60;
     umask(022);
     leave_locale();
     block_signals(); /* before there is anything that would have to be taken away again */
