@@ -83,9 +83,8 @@ static void begin_with_a_period(void)
  * periods meets ten refills of the quota, or eleven. */
 static void check_limit(long long quota)
 {
-    /* In an emulated machine (make vm sets LAB_SLOW) ticks are late, too. */
-    const long long slack =
-        (long long)cpus * TICK * (getenv("LAB_SLOW") ? atoi(getenv("LAB_SLOW")) : 1);
+    const char *slow = getenv("LAB_SLOW"); /* of an emulated machine: its ticks are late, too */
+    const long long slack = (long long)cpus * TICK * (slow ? atoi(slow) : 1);
     double idle;
 
     busy.target = 100.0 * (double)quota / PERIOD;
