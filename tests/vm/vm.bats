@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # make vm: a machine of its own, whose word and status come back, and which leaves nothing here.
 
+# On the machine itself: a machine of the tests has no way to a mirror.
+LAB_MACHINE=${LAB_MACHINE:-none}
 load ../helpers
 
 REPO=${BATS_TEST_FILENAME%/tests/vm/*}
