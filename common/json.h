@@ -1,4 +1,4 @@
-/* json.h - text of anybody's, in JSON: printed, and found. */
+/* json.h - JSON: any text printed as a string, and values found. */
 #ifndef LAB_JSON_H
 #define LAB_JSON_H
 

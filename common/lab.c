@@ -44,7 +44,7 @@ const char *lab_format(const char *format, va_list values)
 }
 
 /* The value of the variable at the beginning of TEXT, "$NAME" or "$!", and its LENGTH; NULL: there
- * is no variable here, or the shell is to replace it. */
+ * is not a variable here, or the shell replaces it. */
 static const char *variable_at(const char *text, bool pid_alone, size_t *length)
 {
     static char number[16];

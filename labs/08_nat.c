@@ -24,7 +24,8 @@ int nat_tool(int argc, char *argv[]);
 /* The program of iptables: the one in the environment, such as iptables-legacy. */
 static const char *iptables = "iptables";
 
-/* A ping from net1 to the server that is to fail takes 0.2 s. Its exit status: 1 is no reply. */
+/* Ping the server from net1, and wait 0.2 s for the reply. Returns the exit status: 1 is no reply.
+ */
 static int ping_server(void)
 {
     return lab_try("ip netns exec net1 ping -c 1 -W 0.2 " SERVER).status;
