@@ -18,8 +18,9 @@ int nat_tool(int argc, char *argv[]);
 #define SERVER "203.0.113.10"
 #define WHO "/cgi-bin/who"
 
-/* A line that repeats LINE until it succeeds: a server that was just started needs a moment. */
-#define UNTIL(line) "until " line " 2>/dev/null; do sleep 0.1; done"
+/* A line that repeats LINE until it succeeds, ten times at most: a server that was just started
+ * needs a moment. */
+#define UNTIL(line) "for i in $(seq 10); do " line " 2>/dev/null && break; sleep 0.1; done"
 
 /* The program of iptables: the one in the environment, such as iptables-legacy. */
 static const char *iptables = "iptables";

@@ -176,9 +176,10 @@ ended_at() {
 without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
 
 closed_streams() {
-    run -0 bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
+    run bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
     assert_experiment_held
-    run -0 bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
+    run bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
+    assert_success
     assert_equal "$(without_word_of_owners)" ""
 }
 
@@ -187,7 +188,7 @@ closed_streams() {
 }
 
 without_path() {
-    run -0 env -u PATH "$(command -v timeout)" $((30 * SLOW)) "$LABS/$1" 3>&-
+    run env -u PATH "$(command -v timeout)" $((30 * SLOW)) "$LABS/$1" 3>&-
     assert_experiment_held
 }
 
