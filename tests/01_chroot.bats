@@ -182,12 +182,23 @@ ROWS
     rm -r "$TMPDIR/new" "$TMPDIR/work" "$TMPDIR/original"
 }
 
+executes() { [ "$(readlink "/proc/$1/exe")" = "$2" ]; }
+
+@test "01 tool: --with makes directories of mode 0755, whatever the umask" {
+    mkdir "$TMPDIR/new"
+    (umask 077 && "$LABS/01_chroot" --with ls "$TMPDIR/new" true) || [ $? -eq 127 ] # true is not in there
+    run -0 find "$TMPDIR/new" -mindepth 1 -type d ! -perm 0755
+    assert_output ""
+    [ -d "$TMPDIR/new/usr" ]
+    rm -r "$TMPDIR/new"
+}
+
 @test "01 tool: --with while the copy runs: it is replaced, and what runs goes on" {
     local running
     mkdir "$TMPDIR/new"
     "$LABS/01_chroot" --with sleep "$TMPDIR/new" sleep 1000 3>&- &
     running=$!
-    until [ "$(readlink "/proc/$running/exe")" = "$TMPDIR/new$(command -v sleep)" ]; do sleep 0.01; done
+    wait_until executes "$running" "$TMPDIR/new$(command -v sleep)"
     run -0 "$LABS/01_chroot" --with sleep "$TMPDIR/new" sleep 0
     kill "$running"
     wait "$running" || [ $? -eq 143 ]

@@ -383,7 +383,7 @@ start_and_get_stuck() {
 @test "02 experiment: a proxy in the environment and a port that is taken are no concern of it" {
     run env http_proxy=http://192.0.2.1:1 unshare --net bash -c '
         ip link set lo up && { busybox httpd -f -p 80 -h / & } && server=$!
-        until busybox wget -q -O - -Y off http://127.0.0.1/etc/hostname; do sleep 0.05; done
+        for _ in $(seq 200); do busybox wget -q -O - -Y off http://127.0.0.1/etc/hostname && break; sleep 0.05; done
         "$LABS/02_rootfs"; status=$?
         kill "$server" && wait "$server"
         exit "$status"' 3>&-

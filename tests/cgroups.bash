@@ -34,16 +34,6 @@ limit_of() {
     fi
 }
 
-# wait_until COMMAND...: until it succeeds, but not for ever.
-wait_until() {
-    local attempt
-    for attempt in $(seq $((500 * SLOW))); do
-        "$@" && return 0
-        sleep 0.02
-    done
-    fail "it did not become true (looked $attempt times): $*"
-}
-
 is_gone() { [ ! -e "$1" ]; }
 is_there() { [ -e "$1" ]; }
 

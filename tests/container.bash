@@ -22,13 +22,15 @@ make_rootfs() {
     chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/file" "$BATS_FILE_TMPDIR" 2>/dev/null || true
 }
 
+host_is_named() { [ "$(on_host hostname 2>/dev/null)" = "$HOST_NAME" ]; }
+
 host_up() {
     export CONTAINER_LABS_STATE="$TMPDIR/state"
     HOST_NAME=outer-$$
     unshare --net --uts --ipc sh -c "hostname $HOST_NAME; ip link set lo up; exec sleep 1000" 3>&- &
     HOST_PID=$!
     BACKGROUND+=($!)
-    until [ "$(on_host hostname 2>/dev/null)" = "$HOST_NAME" ]; do sleep 0.01; done
+    wait_until host_is_named
 }
 
 host_down() {
@@ -67,11 +69,13 @@ labs09() {
 needs_own_users() { [ -z "$CANNOT_MAP" ] || skip "files cannot be shown with other owners here: $CANNOT_MAP"; }
 
 # The outside: 192.0.2.2, connected to 192.0.2.1 of the machine, which has no route back.
+is_outside() { [ "$(readlink "/proc/$OUTSIDE_PID/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+
 outside_up() {
     unshare --net sleep 1000 3>&- &
     OUTSIDE_PID=$!
     BACKGROUND+=($!)
-    until [ "$(readlink /proc/$OUTSIDE_PID/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+    wait_until is_outside
     on_host ip link add up0 type veth peer name eth0 netns "$OUTSIDE_PID"
     on_host ip addr add 192.0.2.1/24 dev up0
     on_host ip link set up0 up

@@ -267,6 +267,16 @@ start_and_stop_after_step() {
     wait_for_step "$@"
 }
 
+# wait_until COMMAND...: until it succeeds, but not for ever.
+wait_until() {
+    local attempt
+    for attempt in $(seq $((500 * SLOW))); do
+        "$@" && return 0
+        sleep 0.02
+    done
+    fail "it did not become true (looked $attempt times): $*"
+}
+
 wait_until_gone() {
     local attempt
     for attempt in $(seq $((100 * SLOW))); do

@@ -161,6 +161,17 @@ here() { uname -m | sed -e "s/x86_64/$1/" -e "s/aarch64/$2/"; }
     [ ! -e "$copy/build/vm/$arch" ]
 }
 
+@test "vm: from a path with a blank and letters that are not ASCII" {
+    local copy="$BATS_TEST_TMPDIR/an ä copy"
+    mkdir -p "$copy/tests"
+    cp -r "$REPO/tests/vm" "$REPO/tests/packages.sh" "$copy/tests/"
+    cd "$copy"
+    run -0 "$copy/tests/vm/vm.sh" 'pwd; ls tests' 3>&-
+    assert_line "$copy"
+    assert_line packages.sh
+    rm -rf "$copy"
+}
+
 # Type KEYS (as printf(1) writes them) at the prompt of a machine's shell on a terminal.
 type_at_prompt() {
     local key waited=1

@@ -86,7 +86,7 @@ make_initramfs() {
     for module in virtio_pci 9pnet_virtio 9p virtio_blk ext4 overlay loop tun; do
         modprobe -C /dev/null -d "$kernel" -S "$version" --show-depends "$module" 2>/dev/null ||
             give_up "$version has no module $module"
-    done | awk '$1 == "insmod" && !seen[$2]++ {print $2}' | while read -r path; do
+    done | sed -nE 's/^insmod (.*\.ko(\.xz)?)( .*)?$/\1/p' | awk '!seen[$0]++' | while read -r path; do
         case $path in
         *.xz) xz -dc "$path" >"$tree/modules/$(basename "${path%.xz}")" ;;
         *) cp "$path" "$tree/modules/" ;;
