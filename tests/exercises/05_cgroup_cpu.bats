@@ -58,7 +58,7 @@ export -f dialect
 }
 
 @test "5.3 usage and throttling are reported, as the kernel counts them" {
-    play "$OWN"'it 5 bash -c "for i in {1..20000}; do :; done; own cpu.stat"
+    play "$OWN"'it 20 bash -c "for i in {1..20000}; do :; done; own cpu.stat"
                 times >spent; tail -n 1 spent'
     local used held_back inside children
     used=$(sed -nE 's/^used ([0-9]+) us, .*/\1/p' <<<"$output")
