@@ -302,6 +302,15 @@ long long lab_number(const char *key, const char *format, ...)
     return number;
 }
 
+int lab_count_in(const char *text, const char *word)
+{
+    int count = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text += strlen(word))
+        count++;
+    return count;
+}
+
 bool lab_check_file(const char *directory, const char *file, const char *expected,
                     const char *format, ...)
 {

@@ -8,9 +8,8 @@
  *     chroot("my_root") = 0            a system call as it stands on the page, with its result
  *     box$ hostname                    a line typed into the shell of a sandbox
  *
- * $NAME in a line is an environment variable (lab_set), $! the PID of the last lab_start. A verb that
- * fails ends the run with one line: the errno and, where there is one, the remedy. Arguments that end
- * in "..." are a format of printf(3) with its values.
+ * $NAME in a line is an environment variable (lab_set), $! the PID of the last lab_start. A verb that fails
+ * ends the run with one line: the errno and, where there is one, the remedy. "..." are the values of a printf(3).
  */
 #ifndef LAB_H
 #define LAB_H
@@ -35,10 +34,9 @@ LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ..
 void lab_shell_is(const char *line); /* how --shell begins its shell: "chroot my_root $SHELL" */
 int lab_close(void);
 
-/* Prose; a value that was read back; the output of a program. */
+/* Prose; a value that was read back. */
 LAB_PRINTF(1, 2) void lab_say(const char *text, ...);
 LAB_PRINTF(2, 3) void lab_fact(const char *key, const char *value, ...);
-void lab_quote(const char *text);
 /* A claim: prints ok or FAIL, with what was expected and seen; returns whether it held. An errno of 0 is
  * success. lab_check_file reads FILE of DIRECTORY, shows it as a fact and compares it. */
 LAB_PRINTF(2, 3) bool lab_check(bool held, const char *claim, ...);
@@ -48,10 +46,11 @@ LAB_PRINTF(3, 4) bool lab_check_errno(int seen, int expected, const char *claim,
 LAB_PRINTF(4, 5) bool lab_check_file(const char *directory, const char *file, const char *expected,
                                      const char *claim, ...);
 
-/* The inode number of /proc/PID/ns/FILE (PID 0: this process), equal for the same namespace, 0 for a kind
- * that this kernel has not; and the kinds, as in "pid mnt", that the processes A and B do not share. */
+/* The inode number of /proc/PID/ns/FILE (PID 0: this process); 0: this kernel has no such kind. The kinds that
+ * A and B do not share, as in "pid mnt". A table: for each of its COLUMNS, a name and a PID. */
 ino_t lab_namespace_inode(pid_t pid, const char *file);
 const char *lab_namespaces_differing(pid_t a, pid_t b);
+void lab_show_namespaces(int columns, ...);
 
 /* What a run owns. lab_own_network: a network namespace with its own /sys and /run.
  * lab_own_groups("cpu pids"): the run's control group in the hierarchy of each controller; $CPU and
@@ -95,30 +94,30 @@ LAB_PRINTF(2, 3) void lab_echo(const char *text, const char *path, ...);
 long lab_show_call(const char *call, long result);
 long lab_check_call(const char *call, long result);
 
-/* Look at a file: the path with its variables replaced; whether it exists; its text, without the last
- * newline; the number behind KEY in it (NULL: its only one). The last four strings of each are valid. */
+/* The path with its variables replaced; whether that file exists; its text, without the last newline; the number
+ * behind KEY in it (NULL: its only one). The last four strings of each are valid. How often WORD is in TEXT. */
 LAB_PRINTF(1, 2) const char *lab_path(const char *path, ...);
 LAB_PRINTF(1, 2) bool lab_exists(const char *path, ...);
 LAB_PRINTF(1, 2) const char *lab_text(const char *path, ...);
 LAB_PRINTF(2, 3) long long lab_number(const char *key, const char *path, ...);
+int lab_count_in(const char *text, const char *word);
 
-/* A process to look at while it holds still. BODY(ARGUMENT) runs in a child, which holds still when it calls
- * lab_hold_still() or returns 0; or it executes sh. lab_go_on lets it go on to its next halt and shows what
- * it printed. lab_tell types a line into its sh. It ends when the next step begins; a kept one by lab_end. */
+/* A child to look at while it holds still: where BODY() calls lab_hold_still(), and at its end; or it executes
+ * sh. $BOX is its PID. lab_go_on lets it go on to its next halt and shows what it printed. lab_tell types a
+ * line into its sh. It ends when the next step begins; a kept one by lab_end. */
 struct lab_sandbox {
     pid_t pid;       /* of the process that holds still, as this process numbers it */
     char said[4096]; /* what it has printed since the last halt */
-    pid_t child;     /* the rest is for common/lab_sandbox.c: a pipe to the child, a pipe from it */
-    int hold;
-    FILE *from; bool kept;
 };
-struct lab_sandbox *lab_sandbox(int (*body)(void *argument), void *argument);
+struct lab_sandbox *lab_sandbox(void (*body)(void));
 void lab_hold_still(void);
-#define LAB_HOLD_STILL "; read -r pid rest </proc/self/stat; printf '\\001%s\\n' $pid; read -r rest"
 void lab_go_on(struct lab_sandbox *sandbox);
 LAB_PRINTF(2, 3) struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *line, ...);
 void lab_keep(struct lab_sandbox *sandbox);
 void lab_end(struct lab_sandbox *sandbox);
+/* The line COMMAND sh -c 'SCRIPT', in a sandbox: CALLS() makes the system calls of COMMAND, and then sh runs the
+ * script. (NULL: the line is COMMAND alone, and lab_tell types into its sh.) */
+struct lab_sandbox *lab_try_in_sandbox(void (*calls)(void), const char *command, const char *script);
 
 /* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures COUNT
  * processes at the same time, and returns how idle the machine's CPUs were meanwhile, in percent. */
@@ -138,10 +137,11 @@ void lab_plot_option(int *argc, char *argv[]);
 LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
 void lab_measure_plot(const char *target);
 
-/* fork(2) of a child that dies with its parent; its status, as a shell tells it; execvp(3), or the end with
- * 126 or 127; the end, with the errno; an errno as "EPERM (Operation not permitted)". */
+/* fork(2) of a child that dies with its parent; its status, as a shell tells it; go on in the child of a fork
+ * (its parent waits, and exits like it); execvp(3), or exit with 126 or 127; end with the errno; "EPERM (...)". */
 pid_t lab_fork(void);
 int lab_wait(pid_t pid);
+void lab_continue_in_child(pid_t child);
 __attribute__((noreturn)) void lab_exec(char *const argv[]);
 LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...);
 const char *lab_strerror(int error);

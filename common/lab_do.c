@@ -13,6 +13,6 @@ long lab_check_call(const char *call, long result)
 
 long lab_show_call(const char *call, long result)
 {
-    printf("%s%s = %ld\n", lab_in_sandbox ? "" : "    ", call, result);
+    printf("%s%s = %ld\n", lab_in_sandbox ? LAB_CALL : "    ", call, result);
     return result;
 }

@@ -3,53 +3,65 @@
 #include <fcntl.h>
 
 #include "error.h"
+#include "narrate.h"
 #include "page.h"
 
 /* The mark of a halt in what a sandbox prints: "\001PID" or, from its sh, "\001STATUS". No program
  * of the labs prints such a line. */
 static const char HALT = '\001';
 
+/* What a page sees of a sandbox, and a pipe to the child, a pipe from it. */
+struct sandbox {
+    struct lab_sandbox seen;
+    pid_t child;
+    int hold;
+    bool kept;
+    FILE *from;
+};
+
 enum { SANDBOXES = 8 };
-static struct lab_sandbox sandboxes[SANDBOXES];
+static struct sandbox sandboxes[SANDBOXES];
 
 bool lab_in_sandbox;
+static int machine_proc; /* /proc as it was before the sandbox made its calls */
 
 /* In the child: its output goes to the pipe TO, and it waits at the pipe FROM. What else is open
  * here is not for it. */
-__attribute__((noreturn)) static void become_sandbox(int from, int to, int (*body)(void *),
-                                                     void *argument)
+__attribute__((noreturn)) static void become_sandbox(int from, int to, void (*body)(void))
 {
     if (dup2(from, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
         dup2(to, STDERR_FILENO) == -1 || close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
         lab_die("hand pipes to a sandbox");
+    machine_proc = (int)lab_must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     lab_in_sandbox = true;
-    int status = body(argument);
-    if (status == 0)
-        lab_hold_still();
-    exit(status);
+    body();
+    lab_hold_still();
+    exit(EXIT_SUCCESS);
 }
 
 /* Read what it prints until it holds still. Returns the number behind the mark; -1: it has ended.
  */
-static int listen_to(struct lab_sandbox *sandbox)
+static int listen_to(struct sandbox *sandbox)
 {
-    char line[1024];
+    char line[1024], *said = sandbox->seen.said;
     size_t length = 0;
 
-    sandbox->said[0] = '\0';
+    *said = '\0';
     while (fgets(line, sizeof(line), sandbox->from)) {
         if (*line == HALT)
             return atoi(line + 1);
-        if (length < sizeof(sandbox->said))
-            length += (size_t)snprintf(sandbox->said + length, sizeof(sandbox->said) - length, "%s",
-                                       line);
+        if (*line == *LAB_CALL)
+            printf("    %s", line + 1);
+        else if (length < sizeof(sandbox->seen.said))
+            length +=
+                (size_t)snprintf(said + length, sizeof(sandbox->seen.said) - length, "%s", line);
     }
     return -1;
 }
 
-__attribute__((noreturn)) static void has_ended(struct lab_sandbox *sandbox)
+__attribute__((noreturn)) static void has_ended(struct sandbox *sandbox)
 {
-    lab_quote(sandbox->said);
+    lab_quote(sandbox->seen.said);
     sandbox->kept = false;
     int status = lab_wait(sandbox->child);
     sandbox->child = 0;
@@ -57,26 +69,59 @@ __attribute__((noreturn)) static void has_ended(struct lab_sandbox *sandbox)
              status);
 }
 
-struct lab_sandbox *lab_sandbox(int (*body)(void *argument), void *argument)
+struct lab_sandbox *lab_sandbox(void (*body)(void))
 {
-    struct lab_sandbox *sandbox = sandboxes;
+    struct sandbox *sandbox = sandboxes;
     int to_child[2], from_child[2];
+    char number[16];
 
     while (sandbox < sandboxes + SANDBOXES - 1 && sandbox->child > 0)
         sandbox++;
     lab_must(pipe2(to_child, O_CLOEXEC));
     lab_must(pipe2(from_child, O_CLOEXEC));
-    *sandbox = (struct lab_sandbox){.hold = to_child[1], .from = fdopen(from_child[0], "r")};
+    *sandbox = (struct sandbox){.hold = to_child[1], .from = fdopen(from_child[0], "r")};
     sandbox->child = (pid_t)lab_must(lab_fork());
     if (sandbox->child == 0)
-        become_sandbox(to_child[0], from_child[1], body, argument);
+        become_sandbox(to_child[0], from_child[1], body);
     close(to_child[0]);
     close(from_child[1]);
-    sandbox->pid = listen_to(sandbox);
-    if (sandbox->pid == -1)
+    sandbox->seen.pid = listen_to(sandbox);
+    if (sandbox->seen.pid == -1)
         has_ended(sandbox);
-    if (*sandbox->said)
-        lab_quote(sandbox->said);
+    if (*sandbox->seen.said)
+        lab_quote(sandbox->seen.said);
+    snprintf(number, sizeof(number), "%d", (int)sandbox->seen.pid);
+    lab_must(setenv("BOX", number, 1));
+    return &sandbox->seen;
+}
+
+/* What lab_try_in_sandbox() hands to its sandbox. */
+static void (*shell_calls)(void);
+static const char *shell_script;
+
+static void become_shell(void)
+{
+    char *script;
+
+    shell_calls();
+    lab_hold_still();
+    if (!shell_script)
+        lab_exec((char *[]){"sh", NULL});
+    lab_must(asprintf(&script, "%s; printf '\\001\\n'; read -r rest", shell_script));
+    lab_exec((char *[]){"sh", "-c", script, NULL});
+}
+
+struct lab_sandbox *lab_try_in_sandbox(void (*calls)(void), const char *command, const char *script)
+{
+    if (script)
+        lab_type("%s sh -c '%s'", command, script);
+    else
+        lab_type("%s", command);
+    shell_calls = calls;
+    shell_script = script;
+    struct lab_sandbox *sandbox = lab_sandbox(become_shell);
+    if (script)
+        lab_go_on(sandbox);
     return sandbox;
 }
 
@@ -84,8 +129,9 @@ void lab_hold_still(void)
 {
     char self[32] = "";
 
-    /* By /proc: in a PID namespace of its own it would not know its number outside. */
-    if (readlink("/proc/self", self, sizeof(self) - 1) == -1)
+    /* By the machine's /proc: a process in a PID namespace of its own cannot find the number that
+     * it has outside, and another mount namespace can have another /proc. */
+    if (readlinkat(machine_proc, "self", self, sizeof(self) - 1) == -1)
         lab_die("readlink /proc/self");
     printf("%c%s\n", HALT, self);
     fflush(stdout);
@@ -95,22 +141,25 @@ void lab_hold_still(void)
 
 void lab_go_on(struct lab_sandbox *sandbox)
 {
-    if (write(sandbox->hold, "\n", 1) != 1 || listen_to(sandbox) == -1)
-        has_ended(sandbox);
+    struct sandbox *inner = (struct sandbox *)sandbox;
+
+    if (write(inner->hold, "\n", 1) != 1 || listen_to(inner) == -1)
+        has_ended(inner);
     lab_quote(sandbox->said);
 }
 
 struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *format, ...)
 {
+    struct sandbox *inner = (struct sandbox *)sandbox;
     LAB_FORMAT(line, format);
 
     printf("    box$ %s\n", line);
     /* The first newline ends a halt; to a shell it is an empty line. */
-    if (dprintf(sandbox->hold, "\n{ %s\n} </dev/null 2>&1; printf '\\001%%s\\n' $?\n", line) < 0)
-        has_ended(sandbox);
-    int status = listen_to(sandbox);
+    if (dprintf(inner->hold, "\n{ %s\n} </dev/null 2>&1; printf '\\001%%s\\n' $?\n", line) < 0)
+        has_ended(inner);
+    int status = listen_to(inner);
     if (status == -1)
-        has_ended(sandbox);
+        has_ended(inner);
     if (*sandbox->said)
         lab_quote(sandbox->said);
     return (struct lab_answer){.status = status, .text = lab_keep_answer(strdup(sandbox->said))};
@@ -118,22 +167,24 @@ struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *format, ...)
 
 void lab_keep(struct lab_sandbox *sandbox)
 {
-    sandbox->kept = true;
+    ((struct sandbox *)sandbox)->kept = true;
 }
 
 void lab_end(struct lab_sandbox *sandbox)
 {
-    if (sandbox->child <= 0)
+    struct sandbox *inner = (struct sandbox *)sandbox;
+
+    if (inner->child <= 0)
         return;
-    close(sandbox->hold);
-    fclose(sandbox->from);
-    lab_wait(sandbox->child);
-    sandbox->child = 0;
+    close(inner->hold);
+    fclose(inner->from);
+    lab_wait(inner->child);
+    inner->child = 0;
 }
 
 void lab_end_sandboxes(void)
 {
     for (int i = 0; i < SANDBOXES; i++)
         if (!sandboxes[i].kept)
-            lab_end(&sandboxes[i]);
+            lab_end(&sandboxes[i].seen);
 }

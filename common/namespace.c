@@ -1,6 +1,7 @@
 #include "namespace.h"
 
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,4 +53,30 @@ const char *lab_namespaces_differing(pid_t a, pid_t b)
                                        length ? " " : "", name);
     }
     return names;
+}
+
+void lab_show_namespaces(int columns, ...)
+{
+    pid_t pids[8];
+    va_list values;
+
+    printf("    %-6s", "");
+    va_start(values, columns);
+    for (int column = 0; column < columns && column < 8; column++) {
+        printf("  %11s", va_arg(values, const char *));
+        pids[column] = va_arg(values, pid_t);
+    }
+    va_end(values);
+    printf("\n");
+    for (int i = 0; i < LAB_NAMESPACES; i++) {
+        const char *kind = lab_namespaces[i].name;
+        printf("    %-6s", kind);
+        for (int column = 0; column < columns && column < 8; column++) {
+            ino_t inode = lab_namespace_inode(pids[column], kind);
+            bool new = inode != lab_namespace_inode(pids[0], kind);
+            printf("  %c%10lu", new ? '*' : ' ', (unsigned long)inode);
+        }
+        printf("\n");
+    }
+    lab_say("(* not the namespace of the first column)");
 }

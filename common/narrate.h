@@ -22,6 +22,9 @@
 /* Begin the narration of the experiment NUMBER ("01") with its TITLE and its number of STEPS. */
 void lab_narrate(const char *number, const char *title, int steps);
 
+/* Show the output of a program. */
+void lab_quote(const char *text);
+
 /* Call HOOK at the beginning of each step, when its title is printed, and before the sum. */
 void lab_before_each_step(void (*hook)(void));
 

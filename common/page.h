@@ -29,8 +29,10 @@ __attribute__((noreturn)) void lab_die_path(const char *path, const char *format
 /* Keep TEXT, of malloc(3), until the next step begins. Returns it; NULL ends the run. */
 const char *lab_keep_answer(char *text);
 
-/* Whether this process is a sandbox: what it prints is quoted. */
+/* Whether this process is a sandbox. What it prints is quoted, but for the lines that begin with
+ * LAB_CALL: these show calls. */
 extern bool lab_in_sandbox;
+#define LAB_CALL "\002"
 
 /* At the beginning of a step: end the sandboxes that are not kept, free the answers of the last
  * one. */

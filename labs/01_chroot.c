@@ -56,9 +56,9 @@ static void climb_out(void)
     lab_do(chroot("."));
 }
 
-/* What holds: makes my_root the root of a whole mount namespace and unmounts the old root, so that
- * nothing is left above. pivot_root(2) wants the new root to be a mount, hence the bind mount, and
- * no mount that propagates to other namespaces, hence MS_PRIVATE. */
+/* Makes my_root the root of a whole mount namespace and unmounts the old root. Nothing is left
+ * above the new one, so there is no way out of it. pivot_root(2) needs a new root that is a mount,
+ * hence the bind mount, and mounts that do not propagate to other namespaces, hence MS_PRIVATE. */
 static void pivot_into_jail(void)
 {
     lab_do(unshare(CLONE_NEWNS));

@@ -134,17 +134,15 @@ static void filter_calls(void)
     lab_do(seccomp_load(filter));
 }
 
-static int container(__attribute__((unused)) void *unused)
+static void container(void)
 {
     struct clone_args how = {
         .flags =
             CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC,
         .exit_signal = SIGCHLD,
     };
-    pid_t child = (pid_t)lab_do(syscall(SYS_clone3, &how, sizeof(how)));
 
-    if (child > 0)
-        exit(lab_wait(child));
+    lab_continue_in_child((pid_t)lab_do(syscall(SYS_clone3, &how, sizeof(how))));
     lab_hold_still();           /* its maps, its group and its cable are made from outside */
     lab_do(setgroups(0, NULL)); /* allowed: root outside has written the maps (lab 03) */
     lab_do(setresgid(0, 0, 0));
@@ -201,7 +199,7 @@ static void a_child(void)
 {
     lab_step("clone3(2): a child in six new namespaces (lab 03)");
     lab_set("OUTSIDE", "%d", (int)getpid());
-    box = lab_sandbox(container, NULL);
+    box = lab_sandbox(container);
     lab_keep(box);
     lab_set("BOX", "%d", (int)box->pid);
     lab_echo("0 100000 65536", "/proc/$BOX/uid_map");

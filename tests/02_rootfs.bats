@@ -370,7 +370,7 @@ start_and_get_stuck() {
     for claim in "one program answers to some hundred names" "each of the links runs inside" \
         "the machine's own /usr is more than 20 times as large" \
         "inside, /bin/sh is another file than outside" "it is the busybox that was copied" \
-        "without /proc, mount cannot know" "ps sees one process: itself, number 1" \
+        "without /proc, mount fails: it cannot read the list of mounts" "ps sees one process: itself, number 1" \
         "mount sees one mount: the new /proc" "the page of the server inside is read outside" \
         "what is not below its /var/www is not found (404)" "A has its own /etc/hostname" \
         "B has another one" "the base has the old one" "what B has added is not there for A" \

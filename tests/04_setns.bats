@@ -459,20 +459,37 @@ wait_for_state() {
     run play 04_setns
     assert_experiment_held
     assert_line "  ok    these are its own, the other three are ours"
-    assert_line "  ok    net and pid are the target's, all others the caller's own"
+    assert_line "  ok    only net and pid are not the caller's"
+    assert_line "  ok    and these two are the target's"
+    assert_line --regexp '^    \| process [0-9]{1,2} on '"$(uname -n)$"
     assert_line "  ok    five were joined by one call"
+    assert_line "  ok    all are the target's now"
+    assert_line --regexp '^    \| process [0-9]{1,2} on target$'
     assert_line "  ok    pid is the caller's, pid_for_children the target's"
-    assert_line "  ok    EINVAL, and the net namespace is still the old one"
+    assert_line "    | setns: EINVAL (Invalid argument)"
+    assert_line "  ok    and the net namespace is still the old one"
     assert_line "    | life 2 of PID 1000: kill 0, setns(pidfd) ESRCH"
     assert_line "  ok    entered, we are its root"
-    assert_equal "$(grep -c '^  ok  ' <<<"$output")" 11
+    assert_equal "$(grep -c '^  ok  ' <<<"$output")" 14
 }
 
-@test "04 experiment: the caller's namespaces that it names are this shell's" {
-    local kind
+@test "04 experiment: the calls are shown, and the namespaces that it calls the caller's are this shell's" {
+    local kind inode
     run play 04_setns
-    for kind in user cgroup ipc uts net pid time; do
-        assert_line --regexp "^    $kind = target [0-9]+, joined [0-9]+, caller $(stat -Lc %i /proc/self/ns/$kind)$"
+    assert_line "    setns(net, CLONE_NEWNET) = 0"
+    assert_line "    setns(pidfd, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWIPC) = 0"
+    # A * marks what is not the caller's: all that is new of the target, and of it what was entered.
+    for kind in user cgroup time; do
+        inode=$(stat -Lc %i /proc/self/ns/$kind)
+        assert_line --regexp "^    $kind +$inode +$inode +$inode$"
+    done
+    for kind in ipc uts; do
+        inode=$(stat -Lc %i /proc/self/ns/$kind)
+        assert_line --regexp "^    $kind +$inode +$inode +\*[0-9]+$"
+    done
+    for kind in net pid; do
+        inode=$(stat -Lc %i /proc/self/ns/$kind)
+        grep -qE "^    $kind +$inode +\*([0-9]+) +\*\1$" <<<"$output" || fail "$kind: $output"
     done
 }
 
@@ -480,7 +497,7 @@ wait_for_state() {
     local command
     chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
     mkdir "$DIR/tools"
-    for command in sh readlink id touch cat mkdir mkfifo hostname mount sleep unshare; do
+    for command in sh readlink id touch cat mkdir mkfifo hostname mount sleep uname unshare; do
         ln -s "$(command -v $command)" "$DIR/tools/$command"
     done
     run env PATH="$DIR/tools" "$LABS/04_setns" 3>&-
