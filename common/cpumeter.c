@@ -1,7 +1,6 @@
 #include "cpumeter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,16 +105,6 @@ int lab_cpu_count(void)
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
         return CPU_COUNT(&cpus);
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
-bool lab_cpu_is_emulated(void)
-{
-    char text[4096]; /* the first CPU's lines are enough */
-    lab_fd fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd == -1 ? -1 : read(fd, text, sizeof(text) - 1);
-
-    text[length > 0 ? length : 0] = '\0';
-    return strstr(text, ": QEMU TCG") != NULL;
 }
 
 long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count)

@@ -45,10 +45,6 @@ struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
 /* The CPUs that this process may use. */
 int lab_cpu_count(void);
 
-/* Whether a program plays them, QEMU without KVM, and time is not quite what it is on a machine:
- * the model name in /proc/cpuinfo says so. */
-bool lab_cpu_is_emulated(void);
-
 /* The time (microseconds, summed over the CPUs that this process may use) in which nothing ran:
  * idle and iowait of /proc/stat. Returns -1 with errno. */
 long long lab_cpu_idle_time(void);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,11 +89,4 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
     if (ended == pid)
         lab_exit(lab_exit_failure, "the load, busy -j %d, did not start; see above", threads);
     return pid;
-}
-
-void lab_stop_load(pid_t pid)
-{
-    kill(pid, SIGTERM);
-    if (lab_wait(pid) == -1)
-        lab_die("wait for busy (%d)", (int)pid);
 }

@@ -14,7 +14,4 @@
  * Returns its PID; exits with what is missing where there is no such program. */
 pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus);
 
-/* End it and wait until it is gone. */
-void lab_stop_load(pid_t pid);
-
 #endif

@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
@@ -16,14 +15,6 @@ const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
     {"time", "time", 'T', CLONE_NEWTIME, "CLONE_NEWTIME", "time_for_children", "boot-time clocks"},
     {"mnt", "mount", 'm', CLONE_NEWNS, "CLONE_NEWNS", "mnt", "mount points"},
 };
-
-const struct lab_namespace *lab_namespace_named(const char *name)
-{
-    for (int i = 0; i < LAB_NAMESPACES; i++)
-        if (strcmp(lab_namespaces[i].name, name) == 0)
-            return &lab_namespaces[i];
-    return NULL;
-}
 
 ino_t lab_namespace_inode(pid_t pid, const char *file)
 {

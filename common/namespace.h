@@ -27,7 +27,4 @@ enum { LAB_NAMESPACES = 8 };
  * after it /proc may be another one. */
 extern const struct lab_namespace lab_namespaces[LAB_NAMESPACES];
 
-/* The kind with this NAME ("mnt"), NULL where there is none. */
-const struct lab_namespace *lab_namespace_named(const char *name);
-
 #endif

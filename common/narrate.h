@@ -4,7 +4,7 @@
  *
  *     [01] step 3 of 8: copy bash into the new root          lab_step
  *         The file is there now. Its loader is not.          lab_say
- *         $ cp /bin/bash my_root/bin                         lab_shell
+ *         $ cp /bin/bash my_root/bin                         lab_type
  *         | chroot: failed to run command ...                lab_quote
  *         chroot.exit_status = 127                           lab_fact
  *       ok    the file is there now, its loader is not       lab_check...

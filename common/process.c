@@ -23,6 +23,15 @@
 #include "file.h"
 #include "number.h"
 
+/* Where commands are looked up: PATH, or the usual directories where there is none. environ(7) */
+static const char *search_path(void)
+{
+    const char *directories = getenv("PATH");
+
+    return directories ? directories
+                       : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
 void lab_begin_as_usual(void)
 {
     int fd;
@@ -34,7 +43,7 @@ void lab_begin_as_usual(void)
         lab_die("open /dev/null");
     close(fd);
     signal(SIGCHLD, SIG_DFL);
-    if (setenv("PATH", lab_search_path(), 0) == -1)
+    if (setenv("PATH", search_path(), 0) == -1)
         lab_die("setenv PATH");
 }
 
@@ -337,18 +346,10 @@ static bool is_executable(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
-const char *lab_search_path(void)
-{
-    const char *directories = getenv("PATH");
-
-    return directories ? directories
-                       : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-}
-
 bool lab_find_command(const char *command, char *path, size_t size)
 {
     char candidate[PATH_MAX];
-    const char *directories = lab_search_path();
+    const char *directories = search_path();
 
     if (strchr(command, '/'))
         directories = "";

@@ -40,8 +40,8 @@ int lab_slowness(void);
 
 /* Make good what a caller such as cron may have left: standard streams that are closed become
  * /dev/null, because what is opened next would be taken for them; SIGCHLD is no more ignored, for
- * then the kernel keeps no status to wait for; PATH is lab_search_path() where there is none. Exits
- * where /dev/null cannot be opened. */
+ * then the kernel keeps no status to wait for; PATH is the usual directories where there is none.
+ * Exits where /dev/null cannot be opened. */
 void lab_begin_as_usual(void);
 
 /* lab_fork() of lab.h in new namespaces: FLAGS are those of clone(2), CLONE_NEW.... With NUMBER (0:
@@ -78,9 +78,6 @@ int lab_listen_command(struct lab_output *output, const char *const argv[]);
 /* The same for a command whose output is read by a program: it runs with LC_ALL=C, and *OUTPUT has
  * its stdout alone. Where its status is not 0, its stderr follows. */
 int lab_ask_command(struct lab_output *output, const char *const argv[]);
-
-/* Where commands are looked up: PATH, or the usual directories where there is none. environ(7) */
-const char *lab_search_path(void);
 
 /* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is
  * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */

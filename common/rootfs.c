@@ -73,8 +73,11 @@ static int is_dynamic(const char *program)
     return read(fd, magic, SELFMAG) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
-int lab_libraries_of(const char *program, int (*each)(const char *path, void *argument),
-                     void *argument)
+/* Call EACH with the path of every file that ldd(1) names for PROGRAM: its loader and libraries,
+ * none for a static one. Returns 0, -1 with errno, or what EACH returned first that was not 0.
+ * Exits, with what ldd has said, where it fails or a library is missing. */
+static int each_library_of(const char *program, int (*each)(const char *path, void *argument),
+                           void *argument)
 {
     LAB_OUTPUT output = {0};
     char *rest;
@@ -125,7 +128,7 @@ int lab_copy_program(const char *root, const char *program)
         return -1;
     if (copy_to_same_path(absolute, &root_fd) == -1)
         return -1;
-    return lab_libraries_of(absolute, copy_to_same_path, &root_fd);
+    return each_library_of(absolute, copy_to_same_path, &root_fd);
 }
 
 int lab_find_busybox(char *path, size_t size)
@@ -258,7 +261,7 @@ int lab_make_rootfs(const char *root, const char *busybox)
 
     if (root_fd == -1 || ask_for_applets(&list, busybox) == -1 || make_skeleton(root_fd) == -1 ||
         lab_copy_file_in(root_fd, "bin/busybox", busybox, 0755) == -1 ||
-        lab_libraries_of(busybox, copy_to_same_path, &root_fd) == -1)
+        each_library_of(busybox, copy_to_same_path, &root_fd) == -1)
         return -1;
     lab_fd bin = openat(root_fd, "bin", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return bin == -1 ? -1 : link_applets(bin, list.text);

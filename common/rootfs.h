@@ -11,15 +11,9 @@
  * Returns 0, or -1 with errno; ENOEXEC where PROGRAM is no ELF file of this machine's word size. */
 int lab_loader_of(const char *program, char *loader, size_t size);
 
-/* Call EACH with the path of every file that ldd(1) names for PROGRAM: its loader and libraries,
- * none for a static one. Returns 0, -1 with errno, or what EACH returned first that was not 0.
- * Exits, with what ldd has said, where it fails or a library is missing. */
-int lab_libraries_of(const char *program, int (*each)(const char *path, void *argument),
-                     void *argument);
-
-/* Copy PROGRAM, a path or a name to look up in PATH, and what lab_libraries_of() names to the same
- * absolute paths below the directory ROOT. Links are followed on the outside and resolved inside
- * ROOT on the inside. Returns 0, or -1 with errno. */
+/* Copy PROGRAM, a path or a name to look up in PATH, and what ldd(1) names for it to the same
+ * absolute paths below the directory ROOT. Exits where ldd fails or a library is missing. Links are
+ * followed on the outside and resolved inside ROOT on the inside. Returns 0, or -1 with errno. */
 int lab_copy_program(const char *root, const char *program);
 
 /* Find a busybox: $BUSYBOX, or else busybox.static, busybox in PATH. A static one is preferred.

@@ -2,16 +2,20 @@
  * The tool 06_cpu_shares: any set of groups that compete, predicted and measured.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "cpumeter.h"
 #include "error.h"
 #include "fairness.h"
+#include "file.h"
 #include "load.h"
 #include "measure.h"
 #include "narrate.h"
@@ -101,8 +105,8 @@ static void start(struct group *group)
 
 static void stop(struct group *group)
 {
-    if (group->busy)
-        lab_stop_load(group->busy);
+    if (group->busy && (kill(group->busy, SIGTERM) == -1 || lab_wait(group->busy) == -1))
+        lab_die("end busy (%d)", (int)group->busy);
     group->busy = 0;
     group->threads = 0;
 }
@@ -120,6 +124,17 @@ static void predict(double *percent, int cpus, double capacity)
     lab_share_out(competitors, group_count, cpus, capacity);
     for (int i = 0; i < group_count; i++)
         percent[i] = 100 * competitors[i].share;
+}
+
+/* Whether the CPUs are QEMU's without KVM, where time is not quite what it is on a machine. */
+static bool is_emulated(void)
+{
+    char text[4096]; /* the first CPU's lines are enough */
+    lab_fd fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd == -1 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    text[length > 0 ? length : 0] = '\0';
+    return strstr(text, ": QEMU TCG") != NULL;
 }
 
 static const char *weight_file(void)
@@ -149,7 +164,7 @@ static bool compete(long long window)
     int cpus = CPU_COUNT(&cpus_of_run), tolerance = 8 * cpus; /* in percent of a CPU */
 
     predict(predicted, cpus, cpus);
-    if (lab_cpu_is_emulated())
+    if (is_emulated())
         lab_say("(Measured under emulation: %d%% more or less is taken for alike.)", tolerance);
     lab_sleep_until(lab_now() + SETTLING);
     for (int i = 0; i < group_count; i++)

@@ -259,9 +259,18 @@ static const char *unshare_remedy(int error, const struct lab_namespace *kind)
     return remedy;
 }
 
+/* The kind of namespaces with this NAME ("mnt"), NULL where there is none. */
+static const struct lab_namespace *namespace_named(const char *name)
+{
+    for (int i = 0; i < LAB_NAMESPACES; i++)
+        if (strcmp(lab_namespaces[i].name, name) == 0)
+            return &lab_namespaces[i];
+    return NULL;
+}
+
 static void unshare_or_die(const char *name)
 {
-    const struct lab_namespace *kind = lab_namespace_named(name);
+    const struct lab_namespace *kind = namespace_named(name);
 
     if (unshare(kind->flag) == -1)
         lab_die_remedy(unshare_remedy(errno, kind), "unshare %s", kind->flag_name);
@@ -427,7 +436,7 @@ static void probe_idmapped(const void *unused)
 {
     static const char remedy[] = "containers of lab 09 start with --userns host; a newer kernel or "
                                  "another file system can do it";
-    const struct lab_namespace *kind_of_users = lab_namespace_named("user");
+    const struct lab_namespace *kind_of_users = namespace_named("user");
     char path[64];
 
     (void)unused;

@@ -1,5 +1,5 @@
 /*
- * command.h - commands as a person types them: shown, run, and heard.
+ * command.h - commands that the tools run, in silence or shown as a person types them.
  *
  * A command is given as one line; its words are separated by single blanks and nothing in it is
  * special, because no shell reads it. At most 63 words.
