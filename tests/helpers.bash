@@ -237,6 +237,29 @@ assert_experiment_held() {
     assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed$'
 }
 
+# holds LAB: its experiment holds.
+holds() {
+    run play "$1"
+    assert_experiment_held
+}
+
+# at_once FUNCTION WORD...: call FUNCTION with each WORD at the same time, in an emulated machine one after the other.
+# What one that fails has said is shown.
+at_once() {
+    local function=$1 word failed=0
+    local -A started=()
+    shift
+    for word in "$@"; do
+        ("$function" "$word") >"$BATS_TEST_TMPDIR/once.$word" 2>&1 3>&- &
+        started[$word]=$!
+        if [ "$SLOW" -gt 1 ]; then wait "$!" || true; fi
+    done
+    for word in "$@"; do
+        wait "${started[$word]}" || { echo "$word:"; cat "$BATS_TEST_TMPDIR/once.$word"; failed=1; }
+    done
+    [ "$failed" -eq 0 ]
+}
+
 # start_at_step LAB STEP [NAME]: start an experiment with --step and let it go on to the end of STEP. Its supervisor is
 # $supervisor; its words are in the file NAMEout, and what it reads is written to NAMEkeys.
 start_at_step() {
