@@ -218,7 +218,7 @@ play_in_vm() {
     [ -z "${LAB_VM:-}" ] || skip "the machine of make test-vm CGROUP=v1 is not the one with v2"
     [ -e "$repository/build/vm/$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')/initramfs" ] ||
         skip "no virtual machine is ready here; type: make deps-vm && make vm RUN=true"
-    printf -v command '%q ' env LABS="$LABS" bats --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME"
+    printf -v command '%q ' env LABS="$LABS" LAB_MACHINE=vm bats --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME"
     run env TIMEOUT=600 "$repository/tests/vm/vm.sh" "cd $(printf %q "$repository") && $command" 3>&-
     assert_success && assert_line --partial "ok 1 $BATS_TEST_DESCRIPTION" && refute_line --partial '# skip'
 }
