@@ -136,40 +136,55 @@ static void all_at_once(void)
                    "and the net namespace is still the old one");
 }
 
-/* In the target's PID namespace, where no other process takes numbers: one process ends, the next
- * gets its number. The pidfd is that of the first. */
-static void two_lives(void)
+/* clone3(2) lets root choose the PID, here in the target's PID namespace. */
+static pid_t start_process_1000(void)
 {
     const pid_t number = 1000;
     struct clone_args how = {
         .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number, .set_tid_size = 1};
-    int pidfd = -1;
+    pid_t child = (pid_t)lab_must(syscall(SYS_clone3, &how, sizeof(how)));
 
-    enter_pid();
-    for (int life = 1; life <= 2; life++) {
-        pid_t child = (pid_t)lab_must(syscall(SYS_clone3, &how, sizeof(how)));
-        if (child == 0)
-            for (;;)
-                pause();
-        if (life == 1)
-            pidfd = (int)lab_must(syscall(SYS_pidfd_open, child, 0));
-        int by_number = kill(number, 0) == -1 ? errno : 0;
-        int by_pidfd = setns(pidfd, CLONE_NEWUTS) == -1 ? errno : 0;
-        printf("life %d of PID %d: kill %s, setns(pidfd) %s\n", life, (int)number,
-               strerrorname_np(by_number), strerrorname_np(by_pidfd));
-        kill(child, SIGKILL);
-        lab_wait(child);
+    if (child == 0) {
+        close_range(0, ~0U, 0); /* keeps no pipe of the sandbox open */
+        for (;;)
+            pause();
     }
+    return child;
 }
 
-static void numbers_are_used_again(void)
+/* Use the PID, by a kill(2) that sends no signal, and the pidfd. */
+static void try_both(const char *process, int pidfd)
+{
+    int by_pid = kill(1000, 0) == -1 ? errno : 0;
+    int by_pidfd = setns(pidfd, CLONE_NEWUTS) == -1 ? errno : 0;
+
+    printf("%s process: kill(1000) %s, setns(pidfd) %s\n", process, strerrorname_np(by_pid),
+           strerrorname_np(by_pidfd));
+}
+
+static void use_a_pid_again(void)
+{
+    enter_pid();
+    pid_t first = start_process_1000();
+    int pidfd = (int)lab_do(syscall(SYS_pidfd_open, first, 0));
+    try_both("first", pidfd);
+    kill(first, SIGKILL);
+    lab_wait(first);
+    pid_t second = start_process_1000();
+    try_both("second", pidfd);
+    kill(second, SIGKILL);
+    lab_wait(second);
+}
+
+static void pid_and_pidfd(void)
 {
     lab_step("beyond the article: a PID is used again, a pidfd is not");
-    lab_say("A process is started with the PID 1000, and a pidfd of it is opened. It ends, and\n"
-            "another one is started with the PID 1000 (clone3(2) lets root choose).");
-    lab_check_text(lab_sandbox(two_lives)->said,
-                   "life 1 of PID 1000: kill 0, setns(pidfd) 0\n"
-                   "life 2 of PID 1000: kill 0, setns(pidfd) ESRCH\n",
+    lab_say(
+        "A process has the PID 1000, and a pidfd of it is opened. It ends, and a second process\n"
+        "gets the PID 1000. (0 is success; ESRCH means that there is no such process.)");
+    lab_check_text(lab_sandbox(use_a_pid_again)->said,
+                   "first process: kill(1000) 0, setns(pidfd) 0\n"
+                   "second process: kill(1000) 0, setns(pidfd) ESRCH\n",
                    "the PID now names another process; the pidfd does not");
 }
 
@@ -225,7 +240,7 @@ int main(int argc, char *argv[])
     two_by_files();
     why_pid_needs_a_fork();
     all_at_once();
-    numbers_are_used_again();
+    pid_and_pidfd();
     root_inside();
     return lab_close();
 }

@@ -468,7 +468,7 @@ wait_for_state() {
     assert_line "  ok    pid is the caller's, pid_for_children the target's"
     assert_line "    | setns: EINVAL (Invalid argument)"
     assert_line "  ok    and the net namespace is still the old one"
-    assert_line "    | life 2 of PID 1000: kill 0, setns(pidfd) ESRCH"
+    assert_line "    | second process: kill(1000) 0, setns(pidfd) ESRCH"
     assert_line "  ok    entered, we are its root"
     assert_equal "$(grep -c '^  ok  ' <<<"$output")" 14
 }
