@@ -4,11 +4,10 @@
  *     sudo ./labs/09_full_container            the experiment
  *     sudo ./labs/09_full_container run ...    the tool, a small container service: labs/container/
  *
- * Shows in which order a runtime does what labs 01 to 08 did one by one. The kernel has no
- * containers, but processes with other namespaces, another root, limits and fewer privileges.
- * Forced: the group before the child runs, the maps before it can be root, the group before the
- * cgroup namespace, the mounts before pivot_root, everything that needs a privilege before that
- * privilege goes, the filter last. Free: host name, network and mounts among each other.
+ * Shows in which order a runtime does what labs 01 to 08 did. The kernel has no containers, only
+ * processes with other namespaces, another root, limits and fewer privileges. Forced: the group
+ * before the child runs and before the cgroup namespace, the maps before it can be root, the mounts
+ * before pivot_root, each act before its privilege goes, the filter last. The rest is free.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -51,25 +50,29 @@ static const char *const REFUSED[] = {
     "bpf",    "keyctl",        "userfaultfd", "io_uring_setup", "syslog",
 };
 
-/* What root inside tries at the end, what it is told, and by which wall. */
+/* What root inside tries at the end; how it is refused; the wall that refuses it, and why. */
 static const struct {
     const char *line, *answer, *wall;
 } ESCAPES[] = {
-    {"kill -0 $OUTSIDE", "No such process", "ESRCH: the PID namespace"},
-    {"ls /proc/$OUTSIDE", "No such file or directory", "ENOENT: a /proc of its own"},
-    {"ls $HERE", "No such file or directory", "ENOENT: pivot_root and umount2"},
-    {"ip link set br0 down", "No such device", "ENODEV: the network namespace"},
-    {"echo x >/proc/sys/kernel/core_pattern", "Permission denied", "EACCES: the user namespace"},
-    {"echo 1 >/sys/kernel/profiling", "Read-only file system", "EROFS: the mount of /sys"},
-    {"chroot /bin /busybox true", "not permitted", "EPERM: no CAP_SYS_CHROOT"},
-    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD"},
-    {"hostname other", "not permitted", "EPERM: no CAP_SYS_ADMIN"},
-    {"ip addr add 10.0.0.1/8 dev eth0", "not permitted", "EPERM: no CAP_NET_ADMIN"},
+    {"kill -0 $OUTSIDE", "No such process", "ESRCH: its PID namespace has no such number"},
+    {"ls /proc/$OUTSIDE", "No such file", "ENOENT: its /proc shows its PID namespace alone"},
+    {"ls $HERE", "No such file", "ENOENT: after pivot_root and umount2 no path leads there"},
+    {"ip link set br0 down", "No such device", "ENODEV: its network namespace has no such link"},
+    {"echo x >/proc/sys/kernel/core_pattern", "Permission denied",
+     "EACCES: the user namespace: the file is root's outside, and root inside is user 100000"},
+    {"echo 1 >/sys/kernel/profiling", "Read-only file system",
+     "EROFS: the mount of /sys is read-only: what is written there changes the whole machine"},
+    {"chroot /bin /busybox true", "not permitted", "EPERM: no CAP_SYS_CHROOT, a way out (lab 01)"},
+    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD: it would be the disk itself"},
+    {"hostname other", "not permitted", "EPERM: no CAP_SYS_ADMIN, which sethostname(2) needs"},
+    {"ip addr add 10.0.0.1/8 dev eth0", "not permitted", "EPERM: no CAP_NET_ADMIN, even for eth0"},
     {"mount -t tmpfs none /mnt", "ermission denied", "EPERM: the filter (and no CAP_SYS_ADMIN)"},
-    {"unshare -U true", "not permitted", "EPERM: the filter"},
-    {"dmesg", "not permitted", "EPERM: the filter"},
-    {"head -c 100m /dev/zero | tail -c 100m >/dev/null", "Killed", "SIGKILL: the limit of memory"},
-    {"sh -c 'for i in $(seq 100); do sleep 1 & done'", "unavailable", "EAGAIN: pids.max"},
+    {"unshare -U true", "not permitted", "EPERM: the filter: it would have all capabilities there"},
+    {"dmesg", "not permitted", "EPERM: the filter: the kernel's log is the whole machine's"},
+    {"head -c 100m /dev/zero | tail -c 100m >/dev/null", "Killed",
+     "SIGKILL: the limit of memory: the kernel ends a process of this group, and no other"},
+    {"sh -c 'for i in $(seq 100); do sleep 1 & done'", "unavailable",
+     "EAGAIN: pids.max: fork(2) fails in this group alone"},
 };
 
 /* The mechanism: what the child does, from its first instruction to the command. */
@@ -80,7 +83,7 @@ static void exchange_root(void)
     static const char *const DEVICES[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
     lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* pivot_root needs a mount of its own */
+    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* a mount from outside is locked */
     lab_do(chdir("root"));
     lab_do(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
     lab_do(mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
@@ -97,8 +100,7 @@ static void exchange_root(void)
     lab_do(chdir("/"));
 }
 
-/* execve(2) gives root all capabilities of the bounding set, so they are dropped from there, too.
- */
+/* execve(2) gives root all capabilities of the bounding set, so they must leave it, too. */
 static void drop_capabilities(void)
 {
     cap_t kept = cap_init();
@@ -127,8 +129,7 @@ static void filter_calls(void)
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)));
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
-    /* The kernel takes a filter from a process with no_new_privs, which is set here, or
-     * CAP_SYS_ADMIN. */
+    /* The kernel loads a filter for CAP_SYS_ADMIN or no_new_privs, set here, not by the library. */
     lab_must(seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0));
     lab_do(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     lab_do(seccomp_load(filter));
@@ -136,11 +137,9 @@ static void filter_calls(void)
 
 static void container(void)
 {
-    struct clone_args how = {
-        .flags =
-            CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC,
-        .exit_signal = SIGCHLD,
-    };
+    struct clone_args how = {.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+                                      CLONE_NEWUTS | CLONE_NEWIPC,
+                             .exit_signal = SIGCHLD};
 
     lab_continue_in_child((pid_t)lab_do(syscall(SYS_clone3, &how, sizeof(how))));
     lab_hold_still();           /* its maps, its group and its cable are made from outside */
@@ -156,8 +155,8 @@ static void container(void)
     filter_calls();
     lab_hold_still();
     lab_must(setenv("PATH", "/sbin:/bin", 1));
-    lab_must(
-        close_range(3, ~0U, CLOSE_RANGE_CLOEXEC)); /* a directory of the machine is a way out */
+    /* An open directory of the machine would be a way out. */
+    lab_must(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
     lab_exec((char *[]){"sh", NULL});
 }
 
@@ -174,20 +173,20 @@ static void a_group(void)
         if (lab_dialect(CONTROLLERS[i]) == 2) /* a group has what its parent hands on */
             lab_run("echo +%s > %s/../cgroup.subtree_control", CONTROLLERS[i], PATHS[i]);
     for (int i = 0; i < LAB_COUNT(LIMITS); i++) {
-        int group = LIMITS[i].group;
-        const char *const *limit =
-            lab_dialect(CONTROLLERS[group]) == 1 ? LIMITS[i].v1 : LIMITS[i].v2;
-        if (!lab_exists("%s/%s", PATHS[group], limit[0]))
+        const char *path = PATHS[LIMITS[i].group], *controller = CONTROLLERS[LIMITS[i].group];
+        const char *const *limit = lab_dialect(controller) == 1 ? LIMITS[i].v1 : LIMITS[i].v2;
+        if (!lab_exists("%s/%s", path, limit[0]))
             continue; /* a kernel that does not count swap */
-        lab_echo(limit[1], "%s/%s", PATHS[group], limit[0]);
-        lab_check_file(PATHS[group], limit[0], limit[1], "the kernel has taken it");
+        lab_echo(limit[1], "%s/%s", path, limit[0]);
+        lab_check_file(path, limit[0], limit[1], "the kernel has taken it");
     }
 }
 
 static void a_file_system(void)
 {
     lab_step("a file system: a base, and a layer over it for changes (lab 02)");
-    lab_set("HERE", "$(pwd)");
+    lab_set("HERE", "$(pwd)"); /* what the child will look for in vain */
+    lab_set("OUTSIDE", "%d", (int)getpid());
     lab_run("02_rootfs base");
     lab_run("mkdir upper work root");
     lab_run("chown -hR 100000:100000 base upper work"); /* root inside is this user outside */
@@ -198,7 +197,6 @@ static void a_file_system(void)
 static void a_child(void)
 {
     lab_step("clone3(2): a child in six new namespaces (lab 03)");
-    lab_set("OUTSIDE", "%d", (int)getpid());
     box = lab_sandbox(container);
     lab_keep(box);
     lab_set("BOX", "%d", (int)box->pid);
@@ -231,10 +229,9 @@ static void a_network(void)
               "eth0 is inside, with its address, and not outside");
 }
 
-/* A namespace with a server that prints the address of each client, as in lab 08. */
 static void an_outside(void)
 {
-    lab_step("an outside to reach (lab 08)");
+    lab_step("an outside: a server that prints the address of each client (lab 08)");
     lab_run("ip netns add outside");
     lab_run("ip link add wan0 type veth peer name wan1 netns outside");
     lab_run("ip addr add 198.51.100.2/24 dev wan0");
@@ -242,8 +239,9 @@ static void an_outside(void)
     lab_run("ip netns exec outside ip addr add 198.51.100.1/24 dev wan1");
     lab_run("ip netns exec outside ip link set wan1 up");
     lab_wait_for_link("wan0");
-    lab_run("mkdir -p www/cgi-bin && cd www/cgi-bin && "
-            "printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >who && chmod +x who");
+    lab_run("mkdir -p www/cgi-bin");
+    lab_run("printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >www/cgi-bin/who");
+    lab_run("chmod +x www/cgi-bin/who");
     lab_start("ip netns exec outside busybox httpd -f -p 198.51.100.1:80 -h www");
 }
 
@@ -276,10 +274,10 @@ static void from_inside(void)
     lab_step("the command, sh: what it sees");
     lab_check_text(lab_tell(box, "echo process $$, user $(id -u), host $(hostname)").text,
                    "process 1, user 0, host box\n", "it is root, and process 1");
-    lab_check_text(lab_tell(box, "grep -vc :/$ /proc/self/cgroup").text, "0\n",
-                   "each group that it is in is the root, for it: a seventh namespace, cgroup");
+    lab_check_text(lab_tell(box, "cut -d: -f3 /proc/self/cgroup | sort -u").text, "/\n",
+                   "for it, its group is the root of all groups: a seventh namespace, cgroup");
     lab_check(!lab_exists("/proc/$BOX/fd/3"), "no open file of the machine is left in it");
-    lab_check(strstr(lab_tell(box, "ip -4 addr show eth0").text, "inet 192.168.0.101/24"),
+    lab_check(strstr(lab_tell(box, "ip -4 addr show eth0").text, " 192.168.0.101/"),
               "it sees eth0");
     lab_check_text(lab_tell(box, "timeout 2 wget -qO- http://198.51.100.1/cgi-bin/who").text,
                    "198.51.100.2\n", "the outside sees the machine's address");
@@ -295,15 +293,15 @@ static void from_inside(void)
 static void walls(const char *kinds, int from, int to)
 {
     lab_step("each wall, tried by root inside: %s", kinds);
-    for (int i = from; i < to; i++) {
-        const char *answer = lab_tell(box, "%s", ESCAPES[i].line).text;
-        lab_check(strstr(answer, ESCAPES[i].answer), "%s", ESCAPES[i].wall);
-    }
+    for (int i = from; i < to; i++)
+        lab_check(strstr(lab_tell(box, "%s", ESCAPES[i].line).text, ESCAPES[i].answer), "%s",
+                  ESCAPES[i].wall);
 }
 
 static void nothing_is_left(void)
 {
     lab_step("the end: nothing is left");
+    lab_run("kill -KILL $BOX"); /* with process 1 the kernel ends all others of its namespace */
     lab_end(box);
     lab_check(!lab_exists("/proc/$BOX"), "no process");
     for (int i = 0; i < GROUPS; i++)
@@ -319,7 +317,7 @@ int main(int argc, char *argv[])
 {
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return container_tool(argc, argv);
-    lab_open("09", "a container, wall by wall", 11, argc, argv);
+    lab_open("09", "a container, wall by wall", 12, argc, argv);
     lab_need_command("ip", "iproute2");
     lab_need_command("iptables", "iptables");
     lab_need_command("busybox", "busybox-static");
@@ -334,7 +332,8 @@ int main(int argc, char *argv[])
     fewer_privileges();
     from_inside();
     walls("namespaces and mounts", 0, 6);
-    walls("privileges and limits", 6, LAB_COUNT(ESCAPES));
+    walls("privileges", 6, 13);
+    walls("limits", 13, LAB_COUNT(ESCAPES));
     nothing_is_left();
     return lab_close();
 }

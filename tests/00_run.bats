@@ -20,22 +20,10 @@ experiments() {
     esac
 }
 
-# for_each_experiment COMMAND...: call it with the name of each experiment, all light ones at the same time, the heavy
-# ones one after the other.
+# for_each_experiment FUNCTION: call it with the name of each experiment.
 for_each_experiment() {
-    local one light heavy failed=0
-    local -A started
-    light=$(experiments light)
-    heavy=$(experiments heavy)
-    for one in $light; do
-        ("$@" "$one") >"$BATS_TEST_TMPDIR/each.$one" 2>&1 3>&- &
-        started[$one]=$!
-    done
-    for one in $heavy; do "$@" "$one"; done
-    for one in $light; do
-        wait "${started[$one]}" || { echo "$one:"; cat "$BATS_TEST_TMPDIR/each.$one"; failed=1; }
-    done
-    [ "$failed" -eq 0 ]
+    # shellcheck disable=SC2046 # each name is a word
+    at_once "$1" $(experiments)
 }
 
 # The number of steps of an experiment, from its own first step.
@@ -178,6 +166,9 @@ without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
 closed_streams() {
     run bash -c 'timeout "$1" "$2" <&- 2>&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
     assert_experiment_held
+}
+
+without_output() {
     run bash -c 'timeout "$1" "$2" <&- >&-' - $((30 * SLOW)) "$LABS/$1" 3>&-
     assert_success
     assert_equal "$(without_word_of_owners)" ""
@@ -185,6 +176,7 @@ closed_streams() {
 
 @test "run: closed standard streams are no trouble" {
     for_each_experiment closed_streams
+    for_each_experiment without_output
 }
 
 without_path() {
@@ -241,7 +233,11 @@ eight() {
 }
 
 @test "run: eight of each experiment at the same moment all pass" {
-    for_each_experiment eight
+    local one heavy
+    heavy=$(experiments heavy)
+    # shellcheck disable=SC2046 # each name is a word
+    at_once eight $(experiments light)
+    for one in $heavy; do eight "$one"; done
 }
 
 reader_goes_away() {

@@ -347,7 +347,7 @@ ROWS
 @test "doctor: a cgroup namespace, a user namespace, a /run that hold the labs back" {
     local line hierarchy=/sys/fs/cgroup/cpu
     # In a cgroup namespace that begins below what is mounted.
-    on_v2 && hierarchy=/sys/fs/cgroup
+    ! has_v2 || hierarchy=/sys/fs/cgroup
     mkdir "$hierarchy/doctor-test-$$"
     consult 1 bash -c 'echo $$ >"$1/cgroup.procs" && exec unshare --cgroup "$DOCTOR" "cgroup cpu"' - "$hierarchy/doctor-test-$$"
     rmdir "$hierarchy/doctor-test-$$"
@@ -381,13 +381,15 @@ in_v2_group() {
 }
 
 @test "doctor: what a group of cgroup v2 refuses" {
-    on_v2 || return 0
+    has_v2 || { play_in_vm; return; }
     local cannot='a group of v2 with processes of its own hands on no controllers'
     in_v2_group 1 '' 'cgroup cpu' 'cgroup memory' 'cgroup pids'
     says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
     says no 'cgroup memory' "write '+memory' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
     says no 'cgroup pids' "write '+pids' to /sys/fs/cgroup/cgroup.subtree_control: EBUSY" "$cannot"
-    in_v2_group 1 'echo threaded >$group/cgroup.type' 'cgroup cpu' 'cgroup memory'
+    # Beside groups with processes of their own, and with memory, no group can be threaded: so it is one further down.
+    in_v2_group 1 'echo +cpu >$group/cgroup.subtree_control; mkdir $group/below; group=$group/below
+        echo threaded >$group/cgroup.type' 'cgroup cpu' 'cgroup memory'
     says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/container-labs/cgroup.subtree_control: EOPNOTSUPP" \
         'the group is threaded, see its cgroup.type'
     says no 'cgroup memory' 'find the controller memory: ENODEV' 'no hierarchy of this machine has it'

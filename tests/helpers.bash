@@ -206,18 +206,21 @@ same_row() {
     cmp -s model.status ours.status && cmp -s model.out ours.out && [ "$model_spoke" = "$ours_spoke" ]
 }
 
-# on_v2 || return 0: go on where the controllers of this machine are on cgroup v2. Elsewhere run the present
-# test, this one alone, in the virtual machine that has it (make vm).
-on_v2() {
-    grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null && return 0
+# Whether the controllers of this machine are on cgroup v2. What needs that begins with:
+#
+#     has_v2 || { play_in_vm; return; }
+has_v2() { grep -qw cpu /sys/fs/cgroup/cgroup.controllers 2>/dev/null; }
+
+# Play the present test, this one alone, in the virtual machine that has cgroup v2. It has to be there: in a machine of
+# the tests nothing can be downloaded.
+play_in_vm() {
+    local repository=${BATS_TEST_FILENAME%/tests/*} command
     [ -z "${LAB_VM:-}" ] || skip "the machine of make test-vm CGROUP=v1 is not the one with v2"
-    local repository=${BATS_TEST_FILENAME%/tests/*}
-    "$repository/tests/packages.sh" check vm || skip "no virtual machine here; type: make deps-vm"
-    run -0 env TIMEOUT=600 "$repository/tests/vm/vm.sh" \
-        "cd '$repository' && LABS='$LABS' bats --filter '^$BATS_TEST_DESCRIPTION\$' '$BATS_TEST_FILENAME'" 3>&-
-    assert_line --partial "ok 1 $BATS_TEST_DESCRIPTION"
-    refute_line --partial '# skip'
-    return 1
+    [ -e "$repository/build/vm/$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')/initramfs" ] ||
+        skip "no virtual machine is ready here; type: make deps-vm && make vm RUN=true"
+    printf -v command '%q ' env LABS="$LABS" LAB_MACHINE=vm bats --filter "^$BATS_TEST_DESCRIPTION\$" "$BATS_TEST_FILENAME"
+    run env TIMEOUT=600 "$repository/tests/vm/vm.sh" "cd $(printf %q "$repository") && $command" 3>&-
+    assert_success && assert_line --partial "ok 1 $BATS_TEST_DESCRIPTION" && refute_line --partial '# skip'
 }
 
 # play LAB [OPTION...]: play an experiment within a limit of time; for `run`.
@@ -232,6 +235,29 @@ assert_experiment_held() {
     assert_success
     refute_line --regexp '^  FAIL'
     assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed$'
+}
+
+# holds LAB: its experiment holds.
+holds() {
+    run play "$1"
+    assert_experiment_held
+}
+
+# at_once FUNCTION WORD...: call FUNCTION with each WORD at the same time, in an emulated machine one after the other.
+# What one that fails has said is shown.
+at_once() {
+    local function=$1 word failed=0
+    local -A started=()
+    shift
+    for word in "$@"; do
+        ("$function" "$word") >"$BATS_TEST_TMPDIR/once.$word" 2>&1 3>&- &
+        started[$word]=$!
+        if [ "$SLOW" -gt 1 ]; then wait "$!" || true; fi
+    done
+    for word in "$@"; do
+        wait "${started[$word]}" || { echo "$word:"; cat "$BATS_TEST_TMPDIR/once.$word"; failed=1; }
+    done
+    [ "$failed" -eq 0 ]
 }
 
 # start_at_step LAB STEP [NAME]: start an experiment with --step and let it go on to the end of STEP. Its supervisor is

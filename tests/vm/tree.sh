@@ -15,6 +15,13 @@ directory=$1
 shift
 release=bookworm
 
+# mmdebstrap tells sh the number of a descriptor, and sh reads numbers of one digit only: nothing that was inherited may
+# take these. 255 is this script.
+for descriptor in /proc/self/fd/*; do
+    descriptor=${descriptor##*/}
+    if [ "$descriptor" -gt 2 ] && [ "$descriptor" -ne 255 ]; then exec {descriptor}>&-; fi
+done
+
 # Run by mmdebstrap's sh, with the tree as $1. Descriptor 8 is the image: as another user (mmdebstrap's unshare
 # mode) it cannot be opened by its name.
 # shellcheck disable=SC2016 # expanded by that sh
