@@ -456,17 +456,6 @@ int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes)
     return failed("read back the memory limit of", lab_cgroup_file(group, LAB_MEMORY, ""));
 }
 
-int lab_cgroup_memory_events(const struct lab_cgroup *group, struct lab_memory_events *events)
-{
-    bool v2 = lab_cgroup_version(group, LAB_MEMORY) == 2;
-
-    if (lab_cgroup_number(group, LAB_MEMORY, v2 ? "memory.events" : "memory.failcnt",
-                          v2 ? "max" : NULL, &events->reached) == -1)
-        return -1;
-    return lab_cgroup_number(group, LAB_MEMORY, v2 ? "memory.events" : "memory.oom_control",
-                             "oom_kill", &events->oom_kill);
-}
-
 int lab_cgroup_set_pids(const struct lab_cgroup *group, long long count)
 {
     char text[32] = "max";
@@ -496,24 +485,6 @@ int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid)
         if (is_first(group, i) && lab_cgroup_write(group, i, "cgroup.procs", text) == -1)
             return -1;
     return 0;
-}
-
-int lab_cgroup_open(const struct lab_cgroup *group)
-{
-    enum lab_controller first = LAB_CONTROLLERS;
-
-    for (enum lab_controller i = LAB_CONTROLLERS; i-- > 0;) {
-        if (!(group->controllers & LAB_BIT(i)))
-            continue;
-        first = i;
-        if (lab_cgroup_version(group, i) != 2) {
-            errno = EOPNOTSUPP;
-            return -1;
-        }
-    }
-    const char *directory = lab_cgroup_file(group, first, "");
-    int fd = open_checked(group->where, directory, O_RDONLY | O_DIRECTORY);
-    return fd == -1 ? failed("open", directory) : fd;
 }
 
 /* The processes that cgroup.procs of DIRECTORY names, up to COUNT of them. -1 with errno. */

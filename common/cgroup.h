@@ -92,24 +92,12 @@ bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *per
  * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max. */
 int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes);
 
-struct lab_memory_events {
-    long long reached;  /* times that usage came up against the limit: memory.failcnt, "max" */
-    long long oom_kill; /* processes killed because of it */
-};
-
-/* Read these numbers: memory.events, or memory.failcnt and memory.oom_control. */
-int lab_cgroup_memory_events(const struct lab_cgroup *group, struct lab_memory_events *events);
-
 /* At most COUNT processes and threads: pids.max, the same in both dialects. */
 int lab_cgroup_set_pids(const struct lab_cgroup *group, long long count);
 
 /* Move process PID with all its threads (0: the caller) into GROUP, by cgroup.procs of each of its
  * hierarchies. */
 int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid);
-
-/* A descriptor of the group's directory for CLONE_INTO_CGROUP of clone3(2). Only v2 has that:
- * EOPNOTSUPP where any controller of GROUP speaks v1. */
-int lab_cgroup_open(const struct lab_cgroup *group);
 
 /* The processes in GROUP itself: up to COUNT of them in PIDS. Returns how many there are. */
 int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count);

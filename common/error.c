@@ -11,19 +11,6 @@
 int lab_exit_failure = EXIT_FAILURE;
 int lab_exit_cannot_run = LAB_EXIT_CANNOT_RUN;
 
-void lab_hide_controls(char *text)
-{
-    unsigned char before = 0;
-
-    for (unsigned char *at = (unsigned char *)text; *at; at++) {
-        /* U+0080 to U+009F are 0xc2 and that byte; alone it is a control of ISO 8859. */
-        const bool is_c1 = *at >= 0x80 && *at < 0xa0 && (before < 0x80 || before == 0xc2);
-        before = *at;
-        if (is_c1 || *at < ' ' || *at == 0x7f)
-            *at = '?';
-    }
-}
-
 const char *lab_strerror(int error)
 {
     static char text[128];

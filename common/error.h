@@ -11,10 +11,6 @@
 
 #include "lab.h"
 
-/* Replace the control characters in TEXT, those of C1 in UTF-8 included, by question marks: names
- * and words of others must not control a terminal. */
-void lab_hide_controls(char *text);
-
 /* The status with which lab_die() ends the process: 1, until a tool whose model says otherwise
  * changes it (chroot(1) uses 125 for its own failures). */
 extern int lab_exit_failure;

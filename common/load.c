@@ -1,6 +1,5 @@
 #include "load.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -15,20 +14,6 @@
 #include "error.h"
 #include "file.h"
 #include "process.h"
-
-/* The path of busy, beside the running program, in PATH (PATH_MAX bytes). */
-static void find_busy(char *path)
-{
-    static const char NAME[] = "busy";
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - sizeof(NAME));
-
-    if (length == -1)
-        lab_die("readlink /proc/self/exe");
-    path[length] = '\0';
-    memcpy(strrchr(path, '/') + 1, NAME, sizeof(NAME));
-    if (access(path, X_OK) == -1)
-        lab_cannot_run("the program busy is not beside this one", "type: make busy");
-}
 
 __attribute__((noreturn)) static void become_busy(char *path, int threads,
                                                   const struct lab_cgroup *group,
@@ -76,7 +61,8 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
     char path[PATH_MAX];
     pid_t ended = 0;
 
-    find_busy(path);
+    if (!lab_find_beside("busy", path, sizeof(path)))
+        lab_cannot_run("the program busy is not beside this one", "type: make busy");
     pid_t pid = lab_fork();
     if (pid == -1)
         lab_die("fork");

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "file.h"
+
 const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
     {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user", "user and group IDs"},
     {"cgroup", "cgroup", 'C', CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup", "the cgroup root"},
@@ -15,6 +17,19 @@ const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
     {"time", "time", 'T', CLONE_NEWTIME, "CLONE_NEWTIME", "time_for_children", "boot-time clocks"},
     {"mnt", "mount", 'm', CLONE_NEWNS, "CLONE_NEWNS", "mnt", "mount points"},
 };
+
+int lab_map_ids(pid_t pid, uid_t first, unsigned count)
+{
+    char path[64], map[64];
+
+    snprintf(map, sizeof(map), "0 %u %u", first, count);
+    for (const char *kind = "ug"; *kind; kind++) {
+        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)pid, *kind);
+        if (lab_write_file(path, map) == -1)
+            return -1;
+    }
+    return 0;
+}
 
 ino_t lab_namespace_inode(pid_t pid, const char *file)
 {

@@ -27,4 +27,9 @@ enum { LAB_NAMESPACES = 8 };
  * after it /proc may be another one. */
 extern const struct lab_namespace lab_namespaces[LAB_NAMESPACES];
 
+/* Map the users and groups 0 to COUNT - 1 of the user namespace of process PID to FIRST and the
+ * next COUNT - 1 of ours: one line in its uid_map and its gid_map. Returns 0, or -1 with errno.
+ * user_namespaces(7). */
+int lab_map_ids(pid_t pid, uid_t first, unsigned count);
+
 #endif

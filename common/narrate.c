@@ -35,18 +35,14 @@ static bool terminal_has_colour(void)
            strcmp(terminal, "dumb") != 0;
 }
 
-void lab_narrate(const char *number, const char *title, int steps)
+void lab_narrate(const char *number, const char *title, int steps, void (*before_step)(void))
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     narration.number = number;
     narration.steps = steps;
+    narration.before_step = before_step;
     narration.colour = terminal_has_colour();
     printf("%s[%s] %s%s\n", colour(BOLD), number, title, colour(NULL));
-}
-
-void lab_before_each_step(void (*hook)(void))
-{
-    narration.before_step = hook;
 }
 
 void lab_begin_step(const char *function, const char *format, ...)

@@ -19,14 +19,13 @@
 
 #include "lab.h"
 
-/* Begin the narration of the experiment NUMBER ("01") with its TITLE and its number of STEPS. */
-void lab_narrate(const char *number, const char *title, int steps);
+/* Begin the narration of the experiment NUMBER ("01") with its TITLE and its number of STEPS.
+ * BEFORE_STEP is called at the beginning of each step, when its title is printed, and before the
+ * sum. */
+void lab_narrate(const char *number, const char *title, int steps, void (*before_step)(void));
 
 /* Show the output of a program. */
 void lab_quote(const char *text);
-
-/* Call HOOK at the beginning of each step, when its title is printed, and before the sum. */
-void lab_before_each_step(void (*hook)(void));
 
 /* End the last step and print the line that sums up. Returns the number of checks that failed;
  * a narration that ends short of its last step counts as a failure, unless WHOLE is false. */

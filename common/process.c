@@ -369,6 +369,21 @@ bool lab_find_command(const char *command, char *path, size_t size)
     return false;
 }
 
+bool lab_find_beside(const char *command, char *path, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", path, size - 1);
+
+    if (length == -1)
+        return false;
+    path[length] = '\0';
+    char *name = strrchr(path, '/') + 1;
+    if (snprintf(name, size - (size_t)(name - path), "%s", command) >= (int)(path + size - name)) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    return is_executable(path);
+}
+
 const char *lab_outside_path(const char *command)
 {
     static const char *const directories[] = {"/usr/sbin", "/sbin"};

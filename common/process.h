@@ -83,6 +83,11 @@ int lab_ask_command(struct lab_output *output, const char *const argv[]);
  * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */
 bool lab_find_command(const char *command, char *path, size_t size);
 
+/* The path of COMMAND in the directory of this program, as those of the labs are, in PATH (SIZE
+ * bytes). Returns whether it is there and can be executed; errno if not. /proc/self/exe of
+ * proc(5). */
+bool lab_find_beside(const char *command, char *path, size_t size);
+
 /* The directory, of those for the administrator's commands, that has COMMAND although PATH does not
  * lead there, as an ordinary user's does not; NULL where none has it. */
 const char *lab_outside_path(const char *command);

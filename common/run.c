@@ -536,8 +536,7 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
     claim_directory(number);
     supervise();
     own_namespaces();
-    lab_narrate(number, title, steps);
-    lab_before_each_step(between_steps);
+    lab_narrate(number, title, steps, between_steps);
 }
 
 void lab_shell_is(const char *line)

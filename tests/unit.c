@@ -6,13 +6,13 @@
  *     unit directory TREE FILE         where a process is, FILE in the form of /proc/PID/cgroup
  *     unit limit TREE NAME QUOTA PERIOD    write a limit to the group NAME of a copy of TREE
  *     unit shares TREE NAME SHARES     the same for shares
- *     unit create TREE ERRNO           make a run's group while the kernel refuses "+cpu" with
- * ERRNO unit stat VERSION FILE           what a cpu.stat says unit idle FILE CPU...            idle
- * ticks of these CPUs in a /proc/stat unit max TEXT                    what a cpu.max says unit
- * number TEXT KEY             the number behind KEY ("" for the only number) unit decimal TEXT
- * MAXIMUM        a decimal number, in millionths unit weights SHARES...           the weights of
- * both conversions, and the way back unit fair CPUS PARENT:WEIGHT:THREADS...    what each group
- * gets, in percent of one CPU
+ *     unit create TREE ERRNO           make a run's group while the kernel refuses "+cpu"
+ *     unit stat VERSION FILE           what a cpu.stat has
+ *     unit idle FILE CPU...            idle ticks of these CPUs in a /proc/stat
+ *     unit max TEXT                    what a cpu.max has
+ *     unit number TEXT KEY             the number behind KEY ("" for the only number)
+ *     unit decimal TEXT MAXIMUM        a decimal number, in millionths
+ *     unit fair CPUS PARENT:WEIGHT:THREADS...  what each group gets, in percent of one CPU
  *
  * A recorded tree is a directory with "mountinfo" and "self_cgroup" as a kernel wrote them, "magic"
  * with what statfs(2) says of each mount point ("PATH cgroup"), and the files that are read.
@@ -230,17 +230,6 @@ static int decimal(char *arguments[])
     return 0;
 }
 
-static int weights(char *arguments[])
-{
-    for (; *arguments; arguments++) {
-        int linear = lab_weight_of_shares_linear(atoi(*arguments));
-        int newer = lab_weight_of_shares(atoi(*arguments));
-        printf("%s: linear %d, back %d; newer %d, back %d\n", *arguments, linear,
-               lab_shares_of_weight_linear(linear), newer, lab_shares_of_weight(newer));
-    }
-    return 0;
-}
-
 static int fair(char *arguments[])
 {
     struct lab_competitor groups[16];
@@ -288,7 +277,6 @@ int main(int argc, char *argv[])
         {"max", 1, max},
         {"number", 2, number},
         {"decimal", 2, decimal},
-        {"weights", 1, weights},
         {"fair", 2, fair},
     };
 

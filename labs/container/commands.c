@@ -19,6 +19,7 @@
 #include "number.h"
 #include "pidfd.h"
 #include "process.h"
+#include "report.h"
 #include "state.h"
 #include "state_file.h"
 #include "sweep.h"
@@ -111,7 +112,7 @@ static void print_row(const struct container *container, void *argument)
     }
     printf("%-15s", *text ? text : "-");
     for (char **word = spec->command; *word; word++) {
-        lab_hide_controls(*word);
+        hide_controls(*word);
         printf(" %s", *word);
     }
     putchar('\n');

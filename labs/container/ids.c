@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "lock.h"
+#include "namespace.h"
 #include "report.h"
 
 /* Above what distributions assign to people, services and the containers of systemd, and below the
@@ -80,23 +81,13 @@ int ids_claim(uid_t *first)
     return -1;
 }
 
-static void write_map(pid_t pid, const char *file, uid_t first)
-{
-    char path[64], text[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-    snprintf(text, sizeof(text), "0 %u %d", first, IDS_PER_CONTAINER);
-    if (lab_write_file(path, text) == -1)
-        fail("write '%s' to %s", text, path);
-}
-
 int ids_map(pid_t pid, uid_t first, int socket)
 {
     const struct message go = {.kind = MESSAGE_GO};
     char path[64];
 
-    write_map(pid, "uid_map", first);
-    write_map(pid, "gid_map", first);
+    if (lab_map_ids(pid, first, IDS_PER_CONTAINER) == -1)
+        fail("map the IDs of process %d to %u and up", (int)pid, first);
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
     int users = open(path, O_RDONLY | O_CLOEXEC);
     if (users == -1)

@@ -134,11 +134,12 @@ void limits_enter(const struct limits *limits)
 
 bool limits_count_oom_kills(struct limits *limits)
 {
-    struct lab_memory_events events = {0};
-    long long before = limits->out_of_memory;
+    bool v2 = lab_cgroup_version(&limits->group, LAB_MEMORY) == 2;
+    long long before = limits->out_of_memory, killed;
 
-    if (lab_cgroup_memory_events(&limits->group, &events) == 0)
-        limits->out_of_memory = events.oom_kill;
+    if (lab_cgroup_number(&limits->group, LAB_MEMORY, v2 ? "memory.events" : "memory.oom_control",
+                          "oom_kill", &killed) == 0)
+        limits->out_of_memory = killed;
     return limits->out_of_memory > before;
 }
 

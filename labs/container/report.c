@@ -22,6 +22,19 @@ int report_socket = -1, child_socket = -1;
 #define NO_SUCH_USER                                                                               \
     "a container has the users and groups 0 to 65535; with --userns host there are all"
 
+void hide_controls(char *text)
+{
+    unsigned char before = 0;
+
+    for (unsigned char *at = (unsigned char *)text; *at; at++) {
+        /* U+0080 to U+009F are 0xc2 and that byte; alone it is a control of ISO 8859. */
+        const bool is_c1 = *at >= 0x80 && *at < 0xa0 && (before < 0x80 || before == 0xc2);
+        before = *at;
+        if (is_c1 || *at < ' ' || *at == 0x7f)
+            *at = '?';
+    }
+}
+
 /* The first that matches counts. */
 static const struct {
     int error;
@@ -45,7 +58,7 @@ static const struct {
     {EPERM, "mount sysfs",
      "parts of /sys are covered here, and no user namespace may uncover them: " OUTSIDE
      ", or try --userns host"},
-    {EPERM, "write '0 ", "this process may not give away these user IDs: try --userns host"},
+    {EPERM, "map the IDs", "this process may not give away these user IDs: try --userns host"},
     {EPERM, "make the bridge", "that needs CAP_NET_ADMIN: " OUTSIDE ", or use --net none"},
     {EOPNOTSUPP, "make the bridge", "this kernel has no bridge; load it: modprobe bridge"},
     {EOPNOTSUPP, "connect the container", "this kernel has no veth; load it: modprobe veth"},
@@ -101,7 +114,7 @@ void give_up(int status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
-    lab_hide_controls(message.text);
+    hide_controls(message.text);
     send_and_exit(status, &message);
 }
 
@@ -118,7 +131,7 @@ void fail(const char *format, ...)
     size_t length = strlen(message.text);
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
-    lab_hide_controls(message.text);
+    hide_controls(message.text);
     send_and_exit(STATUS_RUNTIME, &message);
 }
 

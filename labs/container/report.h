@@ -33,6 +33,10 @@ struct message {
  * to its child. */
 extern int report_socket, child_socket;
 
+/* Replace the control characters in TEXT, those of C1 in UTF-8 included, by question marks: words
+ * of a container or a user must not control a terminal. */
+void hide_controls(char *text);
+
 /* Report "MESSAGE" or "MESSAGE: ENAME (text)", with a remedy where there is one, and exit with
  * STATUS_RUNTIME or STATUS. */
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);

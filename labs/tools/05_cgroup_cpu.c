@@ -34,8 +34,11 @@ static const unsigned CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
  * Returns as fork(2) does, or -1 with ENOSYS, E2BIG or EOPNOTSUPP where there is no such thing. */
 static pid_t clone_into(const struct lab_cgroup *group)
 {
-    int directory = lab_cgroup_open(group);
-
+    if (lab_cgroup_version(group, LAB_CPU) != 2 || lab_cgroup_version(group, LAB_CPUACCT) != 2) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    lab_fd directory = open(lab_cgroup_file(group, LAB_CPU, ""), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (directory == -1)
         return -1;
     struct clone_args arguments = {
@@ -44,10 +47,7 @@ static pid_t clone_into(const struct lab_cgroup *group)
         .cgroup = (unsigned)directory,
     };
     fflush(NULL);
-    pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
-    if (child != 0)
-        lab_close_fd(&directory);
-    return child;
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
 }
 
 /* A child that stops at a gate, an empty pipe, until it was put into the group: in v1 a process can

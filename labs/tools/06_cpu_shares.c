@@ -55,6 +55,11 @@ static cpu_set_t cpus_of_run; /* the CPUs that they compete for */
  * The mechanism.
  */
 
+static const char *weight_file(void)
+{
+    return lab_cgroup_version(&run_group, LAB_CPU) == 1 ? "cpu.shares" : "cpu.weight";
+}
+
 /* A group is a directory; its weight is a number in a file. */
 static void make_group(struct group *group)
 {
@@ -68,7 +73,7 @@ static void make_group(struct group *group)
     if (group->shares != LAB_DEFAULT_SHARES &&
         lab_cgroup_set_shares(&group->cgroup, group->shares) == -1)
         lab_cgroup_die();
-    if (lab_cgroup_weight(&group->cgroup, &group->weight) == -1)
+    if (lab_cgroup_number(&group->cgroup, LAB_CPU, weight_file(), NULL, &group->weight) == -1)
         lab_cgroup_die();
 }
 
@@ -135,11 +140,6 @@ static bool is_emulated(void)
 
     text[length > 0 ? length : 0] = '\0';
     return strstr(text, ": QEMU TCG") != NULL;
-}
-
-static const char *weight_file(void)
-{
-    return lab_cgroup_version(&run_group, LAB_CPU) == 1 ? "cpu.shares" : "cpu.weight";
 }
 
 /* Whether each group has what was predicted, TOLERANCE percent of a CPU more or less. */

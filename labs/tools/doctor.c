@@ -448,11 +448,8 @@ static void probe_idmapped(const void *unused)
     if (child == -1)
         note(unshare_remedy(errno, kind_of_users), "clone %s: %s", kind_of_users->flag_name,
              lab_strerror(errno));
-    for (const char *kind = "ug"; *kind; kind++) {
-        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)child, *kind);
-        if (lab_write_file(path, "0 100000 1") == -1)
-            note(ELSEWHERE, "map the user 100000: write to %s: %s", path, lab_strerror(errno));
-    }
+    if (lab_map_ids(child, 100000, 1) == -1)
+        note(ELSEWHERE, "map the user and the group 100000: %s", lab_strerror(errno));
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)child);
     lab_fd users = open(path, O_RDONLY | O_CLOEXEC);
     lab_fd tree = (int)syscall(SYS_open_tree, AT_FDCWD, ".", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);

@@ -23,6 +23,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "namespace.h"
 #include "number.h"
 #include "process.h"
 #include "readonly.h"
@@ -68,16 +69,6 @@ static unsigned user_base(void)
     if (!base)
         lab_exit(EXIT_FAILURE, "a sandbox needs %d user numbers, and there are fewer", USERS);
     return base;
-}
-
-static void write_map(pid_t pid, const char *file, unsigned base)
-{
-    char path[64], text[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-    snprintf(text, sizeof(text), "0 %u %d", base, USERS);
-    if (lab_write_file(path, text) == -1)
-        lab_die("write '%s' to %s", text, path);
 }
 
 static void become(unsigned user, unsigned group)
@@ -484,8 +475,8 @@ pid_t place_start(const struct place *place, int output)
     close(channel[1]);
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
-    write_map(init, "gid_map", base);
-    write_map(init, "uid_map", base);
+    if (lab_map_ids(init, base, USERS) == -1)
+        lab_die("map the IDs of process %d to %u and up", (int)init, base);
     if (lab_cgroup_enter(place->group, init) == -1)
         lab_cgroup_die();
     tell(channel[0]);
