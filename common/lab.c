@@ -324,7 +324,7 @@ bool lab_check_file(const char *directory, const char *file, const char *expecte
 }
 
 /* The kernel brings a device to operstate "up" a moment after it was set up, when its link watch
- * has run: at most 2 s. rtnetlink(7), RTMGRP_LINK. */
+ * has run. On a busy machine that takes seconds: at most 10. rtnetlink(7), RTMGRP_LINK. */
 void lab_wait_for_link(const char *device)
 {
     char path[128], state[32], message[4096];
@@ -339,7 +339,7 @@ void lab_wait_for_link(const char *device)
     do {
         if (lab_read_file(path, state, sizeof(state)) != -1 && strcmp(state, "up") == 0)
             return;
-    } while (poll(&wanted, 1, 2000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
+    } while (poll(&wanted, 1, 10000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
 }
 
 /*

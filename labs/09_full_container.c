@@ -308,8 +308,8 @@ static void nothing_is_left(void)
         if (lab_exists("%s", PATHS[i])) /* on v2 it is gone already */
             lab_rmdir("%s", PATHS[i]);
     lab_check(!lab_exists("$PIDS/box"), "no group: only an empty one can be removed");
-    for (int i = 0; i < 200 && lab_exists("/sys/class/net/veth1"); i++)
-        usleep(10000); /* the kernel removes a network namespace a moment later */
+    for (int i = 0; i < 1000 && lab_exists("/sys/class/net/veth1"); i++)
+        usleep(10000); /* the kernel removes a network namespace later: in up to seconds */
     lab_check(!lab_exists("/sys/class/net/veth1"), "no cable: it went with the network namespace");
 }
 
