@@ -152,7 +152,7 @@ static void own_network(void)
     check_new("net");
 }
 
-/* These files take one write(2), or refuse it. */
+/* Returns the number of bytes; these files take one write(2), or refuse it. */
 static ssize_t write_file(const char *path, const char *text)
 {
     int file = (int)lab_must(open(path, O_WRONLY | O_CLOEXEC));

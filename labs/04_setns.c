@@ -23,11 +23,12 @@
 
 int nsenter_tool(int argc, char *argv[]);
 
-static pid_t target; /* a process in five namespaces of its own */
-static pid_t other;  /* a process in a user namespace of its own */
+static pid_t target;            /* a process in five namespaces of its own */
+static pid_t other;             /* a process in a user namespace of its own */
+static struct lab_sandbox *box; /* the sandbox of the present step; $BOX is its PID */
 
-/* $! is unshare(1), the parent of the target. The target itself writes its PID when it is ready:
- * the number by which the machine's /proc knows it. cat waits for that. */
+/* $! would be unshare(1), the parent of the target. So the target writes its PID, as the machine's
+ * /proc shows it, when it is ready. cat waits for that. */
 static void make_target(void)
 {
     lab_step("a process in five new namespaces");
@@ -57,9 +58,8 @@ static void enter_pid_and_net(void)
 static void two_by_files(void)
 {
     lab_step("enter two of them");
-    const struct lab_sandbox *box =
-        lab_try_in_sandbox(enter_pid_and_net, "nsenter --target $TARGET --pid --net",
-                           "echo process $$ on $(uname -n)");
+    box = lab_try_in_sandbox(enter_pid_and_net, "nsenter --target $TARGET --pid --net",
+                             "echo process $$ on $(uname -n)");
     lab_show_namespaces(3, "caller", 0, "entered", box->pid, "target", target);
     lab_check_text(lab_namespaces_differing(box->pid, 0), "net pid",
                    "only net and pid are not the caller's");
@@ -89,9 +89,8 @@ static void why_pid_needs_a_fork(void)
     lab_step("why a PID namespace needs a fork");
     lab_say("The PID of a process never changes, so neither does its PID namespace: setns(2) only\n"
             "chooses the namespace of its children. With --no-fork the command is not a child.");
-    const struct lab_sandbox *box =
-        lab_try_in_sandbox(enter_pid_without_fork, "nsenter -t $TARGET -p --no-fork",
-                           "cd /proc/self/ns; readlink pid pid_for_children");
+    box = lab_try_in_sandbox(enter_pid_without_fork, "nsenter -t $TARGET -p --no-fork",
+                             "cd /proc/self/ns; readlink pid pid_for_children");
     lab_check_text(box->said, lab_path("pid:[%lu]\npid:[%lu]\n", ours, theirs),
                    "pid is the caller's, pid_for_children the target's");
     box = lab_try_in_sandbox(enter_pid, "nsenter -t $TARGET -p",
@@ -123,8 +122,8 @@ static void enter_impossible(void)
 static void all_at_once(void)
 {
     lab_step("beyond the article: all at once, by a pidfd");
-    const struct lab_sandbox *box = lab_try_in_sandbox(
-        enter_five, "nsenter -t $TARGET -p -n -u -m -i", "echo process $$ on $(uname -n)");
+    box = lab_try_in_sandbox(enter_five, "nsenter -t $TARGET -p -n -u -m -i",
+                             "echo process $$ on $(uname -n)");
     lab_check_text(lab_namespaces_differing(box->pid, 0), "ipc uts net pid mnt",
                    "five were joined by one call");
     lab_check_text(lab_namespaces_differing(box->pid, target), "", "all are the target's now");
@@ -216,8 +215,8 @@ static void root_inside(void)
     lab_echo("0 100000 1", "/proc/$OTHER/uid_map");
     lab_echo("0 100000 1", "/proc/$OTHER/gid_map");
     lab_run("mkdir -m 777 shared");
-    const struct lab_sandbox *box = lab_try_in_sandbox(
-        enter_user_as_root, "nsenter -t $OTHER --user", "touch shared/note; id -u");
+    box = lab_try_in_sandbox(enter_user_as_root, "nsenter -t $OTHER --user",
+                             "touch shared/note; id -u");
     lab_check_text(box->said, "0\n", "entered, we are its root");
     lab_check(stat("shared/note", &status) == 0 && status.st_uid == 100000,
               "a file made by that root belongs to the ordinary user 100000 outside");
