@@ -263,13 +263,9 @@ static int find_controllers(const struct lab_cgroup *group)
     return 0;
 }
 
-int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies *where,
-                          const char *name, unsigned controllers)
+/* Make the directories of GROUP, in all of its hierarchies or in none. */
+static int make_run_directories(const struct lab_cgroup *group)
 {
-    *group = (struct lab_cgroup){.where = where, .controllers = controllers};
-    snprintf(group->name, sizeof(group->name), LAB_CGROUP_PARENT "/%s", name);
-    if (find_controllers(group) == -1)
-        return -1;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         if (!is_first(group, i) || make_run_directory(group, i) == 0)
             continue;
@@ -278,12 +274,31 @@ int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies
             if (made < i && is_first(group, made))
                 rmdir(lab_cgroup_file(group, made, ""));
             if (is_first(group, made))
-                remove_parent(where->of[made].base);
+                remove_parent(group->where->of[made].base);
         }
         errno = error;
         return -1;
     }
     return 0;
+}
+
+int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies *where,
+                          const char *name, unsigned controllers)
+{
+    enum { ATTEMPTS = 10 };
+    int result = -1;
+
+    *group = (struct lab_cgroup){.where = where, .controllers = controllers};
+    snprintf(group->name, sizeof(group->name), LAB_CGROUP_PARENT "/%s", name);
+    if (find_controllers(group) == -1)
+        return -1;
+    /* A run in a container that has a /run of its own may remove container-labs at this moment. */
+    for (int attempt = 0; attempt < ATTEMPTS && result == -1; attempt++) {
+        result = make_run_directories(group);
+        if (result == -1 && errno != ENOENT)
+            break;
+    }
+    return result;
 }
 
 int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *parent,

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "file.h"
 
@@ -41,6 +42,20 @@ ino_t lab_namespace_inode(pid_t pid, const char *file)
     else
         snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, file);
     return stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+const char *lab_unique_pid(void)
+{
+    static char text[32];
+    const ino_t inode = lab_namespace_inode(0, "pid");
+
+    if (inode == 0)
+        lab_die("look at /proc/self/ns/pid");
+    if ((int)inode == LAB_INITIAL_PID)
+        snprintf(text, sizeof(text), "%d", (int)getpid());
+    else
+        snprintf(text, sizeof(text), "%d.%lu", (int)getpid(), (unsigned long)inode);
+    return text;
 }
 
 const char *lab_namespaces_differing(pid_t a, pid_t b)

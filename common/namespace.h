@@ -22,6 +22,9 @@ struct lab_namespace {
 
 enum { LAB_NAMESPACES = 8 };
 
+/* The numbers of the namespaces that the machine starts with; linux/proc_ns.h. */
+enum { LAB_INITIAL_USER = (int)0xEFFFFFFD, LAB_INITIAL_PID = (int)0xEFFFFFFC };
+
 /* In the order in which setns(2) should join them one by one: the user namespace first, because it
  * gives the right to join the others, and mount last but for the order among the rest, because
  * after it /proc may be another one. */
@@ -31,5 +34,10 @@ extern const struct lab_namespace lab_namespaces[LAB_NAMESPACES];
  * next COUNT - 1 of ours: one line in its uid_map and its gid_map. Returns 0, or -1 with errno.
  * user_namespaces(7). */
 int lab_map_ids(pid_t pid, uid_t first, unsigned count);
+
+/* The PID of the caller in a form that is unique on the machine: "4711", or "4711.4026532567" with
+ * the number of its PID namespace where that is not the machine's first, because a PID is unique
+ * only in its namespace. A static buffer; exits where the namespace cannot be read. */
+const char *lab_unique_pid(void);
 
 #endif

@@ -24,6 +24,7 @@
 #include "file.h"
 #include "hierarchy.h"
 #include "lock.h"
+#include "namespace.h"
 #include "narrate.h"
 #include "page.h"
 #include "process.h"
@@ -38,8 +39,8 @@ static const char CGROUP[] = "cgroup";
 static struct {
     bool step, shell;
     const char *shell_line;
-    char name[32];      /* NN-PID */
-    char directory[64]; /* RUNS/NN-PID */
+    char name[48];      /* NN-PID, see lab_unique_pid() */
+    char directory[80]; /* RUNS/NN-PID */
     int place;          /* that directory, whatever is mounted on it in the experiment's eyes */
     int lock;           /* held by the supervisor, or the tool, alone */
     pid_t owner;        /* the process with which a tool's run ends */
@@ -86,9 +87,9 @@ static void need_root(const char *program)
 /* Remove the groups of the run NAME, if it has any, and its directory in RUNS. */
 static int remove_run(int runs, const char *name)
 {
-    char path[64], origin[4096];
+    char path[96], origin[4096];
 
-    snprintf(path, sizeof(path), RUNS "/%.31s/%s", name, CGROUP);
+    snprintf(path, sizeof(path), RUNS "/%.47s/%s", name, CGROUP);
     ssize_t length = lab_read_file(path, origin, sizeof(origin));
     if (length != -1 && lab_cgroup_remove_run(name, origin) == -1)
         return -1;
@@ -124,7 +125,7 @@ static void claim_directory(const char *number)
     if (runs == -1)
         lab_lock_die(RUNS);
     sweep(runs);
-    snprintf(run.name, sizeof(run.name), "%s-%d", number, (int)getpid());
+    snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
     snprintf(run.directory, sizeof(run.directory), RUNS "/%s", run.name);
     if (mkdir(run.directory, 0755) == -1)
         lab_die("mkdir %s", run.directory);

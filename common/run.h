@@ -18,6 +18,9 @@
  * a guardian stands by, a small process that outlives the run by an instant and removes what is
  * left; a sweep does it where even the guardian was killed.
  *
+ * A PID is unique in its PID namespace only. In a container, both names are NN-PID.NAMESPACE, see
+ * lab_unique_pid(): runs in two containers that share /run or the control groups do not meet.
+ *
  * lab_open() of lab.h reads the experiment's options, sweeps what dead runs left, and goes on as
  * the supervised child with root privileges, in a mount namespace of its own (nothing propagates
  * out of it) and in the run's empty directory, a tmpfs. It exits with 2 for other arguments, with

@@ -69,7 +69,7 @@ end_each() {
 }
 
 # The directory of run $1.
-directory_of() { echo "/run/container-labs/${lab[$1]%%_*}-${supervisors[$1]}"; }
+directory_of() { echo "/run/container-labs/${lab[$1]%%_*}-${supervisors[$1]}$PID_SUFFIX"; }
 
 # end_at_each_step HOW STATUS [WORDS]: end every experiment after each of its steps by the function HOW. The last line
 # that it has written is WORDS.
@@ -212,12 +212,64 @@ full_device() {
 @test "run: a living run is not swept by another one" {
     start_and_stop_after_step 01_chroot 2
     play 01_chroot >/dev/null
-    [ -d "/run/container-labs/01-$supervisor" ]
+    [ -d "/run/container-labs/01-$supervisor$PID_SUFFIX" ]
     yes '' | head -n 20 >&8
     wait "$supervisor"
     exec 8>&-
     run cat "$BATS_TEST_TMPDIR/out"
     assert_line --regexp 'checks held, 0 failed$'
+}
+
+# as_process_1 RUN COMMAND...: as process 1 of a PID namespace, with the machine's /run or, where RUN is own, with another.
+as_process_1() {
+    timeout -k 1 $((60 * SLOW)) unshare --pid --fork --kill-child --mount --mount-proc sh -c '
+        [ "$1" != own ] || mount -t tmpfs none /run || exit
+        shift
+        exec "$@"' - "$@" 3>&-
+}
+
+waits_for_a_key() { [ "$(grep -o -e '-- Enter' "$1" | wc -l)" -ge "$2" ]; }
+
+@test "run: two that are process 1 of their PID namespaces hold, and do not sweep each other" {
+    local place lab first
+    mkfifo "$BATS_TEST_TMPDIR/keys"
+    exec 8<>"$BATS_TEST_TMPDIR/keys"
+    for place in shared own; do
+        for lab in 01_chroot 05_cgroup_cpu 09_full_container; do
+            as_process_1 "$place" "$LABS/$lab" --step <&8 >"$BATS_TEST_TMPDIR/first" 2>&1 8>&- &
+            first=$!
+            echo >&8
+            wait_until waits_for_a_key "$BATS_TEST_TMPDIR/first" 2
+            run as_process_1 "$place" "$LABS/$lab"
+            assert_experiment_held
+            yes '' | head -n 30 >&8
+            wait "$first"
+            # What it has not read is not the next one's.
+            exec 8>&-
+            rm "$BATS_TEST_TMPDIR/keys" && mkfifo "$BATS_TEST_TMPDIR/keys"
+            exec 8<>"$BATS_TEST_TMPDIR/keys"
+            run cat "$BATS_TEST_TMPDIR/first"
+            assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed$'
+        done
+    done
+    exec 8>&-
+}
+
+@test "run: two containers of the same name, whose runtimes have the same PID, have groups of their own" {
+    "$LABS/02_rootfs" "$TMPDIR/rootfs"
+    mkfifo "$BATS_TEST_TMPDIR/input"
+    exec 8<>"$BATS_TEST_TMPDIR/input"
+    local container=("$LABS/09_full_container" run -i --name box --net none --userns host "$TMPDIR/rootfs")
+    as_process_1 own "${container[@]}" sh -c 'echo here; read -r _; echo held' <&8 >"$BATS_TEST_TMPDIR/first" 2>&1 8>&- &
+    local first=$!
+    wait_until grep -qx here "$BATS_TEST_TMPDIR/first"
+    run -0 as_process_1 own "${container[@]}" echo too </dev/null
+    assert_line too
+    echo >&8
+    exec 8>&-
+    wait "$first"
+    grep -qx held "$BATS_TEST_TMPDIR/first"
+    rm -r "$TMPDIR/rootfs"
 }
 
 eight() {

@@ -25,7 +25,7 @@ ended_with() {
 
 threads_of() { find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 has_threads() { [ "$(threads_of "$1")" -eq "$2" ]; }
-in_group() { [[ "$(group_of "$1")" = */container-labs/05-"$2" ]]; }
+in_group() { [[ "$(group_of "$1")" = */container-labs/05-"$2$PID_SUFFIX" ]]; }
 limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
 
 @test "05 busy: so many threads, until SIGTERM or so many seconds" {
@@ -56,14 +56,14 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
 
 @test "05 tool: the command is in a group of its own with that limit, and all is gone afterwards" {
     run -0 --separate-stderr "$TOOL" --cpus 0.5 -- sh -c 'cat /proc/self/cgroup; sleep 0.3'
-    assert_line --regexp ':/container-labs/05-[0-9]+$'
+    assert_line --regexp ":/container-labs/05-[0-9]+$PID_SUFFIX\$"
     assert_regex "$stderr" '^05_cgroup_cpu: [0-9.]+ s of CPU time in [0-9.]+ s: [0-9.]+% of a CPU \(limit 50\.0%\), throttled in [0-9]+ of [0-9]+ periods$'
     start "$TOOL" --quota 30000 --period 20000 -- sleep 100
-    wait_until is_there "$CPU/container-labs/05-$started"
-    wait_until limit_is "$CPU/container-labs/05-$started" '30000 20000'
+    wait_until is_there "$CPU/container-labs/05-$started$PID_SUFFIX"
+    wait_until limit_is "$CPU/container-labs/05-$started$PID_SUFFIX" '30000 20000'
     kill -TERM "$started"
     wait "$started" || true
-    [ ! -e "$CPU/container-labs/05-$started" ]
+    [ ! -e "$CPU/container-labs/05-$started$PID_SUFFIX" ]
 }
 
 @test "05 tool: the limit limits" {
@@ -116,11 +116,11 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
         sleep "$delay"
         kill -KILL "$started" 2>/dev/null || true
         wait "$started" || true
-        wait_until is_gone "$CPU/container-labs/05-$started"
+        wait_until is_gone "$CPU/container-labs/05-$started$PID_SUFFIX"
     done
     # Before there was a group to guard, the name of a run may be left.
     run -0 "$TOOL" --cpus 1 -- true
-    wait_until is_gone "/run/container-labs/05-$started"
+    wait_until is_gone "/run/container-labs/05-$started$PID_SUFFIX"
 }
 
 @test "05 tool: --pid puts a process in, with its threads, and gives it back" {
@@ -133,13 +133,13 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     for how in INT TERM HUP KILL; do
         start "$TOOL" --cpus 0.2 --pid "$victim" 2>/dev/null
         wait_until in_group "$victim" "$started"
-        limit_is "$CPU/container-labs/05-$started" '20000 100000'
+        limit_is "$CPU/container-labs/05-$started$PID_SUFFIX" '20000 100000'
         # Its threads, too.
         run -0 sort -u "/proc/$victim"/task/*/cgroup
         assert_output "$(groups_of "$victim" | sort -u)"
         kill "-$how" "$started"
         if [ "$how" = KILL ]; then ended_with 137 "$started"; else ended_with 0 "$started"; fi
-        wait_until is_gone "$CPU/container-labs/05-$started"
+        wait_until is_gone "$CPU/container-labs/05-$started$PID_SUFFIX"
         assert_equal "$(groups_of "$victim")" "$before"
         [ "$(threads_of "$victim")" -eq 4 ] || fail "it was killed"
     done
@@ -185,7 +185,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     in_group "$victim" "$tool"
     run -0 "$TOOL" --cpus 1 true
     assert_equal "$(groups_of "$victim")" "$before"
-    [ ! -e "$CPU/container-labs/05-$tool" ]
+    [ ! -e "$CPU/container-labs/05-$tool$PID_SUFFIX" ]
     kill -KILL "$victim"
     wait "$victim" || true
 }
@@ -200,7 +200,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     wait_until in_group "$victim" "$first"
     run -125 --separate-stderr "$TOOL" --cpus 0.2 --pid "$victim"
     assert_equal "${#stderr_lines[@]}" 1
-    assert_regex "$stderr" "^05_cgroup_cpu: take a process out of $CPU/container-labs/05-$first: EALREADY .*; it is a group of another run"
+    assert_regex "$stderr" "^05_cgroup_cpu: take a process out of $CPU/container-labs/05-$first$PID_SUFFIX: EALREADY .*; it is a group of another run"
     in_group "$victim" "$first"
     kill -INT "$first"
     ended_with 0 "$first"
@@ -267,7 +267,7 @@ with_mounts() {
 }
 
 @test "05 tool: a group that exists already gets one clear line and is left alone" {
-    run -125 --separate-stderr sh -c 'mkdir -p "$1/container-labs/05-$$" && echo "$1/container-labs/05-$$" && exec "$2" --cpus 1 true' sh "$CPU" "$TOOL"
+    run -125 --separate-stderr sh -c 'mkdir -p "$1/container-labs/05-$$$3" && echo "$1/container-labs/05-$$$3" && exec "$2" --cpus 1 true' sh "$CPU" "$TOOL" "$PID_SUFFIX"
     assert_regex "$stderr" "^05_cgroup_cpu: mkdir $output: EEXIST \(File exists\); a group of this name exists"
     [ -d "$output" ]
     rmdir "$output"
@@ -299,7 +299,7 @@ with_mounts() {
     if [ -e "$CPU/cpu.rt_runtime_us" ]; then
         run -125 --separate-stderr "$TOOL" --cpus 1 --pid "$victim"
         assert_equal "${#stderr_lines[@]}" 1
-        assert_regex "$stderr" "^05_cgroup_cpu: write '$victim' to $CPU/container-labs/05-[0-9]+/cgroup.procs: EINVAL \(Invalid argument\); a realtime process enters no group without a realtime budget"
+        assert_regex "$stderr" "^05_cgroup_cpu: write '$victim' to $CPU/container-labs/05-[0-9.]+/cgroup.procs: EINVAL \(Invalid argument\); a realtime process enters no group without a realtime budget"
     else
         start "$TOOL" --cpus 1 --pid "$victim" 2>/dev/null
         wait_until in_group "$victim" "$started"
@@ -358,8 +358,8 @@ in_namespace() {
     local box=$CPU/test-$$
     mkdir "$box"
     in_namespace "$box" leaf
-    wait_until is_there "$box/container-labs/05-$started"
-    wait_until limit_is "$box/container-labs/05-$started" '50000 100000'
+    wait_until is_there "$box/container-labs/05-$started$PID_SUFFIX"
+    wait_until limit_is "$box/container-labs/05-$started$PID_SUFFIX" '50000 100000'
     kill -TERM "$started"
     ended_with 143 "$started"
     wait_until is_gone "$box/container-labs"
@@ -375,7 +375,7 @@ in_namespace() {
     mkdir "$box"
     in_namespace "$box" stay
     if [ "$VERSION" = 1 ]; then
-        wait_until is_there "$box/container-labs/05-$started"
+        wait_until is_there "$box/container-labs/05-$started$PID_SUFFIX"
         kill -TERM "$started"
         ended_with 143 "$started"
     else

@@ -40,7 +40,7 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
 @test "06 tool: groups in groups, made, weighted, filled and pinned as asked for" {
     local top=$CPU/container-labs pid
     start "$TOOL" --seconds 100 A=2048 A/X=512:3 A/Y=4096:1 B/Z=2:1 >/dev/null
-    top=$top/06-$started
+    top=$top/06-$started$PID_SUFFIX
     wait_until has_threads "$top/B/Z" 2 # and the one that waits
     wait_until has_threads "$top/A/X" 4
     wait_until has_threads "$top/A/Y" 2
@@ -66,11 +66,11 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
         sleep "$delay"
         kill -KILL "$started"
         wait "$started" || true
-        wait_until is_gone "$CPU/container-labs/06-$started"
+        wait_until is_gone "$CPU/container-labs/06-$started$PID_SUFFIX"
     done
     # Before there was a group to guard, the name of a run may be left.
     run -0 "$TOOL" --seconds 1 A=1024:1
-    for pid in $STARTED; do wait_until is_gone "/run/container-labs/06-$pid"; done
+    for pid in $STARTED; do wait_until is_gone "/run/container-labs/06-$pid$PID_SUFFIX"; done
 }
 
 @test "06 tool: bad input gets one clear line and 2, and nothing is made" {

@@ -38,7 +38,7 @@ export LC_ALL=C.UTF-8
 SLOW=${LAB_SLOW:-1}
 
 # What a test could leave behind, as lines to compare. Directories of other runs that live at this
-# moment do not count: they carry the PID of a living process.
+# moment do not count.
 machine_state() {
     local -x LC_ALL=C
     sed -E 's/^[0-9]+ [0-9]+ /mount /' /proc/self/mountinfo | sort
@@ -59,12 +59,15 @@ machine_state() {
     processes_left | sed 's/^/process /'
 }
 
+# A run lives as long as its directory in /run is locked.
 without_living_runs() {
     local path
     while read -r path; do
-        [ -e "/proc/${path##*-}" ] || echo "$path"
+        lives "${path##*/}" || echo "$path"
     done
 }
+
+lives() { [ -e "/run/container-labs/$1" ] && ! flock --nonblock "/run/container-labs/$1" true; }
 
 # The processes that carry this test's mark in their environment and are no descendants of the
 # test's shell: what was left alone has another parent.
@@ -315,6 +318,9 @@ wait_until_gone() {
 # Whether this is the PID namespace that the machine began with; linux/proc_ns.h. Elsewhere the kernel tells
 # nothing of processes outside, or that are no more.
 in_first_pid_namespace() { [ "$(readlink /proc/self/ns/pid)" = "pid:[$((0xEFFFFFFC))]" ]; }
+
+# What follows the PID in the names of runs: nothing, or the number of the PID namespace.
+PID_SUFFIX=$(in_first_pid_namespace || readlink /proc/self/ns/pid | sed -E 's/pid:\[(.*)\]/.\1/')
 
 # What is said of a command that PATH has not, and the package $2 has.
 missing_words() {

@@ -11,10 +11,10 @@
 
 enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };
 
-/* With the PID, names of containers in two state directories cannot collide. */
+/* With the runtime's PID, names of containers in two state directories cannot collide. */
 static void group_name(const struct container *container, char *name, size_t size)
 {
-    snprintf(name, size, "container-%s-%d", container->spec.name, (int)container->runtime);
+    snprintf(name, size, "container-%s-%s", container->spec.name, container->runtime_name);
 }
 
 /* Where the groups of containers lie: on v2 below container-labs, where the controllers are handed
@@ -75,14 +75,7 @@ static int make_group(struct limits *limits, const char *name)
 
     if (is_v1(&limits->where))
         return lab_cgroup_create_in(&limits->group, &root, name);
-    /* Another lab may remove container-labs at this moment. */
-    int result = -1;
-    for (int attempt = 0; attempt < 10 && result == -1; attempt++) {
-        result = lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
-        if (result == -1 && errno != ENOENT)
-            break;
-    }
-    return result;
+    return lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
 }
 
 void limits_make(struct limits *limits, const struct container *container)
@@ -180,7 +173,7 @@ void limits_sweep(const struct container *container)
 {
     struct limits limits = {0};
 
-    if (container->runtime <= 0 || lab_hierarchies_find(&limits.where) == -1)
+    if (!*container->runtime_name || lab_hierarchies_find(&limits.where) == -1)
         return;
     name_group(&limits, container);
     limits.made = true;

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -24,6 +25,7 @@
 #include "lock.h"
 #include "monitor.h"
 #include "mounts.h"
+#include "namespace.h"
 #include "network.h"
 #include "options.h"
 #include "pidfd.h"
@@ -93,6 +95,7 @@ static void claim(struct container *container)
     atexit(clean_up);
     container->runtime = getpid();
     container->runtime_began = process_began(getpid());
+    snprintf(container->runtime_name, sizeof(container->runtime_name), "%s", lab_unique_pid());
     container->began = time(NULL);
     if (container->spec.own_users && (run.ids = ids_claim(&container->first_id)) == -1)
         fail("claim user IDs");

@@ -48,6 +48,7 @@ static const struct field {
     FIELD("without", TYPE_INT, spec.without, FIRST),
     FIELD("address", TYPE_INT, address, FIRST), /* as the number that it is */
     FIELD("runtime", TYPE_INT, runtime, FIRST),
+    FIELD("runtime_name", TYPE_ARRAY, runtime_name, FIRST),
     FIELD("runtime_began", TYPE_WIDE, runtime_began, FIRST),
     FIELD("began", TYPE_WIDE, began, FIRST),
     FIELD("own_users", TYPE_BOOL, spec.own_users, BOTH),

@@ -25,12 +25,12 @@ static const char *bases_directory(void)
 
 static void layer_name(const struct container *container, char *name, size_t size)
 {
-    snprintf(name, size, "%s-%d.layer", container->spec.name, (int)container->runtime);
+    snprintf(name, size, "%s-%s.layer", container->spec.name, container->runtime_name);
 }
 
 int storage_make_layer(const struct container *container)
 {
-    char name[NAME_SIZE + 32];
+    char name[NAME_SIZE + 48];
     lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     layer_name(container, name, sizeof(name));
@@ -41,7 +41,7 @@ int storage_make_layer(const struct container *container)
 
 void storage_remove_layer(const struct container *container)
 {
-    char name[NAME_SIZE + 32];
+    char name[NAME_SIZE + 48];
     lab_fd parent = !container->spec.layer
                         ? -1
                         : open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -119,17 +119,14 @@ static void probe_word_size(const void *unused)
     printf("%s\n", system.machine);
 }
 
-/* The numbers of the namespaces that the machine starts with; linux/proc_ns.h. */
-enum { INITIAL_USER = (int)0xEFFFFFFD, INITIAL_PID = (int)0xEFFFFFFC };
-
 /* What kind of container this is, or NULL. A file alone proves nothing: an image may have kept it.
  */
 static const char *container_kind(void)
 {
     static char kind[64];
 
-    if ((int)lab_namespace_inode(0, "user") == INITIAL_USER &&
-        (int)lab_namespace_inode(0, "pid") == INITIAL_PID)
+    if ((int)lab_namespace_inode(0, "user") == LAB_INITIAL_USER &&
+        (int)lab_namespace_inode(0, "pid") == LAB_INITIAL_PID)
         return NULL;
     if (lab_read_file("/run/systemd/container", kind, sizeof(kind)) > 0)
         return kind;
