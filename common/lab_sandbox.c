@@ -1,6 +1,7 @@
 #include "lab.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 
 #include "error.h"
 #include "narrate.h"
@@ -24,6 +25,7 @@ static struct sandbox sandboxes[SANDBOXES];
 
 bool lab_in_sandbox;
 static int machine_proc; /* /proc as it was before the sandbox made its calls */
+static int parent_shown; /* eventfd: what the parent of a fork has printed is in the pipe */
 
 /* In the child: its output goes to the pipe TO, and it waits at the pipe FROM. What else is open
  * here is not for it. */
@@ -33,6 +35,7 @@ __attribute__((noreturn)) static void become_sandbox(int from, int to, void (*bo
         dup2(to, STDERR_FILENO) == -1 || close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
         lab_die("hand pipes to a sandbox");
     machine_proc = (int)lab_must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    parent_shown = (int)lab_must(eventfd(0, EFD_CLOEXEC));
     lab_in_sandbox = true;
     body();
     lab_hold_still();
@@ -137,6 +140,23 @@ void lab_hold_still(void)
     fflush(stdout);
     if (read(STDIN_FILENO, self, 1) != 1)
         _exit(EXIT_FAILURE); /* the experiment has ended */
+}
+
+/* The line of a lab_do() that returns in both processes is printed by both. The child waits for its
+ * parent's: nothing is read of a sandbox that holds still. */
+void lab_continue_in_child(pid_t child)
+{
+    eventfd_t value = 1;
+
+    if (child == -1)
+        lab_die("fork");
+    if (child > 0) {
+        if (lab_in_sandbox)
+            lab_must(eventfd_write(parent_shown, value));
+        exit(lab_wait(child));
+    }
+    if (lab_in_sandbox)
+        lab_must(eventfd_read(parent_shown, &value));
 }
 
 void lab_go_on(struct lab_sandbox *sandbox)

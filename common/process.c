@@ -69,14 +69,6 @@ pid_t lab_fork(void)
     return child;
 }
 
-void lab_continue_in_child(pid_t child)
-{
-    if (child == -1)
-        lab_die("fork");
-    if (child > 0)
-        exit(lab_wait(child));
-}
-
 pid_t lab_clone(unsigned long long flags, pid_t number)
 {
     pid_t parent = getpid();
