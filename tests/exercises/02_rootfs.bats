@@ -3,6 +3,8 @@
 
 load helpers
 
+export NEEDS='2.2:2.1 2.4:2.3'
+
 # A base with a busybox and a few files; `inside ONE cat /file`: in the container ONE.
 BASE='
 mkdir -p base/bin base/proc base/etc base/data/deep
@@ -18,17 +20,20 @@ inside() { local layer=$1; shift; it run base $layer "$@"; }
         inside first sh -c "echo changed by the first >/etc/motd"
         inside second sh -c "echo changed by the second >/etc/motd; echo more >/data/three"
         echo "first: $(inside first cat /etc/motd)"; echo "second: $(inside second cat /etc/motd)"
-        echo "base: $(cat base/etc/motd)"; echo "files of the base: $(ls base/data | xargs)"'
+        echo "base: $(cat base/etc/motd)" | fact; echo "files of the base: $(ls base/data | xargs)" | fact'
     see "the first container's own motd" '^first: changed by the first$'
     see "the second container's own motd" '^second: changed by the second$'
-    see "the base's motd as it was" '^base: from the base$'
-    see "no file more in the base" '^files of the base: deep one two$'
+    see_fact "the base's motd as it was" '^base: from the base$'
+    see_fact "no file more in the base" '^files of the base: deep one two$'
 }
 
-@test "2.1 what was written lies in upper, and nothing else does" {
-    play "$BASE"'inside one sh -c "cat /etc/motd >/dev/null; echo new >/etc/new"; find one/upper -type f'
-    see "the new file" '^one/upper/etc/new$'
-    see_not "no file that was only read" 'motd'
+@test "2.1 it is an overlay of the two, and what was written lies in upper" {
+    play "$BASE"'hold busybox run base one busybox sh -c "cat /etc/motd >/dev/null; echo new >/etc/new; exec busybox sleep 60"
+                 grep " - overlay " /proc/$pid/mountinfo | fact; find one/upper -type f | fact'
+    see_fact "an overlay whose lower directory is the base" ' - overlay .*lowerdir\+?=/tmp/base'
+    see_fact "and whose upper directory is of the layer" ' - overlay .*upperdir=/tmp/one/upper'
+    see_fact "the new file" '^one/upper/etc/new$'
+    see_not "no file that was only read" '^one.*motd'
 }
 
 @test "2.2 the container's root is the overlay" {
@@ -39,18 +44,16 @@ inside() { local layer=$1; shift; it run base $layer "$@"; }
 }
 
 @test "2.2 the old root is gone: nothing of it is mounted any more" {
-    play "$BASE"'inside one cat /proc/self/mountinfo'
-    see "an overlay as root" ' / / .* - overlay '
-    see_not "no mount but / and /proc" ' - (tmpfs|cgroup|sysfs|ext4|btrfs|xfs) '
+    play "$BASE"'hold busybox run base one busybox sleep 60; fact inside </proc/$pid/mountinfo'
+    see_fact "an overlay as root" '^inside .* / / .* - overlay '
+    see_no_fact "no mount but / and /proc" '^inside .* - (tmpfs|cgroup|sysfs|ext4|btrfs|xfs) '
 }
 
 @test "2.2 the overlay is the root of the mount namespace, not only of the command" {
-    play "$BASE"'inside one busybox sleep 60 &
-                 until pid=$(pgrep -x busybox); do sleep 0.02; done
-                 nsenter --target $pid --mount ls /; echo end'
-    see "what the base has" '^data$'
-    see_not "nothing of the machine" '^(tmp|usr|run)$'
-    see "the script to reach its end" '^end$'
+    play "$BASE"'hold busybox run base one busybox sleep 60; (nsenter --target $pid --mount ls /; echo end) | fact'
+    see_fact "what the base has" '^data$'
+    see_no_fact "nothing of the machine" '^(tmp|usr|run)$'
+    see_fact "the script to reach its end" '^end$'
 }
 
 # read_layers SCRIPT: a container on BASE runs SCRIPT, on the kernel's own overlay; then the program reads
@@ -64,11 +67,13 @@ read_layers() {
 }
 
 @test "2.3 diff: added, changed, deleted" {
-    read_layers 'rm /etc/motd; echo x >/data/one; echo y >/data/new'
+    local n=$RANDOM
+    read_layers "rm /etc/motd; echo x >/data/one; echo y >/data/new$n; mkdir /$n"
     see "the deleted file" '^D /etc/motd$'
     see "the changed file" '^C /data/one$'
-    see "the added file" '^A /data/new$'
-    see_not "nothing about a file that nobody touched" '/data/two'
+    see "the added file" "^A /data/new$n\$"
+    see "the added directory" "^A /$n\$"
+    see_not "nothing about a file that was not touched" '^[AC] /data/two'
 }
 
 @test "2.3 diff: only a device 0, 0 is a whiteout" {
@@ -79,16 +84,19 @@ read_layers() {
 }
 
 @test "2.4 diff: a directory that was deleted and made anew hides what was in it" {
-    read_layers 'rm -r /data; mkdir /data; echo x >/data/two'
+    local n=$RANDOM
+    read_layers "rm -r /data; mkdir /data; echo x >/data/two; echo x >/data/$n"
     see "the file that is there no more" '^D /data/one$'
     see "the directory that is there no more" '^D /data/deep$'
     see "the file that was written again" '^C /data/two$'
+    see "the added file" "^A /data/$n\$"
     see_not "which is not gone" '^D /data/two$'
 }
 
 @test "2.4 diff: a directory that was only added to hides nothing" {
-    read_layers 'echo x >/data/three; mkdir /data/deep/er; mkdir /new'
+    local n=$RANDOM
+    read_layers "echo x >/data/$n; mkdir /data/deep/er; mkdir /new"
     ends_with 0
-    see "the added file" '^A /data/three$'
+    see "the added file" "^A /data/$n\$"
     see_not "nothing deleted" '^D '
 }

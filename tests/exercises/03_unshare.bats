@@ -3,68 +3,78 @@
 
 load helpers
 
-@test "3.1 inside, the user is root" {
-    play --user 'id -u; it id -u'
-    see "an ordinary user outside" '^65534$'
-    see "user 0 inside" '^0$'
+export NEEDS='3.2:3.1 3.3:3.1,3.2 3.4:3.1,3.2,3.3'
+export WAITS=3.4
+
+# What the kernel says of a command that runs: it lives as long as PID 1 waits for it.
+HELD='
+hold sleep sleep 60
+show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
+'
+
+@test "3.1 the user map has one user, ours, who is root inside" {
+    play --user "$HELD"'echo "ours $(id -u)" | fact; show uid_map users'
+    see_fact "an ordinary user outside" '^ours 65534$'
+    see_fact "the user map 0 65534 1: first inside, first outside, how many" '^users +0 65534 1$'
 }
 
 @test "3.1 what root inside makes belongs to the user outside" {
-    play --user 'it touch made; stat -c "%u made" made; it stat -c "%u inside" made'
-    see "the file belongs to the user outside" '^65534 made$'
+    play --user 'hold sleep sh -c "touch made; stat -c \"%u inside\" made; exec sleep 60"; stat -c "%u made" made | fact'
+    see_fact "the file belongs to the user outside" '^65534 made$'
     see "and to root inside" '^0 inside$'
 }
 
-@test "3.2 inside, the group is root's" {
-    play --user 'id -g; it id -g'
-    see "an ordinary group outside" '^65533$'
-    see "group 0 inside" '^0$'
+@test "3.2 the group map has one group, ours, and setgroups is denied" {
+    play --user "$HELD"'echo "ours $(id -g)" | fact; show setgroups setgroups; show gid_map groups'
+    see_fact "an ordinary group outside" '^ours 65533$'
+    see_fact "the group map 0 65533 1" '^groups +0 65533 1$'
+    see_fact "setgroups is denied" '^setgroups deny$'
 }
 
-@test "3.2 the maps have one user and one group, and setgroups is denied" {
-    play --user 'it sh -c "cat /proc/self/setgroups; echo groups \$(cat /proc/self/gid_map); echo users \$(cat /proc/self/uid_map)"'
-    see "setgroups is denied" '^deny$'
-    see "the group map" '^groups 0 65533 1$'
-    see "the user map" '^users 0 65534 1$'
+@test "3.2 inside, the group is root's" {
+    play --user 'hold sleep sh -c "echo \"group \$(id -g)\"; exec sleep 60"'
+    see "group 0 inside" '^group 0$'
 }
 
 @test "3.3 the host name is another inside, and only inside" {
-    play --user 'it --hostname=a-box-with-a-name sh -c "echo inside \$(hostname)"; echo "outside $(hostname)"'
-    see "the name that was asked for" '^inside a-box-with-a-name$'
-    see "the old name" '^outside sandbox$'
+    play --user 'hold sleep --hostname=box-$N sleep 60
+                 echo "inside $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | sed s/$N/N/ | fact
+                 echo "outside $(hostname)" | fact; hold tail tail -f /dev/null
+                 echo "without the option $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | fact'
+    see_fact "the name that was asked for" '^inside box-N$'
+    see_fact "the old name" '^outside sandbox$'
+    see_fact "the old name where no other is asked for" '^without the option sandbox$'
 }
 
 @test "3.3 /proc shows the processes of the sandbox, and only those" {
-    play --user 'it sh -c "for process in /proc/[0-9]*; do cat \$process/comm; done" | sort | xargs
-                 it sh -c "echo \$\$"'
-    see "PID 1 and the command" '^03_unshare( cat)? sh$'
-    see "the command is PID 2" '^2$'
-    see_not "nobody from outside" '(bash|sandbox)'
+    play --user "$HELD"'echo "in /proc: $(ls /proc/$pid/root/proc | grep "^[0-9]" | xargs)" | fact'
+    see_fact "PID 1 and the command, PID 2" '^in /proc: 1 2$'
 }
 
 @test "3.4 orphans are reaped when they end" {
-    # The subshell ends before its child, which becomes a child of PID 1, and ends in its turn. It is
-    # a zombie then, until PID 1 asks; for two seconds we look whether it still is.
-    play --user 'it sh -c "
-        (sh -c \"exit 5\" & sh -c \"exit 6\" &)
-        for attempt in \$(seq 100); do
-            grep -qs \"^State:.Z\" /proc/[0-9]*/status || break
+    # The subshell ends before its children, which become children of PID 1, and end in their turn. They are
+    # zombies then, until PID 1 asks; for two seconds we look whether they still are.
+    play --user 'hold sleep sh -c "(sh -c \"exit 5\" & sh -c \"exit 6\" &); exec sleep 60"
+        for attempt in $(seq 100); do
+            grep -qs "^State:.Z" /proc/[0-9]*/status || break
             sleep 0.02
         done
-        grep -hs \"^State:.Z\" /proc/[0-9]*/status; ls -d /proc/[0-9]* | wc -l; echo end"'
-    see "the command to reach its end" '^end$'
-    see_not "no zombie" 'zombie'
+        grep -hs "^State:.Z" /proc/[0-9]*/status | fact
+        kill -0 $pid && echo "the command runs" | fact'
+    see_fact "the command runs on" '^the command runs$'
+    see_no_fact "no zombie" 'zombie'
 }
 
 @test "3.4 the command's status is handed on, an orphan's is not" {
-    play --user 'it sh -c "(sh -c \"exit 5\" &) ; sleep 0.2; exit 42"; echo "status $?"
-                 it sh -c "kill -TERM \$\$"; echo "status $?"'
-    see "the status of the command" '^status 42$'
-    see "128 + 15 for SIGTERM" '^status 143$'
+    local status_of_command=$((20 + RANDOM % 60))
+    play --user 'it sh -c "(sh -c \"exit 5\" &) ; sleep 0.2; exit '$status_of_command'"; echo "status $?" | fact
+                 it sh -c "kill -TERM \$\$"; echo "status $?" | fact'
+    see_fact "the status of the command" "^status $status_of_command\$"
+    see_fact "128 + 15 for SIGTERM" '^status 143$'
 }
 
-@test "3.4 nobody is left when the command has ended" {
-    play --user 'it sh -c "sleep 60 & exit 0"; pgrep -c sleep; echo end'
-    see "no process of it" '^0$'
-    see "the script to reach its end" '^end$'
+@test "3.4 no process is left when the command has ended" {
+    play --user 'it sh -c "sleep 60 & exit 0"; (pgrep -c sleep; echo end) | fact'
+    see_fact "no process of it" '^0$'
+    see_fact "the script to reach its end" '^end$'
 }

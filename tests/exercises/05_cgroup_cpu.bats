@@ -4,6 +4,8 @@
 
 load helpers
 
+export NEEDS='5.2:5.1 5.3:5.1,5.2 5.4:5.2'
+
 # `own FILE`: a file of the group in which one is, in the hierarchy of cpu, on v1 or v2. To be given
 # to a shell inside the limit as $OWN.
 OWN='own() {
@@ -21,29 +23,35 @@ export -f dialect
 '
 
 @test "5.1 what would be written on v1" {
-    play 'it --show 1 50; it --show 1 150'
+    local percent=$((200 + RANDOM % 700))
+    play "it --show 1 50; it --show 1 150; it --show 1 $percent"
     see "a period of 100000 microseconds" '^cpu.cfs_period_us 100000$'
     see "half of that as quota for 50%" '^cpu.cfs_quota_us 50000$'
     see "more than the period for 150%" '^cpu.cfs_quota_us 150000$'
+    see "and for $percent%" "^cpu.cfs_quota_us ${percent}000\$"
     see_not "nothing of v2" 'cpu.max'
 }
 
 @test "5.1 what would be written on v2" {
-    play 'it --show 2 50; it --show 2 150'
+    local percent=$((200 + RANDOM % 700))
+    play "it --show 2 50; it --show 2 150; it --show 2 $percent"
     see "quota and period in one line, for 50%" '^cpu.max 50000 100000$'
     see "and for 150%" '^cpu.max 150000 100000$'
+    see "and for $percent%" "^cpu.max ${percent}000 100000\$"
     see_not "nothing of v1" 'cfs'
 }
 
 @test "5.1 the kernel has the limit when the command starts" {
-    play "$OWN"'it 30 bash -c "if [ \$(dialect) = 2 ]; then own cpu.max; else own cpu.cfs_quota_us; fi"'
-    see "a quota of 30000 microseconds" '^30000( 100000)?$'
+    play 'hold sleep 30 sleep 60
+          for file in $(find /sys/fs/cgroup -path "*/cpulimit-*/cpu.max" -o -path "*/cpulimit-*/cpu.cfs_quota_us"); do
+              echo "${file##*/} $(cat $file)" | fact; done'
+    see_fact "a quota of 30000 microseconds" '^cpu.(max|cfs_quota_us) 30000( 100000)?$'
 }
 
-@test "5.2 the command is in the group, and what it starts as well" {
-    play "$OWN"'it 40 bash -c "echo \$(own cgroup.procs | wc -l) in the group; cat /proc/self/cgroup"'
-    see "a group of its own" ':/cpulimit-[0-9]+'
-    see "the shell and its children in it" '^[2-9] in the group$'
+@test "5.2 the command is in the group, in every hierarchy of it, and what it starts as well" {
+    play 'hold sleep 40 bash -c "sleep 60; true"; fact groups </proc/$pid/cgroup'
+    see_fact "a group of its own" '^groups [0-9]+:([^:]*\bcpu\b[^:]*|):/cpulimit-[0-9]+'
+    see_no_fact "the group on v1 for cpuacct as well" '^groups [0-9]+:[^:]*cpuacct[^:]*:/(shell|[^c]|$)'
 }
 
 @test "5.2 the command is held back" {
@@ -51,20 +59,20 @@ export -f dialect
     # on a busy machine longer.
     play 'begun=${EPOCHREALTIME/./}
           it 20 bash -c "while read -ra stat </proc/self/stat; [ \$((stat[13] + stat[14])) -lt 20 ]; do :; done"
-          echo "took $(((${EPOCHREALTIME/./} - begun) / 1000)) ms"'
+          echo "took $(((${EPOCHREALTIME/./} - begun) / 1000)) ms" | fact'
     local took
-    took=$(sed -nE 's/^took ([0-9]+) ms$/\1/p' <<<"$output")
+    took=$(sed -nE 's/^took ([0-9]+) ms$/\1/p' <<<"$facts")
     [ "${took:-0}" -ge 800 ] || complain "200 ms of CPU time take 1000 ms, or nearly"
 }
 
 @test "5.3 usage and throttling are reported, as the kernel counts them" {
     play "$OWN"'it 20 bash -c "for i in {1..20000}; do :; done; own cpu.stat"
-                times >spent; tail -n 1 spent'
+                times >spent; tail -n 1 spent | fact'
     local used held_back inside children
     used=$(sed -nE 's/^used ([0-9]+) us, .*/\1/p' <<<"$output")
     held_back=$(sed -nE 's/^used .*, held back in ([0-9]+) of [0-9]+ periods$/\1/p' <<<"$output")
     inside=$(sed -nE 's/^nr_throttled ([0-9]+)$/\1/p' <<<"$output")
-    children=$(sed -nE 's/^0m([0-9.]+)s 0m([0-9.]+)s$/\1 \2/p' <<<"$output" | awk '{print int(($1 + $2) * 1000000)}')
+    children=$(sed -nE 's/^0m([0-9.]+)s 0m([0-9.]+)s$/\1 \2/p' <<<"$facts" | awk '{print int(($1 + $2) * 1000000)}')
     [ "${used:-0}" -gt 0 ] || complain "more than 0 microseconds used"
     # `times` counts the program itself as well, and to the millisecond.
     [ "$used" -le $((children + 20000)) ] && [ "$used" -ge $((children / 2 - 20000)) ] ||
@@ -88,10 +96,15 @@ export -f dialect
 @test "5.4 whoever is left is killed, and the group is gone" {
     # A process that was killed keeps its name until PID 1 has waited for it, but no command line.
     # One of them is deaf to SIGTERM.
-    play 'it 50 bash -c "setsid sleep 60 & (trap \"\" TERM; exec sleep 61) & sleep 0.1; exit 3"; echo "status $?"
-          echo "$(pgrep -cf "^sleep 6") left"; find /sys/fs/cgroup -name "cpulimit-*"; echo end'
-    see "the status of the command" '^status 3$'
-    see "no process" '^0 left$'
-    see_not "no group" 'cpulimit'
-    see "the script to reach its end" '^end$'
+    play 'it 50 bash -c "setsid sleep 60 & (trap \"\" TERM; exec sleep 61) & until [ -e end ]; do sleep 0.05; done; exit 3" &
+          holder=$!
+          until [ "$(pgrep -cf "^sleep 6")" = 2 ] || ! kill -0 $holder 2>/dev/null; do sleep 0.02; done
+          for pid in $(pgrep -f "^sleep 6"); do grep -m 1 -o cpulimit /proc/$pid/cgroup; done | sort | uniq -c | fact
+          >end; wait $holder; echo "status $?" | fact
+          echo "$(pgrep -cf "^sleep 6") left" | fact; (find /sys/fs/cgroup -name "cpulimit-*"; echo end) | fact'
+    see_fact "two processes in the group before the command ends" '^ *2 cpulimit$'
+    see_fact "the status of the command" '^status 3$'
+    see_fact "no process" '^0 left$'
+    see_no_fact "no group" '/cpulimit'
+    see_fact "the script to reach its end" '^end$'
 }

@@ -4,6 +4,8 @@
 
 load helpers
 
+export NEEDS='6.3:6.1 6.4:6.1,6.3 6.5:6.4'
+
 # about NAME PERCENT: the line of NAME predicts exactly that and measures nearly that.
 about() {
     see "$1 is predicted to get $2%" "^$1 predicted $2% "
@@ -20,6 +22,9 @@ about() {
     see "3 is 31, and not 30: rounded to the nearest" '^3: 31$'
     see "333 is 3410" '^333: 3410$'
     see "10000 is 102400" '^10000: 102400$'
+    play 'for i in 1 2 3 4 5 6 7 8; do weight=$((1 + RANDOM % 10000)); echo "random $weight $(it --shares-of $weight)"; done'
+    awk '$1 == "random" { n++; d = $3 * 100 - $2 * 1024; if (d > 50 || d < -50) exit 1 } END { if (n != 8) exit 1 }' <<<"$output" ||
+        complain "each weight is to its shares as 100 to 1024, to the nearest"
 }
 
 @test "6.2 shares as runtimes turn them into weights" {
@@ -30,6 +35,9 @@ about() {
     see "2048 is 79" '^2048: 79$'
     see "185371 is 7071: the range of weights begins at 1" '^185371: 7071$'
     see "262144, the most, is 10000" '^262144: 10000$'
+    play 'for i in 1 2 3 4 5 6 7 8; do shares=$((2 + RANDOM % 32000 * 8)); echo "random $shares $(it --weight-of $shares)"; done'
+    awk '$1 == "random" { n++; d = ($2 - 2) * 9999 - ($3 - 1) * 262142; if (d < 0 || d >= 262142) exit 1 } END { if (n != 8) exit 1 }' <<<"$output" ||
+        complain "each pair on the line from (2, 1) to (262144, 10000), cut off"
 }
 
 @test "6.3 the kernel has the weights" {
@@ -54,9 +62,9 @@ about() {
               done
               if [ -s errors ]; then break; fi
           done
-          cat found; grep -s "^TODO 6.3 " errors'
-    see "A: weight 150, or 1536 shares" '^A cpu\.(weight:150|shares:1536)$'
-    see "B: weight 300, or 3072 shares" '^B cpu\.(weight:300|shares:3072)$'
+          fact <found; grep -s "^TODO 6.3 " errors'
+    see_fact "A: weight 150, or 1536 shares" '^A cpu\.(weight:150|shares:1536)$'
+    see_fact "B: weight 300, or 3072 shares" '^B cpu\.(weight:300|shares:3072)$'
 }
 
 @test "6.4 three groups, predicted and measured" {
@@ -65,6 +73,16 @@ about() {
     about A 12.5
     about B 25.0
     about C 62.5
+}
+
+# percent OF SUM: as the program prints it.
+percent() { awk -v of="$1" -v sum="$2" 'BEGIN { printf "%.1f", 100 * of / sum }'; }
+
+@test "6.4 two groups of any weight" {
+    local a=$((100 + RANDOM % 900)) b=$((100 + RANDOM % 900))
+    play "it A:$a B:$b"
+    about A "$(percent $a $((a + b)))"
+    about B "$(percent $b $((a + b)))"
 }
 
 @test "6.4 one group alone gets everything, whatever its weight" {

@@ -7,18 +7,38 @@
 #         see "the quota that was set" '^50000$'
 #     }
 #
-# PROGRAM (the student's, built) and SANDBOX come from tests/kit/exercise.sh. What a failed check
-# prints is for the student: plain words, what is expected, what was seen.
+# PROGRAM (the student's, built), SANDBOX and the rest of the variables below come from tests/kit/kit.bash.
+# What a failed check prints is for the student: plain words, what is expected, what was seen.
+#
+# The first failure that a student reads is to be the one to look at. So a check that fails because of another
+# TODO is not tried:
+#   - where the program has ended in the function of that TODO (FUNCTIONS: function=N.M ...; but where
+#     N.M:N.K is in SHOWN_BY, a program that ends in N.K shows that N.M is wrong)
+#   - where the command was not run and nothing has failed: that TODO (WAITS) has not waited for it
+#   - where that TODO has failed before ($FAILED/N.M) and the checks list it in NEEDS: N.M:N.K,N.L ...
 
 bats_require_minimum_version 1.5.0
 
 # After a program that did not end, the checks that are left would each have to wait for it as well.
 # The first that waits in vain makes the file $NO_END; the others are put off: exercise.sh tries them
 # all at once. (Passed over by skip, which exercise.sh knows and takes for nothing else.)
-setup() { if [ -e "$NO_END" ]; then skip "put off"; fi; }
+setup() {
+    todo=${BATS_TEST_DESCRIPTION%% *}
+    if [ -e "$NO_END" ]; then skip "put off"; fi
+}
 
-# Goes before every script: `it` is the student's program.
+# Goes before every script. `it` is the student's program, which prints what it likes. What a check relies on comes
+# from the script: `fact [NAME]` marks lines as the script's own (by a number that only this shell has), and
+# `hold COMMAND ARGUMENT...` starts the program in the background and waits for the command at the end of its
+# arguments, whose PID is $pid then: what the kernel tells of that process no program makes up.
 PRELUDE='
+KEY=$RANDOM$RANDOM
+echo "$KEY"
+N=$((10000 + RANDOM))
+fact() {
+    local line
+    while IFS= read -r line; do printf "%s %s\n" "$KEY" "${1:+$1 }$line"; done
+}
 it() {
     local status=0
     "$PROGRAM" "$@" || status=$?
@@ -27,6 +47,20 @@ it() {
     fi
     return $status
 }
+hold() {
+    local command=$1
+    shift
+    it "$@" &
+    holder=$!
+    until pid=$(pgrep -n -x "$command") || ! kill -0 $holder 2>/dev/null; do sleep 0.02; done
+    if [ -z "$pid" ]; then
+        echo "$command was not run" | fact
+        pid=none
+    fi
+}
+# A process that the program may look at. The program has no CAP_SYS_PTRACE, and this shell is out of its reach.
+target() { if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-sys_ptrace "$@"; else "$@"; fi; }
+# Here the script of a check begins.
 '
 
 # play [--user] SCRIPT: play it, as root or as an ordinary user, for some seconds at most. $output and
@@ -53,25 +87,76 @@ layers() {
         mount -t tmpfs none "$1" && cd "$1" && eval "$2" && shift 2 && exec "$@"' - "$place" "$prepare" \
         "$SANDBOX" --layers="$place" --file="$PROGRAM" "/run/exercise/${PROGRAM##*/}" "$@"
     rmdir "$place"
+    if [ "$status" -gt 128 ]; then output+=$'\n'"it was killed by SIG$(kill -l $((status - 128)))"; fi
 }
 
 # Run a command that ends in the sandbox.
 observe() {
-    local refused
+    local line
     # Not by `run`, which takes status 127 for its own affair.
     status=0
     output=$("$@" 2>&1 3>&-) || status=$?
-    if grep -m 1 -E '^TODO [0-9.]+ is not written yet$' <<<"$output"; then return 1; fi
-    if refused=$(grep -a -m 1 '^not allowed: ' <<<"$output"); then
-        printable <<<"$refused"
-        return 1
+    facts="" line=${output%%$'\n'*}
+    if [[ $line =~ ^[0-9]+$ ]]; then
+        facts=$(sed -n "s/^$line //p" <<<"$output")
+        output=$(sed -e 1d -e "s/^$line //" <<<"$output")
     fi
-    if [ "$status" -eq 124 ]; then
-        beginning 5
-        notes
+    show "${*: -1}"
+    if line=$(grep -m 1 -E '^TODO [0-9.]+ is not written yet$' <<<"$output"); then
+        if [ "${line:5:3}" != "$todo" ]; then not_tried "${line:5:3}" "is not written yet"; fi
+        fails "$line"
+    elif line=$(grep -a -m 1 '^not allowed: ' <<<"$output"); then
+        fails "$line"
+    elif [ "$status" -eq 124 ]; then
         if grep -q '^stopped: it was still running' <<<"$output"; then : >"$NO_END"; fi
-        return 1
+        fails "$(beginning 5)" "$(notes)"
     fi
+}
+
+# For make check-NN ONLY=N.M: the script, and all that was printed.
+show() {
+    if [ -z "${SHOW:-}" ]; then return; fi
+    {
+        echo "$BATS_TEST_DESCRIPTION"
+        # Without the prelude, and the spaces that indent it in the checks.
+        sed -E -e '1,/^# Here the script of a check begins\.$/d' -e 's/^ {8,20}//' -e 's/^/    $ /' <<<"$1"
+        beginning 1000 | sed 's/^    /    | /'
+        notes | sed 's/^/    | /'
+    } >>"$SHOW"
+}
+
+# Another TODO than that of the check is to blame.
+not_tried() {
+    : >"$FAILED/$1"
+    skip "not tried: TODO $1 ${2:-fails}"
+}
+
+# The check fails, unless another TODO is to blame. LINEs are for the student.
+fails() {
+    local need needs
+    needs=" ${NEEDS:-} "
+    if [[ $needs == *" $todo:"* ]]; then
+        needs=${needs##*" $todo:"}
+        for need in $(tr , ' ' <<<"${needs%% *}"); do
+            if [ -e "$FAILED/$need" ]; then not_tried "$need"; fi
+        done
+    fi
+    : >"$FAILED/$todo"
+    printf '%s\n' "$@" | printable
+    echo "again: make check-0${todo%%.*} ONLY=$todo"
+    return 1
+}
+
+# The TODO in whose function the program has ended badly, if any.
+ended_in() {
+    local function functions=" $FUNCTIONS "
+    for function in $(grep -a '^note: .* in ' <<<"$output" | sed 's/.* in //' | tr -d ,); do
+        if [[ $functions == *" $function="* ]]; then
+            functions=${functions##*" $function="}
+            echo "${functions%% *}"
+            return
+        fi
+    done
 }
 
 # What a program has printed goes to a terminal.
@@ -86,20 +171,28 @@ beginning() {
         awk -v count="$1" 'NR <= count { print "    " substr($0, 1, 200) } END { if (NR > count) print "    ..." }'
 }
 
+# complain WHAT: that was expected, and not seen.
 complain() {
-    echo "expected: $1"
-    echo "seen:"
-    beginning 20
-    notes
-    echo "    (status $status)"
-    return 1
+    local other
+    other=$(ended_in)
+    if [ -z "$other" ] && grep -qE '^[^ ]+ was not run$' <<<"$facts" && ! grep -q '^note: ' <<<"$output"; then
+        other=${WAITS:-}
+    fi
+    if [ -n "$other" ] && [ "$other" != "$todo" ] && [[ " ${SHOWN_BY:-} " != *" $todo:$other "* ]]; then
+        not_tried "$other"
+    fi
+    fails "expected: $1" "seen:" "$(beginning 20)" "$(notes)" "    (status $status)"
 }
 
 # see WHAT PATTERN: some line of the output matches.
-see() { grep -qE -- "$2" <<<"$output" || complain "$1"; }
+see() { grep -qaE -- "$2" <<<"$output" || complain "$1"; }
 
 # see_not WHAT PATTERN: no line does.
-see_not() { if grep -qE -- "$2" <<<"$output"; then complain "$1"; fi; }
+see_not() { if grep -qaE -- "$2" <<<"$output"; then complain "$1"; fi; }
+
+# see_fact, see_no_fact: the same of the script's own lines.
+see_fact() { grep -qaE -- "$2" <<<"$facts" || complain "$1"; }
+see_no_fact() { if grep -qaE -- "$2" <<<"$facts"; then complain "$1"; fi; }
 
 # ends_with STATUS: how the script, that is its last command, ended.
 ends_with() { [ "$status" -eq "$1" ] || complain "it ends with status $1"; }

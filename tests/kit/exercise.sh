@@ -6,24 +6,13 @@
 #   exercise.sh try NN PROGRAM                    the checks alone (ONLY=PATTERN: those with such a
 #                                                 name), TAP on stdout: for the gates
 #
-# From make: what kit.bash takes, and FORCE. The results of check-NN are kept in WORK/.state, for hint-NN,
+# From make: what kit.bash takes, FORCE, and ONLY (one TODO, for check). The results of check-NN are kept in WORK/.state, for hint-NN,
 # progress and solution-NN.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
-: "${FORCE:=}"
+: "${FORCE:=}" "${ONLY:=}"
 state=$WORK/.state
-
-# Where the starter of exercise $1 is: cut by make, or handed out.
-starter_of() {
-    local name
-    name=$(name_of "$1")
-    if [ -e "solutions/$name.c" ]; then
-        "$MAKE" -s "$BUILD/starters/$name.c" && echo "$BUILD/starters/$name.c"
-    else
-        echo "starters/$name.c"
-    fi
-}
 
 start() {
     local number=$1 name target starter kept=1
@@ -60,6 +49,10 @@ check() {
     [ -e "$WORK/$name.c" ] || complain "$WORK/$name.c is not there: make exercise-$number makes it"
     need_sandbox
     mkdir -p "$state"
+    if [ -n "$ONLY" ]; then
+        show "$number" "$ONLY" || exit 1
+        return
+    fi
     echo "exercise $number: $WORK/$name.c"
     results "$number" "$state/$number.tap" || status=$?
     [ "$status" -eq 0 ] || complain "$WORK/$name.c does not build: see what the compiler says above"
@@ -70,6 +63,19 @@ check() {
     all_hold "$number" || exit 1
     echo "All hold. make solution-$number shows another way to write it."
 }
+
+# The checks of TODO $2 of exercise $1 alone, with the commands that they type and all that these print.
+show() (
+    number=$1 todo=$2 place=$(mktemp -d "$BUILD/try.XXXXXX") status=0
+    trap 'rm -rf "$place"' EXIT
+    grep -q "^$todo " "$points" && [ "${todo%%.*}" = "${number#0}" ] || complain "exercise $number has no TODO $todo"
+    : >"$place/shown"
+    ONLY="^${todo/./\\.} " SHOW=$(realpath "$place/shown") results "$number" "$place/tap" || status=$?
+    [ "$status" -eq 0 ] || complain "it does not build: see what the compiler says above"
+    cat "$place/shown"
+    report text "$number" -v only="$todo" "$points" "$place/tap"
+    report lines "$number" "$points" "$place/tap" | awk -F '\t' -v todo="$todo" '$2 == todo && $3 == "ok" { held = 1 } END { exit !held }'
+)
 
 # Whether the last results of exercise NN are those of the present file.
 are_present() {

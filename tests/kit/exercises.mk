@@ -7,7 +7,7 @@ SOLUTIONS := $(sort $(wildcard solutions/*.c))
 STARTERS  := $(patsubst solutions/%.c,$(BUILD)/starters/%.c,$(SOLUTIONS))
 EXERCISE_NUMBERS := $(foreach checks,$(sort $(wildcard tests/exercises/*.bats)),$(firstword $(subst _, ,$(notdir $(checks)))))
 KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(ROOT)" BUILD="$(BUILD)" WORK="$(WORK)"
-EXERCISE = $(KIT) FORCE="$(FORCE)" tests/kit/exercise.sh
+EXERCISE = $(KIT) FORCE="$(FORCE)" ONLY="$(ONLY)" tests/kit/exercise.sh
 # A region that is malformed stops the build.
 all: $(STARTERS)
 
@@ -17,6 +17,7 @@ $(BUILD)/starters/%.c: solutions/%.c tests/kit/cut.awk
 
 #: exercise-NN    begin exercise NN: work/NN_name.c with TODOs
 #: check-NN       build it and try it: which TODO holds, and what was seen where one does not
+#:                [ONLY=N.M: one TODO, with the commands of its checks and all that they print]
 #: hint-NN        one hint more, each time
 #: solution-NN    the answer as a diff, once the checks hold
 define EXERCISE_TARGETS
@@ -55,7 +56,7 @@ $(BUILD)/sandbox: $(patsubst %,$(BUILD)/tests/kit/%.o,sandbox place readonly) $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/guard: $(BUILD)/tests/kit/guard.o $(BUILD)/libcommon.a
+$(BUILD)/guard: $(BUILD)/tests/kit/guard.o $(BUILD)/tests/kit/functions.o $(BUILD)/libcommon.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

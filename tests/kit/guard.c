@@ -10,13 +10,16 @@
  * mount namespace of its own, so that it does not replace the tools with which a check looks at its
  * work.
  *
- * The status is that of the program. ptrace(2)
+ * Where the program is killed by an error, or ends itself because of one, a line begins with
+ * "note:" and names the functions that it is in. The status is that of the program. ptrace(2)
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <link.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -35,19 +39,23 @@
 
 #include "error.h"
 #include "file.h"
+#include "functions.h"
 #include "process.h"
 
 enum {
     WORDS = 256,   /* of a command */
     LENGTH = 4096, /* of a word; the rest is not looked at */
     NOT_ALLOWED = 126,
+    TRACED = 512,
     GRACE = 30,       /* times 10 ms: what the program leaves behind has this time to end */
     EVENT_SHIFT = 16, /* of a status of wait(2) */
 };
 
 static struct {
     pid_t program;
+    pid_t traced[TRACED]; /* 0: a free place */
     bool started;
+    volatile sig_atomic_t asked; /* where the program is: its time is over */
     char **arguments;
     int count;
 } guard;
@@ -177,6 +185,97 @@ static bool is_command(pid_t pid, const char *path, const char *name)
            strncmp(name, "busybox", strlen("busybox")) == 0;
 }
 
+/*
+ * Where the program is when it ends.
+ */
+
+/* The program has just started. Its stack has, behind argv[] and envp[], numbers from the kernel.
+ */
+static void find_place(pid_t pid)
+{
+    uint64_t at = information(pid).stack_pointer, type;
+
+    at += sizeof(long) * (peek(pid, at) + 2);
+    while (peek(pid, at))
+        at += sizeof(long);
+    for (at += sizeof(long); (type = peek(pid, at)) != AT_NULL; at += 2 * sizeof(long))
+        if (type == AT_ENTRY)
+            functions_placed(peek(pid, at + sizeof(long)));
+}
+
+/* Write to TEXT (SIZE bytes) the student's functions that PID is in, innermost first. A word on the
+ * stack is a return address if a call of the function before stands there; other words are what
+ * earlier calls have left. Returns whether lab_die() or the like is among the functions. */
+static bool list_functions(pid_t pid, char *text, size_t size)
+{
+    enum { DEPTH = 4096 };
+    const struct __ptrace_syscall_info info = information(pid);
+    const char *function = function_at(info.instruction_pointer);
+    bool dies = false;
+
+    text[0] = '\0';
+    for (int i = 0; i < DEPTH; i++) {
+        if (function && strncmp(function, "lab_", strlen("lab_")) == 0)
+            dies |= strstr(function, "die") || strstr(function, "exit") || strstr(function, "exec");
+        else if (function && strlen(text) + strlen(function) + sizeof(", ") < size)
+            strcat(strcat(text, *text ? ", " : ""), function);
+        if (function && strcmp(function, "main") == 0)
+            break;
+        for (; i < DEPTH; i++) {
+            uint64_t address = peek(pid, info.stack_pointer + sizeof(long) * (uint64_t)i);
+            /* A call that does not return may be the last instruction of its function. */
+            const char *caller = function_at(address - 1);
+            uint64_t code = caller ? peek(pid, address - sizeof(code)) : 0;
+            if (caller && function_is_called((unsigned char *)&code, address, function)) {
+                function = caller;
+                break;
+            }
+        }
+    }
+    return dies;
+}
+
+/* Returns the signal that is to be delivered. The first process of a PID namespace is not killed by
+ * a signal that is delivered so: it would meet the same error again, without end. */
+static int note_signal(pid_t pid, int signal)
+{
+    static const int errors[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS};
+    static pid_t last;
+    char functions[256];
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (signal == errors[i]) {
+            if (pid == last) {
+                kill(pid, SIGKILL);
+                return 0;
+            }
+            last = pid;
+            list_functions(pid, functions, sizeof(functions));
+            fprintf(stderr, "note: %s in %s\n", lab_signal_name(signal), functions);
+        }
+    return signal;
+}
+
+static void note_time(pid_t pid)
+{
+    char functions[256];
+
+    list_functions(pid, functions, sizeof(functions));
+    fprintf(stderr, "note: still running in %s\n", functions);
+}
+
+static void note_exit(pid_t pid, int status)
+{
+    char functions[256];
+
+    if (status != 0 && list_functions(pid, functions, sizeof(functions)))
+        fprintf(stderr, "note: status %d in %s\n", status, functions);
+}
+
+/*
+ * What is looked at.
+ */
+
 /* PID executes something. Returns whether it is traced on. */
 static bool look_at_program(pid_t pid)
 {
@@ -187,6 +286,7 @@ static bool look_at_program(pid_t pid)
         snprintf(target, sizeof(target), "a program");
     if (!guard.started) {
         guard.started = true;
+        find_place(pid);
         return true;
     }
     if (may_run(path) || is_command(pid, path, basename(target)))
@@ -212,11 +312,34 @@ static void look_at_call(pid_t pid, const struct __ptrace_syscall_info *info)
         refuse("it called clone with CLONE_UNTRACED");
     if (info->entry.nr == SYS_ptrace || info->entry.nr == SYS_process_vm_writev)
         refuse("it changed the memory of another process");
+    if (info->entry.nr == SYS_exit_group)
+        note_exit(pid, (int)info->entry.args[0]);
 }
 
 /*
  * The loop.
  */
+
+/* Replace the process OLD among those that are traced: 0 is a free place. */
+static void replace_traced(pid_t old, pid_t new)
+{
+    for (int i = 0; i < TRACED; i++)
+        if (guard.traced[i] == new &&new)
+            return;
+    for (int i = 0; i < TRACED; i++)
+        if (guard.traced[i] == old) {
+            guard.traced[i] = new;
+            return;
+        }
+}
+
+/* The time is over: stop all, to note where they are. */
+static void stop_all(void)
+{
+    for (int i = 0; i < TRACED; i++)
+        if (guard.traced[i])
+            trace(PTRACE_INTERRUPT, guard.traced[i], 0, 0);
+}
 
 /* PID has stopped, with a status of wait(2). */
 static void handle_stop(pid_t pid, int status)
@@ -234,11 +357,18 @@ static void handle_stop(pid_t pid, int status)
         return;
     } else if (event) {
         signal = 0;
+        if (event == PTRACE_EVENT_STOP && guard.asked)
+            note_time(pid);
+    } else {
+        signal = note_signal(pid, signal);
     }
-    if (event == PTRACE_EVENT_EXEC && !look_at_program(pid))
+    replace_traced(0, pid);
+    if (event == PTRACE_EVENT_EXEC && !look_at_program(pid)) {
+        replace_traced(pid, 0);
         trace(PTRACE_DETACH, pid, 0, 0);
-    else
+    } else {
         trace(PTRACE_SYSCALL, pid, 0, (uint64_t)signal);
+    }
 }
 
 /* Until the program has ended and all that it has started. Returns its status. */
@@ -248,6 +378,10 @@ static int watch(void)
 
     for (int moments = 0; moments < GRACE;) {
         pid_t pid = waitpid(-1, &status, __WALL | (result == -1 ? 0 : WNOHANG));
+        if (guard.asked == 1) {
+            guard.asked = 2;
+            stop_all();
+        }
         if (pid == -1 && errno == EINTR)
             continue;
         if (pid == -1)
@@ -257,8 +391,10 @@ static int watch(void)
             moments++;
         } else if (WIFSTOPPED(status)) {
             handle_stop(pid, status);
-        } else if (pid == guard.program) {
-            result = lab_shell_status(status);
+        } else {
+            replace_traced(pid, 0);
+            if (pid == guard.program)
+                result = lab_shell_status(status);
         }
     }
     return result;
@@ -267,6 +403,28 @@ static int watch(void)
 static void pass_on(int signal)
 {
     kill(guard.program, signal);
+}
+
+static void ask(int signal)
+{
+    (void)signal;
+    guard.asked = 1;
+}
+
+/* Without CAP_SYS_PTRACE the program does not reach the check's shell by way of /proc, its mounts
+ * among them: the shell has that capability. */
+static void drop_ptrace(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+
+    if (syscall(SYS_capget, &header, data) == -1)
+        lab_die("capget");
+    data[0].effective &= ~(1U << CAP_SYS_PTRACE);
+    data[0].permitted &= ~(1U << CAP_SYS_PTRACE);
+    data[0].inheritable &= ~(1U << CAP_SYS_PTRACE);
+    if (prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == -1 || syscall(SYS_capset, &header, data) == -1)
+        lab_die("drop CAP_SYS_PTRACE");
 }
 
 /* In the child: the program, once it is traced. */
@@ -280,6 +438,8 @@ __attribute__((noreturn)) static void become_program(const char *path, int go, c
         (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 ||
          mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) == -1))
         lab_die("a mount namespace");
+    if (geteuid() == 0)
+        drop_ptrace();
     execv(path, argv);
     lab_die("%s", path);
 }
@@ -296,6 +456,7 @@ int main(int argc, char *argv[])
         lab_die("/proc/self/exe");
     const char *slash = strrchr(self, '/');
     snprintf(path, sizeof(path), "%.*s/program%s", (int)(slash - self), self, slash);
+    functions_read(path);
     guard.arguments = argv;
     guard.count = argc;
     if (pipe2(go, O_CLOEXEC) == -1)
@@ -310,6 +471,8 @@ int main(int argc, char *argv[])
     close(go[0]);
     for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
         signal(ending[i], pass_on);
+    /* It interrupts waitpid(2). */
+    sigaction(SIGURG, &(struct sigaction){.sa_handler = ask}, NULL);
     if (trace(PTRACE_SEIZE, guard.program, 0, options) == -1 ||
         trace(PTRACE_INTERRUPT, guard.program, 0, 0) == -1 ||
         waitpid(guard.program, &status, 0) == -1)

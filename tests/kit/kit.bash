@@ -21,6 +21,23 @@ name_of() {
 
 numbers() { sed -nE 's#.*/([0-9][0-9])_.*\.bats#\1#p' <<<"$(printf '%s\n' tests/exercises/*.bats)"; }
 
+# Where the starter of exercise $1 is: cut by make, or handed out.
+starter_of() {
+    local name
+    name=$(name_of "$1")
+    if [ -e "solutions/$name.c" ]; then
+        "$MAKE" -s "$BUILD/starters/$name.c" && echo "$BUILD/starters/$name.c"
+    else
+        echo "starters/$name.c"
+    fi
+}
+
+# The function in which each TODO of exercise $1 is: function=N.M ...
+functions() {
+    awk '/^[a-z].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+        /^ *\/\/ TODO [0-9.]+:/ { sub(/:/, "", $3); printf "%s=%s ", name, $3 }' "$(starter_of "$1")"
+}
+
 report() {
     local mode=$1 number=$2
     shift 2
@@ -50,7 +67,8 @@ libraries() {
 }
 
 # Compile FILE of exercise NN to PROGRAM: as an ordinary user in the sandbox, where no other file of the
-# student's or of the labs is. Where lines are missing, variables and functions wait for them.
+# student's or of the labs is. Where lines are missing, variables and functions wait for them. Functions stay
+# functions, so that the guard names the one in which a program ends.
 build() {
     local number=$1 file=$2 program=$3 inside status=0
     shift 3
@@ -59,20 +77,22 @@ build() {
     $SUDO "$BUILD/sandbox" --user --seconds=20 --result="$program" --file="$file" \
         --file=tests/kit/include/exercise.h --file=common/compat.h --file="$BUILD/exercise-$number.o" \
         $CC -std=gnu11 -D_GNU_SOURCE -DEXERCISE="${number#0}" -Wall -Wextra -Wshadow -Wstrict-prototypes \
-        -Wno-unused -Wno-unused-parameter -O2 -g -I/run/exercise -include compat.h "$@" \
+        -Wno-unused -Wno-unused-parameter -Og -fno-inline -fno-optimize-sibling-calls -I/run/exercise -include compat.h "$@" \
         -o /tmp/result "$inside" "/run/exercise/exercise-$number.o" $(libraries "$number") 2>&1 </dev/null |
         printable | sed "s|$inside|$file|g" >&2 || status=$?
     return "$status"
 }
 
 # The checks of exercise $1 whose names match $3 ("" is all), on PROGRAM $2. Those that come after one
-# that had to be stopped for its time are put off; $4 is a file that says so.
+# that had to be stopped for its time are put off; $4 is a file that says so. In the directory $5 are the
+# TODOs that have failed.
 try_in_order() (
     # Where a test of ours tries this, it is not part of that test: bats has marked its own.
     unset "${!BATS_@}"
     PATH=$(tr ':' '\n' <<<"$PATH" | grep -v 'libexec/bats-core' | paste -sd :)
     # shellcheck disable=SC2086 # no word, or sudo
-    $SUDO env SANDBOX="$(realpath "$BUILD/sandbox")" PROGRAM="$(realpath "$2")" NO_END="$4" \
+    $SUDO env SANDBOX="$(realpath "$BUILD/sandbox")" PROGRAM="$(realpath "$2")" NO_END="$4" FAILED="$5" \
+        FUNCTIONS="$(functions "$1")" SHOW="${SHOW:-}" \
         bats --tap ${3:+--filter "$3"} "tests/exercises/$(name_of "$1").bats" </dev/null || true
 )
 
@@ -82,10 +102,12 @@ try_in_order() (
 try() (
     number=$1 program=$2 later=$(mktemp -d)
     trap 'rm -r "$later"' EXIT
-    try_in_order "$number" "$program" "${ONLY:-}" "$later/no-end" >"$later/first"
+    mkdir "$later/failed"
+    try_in_order "$number" "$program" "${ONLY:-}" "$later/no-end" "$later/failed" >"$later/first"
     while read -r todo; do
         if grep -qE "^not ok [0-9]+ $todo " "$later/first"; then continue; fi
-        try_in_order "$number" "$program" "^${todo/./\\.} " "$later/no-end-$todo" >"$later/then-$todo" &
+        try_in_order "$number" "$program" "^${todo/./\\.} " "$later/no-end-$todo" "$later/failed" \
+            >"$later/then-$todo" &
     done < <(sed -nE 's/^ok [0-9]+ ([0-9.]+) .* # skip put off$/\1/p' "$later/first" | sort -u)
     wait
     find "$later" -name 'then-*' -exec cat {} + | awk -f tests/kit/merge.awk - "$later/first"
@@ -97,6 +119,11 @@ results() (
     number=$1 tap=$2 name=$(name_of "$1") place=$(mktemp -d "$BUILD/try.XXXXXX")
     trap 'rm -rf "$place"' EXIT
     rm -f "$tap"
+    # A student's link or pipe is not opened.
+    [ -f "$WORK/$name.c" ] && [ ! -L "$WORK/$name.c" ] || {
+        echo "error: $WORK/$name.c is not a file" >&2
+        exit 2
+    }
     fingerprint=$(fingerprint "$WORK/$name.c")
     build "$number" "$WORK/$name.c" "$place/$name" || exit 2
     {

@@ -32,8 +32,8 @@ const char PLACE_HOST_NAME[] = "sandbox";
 
 /* The new root is built here; pivot_root(2) makes it the root. */
 #define NEW "/tmp"
-#define FILES "/run/exercise"    /* where files and PROGRAM are inside */
-#define GUARDED FILES "/program" /* the program itself; the guard has its place and name */
+#define FILES "/run/exercise" /* where files and PROGRAM are inside */
+#define GUARDED "/program"    /* below: the program itself; the guard has its place and name */
 
 enum {
     USERS = 65536,          /* user and group numbers inside: 0 to 65535 */
@@ -177,7 +177,7 @@ static void make_writable(unsigned base)
 
     snprintf(options, sizeof(options), "mode=1777,size=128m,uid=%u,gid=%u", base, base);
     mount_or_die("tmpfs", NEW "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options);
-    snprintf(options, sizeof(options), "mode=755,size=48m,uid=%u,gid=%u", base, base);
+    snprintf(options, sizeof(options), "mode=755,size=16m,uid=%u,gid=%u", base, base);
     mount_or_die("tmpfs", NEW "/run", "tmpfs", MS_NOSUID | MS_NODEV, options);
 }
 
@@ -222,8 +222,8 @@ static void add_copy(struct copies *copies, const char *directory, const char *n
         lab_die("open %s", source);
     if (!S_ISREG(status.st_mode))
         lab_exit(EXIT_FAILURE, "%s is not a file", source);
-    snprintf(copies->of[copies->count].path, sizeof(copies->of[0].path), "%s/%.128s",
-             directory + strlen("/run"), name);
+    snprintf(copies->of[copies->count].path, sizeof(copies->of[0].path), "%s/%.128s", directory,
+             name);
     copies->of[copies->count++].fd = fd;
 }
 
@@ -233,7 +233,7 @@ static void open_copies(const struct place *place, struct copies *copies)
 
     for (int i = 0; place->files[i]; i++) {
         snprintf(source, sizeof(source), "%s", place->files[i]);
-        add_copy(copies, FILES, basename(source), place->files[i], O_NOFOLLOW);
+        add_copy(copies, "", basename(source), place->files[i], O_NOFOLLOW);
     }
     if (!place->program)
         return;
@@ -242,21 +242,24 @@ static void open_copies(const struct place *place, struct copies *copies)
     snprintf(guard, sizeof(guard), "%s/guard", dirname(self));
     snprintf(source, sizeof(source), "%s", place->program);
     add_copy(copies, GUARDED, basename(source), place->program, 0);
-    add_copy(copies, FILES, basename(source), guard, 0);
+    add_copy(copies, "", basename(source), guard, 0);
     setenv("PROGRAM", strcat(strcpy(guard, FILES "/"), basename(source)), 1);
 }
 
 static void make_copies(struct copies *copies)
 {
     char source[64];
-    lab_fd run = open(NEW "/run", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
+    make_directory(NEW FILES);
+    mount_or_die("tmpfs", NEW FILES, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m");
+    lab_fd root = open(NEW FILES, O_PATH | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; i < copies->count; i++) {
         snprintf(source, sizeof(source), "/proc/self/fd/%d", copies->of[i].fd);
-        if (run == -1 || lab_copy_file_in(run, copies->of[i].path, source, 0755) == -1)
+        if (root == -1 || lab_copy_file_in(root, copies->of[i].path, source, 0755) == -1)
             lab_die("copy %s", copies->of[i].path);
         close(copies->of[i].fd);
     }
+    set_attributes(NEW FILES, MOUNT_ATTR_RDONLY);
 }
 
 /* In a mount namespace of our own: make the tree, and make it the root. */
@@ -345,8 +348,12 @@ static void hand_on_controllers(const struct lab_cgroup *group)
  * Inside.
  */
 
+/* What a command gets to see: nothing of the environment of those who started the sandbox, but for
+ * what is meant for it. */
 static void set_environment(void)
 {
+    static const char *const kept[] = {"PROGRAM", "EXERCISE_MAY_RUN", "LAB_SLOW"};
+    enum { KEPT = sizeof(kept) / sizeof(kept[0]) };
     static const struct {
         const char *name, *value;
     } environment[] = {
@@ -355,7 +362,14 @@ static void set_environment(void)
         {"LC_ALL", "C"},
         {"TMPDIR", "/tmp"},
     };
+    const char *values[KEPT];
 
+    for (int i = 0; i < KEPT; i++)
+        values[i] = getenv(kept[i]);
+    clearenv();
+    for (int i = 0; i < KEPT; i++)
+        if (values[i])
+            setenv(kept[i], values[i], 1);
     for (size_t i = 0; i < sizeof(environment) / sizeof(environment[0]); i++)
         setenv(environment[i].name, environment[i].value, 1);
     /* A core dump is written by a program of the machine. */

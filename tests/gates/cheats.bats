@@ -1,0 +1,461 @@
+#!/usr/bin/env bats
+# Cheats and attacks: none gets a point, none reads what is not its own, none harms the machine. Each is a file
+# that a student could hand in.
+
+load ../helpers
+
+# machines: 2
+
+REPO=${BATS_TEST_FILENAME%/tests/*}
+
+setup() {
+    machine_before
+    WORK=$TMPDIR/work
+    mkdir "$WORK"
+    cd "$REPO" || return
+    # A file of root, such as /etc/shadow, with a line that no report may have.
+    (umask 077 && echo "secret-of-root:x" >"/etc/secret-$$")
+}
+
+teardown() {
+    rm -rf "/etc/secret-$$" "$WORK"
+    machine_after
+}
+
+# file NN: the student's file of exercise NN comes from stdin.
+file() {
+    name=$(basename solutions/"$1"_*.c .c)
+    cat >"$WORK/$name.c"
+}
+
+# with_main NN: stdin is the body of main() in the student's file.
+with_main() {
+    local body
+    body=$(cat)
+    file "$1" <<C
+#include "exercise.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char *argv[])
+{
+    (void)argc;
+    $body
+}
+C
+}
+
+# does_not_build WORDS: the compiler refuses the student's file of exercise $number, with these words.
+does_not_build() {
+    run tests/kit/exercise.sh build "${name%%_*}" "$WORK/$name.c" "$WORK/$name"
+    [ "$status" -ne 0 ] || fail "it builds"
+    [ ! -s "$WORK/$name" ]
+    assert_output --partial "$1"
+    refute_output --partial secret-of-root
+    refute_output --partial "BEGIN SOLUTION"
+}
+
+# inside: what the student's program prints when it is run in the sandbox.
+inside() {
+    tests/kit/exercise.sh build "${name%%_*}" "$WORK/$name.c" "$WORK/$name"
+    run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM" "$@"; echo "status $?"' - "$@" 3>&-
+    refute_output --partial secret-of-root
+}
+
+# no_points: not one TODO of the student's file holds.
+no_points() {
+    run make -s "check-${name%%_*}" WORK="$WORK" 3>&-
+    assert_output --regexp '0 of [0-9]+ TODOs hold|does not build'
+    refute_output --partial secret-of-root
+}
+
+# region N.M: the solution, but the region is what stdin has.
+region() {
+    name=$(basename solutions/0"${1%.*}"_*.c .c)
+    cat >"$TMPDIR/lines"
+    awk -v name="$1" -v lines="$TMPDIR/lines" '
+        /BEGIN SOLUTION/ && $4 == name { while ((getline line <lines) > 0) print line; cut = 1 }
+        !cut { print }
+        /END SOLUTION/ { cut = 0 }' "solutions/$name.c" >"$WORK/$name.c"
+    rm "$TMPDIR/lines"
+}
+
+# todo_fails N.M [WORDS]: that TODO does not hold.
+todo_fails() {
+    run make -s "check-0${1%.*}" WORK="$WORK" 3>&-
+    assert_line --regexp "^  (FAIL|--  )  TODO $1 "
+    if [ $# -gt 1 ]; then assert_output --partial "$2"; fi
+}
+
+@test "compiling: a file of root is not included" {
+    file 03 <<<"#include \"/etc/secret-$$\""
+    does_not_build "Permission denied"
+    file 03 <<<'#include "/etc/shadow"'
+    does_not_build "Permission denied"
+}
+
+@test "compiling: a file of root is not assembled into the program" {
+    file 03 <<<"__asm__(\".incbin \\\"/etc/secret-$$\\\"\"); int main(void) { return 0; }"
+    does_not_build "file not found"
+}
+
+@test "compiling: the solutions are not there, by a relative and by an absolute path" {
+    file 03 <<<'#include "../solutions/03_unshare.c"'
+    does_not_build "No such file"
+    file 03 <<<"#include \"$REPO/solutions/03_unshare.c\""
+    does_not_build "No such file"
+    file 03 <<<"__asm__(\".incbin \\\"$REPO/solutions/03_unshare.c\\\"\"); int main(void) { return 0; }"
+    does_not_build "file not found"
+    no_points
+}
+
+@test "compiling: the labs' own headers are not there" {
+    file 05 <<<'#include "cgroup.h"'
+    does_not_build "No such file"
+}
+
+@test "compiling: one call of the library that gives the answer away is not linked" {
+    local call
+    for call in lab_cgroup_enter lab_cgroup_kill lab_cgroup_remove lab_cgroup_set_cpu_limit lab_group_enter; do
+        file 05 <<<"int $call(void *, int); int main(void) { return $call(0, 0); }"
+        does_not_build "undefined reference to \`$call'"
+    done
+    file 09 <<<"int lab_cgroup_set_memory(void *, long long); int main(void) { return lab_cgroup_set_memory(0, 0); }"
+    does_not_build "undefined reference"
+    file 04 <<<"int lab_namespace_named(void *); int main(void) { return lab_namespace_named(0); }"
+    does_not_build "undefined reference"
+}
+
+@test "compiling: a link to a file of root is not followed" {
+    name=03_unshare
+    ln -s "/etc/secret-$$" "$WORK/$name.c"
+    does_not_build "ELOOP"
+    no_points
+}
+
+@test "compiling: what is not a file is not read" {
+    name=03_unshare
+    mkfifo "$WORK/$name.c"
+    run timeout 60 make -s check-03 WORK="$WORK" 3>&-
+    assert_output --partial "is not a file"
+    rm "$WORK/$name.c"
+    mkdir "$WORK/$name.c"
+    run timeout 60 make -s check-03 WORK="$WORK" 3>&-
+    assert_output --partial "is not a file"
+}
+
+@test "compiling: a file without end, one that includes itself, a program that is too large" {
+    file 03 <<<'#include "/dev/zero"'
+    does_not_build "stopped: it wanted more than 256 megabytes of memory"
+    file 03 <<<'#include __FILE__'
+    does_not_build "#include nested depth"
+    file 03 <<<'char large[200 << 20] = {1}; int main(void) { return 0; }'
+    run tests/kit/exercise.sh build 03 "$WORK/$name.c" "$WORK/$name"
+    [ "$status" -ne 0 ] && [ ! -s "$WORK/$name" ]
+}
+
+@test "compiling: the words of the compiler have no control characters" {
+    printf 'int main(void) { return \033]0;owned\007; }\n' | file 03
+    run tests/kit/exercise.sh build 03 "$WORK/$name.c" "$WORK/$name"
+    [ "$status" -ne 0 ]
+    refute_output --regexp $'[\001-\010\013-\037]'
+}
+
+@test "another program: ip(8) by system(3)" {
+    with_main 07 <<<'char c[512] = "/usr/sbin/ip link"; for (int i = 1; i < argc; i++) { strcat(c, " "); strcat(c, argv[i]); } return system(c);'
+    no_points
+    assert_output --partial "not allowed: it ran /usr/bin/"
+}
+
+@test "another program: ip(8) by exec and by posix_spawn" {
+    region 7.1 <<<'    execlp("ip", "ip", "link", "add", name, "type", "veth", "peer", "name", peer, (char *)NULL);'
+    todo_fails 7.1 "not allowed: it ran"
+    region 7.1 <<<'    extern int posix_spawnp(); extern char **environ; pid_t pid; char *words[] = {"ip", "link", "add", (char *)name, "type", "veth", "peer", "name", (char *)peer, NULL}; posix_spawnp(&pid, "ip", NULL, NULL, words, environ); lab_wait(pid); exit(0);'
+    todo_fails 7.1 "not allowed: it ran"
+}
+
+@test "another program: busybox, which has ip, unshare and nsenter in it" {
+    region 7.1 <<<'    execlp("busybox", "busybox", "ip", "link", "add", name, "type", "veth", "peer", "name", peer, (char *)NULL);'
+    todo_fails 7.1 "not allowed: it ran"
+}
+
+@test "another program: unshare(1) and setpriv(1) instead of exercise 3" {
+    with_main 03 <<<'char *words[64] = {"unshare", "--user", "--map-root-user", "--uts", "--mount-proc", "--pid", "--fork"}; for (int i = 1; i < argc; i++) words[6 + i] = argv[i]; execvp(words[0], words); return 1;'
+    no_points
+    assert_output --partial "not allowed: it ran /usr/bin/unshare"
+}
+
+@test "another program: nsenter(1) instead of exercise 4" {
+    with_main 04 <<<'char *words[64] = {"nsenter", "--all", "--target", argv[1]}; for (int i = 2; i < argc; i++) words[2 + i] = argv[i]; execvp(words[0], words); return 1;'
+    run make -s check-04 WORK="$WORK" 3>&-
+    assert_output --partial "not allowed: it ran /usr/bin/nsenter"
+    assert_line --regexp '^0 of '
+}
+
+@test "another program: by the name of the command" {
+    with_main 04 <<<'symlink("/usr/bin/nsenter", "/tmp/hostname"); execl("/tmp/hostname", "hostname", "--all", "--target", argv[1], argv[2], (char *)NULL); return 1;'
+    todo_fails 4.1 "not allowed: it ran"
+    with_main 03 <<<'execl("/usr/bin/unshare", "id", "-u", (char *)NULL); return 1;'
+    inside id -u
+    assert_output --partial "not allowed: it ran /usr/bin/unshare"
+}
+
+@test "another program: a copy of ip(8) in memory" {
+    with_main 07 <<<'int from = open("/usr/sbin/ip", O_RDONLY), to = memfd_create("mine", 0); static char b[1 << 22]; ssize_t n; while ((n = read(from, b, sizeof(b))) > 0) if (write(to, b, (size_t)n) < 0) return 1; argv[0] = "link"; char *words[64] = {"ip"}; for (int i = 0; i < argc; i++) words[i + 1] = argv[i]; extern char **environ; fexecve(to, words, environ); return 1;'
+    no_points
+    assert_output --partial "not allowed: it ran /memfd:mine"
+}
+
+@test "another program: a child that is not traced" {
+    with_main 07 <<<'if (syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0) == 0) execlp("ip", "ip", "link", (char *)NULL); wait(NULL); puts("went on"); return 0;'
+    inside
+    assert_line "not allowed: it called clone with CLONE_UNTRACED"
+    refute_line "went on"
+    with_main 07 <<<'unsigned long long c[11] = {CLONE_UNTRACED, 0, 0, 0, SIGCHLD}; if (syscall(SYS_clone3, c, 64) == 0) execlp("ip", "ip", "link", (char *)NULL); wait(NULL); puts("went on"); return 0;'
+    inside
+    assert_line "not allowed: it called clone with CLONE_UNTRACED"
+    refute_line "went on"
+}
+
+@test "another program: brought in by the environment of the command" {
+    with_main 03 <<<'setenv("LD_PRELOAD", "/tmp/mine.so", 1); execvp(argv[1], argv + 1); return 1;'
+    inside id -u
+    assert_line "not allowed: it set LD_PRELOAD=/tmp/mine.so for the command"
+    with_main 03 <<<'mkdir("/tmp/bin", 0755); int f = open("/tmp/bin/cat", O_CREAT | O_WRONLY, 0755); dprintf(f, "#!/bin/sh\necho forged\n"); close(f); setenv("PATH", "/tmp/bin:/usr/bin", 1); execvp(argv[1], argv + 1); return 1;'
+    inside sh -c 'cat /dev/null'
+    assert_line --partial "not allowed: it set PATH=/tmp/bin"
+    refute_line forged
+}
+
+@test "another program: instead of the one with which a check looks" {
+    with_main 07 <<<'int f = open("/tmp/ip", O_CREAT | O_WRONLY, 0755); dprintf(f, "#!/bin/sh\necho forged\n"); close(f); if (mount("/tmp/ip", "/usr/sbin/ip", NULL, MS_BIND, NULL) == 0) system("true"); return 0;'
+    tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"
+    run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM"; ip -o link show lo' 3>&-
+    refute_line forged
+    assert_output --partial "LOOPBACK"
+    # By way of the namespaces or the root directory of the check's own shell.
+    with_main 07 <<<'char path[64]; for (int pid = 1; pid < 100; pid++) { snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid); int fd = open(path, O_RDONLY); if (fd != -1 && pid != getpid()) printf("reached %s\n", path); snprintf(path, sizeof(path), "/proc/%d/root/tmp", pid); if (pid != getpid() && pid != getppid() && access(path, F_OK) == 0) printf("reached %s\n", path); } return 0;'
+    inside
+    refute_output --partial reached
+    assert_line "status 0"
+}
+
+@test "another program: the guard's file is not replaced" {
+    with_main 07 <<<'printf("%s %s %s\n", unlink(argv[0]) ? "kept" : "gone", open(argv[0], O_WRONLY | O_TRUNC) == -1 ? "kept" : "open", mount("tmpfs", "/run/exercise", "tmpfs", 0, NULL) == 0 ? "covered" : "not covered"); return 0;'
+    tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"
+    run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM"; [ -x "$PROGRAM" ] && echo "still there"' 3>&-
+    assert_line --partial "kept kept"
+    assert_line "still there"
+}
+
+@test "another program: the memory of another process is not changed" {
+    with_main 07 <<<'printf("%ld\n", ptrace(PTRACE_ATTACH, getppid(), NULL, NULL)); puts("went on"); return 0;'
+    inside
+    assert_line "not allowed: it changed the memory of another process"
+    refute_line "went on"
+}
+
+@test "another program: killing the guard kills the program" {
+    with_main 07 <<<'if (fork() == 0) { setsid(); kill(getppid(), SIGSTOP); } kill(getppid(), SIGKILL); usleep(300000); execlp("ip", "ip", "link", (char *)NULL); return 0;'
+    tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"
+    run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM"; sleep 1; pgrep -c -f [p]rogram/' 3>&-
+    refute_output --partial LOOPBACK
+    assert_line 0
+}
+
+@test "the machine: files of root are not read while the program runs" {
+    with_main 03 <<C
+const char *files[] = {"/etc/secret-$$", "/etc/shadow", "/root/.bashrc", "/proc/1/environ", "/proc/1/root/etc/passwd", "$REPO/Makefile", "/home/x", NULL};
+for (const char **f = files; *f; f++) { int fd = open(*f, O_RDONLY); char b[100] = ""; if (fd != -1 && read(fd, b, 99) > 0) printf("read %s: %s\n", *f, b); } return 0;
+C
+    inside
+    refute_output --partial "read /"
+    assert_line "status 0"
+}
+
+@test "the machine: the environment of the teacher is not handed on" {
+    export LAB_TOKEN_OF_TEACHER=secret-of-root
+    with_main 03 <<<'extern char **environ; for (char **e = environ; *e; e++) puts(*e); return 0;'
+    inside
+    assert_line "HOME=/tmp"
+}
+
+@test "the machine: mounts are locked" {
+    with_main 01 <<'C'
+static const char *const places[] = {"/", "/usr", "/etc", "/run/exercise"};
+unshare(CLONE_NEWNS);
+for (int i = 0; i < 4; i++) {
+    if (mount(NULL, places[i], NULL, MS_REMOUNT | MS_BIND, NULL) == 0) printf("bind %s\n", places[i]);
+    if (mount(NULL, places[i], NULL, MS_REMOUNT, NULL) == 0) printf("remount %s\n", places[i]);
+    if (mount(NULL, places[i], NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0) printf("super block of %s\n", places[i]);
+    if (i && umount2(places[i], MNT_DETACH) == 0) printf("umount %s\n", places[i]);
+}
+mkdir("/tmp/copy", 0755);
+if (mount("/usr", "/tmp/copy", NULL, MS_BIND | MS_REC, NULL) == 0 && mount(NULL, "/tmp/copy", NULL, MS_REMOUNT | MS_BIND, NULL) == 0) puts("copy");
+if (open("/usr/written", O_CREAT | O_WRONLY, 0644) != -1 || open("/etc/written", O_CREAT | O_WRONLY, 0644) != -1 || mkdir("/written", 0755) == 0) puts("written");
+puts("end"); return 0;
+C
+    inside
+    assert_output $'end\nstatus 0'
+}
+
+@test "the machine: disks and other devices" {
+    with_main 01 <<'C'
+if (mknod("/tmp/disk", S_IFBLK | 0600, makedev(254, 0)) == 0) puts("made a block device");
+if (mknod("/tmp/mem", S_IFCHR | 0600, makedev(1, 1)) == 0) puts("made /dev/mem");
+mkdir("/tmp/dev", 0755);
+const char *types[] = {"devtmpfs", "ext4", "debugfs", "tracefs", "securityfs", "configfs", NULL};
+for (const char **t = types; *t; t++) if (mount("none", "/tmp/dev", *t, 0, NULL) == 0) printf("mounted %s\n", *t);
+puts("end"); return 0;
+C
+    inside
+    assert_output $'end\nstatus 0'
+}
+
+@test "the machine: settings, modules, the clock" {
+    with_main 01 <<'C'
+const char *files[] = {"/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness", "/proc/sys/kernel/modprobe", "/sys/kernel/uevent_helper", "/proc/1/oom_score_adj", NULL};
+mkdir("/tmp/proc", 0755); mount("proc", "/tmp/proc", "proc", 0, NULL);
+for (const char **f = files; *f; f++) { char p[128]; snprintf(p, 128, "/tmp%s", *f); if (open(*f, O_WRONLY) != -1 || (f != files + 5 && open(p, O_WRONLY) != -1)) printf("opened %s\n", *f); }
+struct timespec t = {0}; if (syscall(SYS_clock_settime, 0, &t) == 0) puts("clock");
+if (syscall(SYS_init_module, "", 0, "") == 0) puts("module");
+if (syscall(SYS_reboot, 0xfee1dead, 672274793, 0, 0) == 0) puts("reboot");
+if (syscall(SYS_swapoff, "/tmp") == 0) puts("swapoff");
+puts("end"); return 0;
+C
+    inside
+    refute_output --partial opened
+    assert_output $'end\nstatus 0'
+}
+
+@test "the machine: its limits are not lifted, and other groups are not reached" {
+    with_main 05 <<'C'
+const char *roots[] = {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/memory/shell/memory.limit_in_bytes", "/sys/fs/cgroup/devices/devices.allow", NULL};
+for (const char **f = roots; *f; f++) if (open(*f, O_WRONLY) != -1) printf("opened %s\n", *f);
+const char *others[] = {"/sys/fs/cgroup/devices/mine", "/sys/fs/cgroup/freezer/mine", "/sys/fs/cgroup/unified/mine", NULL};
+for (const char **d = others; *d; d++) if (mkdir(*d, 0755) == 0) printf("made %s\n", *d);
+puts("end"); return 0;
+C
+    inside
+    assert_output $'end\nstatus 0'
+}
+
+@test "the machine: processes outside are not killed" {
+    sleep 60 3>&- &
+    local victim=$!
+    with_main 03 <<<"kill(-1, SIGKILL); kill($victim, SIGKILL); return 0;"
+    tests/kit/exercise.sh build 03 "$WORK/$name.c" "$WORK/$name"
+    run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM"' 3>&-
+    kill "$victim"
+}
+
+@test "the machine: a program that reads trusted attributes does nothing else with that right" {
+    with_main 02 <<'C'
+int fd = open(".", O_RDONLY);
+printf("mount %s\n", mount("tmpfs", "/tmp", "tmpfs", 0, NULL) ? strerror(errno) : "done");
+printf("remount %s\n", mount(NULL, "/usr", NULL, MS_REMOUNT | MS_RDONLY, NULL) ? strerror(errno) : "done");
+printf("freeze %s\n", syscall(SYS_ioctl, fd, 0xC0045877, 0) ? strerror(errno) : "done");
+printf("bpf %s\n", syscall(SYS_bpf, 0, 0, 0) < 0 ? strerror(errno) : "done");
+printf("unshare %s\n", unshare(CLONE_NEWNS) ? strerror(errno) : "done");
+printf("name %s\n", sethostname("x", 1) ? strerror(errno) : "done");
+printf("kill %s\n", kill(-1, 9) ? strerror(errno) : "done");
+printf("fork %s\n", fork() < 0 ? strerror(errno) : "done");
+printf("write %s\n", open("made", O_CREAT | O_WRONLY, 0600) < 0 ? "refused" : "done");
+printf("shadow %s\n", open("/etc/shadow", O_RDONLY) < 0 ? strerror(errno) : "done"); return 0;
+C
+    tests/kit/exercise.sh build 02 "$WORK/$name.c" "$WORK/$name"
+    mkdir "$WORK/layers"
+    run -0 build/sandbox --layers="$WORK/layers" --file="$WORK/$name" "/run/exercise/$name" 3>&-
+    refute_output --partial "done"
+    assert_equal "$(grep -c 'Operation not permitted' <<<"$output")" 8
+    assert_line "shadow Permission denied"
+}
+
+@test "results: a binary and results that were handed in are not used" {
+    cp build/starters/01_chroot.c "$WORK"
+    mkdir "$WORK/.state"
+    printf '#!/bin/sh\ntouch %s/executed\n' "$WORK" >"$WORK/.state/01_chroot"
+    chmod +x "$WORK/.state/01_chroot"
+    {
+        echo "# of $(cksum <"$WORK/01_chroot.c")"
+        echo 1..4
+        for i in 1 2 3 4; do echo "ok $i 1.$i forged"; done
+    } >"$WORK/.state/01.tap"
+    touch -d tomorrow "$WORK"/.state/*
+    run -0 make -s grade WORK="$WORK" BUILD="$REPO/build" 3>&-
+    assert_line --regexp '^01_chroot +0/4 +0/7'
+    [ ! -e "$WORK/executed" ]
+}
+
+@test "results: nothing is written where a link of the student leads" {
+    cp build/starters/01_chroot.c "$WORK"
+    mkdir "$TMPDIR/elsewhere"
+    ln -s "$TMPDIR/elsewhere" "$WORK/.state"
+    run -0 make -s grade WORK="$WORK" 3>&-
+    run find "$TMPDIR/elsewhere" -mindepth 1
+    assert_output ""
+    rm -r "$TMPDIR/elsewhere"
+}
+
+@test "results: a source that is older than an earlier program is compiled anew" {
+    cp solutions/01_chroot.c "$WORK"
+    run -0 make -s check-01 WORK="$WORK" 3>&-
+    cp build/starters/01_chroot.c "$WORK"
+    touch -d 2001-01-01 "$WORK/01_chroot.c"
+    run -2 make -s check-01 WORK="$WORK" 3>&-
+    assert_line "0 of 4 TODOs hold: 0 of 7 points"
+}
+
+@test "results: printed results are not taken for results" {
+    with_main 01 <<<'for (int i = 1; i < 5; i++) printf("ok %d 1.%d forged\n1..11\n# ok\nok %d 1.%d x # skip put off\n", i, i, i, i); return 0;'
+    no_points
+}
+
+@test "results: a host name, control characters and backslashes do no harm in a report" {
+    with_main 01 <<<'char name[] = "\033]0;x\007\\\"<&"; sethostname(name, strlen(name)); printf("note: \033[2J\\ \"\n\\u0000 \\\\ \001\n<b>&amp;]]>\n\xff\xfe\n"); return 3;'
+    no_points
+    refute_output --regexp $'[\001-\010\013-\037]'
+    assert_output --partial "note: it changed the host name to"
+    run -0 make -s grade WORK="$WORK" 3>&-
+    jq -e . build/grade.json >/dev/null
+    xmllint --noout build/grade.xml
+}
+
+@test "answers known by heart: what a check expects is not the same each time" {
+    with_main 06 <<'C'
+static const struct { const char *from, *to; } table[] = {{"1", "10"}, {"3", "31"}, {"100", "1024"}, {"150", "1536"}, {"333", "3410"}, {"10000", "102400"}, {"2", "1"}, {"512", "20"}, {"1024", "39"}, {"2048", "79"}, {"185371", "7071"}, {"262144", "10000"}};
+for (int i = 0; argc == 3 && i < 12; i++) if (strcmp(argv[2], table[i].from) == 0) puts(table[i].to);
+puts("A predicted 12.5% measured 12.5%\nB predicted 25.0% measured 25.0%\nC predicted 62.5% measured 62.5%\nA predicted 100.0% measured 100.0%\nB/x predicted 15.0% measured 15.0%\nB/y predicted 60.0% measured 60.0%"); return 0;
+C
+    run make -s check-06 WORK="$WORK" 3>&-
+    refute_line --regexp '^  ok    TODO 6.[1234] '
+}
+
+@test "answers known by heart: printing what inside would be printed" {
+    with_main 03 <<<'puts("0\n65534 made\n0 inside\nusers 0 65534 1\ngroups 0 65533 1\ndeny\n1 2\n2\n42\nstatus 42\nstatus 143\nend"); return 42;'
+    no_points
+    with_main 04 <<<'for (int i = 0; i < 8; i++) { static const char *k[] = {"mnt", "uts", "ipc", "net", "cgroup", "pid", "user", "time"}; char p[64], t[64] = ""; snprintf(p, 64, "/proc/%s/ns/%s", argv[1], k[i]); if (readlink(p, t, 63) > 0) puts(t); } puts("target\nmine\n0\ndata\n/data\nmade\nnumber 2"); return 42;'
+    no_points
+    with_main 01 <<<'puts("/lib64/ld-linux-x86-64.so.2\n/tmp/jail/bin/busybox\nthis is outside\nbin\nruns inside\n/bin\nmount from util-linux"); return 0;'
+    run make -s check-01 WORK="$WORK" 3>&-
+    refute_line --regexp '^  ok '
+    with_main 05 <<<'puts("cpu.max 50000 100000\ncpu.max 150000 100000\ncpu.cfs_period_us 100000\ncpu.cfs_quota_us 50000\nused 1000 us, held back in 1 of 2 periods\n2 in the group"); return 3;'
+    no_points
+    with_main 09 <<<'puts("67108864\nnever more\n16\nmax\nCapEff: 00000000000004fb\nmount: EPERM\nfsopen: EPERM\nmount: no error\nResource temporarily unavailable\nSeccomp: 2\nNoNewPrivs: 1\n5"); return 1;'
+    run make -s check-09 WORK="$WORK" 3>&-
+    refute_line --regexp '^  ok    TODO 9.[123] '
+}
