@@ -20,6 +20,29 @@ const char *lab_strerror(int error)
     return text;
 }
 
+static pid_t owner; /* the process that main() runs in */
+
+/* What was printed and cannot be written makes the run of a program fail, however it ends. */
+static void close_stdout(void)
+{
+    bool failed = ferror(stdout);
+
+    if (getpid() != owner || (fflush(stdout) == 0 && !failed))
+        return;
+    /* An earlier write has failed, and its errno is lost: the next one tells it. */
+    if (failed && write(STDOUT_FILENO, "\n", 1) == 1)
+        errno = EIO;
+    fprintf(stderr, "%s: write to stdout: %s\n", program_invocation_short_name,
+            lab_strerror(errno));
+    _exit(lab_exit_failure); /* exit(3) has begun already */
+}
+
+__attribute__((constructor)) static void close_stdout_at_exit(void)
+{
+    owner = getpid();
+    atexit(close_stdout);
+}
+
 __attribute__((format(printf, 1, 0))) static void begin_line(const char *format, va_list arguments)
 {
     fflush(stdout);

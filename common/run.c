@@ -554,21 +554,14 @@ int lab_close(void)
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-__attribute__((noreturn)) static void finish_printing(void)
-{
-    if (fflush(stdout) == EOF)
-        lab_die("write to stdout");
-    exit(EXIT_SUCCESS);
-}
-
 void lab_print_help(const char *text)
 {
     fputs(text, stdout);
-    finish_printing();
+    exit(EXIT_SUCCESS);
 }
 
 void lab_print_version(void)
 {
     printf("%s (%s)\n", program_invocation_short_name, LAB_VERSION);
-    finish_printing();
+    exit(EXIT_SUCCESS);
 }

@@ -334,3 +334,18 @@ ROWS
             done
         done'
 }
+
+@test "07 and 08: what up, status and down print and cannot write is an error, and they have done their work" {
+    on_host '
+        refused() {
+            "$@" >/dev/full 2>/mnt/out; [ $? = 1 ] || { echo "status of $*"; exit 1; }
+            grep -q ": write to stdout: ENOSPC (No space left on device)$" /mnt/out || { cat /mnt/out; exit 1; }
+        }
+        for lab in 07_veth_bridge 08_nat; do
+            refused "$LABS/$lab" up || exit
+            ip link show br0 >/dev/null || exit
+            refused "$LABS/$lab" status || exit
+            refused "$LABS/$lab" down || exit
+            same_host || exit
+        done'
+}

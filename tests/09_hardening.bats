@@ -317,6 +317,34 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
 }
 
+# with_reader_gone COMMAND...: the status of COMMAND, which has a reader that goes away; 124 if it does not end.
+with_reader_gone() {
+    timeout -k 1 $((10 * SLOW)) nsenter -t "$HOST_PID" -n -u -i "$@" | head -n 1 >/dev/null
+    return "${PIPESTATUS[0]}"
+}
+
+@test "hardening: a command whose reader is gone ends as in a shell; output that cannot be written is an error" {
+    start -n writes --net none
+    local line
+    for line in "run --net none $ROOTFS" 'exec writes'; do
+        # Process 1 is not killed by SIGPIPE, and then yes says what EPIPE is.
+        # shellcheck disable=SC2086 # words
+        run with_reader_gone "$LABS/09_full_container" $line yes
+        assert_equal "$line: $status" "$line: $([[ $line = run* ]] && echo 1 || echo 141)"
+        # shellcheck disable=SC2086
+        run -125 eval "labs09 $line echo hello >/dev/full"
+        assert_output '09_full_container: write the output of the command: ENOSPC (No space left on device)'
+        # shellcheck disable=SC2086
+        run -3 eval "labs09 $line sh -c 'echo hello; exit 3' >/dev/full"
+    done
+    for line in ps 'inspect writes'; do
+        # shellcheck disable=SC2086
+        run -1 eval "labs09 $line >/dev/full"
+        assert_output '09_full_container: write to stdout: ENOSPC (No space left on device)'
+    done
+    labs09 kill writes
+}
+
 # --- what comes from the caller ---------------------------------------------------------------------------
 
 @test "hardening: a signal is the container's to hear, again and again" {

@@ -17,6 +17,7 @@
 #include "error.h"
 #include "file.h"
 #include "pidfd.h"
+#include "report.h"
 #include "specification.h"
 #include "terminal.h"
 
@@ -46,6 +47,7 @@ static struct {
     int asked;          /* the signal that asked for the end */
     long long deadline; /* milliseconds; 0: none */
     int ends;           /* how often Ctrl-D is to be typed yet */
+    bool lost;          /* an error of our stdout or stderr; a reader that is gone is none */
 } state;
 
 static long long now(void)
@@ -184,9 +186,13 @@ static void give(struct channel *channel)
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count == -1) {
+        if (errno != EPIPE && channel != &state.channels[0]) {
+            state.lost = true;
+            lab_warn("write the output of the command: %s", lab_strerror(errno));
+        }
         channel->length = 0;
-        /* The reader is gone; output still goes to the log. */
-        if (channel == &state.channels[0])
+        /* The command gets EPIPE from its own pipe then. The buffer of a terminal is read on. */
+        if (channel == &state.channels[0] || channel->from != state.channels[0].to)
             close_channel(channel);
         channel->to = -1;
         return;
@@ -381,5 +387,7 @@ int monitor(const struct monitored *monitored, int *asked)
     *asked = state.asked;
     if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED) == -1)
         lab_die("waitid");
+    if (state.lost && info.si_code == CLD_EXITED && info.si_status == 0)
+        return STATUS_RUNTIME << 8;
     return info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status & 0x7f;
 }

@@ -985,7 +985,5 @@ int main(int argc, char *argv[])
         printf("Labs that cannot run here: %s. See docs/troubleshooting.md, by line.\n", lost);
     else if (optind == argc)
         printf("Every lab can run here.\n");
-    if (fflush(stdout) == EOF || ferror(stdout))
-        lab_die("write to stdout");
     return *lost ? EXIT_FAILURE : EXIT_SUCCESS;
 }
