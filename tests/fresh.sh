@@ -25,6 +25,7 @@ release=${RELEASE:-bookworm}
 MIRROR=${MIRROR:-}
 # shellcheck disable=SC1091 # a file of the distribution
 here=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+# The package distro-info-data, on which mmdebstrap depends, knows the releases of Ubuntu.
 components=main
 if cut -d, -f3 /usr/share/distro-info/ubuntu.csv | grep -qx "$release"; then
     components=main,universe

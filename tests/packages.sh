@@ -87,6 +87,7 @@ bench  bwrap                             bubblewrap      bubblewrap      bubblew
 bench  runc                              runc            runc            runc        runc
 bench  crun                              crun            crun            crun        crun
 fresh  mmdebstrap                        mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
+fresh  /usr/share/distro-info/ubuntu.csv distro-info-data distro-info-data distro-info-data distro-info-data
 '
 
 have() { command -v "$1" >/dev/null 2>&1; }
