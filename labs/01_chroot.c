@@ -57,7 +57,7 @@ static void climb_out(void)
 }
 
 /* Makes my_root the root of a whole mount namespace and unmounts the old root. Nothing is left
- * above the new one, so there is no way out of it. pivot_root(2) needs a new root that is a mount,
+ * above the new one, so the climb cannot leave it. pivot_root(2) needs a new root that is a mount,
  * hence the bind mount, and mounts that do not propagate to other namespaces, hence MS_PRIVATE. */
 static void pivot_into_jail(void)
 {
