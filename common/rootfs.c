@@ -248,9 +248,13 @@ static int make_skeleton(int root)
     for (size_t i = 0; i < COUNT_OF(files); i++)
         if (lab_write_text_in(root, files[i].path, files[i].text, 0644) == -1)
             return -1;
-    for (size_t i = 0; i < COUNT_OF(modes); i++)
-        if (fchmodat(root, modes[i].path, modes[i].mode, 0) == -1)
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        /* Another user may have put a link there meanwhile. */
+        lab_fd made =
+            lab_openat2(root, modes[i].path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+        if (made == -1 || fchmod(made, modes[i].mode) == -1)
             return -1;
+    }
     return 0;
 }
 

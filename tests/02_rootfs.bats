@@ -310,6 +310,37 @@ start_and_get_stuck() {
     fail "the tool does not pack (looked $attempt times)"
 }
 
+@test "02 tool: nothing that another user puts in the place of DIR, or into it, is followed" {
+    cd "$TMPDIR"
+    mkdir precious
+    chmod 700 precious
+    touch precious/file
+    # tar(1) is the last that is run, and it fails here.
+    printf '#!/bin/sh\ncd "$TMPDIR"; mv dir moved; ln -s precious dir\nexit 1\n' >tar
+    chmod +x tar
+    PATH=$TMPDIR:$PATH run -1 "$LABS/02_rootfs" --tar archive dir
+    assert_line "02_rootfs: 'dir' is another file by now"
+    assert [ -e precious/file ]
+    assert_equal "$(ls -A moved)" ''
+    rm -r dir moved
+    mkdir dir
+    PATH=$TMPDIR:$PATH run -1 "$LABS/02_rootfs" --tar archive dir
+    assert [ -e precious/file ]
+    assert_equal "$(ls -A moved)" ''
+    rm -r dir moved tar
+    # The first link is made before tmp gets its mode.
+    strace -f -o /dev/null -e inject=symlinkat:delay_enter=1000000:when=1 "$LABS/02_rootfs" dir >out 2>&1 3>&- &
+    for _ in $(seq $((300 * SLOW))); do [ ! -d dir/var/tmp ] || break; sleep 0.01; done
+    mv dir/tmp moved
+    ln -s ../precious dir/tmp
+    local status=0
+    wait $! || status=$?
+    assert_equal "$status" 1
+    assert_equal "$(stat -c %a precious)" 700
+    assert [ -e precious/file ]
+    rm -r precious moved out
+}
+
 @test "02 tool: a signal in the middle takes back what was made, and kills the archiver" {
     local signal status archiver
     for signal in INT TERM HUP QUIT; do

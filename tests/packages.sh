@@ -25,6 +25,7 @@ run    chroot                            coreutils       coreutils       coreuti
 run    unshare                           util-linux      util-linux      util-linux  util-linux
 run    bash                              bash            bash            bash        bash
 run    ip                                iproute2        iproute         iproute2    iproute2
+run    find                              findutils       findutils       findutils   findutils
 run    tar                               tar             tar             tar         tar
 run    libarchive.so.13                  libarchive13    libarchive      libarchive  libarchive
 run    brctl                             bridge-utils    bridge-utils    bridge-utils bridge-utils

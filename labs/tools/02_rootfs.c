@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -119,35 +118,39 @@ static int check_empty(int fd)
     return empty ? 0 : -1;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+/* Leave the directory that fill_directory() has locked as it was. It was empty, so all that is in
+ * it now is ours. Another user may own the directory above it, and put a link in the place of PATH
+ * or of anything below it: so the work is done by the descriptor, and find(1) follows no link. */
+static void take_back(const char *path, int directory, bool made, mode_t mode)
 {
-    (void)status, (void)type;
-    if (walk->level > 0 && remove(path) == -1)
-        lab_warn("remove '%s': %s", path, lab_strerror(errno));
-    return 0;
-}
+    struct stat ours, named;
+    pid_t child = lab_fork();
 
-/* The directory was empty when we locked it, so all that is in it now is ours. */
-static void take_back(const char *path, bool made, mode_t mode)
-{
-    char inside[PATH_MAX];
-
-    snprintf(inside, sizeof(inside), "%s/.", path); /* PATH itself may be a link */
-    nftw(inside, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-    struct stat now;
-    if (made ? rmdir(path) == -1
-             : stat(path, &now) == -1 || ((now.st_mode & 07777) != mode && chmod(path, mode) == -1))
+    if (child == 0) {
+        if (fchdir(directory) == -1)
+            lab_die("enter '%s'", path);
+        lab_exec((char *[]){"find", ".", "-xdev", "-mindepth", "1", "-delete", NULL});
+    }
+    if (child == -1 || lab_wait(child) != 0)
+        lab_warn("'%s' is not empty again", path);
+    if (fstat(directory, &ours) == -1 || lstat(path, &named) == -1)
+        lab_warn("look at '%s': %s", path, lab_strerror(errno));
+    else if (made && !lab_same_file(&ours, &named))
+        lab_warn("'%s' is another file by now", path);
+    else if (made ? rmdir(path) == -1
+                  : (ours.st_mode & 07777) != mode && fchmod(directory, mode) == -1)
         lab_warn("leave '%s' as it was: %s", path, lab_strerror(errno));
 }
 
 /* Makes the directory PATH (0755 less the umask(2)), or takes it as it is if it is empty, and calls
- * FILL(PATH) in a child. Whatever ends the child before it returns from FILL - an error that exits,
- * a signal, Ctrl-C - all that is in the directory then is removed, and the directory is as it was:
- * not there, or empty and with its old mode. A lock keeps other calls off, flock(2). Returns 0 when
- * FILL has returned, 128 + the signal that asked this process to end, 1 for every other failure of
- * FILL, which has printed it; or -1 with errno where nothing was begun: ENOTEMPTY, ENOTDIR, EBUSY
- * (another process fills it now), and those of mkdir(2) and open(2). */
-static int fill_directory(const char *path, void (*fill)(const char *path))
+ * FILL(DIRECTORY), a descriptor of it, in a child. Whatever ends the child before it returns from
+ * FILL - an error that exits, a signal, Ctrl-C - all that is in the directory then is removed, and
+ * the directory is as it was: not there, or empty and with its old mode. A lock keeps other calls
+ * off, flock(2). Returns 0 when FILL has returned, 128 + the signal that asked this process to end,
+ * 1 for every other failure of FILL, which has printed it; or -1 with errno where nothing was
+ * begun: ENOTEMPTY, ENOTDIR, EBUSY (another process fills it now), and those of mkdir(2) and
+ * open(2). */
+static int fill_directory(const char *path, void (*fill)(int directory))
 {
     struct stat before;
 
@@ -155,7 +158,7 @@ static int fill_directory(const char *path, void (*fill)(const char *path))
     bool made = mkdir(path, 0755) == 0;
     if (!made && errno != EEXIST)
         return -1;
-    lab_fd directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lab_fd directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (made ? O_NOFOLLOW : 0));
     if (directory == -1)
         return -1;
     if (flock(directory, LOCK_EX | LOCK_NB) == -1) {
@@ -166,7 +169,7 @@ static int fill_directory(const char *path, void (*fill)(const char *path))
         return -1;
     pid_t child = lab_fork();
     if (child == 0) {
-        fill(path);
+        fill(directory);
         exit(EXIT_SUCCESS);
     }
     int error = errno;
@@ -176,7 +179,7 @@ static int fill_directory(const char *path, void (*fill)(const char *path))
     int status = child == -1 ? -1 : lab_wait(child);
     filler = 0;
     if (status != 0)
-        take_back(path, made, before.st_mode & 07777);
+        take_back(path, directory, made, before.st_mode & 07777);
     errno = error;
     if (status == 0 || child == -1)
         return status;
@@ -187,9 +190,9 @@ static int fill_directory(const char *path, void (*fill)(const char *path))
  * What fills it.
  */
 
-/* Packs DIR into the open archive. In the archive root owns the files, whatever their owner here.
- */
-static void pack(const char *directory, int archive)
+/* Packs the working directory into the open archive. In the archive root owns the files, whatever
+ * their owner here. */
+static void pack(int archive)
 {
     pid_t child = lab_fork();
 
@@ -198,36 +201,35 @@ static void pack(const char *directory, int archive)
     if (child == 0) {
         if (dup2(archive, STDOUT_FILENO) == -1)
             lab_die("dup2");
-        lab_exec((char *[]){"tar", "-C", (char *)directory, "--numeric-owner", "--owner=0",
-                            "--group=0", "--sort=name", "-cf", "-", ".", NULL});
+        lab_exec((char *[]){"tar", "--numeric-owner", "--owner=0", "--group=0", "--sort=name",
+                            "-cf", "-", ".", NULL});
     }
     int status = lab_wait(child);
     if (status != 0)
-        lab_exit(EXIT_FAILURE, "pack '%s' into '%s': tar ended with status %d", directory, tool.tar,
-                 status);
+        lab_exit(EXIT_FAILURE, "pack '%s' into '%s': tar ended with status %d", tool.directory,
+                 tool.tar, status);
 }
 
 /* The archive must not be a part of what goes into it. */
-static void check_archive(int archive, const char *directory, const char *busybox)
+static void check_archive(int archive, int directory, const char *busybox)
 {
     const char *slash = strrchr(tool.tar, '/');
     struct stat itself, other;
-    char inside[PATH_MAX];
 
     if (fstat(archive, &itself) == -1)
         lab_die("stat the archive '%s'", tool.tar);
-    snprintf(inside, sizeof(inside), "%s/%s", directory, slash ? slash + 1 : tool.tar);
-    if (stat(inside, &other) == 0 && lab_same_file(&itself, &other))
+    if (fstatat(directory, slash ? slash + 1 : tool.tar, &other, 0) == 0 &&
+        lab_same_file(&itself, &other))
         lab_exit(EXIT_FAILURE, "the archive '%s' would lie in '%s', which goes into it", tool.tar,
-                 directory);
+                 tool.directory);
     if (stat(busybox, &other) == 0 && lab_same_file(&itself, &other))
         lab_exit(EXIT_FAILURE, "the archive '%s' is the busybox that goes into it", tool.tar);
 }
 
 /* What fills DIR. It may exit at any point: fill_directory() then takes all of it back. */
-static void build(const char *directory)
+static void build(int directory)
 {
-    char found[PATH_MAX];
+    char found[PATH_MAX], absolute[PATH_MAX];
     const char *busybox = tool.busybox ? tool.busybox : found;
     struct stat status;
     lab_fd archive = -1;
@@ -237,24 +239,24 @@ static void build(const char *directory)
     if (!tool.busybox && lab_find_busybox(found, sizeof(found)) == -1)
         lab_die_remedy("install the package busybox-static, or name one by --busybox",
                        "find a busybox");
-    if (access(busybox, R_OK | X_OK) == -1)
+    if (access(busybox, R_OK | X_OK) == -1 || !realpath(busybox, absolute))
         lab_die("use the busybox '%s'", busybox);
     if (tool.tar)
         check_archive(archive, directory, busybox);
-    if (lab_make_rootfs(directory, busybox) == -1)
+    if (fchdir(directory) == -1 || lab_make_rootfs(".", absolute) == -1)
         lab_die_remedy(errno == ENOEXEC  ? "it is no program that this machine can run"
                        : errno == EINVAL ? "it is no busybox: `busybox --list` names a sh"
                                          : "nothing was left behind",
-                       "make a root file system in '%s' out of '%s'", directory, busybox);
+                       "make a root file system in '%s' out of '%s'", tool.directory, busybox);
     /* All users inside must be able to pass through "/"; mktemp -d makes it for one. */
-    if (stat(directory, &status) == -1 ||
-        ((status.st_mode & 0755) != 0755 && chmod(directory, status.st_mode | 0755) == -1))
-        lab_die("chmod '%s'", directory);
+    if (fstat(directory, &status) == -1 ||
+        ((status.st_mode & 0755) != 0755 && fchmod(directory, status.st_mode | 0755) == -1))
+        lab_die("chmod '%s'", tool.directory);
     if (archive == -1)
         return;
     if (ftruncate(archive, 0) == -1 && errno != EINVAL) /* EINVAL: a pipe, a device */
         lab_die("empty the archive '%s'", tool.tar);
-    pack(directory, archive);
+    pack(archive);
 }
 
 int rootfs_tool(int argc, char *argv[])
