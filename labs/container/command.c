@@ -74,8 +74,8 @@ static void take_streams(const struct command *command, const struct account *ac
         fail("setsid");
     for (int i = 0; i < 3; i++) {
         /* The command may open /dev/stdout, which is the pipe. */
-        if (fchown(command->streams[i], account->user, account->group) == -1 ||
-            dup2(command->streams[i], i) == -1)
+        if (fchown(command->ends.streams[i], account->user, account->group) == -1 ||
+            dup2(command->ends.streams[i], i) == -1)
             fail("standard stream %d", i);
     }
 }

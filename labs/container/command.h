@@ -8,14 +8,15 @@
 #include <linux/filter.h>
 
 #include "specification.h"
+#include "streams.h"
 
 /* What the process has from the runtime. */
 struct command {
     const struct specification *spec;
     struct sock_fprog filter;
-    int streams[3]; /* what is to be 0, 1 and 2; not used with a terminal */
-    int launcher;   /* open_launcher() */
-    int terminals;  /* the root of the container's devpts; -1: without --tty */
+    struct child_streams ends; /* the streams are not used with a terminal */
+    int launcher;              /* open_launcher() */
+    int terminals;             /* the root of the container's devpts; -1: without --tty */
     unsigned short rows, columns;
 };
 

@@ -97,10 +97,7 @@ int run_until_end(struct container *container)
     int asked;
 
     run.monitored.interactive = container->spec.interactive;
-    if (run.monitored.master != -1 && run.monitored.interactive)
-        terminal_make_raw();
     int wait_status = monitor(&run.monitored, &asked);
-    terminal_restore();
     lab_close_fd(&run.monitored.pidfd);
     record_end(container, wait_status, asked);
     if (container->spec.remove)

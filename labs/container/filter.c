@@ -29,92 +29,49 @@ enum { NO_CAPABILITY = -1 };
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET | CLONE_NEWTIME)
 
-/* The calls that are refused with EPERM, and the capability that allows each. All other calls that
+/* The calls that are refused with EPERM, by the capability that allows them. All other calls that
  * this libseccomp knows are allowed. Calls that it does not know are newer; they get ENOSYS, and
  * programs fall back to older ones. */
 static const struct {
-    const char *call;
     int capability;
+    const char *calls[16];
 } REFUSED[] = {
     /* Mounts: what the root file system is, was decided outside. */
-    {"mount", CAP_SYS_ADMIN},
-    {"umount", CAP_SYS_ADMIN},
-    {"umount2", CAP_SYS_ADMIN},
-    {"pivot_root", CAP_SYS_ADMIN},
-    {"move_mount", CAP_SYS_ADMIN},
-    {"open_tree", CAP_SYS_ADMIN},
-    {"fsopen", CAP_SYS_ADMIN},
-    {"fsconfig", CAP_SYS_ADMIN},
-    {"fsmount", CAP_SYS_ADMIN},
-    {"fspick", CAP_SYS_ADMIN},
-    {"mount_setattr", CAP_SYS_ADMIN},
+    {CAP_SYS_ADMIN,
+     {"mount", "umount", "umount2", "pivot_root", "move_mount", "open_tree", "fsopen", "fsconfig",
+      "fsmount", "fspick", "mount_setattr"}},
     /* Other namespaces: a new user namespace would give every capability in itself, and with them a
      * large part of the kernel to attack. clone(2) is looked at below. */
-    {"setns", CAP_SYS_ADMIN},
-    {"unshare", CAP_SYS_ADMIN},
-    {"sethostname", CAP_SYS_ADMIN},
-    {"setdomainname", CAP_SYS_ADMIN},
+    {CAP_SYS_ADMIN, {"setns", "unshare", "sethostname", "setdomainname"}},
     /* Handles open any file of a file system, whatever the root directory is (CVE-2014-9357). */
-    {"open_by_handle_at", CAP_DAC_READ_SEARCH},
-    {"name_to_handle_at", CAP_DAC_READ_SEARCH},
+    {CAP_DAC_READ_SEARCH, {"open_by_handle_at", "name_to_handle_at"}},
     /* The machine itself: modules, another kernel, power, clocks, swap, ports, accounting. */
-    {"init_module", CAP_SYS_MODULE},
-    {"finit_module", CAP_SYS_MODULE},
-    {"delete_module", CAP_SYS_MODULE},
-    {"create_module", CAP_SYS_MODULE},
-    {"query_module", CAP_SYS_MODULE},
-    {"get_kernel_syms", CAP_SYS_MODULE},
-    {"kexec_load", CAP_SYS_BOOT},
-    {"kexec_file_load", CAP_SYS_BOOT},
-    {"reboot", CAP_SYS_BOOT},
-    {"settimeofday", CAP_SYS_TIME},
-    {"clock_settime", CAP_SYS_TIME},
-    {"clock_adjtime", CAP_SYS_TIME},
-    {"adjtimex", CAP_SYS_TIME},
-    {"stime", CAP_SYS_TIME},
-    {"swapon", CAP_SYS_ADMIN},
-    {"swapoff", CAP_SYS_ADMIN},
-    {"iopl", CAP_SYS_RAWIO},
-    {"ioperm", CAP_SYS_RAWIO},
-    {"acct", CAP_SYS_PACCT},
-    {"quotactl", CAP_SYS_ADMIN},
-    {"quotactl_fd", CAP_SYS_ADMIN},
-    {"vhangup", CAP_SYS_TTY_CONFIG},
-    {"syslog", CAP_SYSLOG},
-    {"lookup_dcookie", CAP_SYS_ADMIN},
-    {"fanotify_init", CAP_SYS_ADMIN},
-    /* Programs that run in the kernel, and counters that forward_until_end other processes. */
-    {"bpf", CAP_BPF},
-    {"perf_event_open", CAP_PERFMON},
+    {CAP_SYS_MODULE,
+     {"init_module", "finit_module", "delete_module", "create_module", "query_module",
+      "get_kernel_syms"}},
+    {CAP_SYS_BOOT, {"kexec_load", "kexec_file_load", "reboot"}},
+    {CAP_SYS_TIME, {"settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime"}},
+    {CAP_SYS_ADMIN,
+     {"swapon", "swapoff", "quotactl", "quotactl_fd", "lookup_dcookie", "fanotify_init"}},
+    {CAP_SYS_RAWIO, {"iopl", "ioperm"}},
+    {CAP_SYS_PACCT, {"acct"}},
+    {CAP_SYS_TTY_CONFIG, {"vhangup"}},
+    {CAP_SYSLOG, {"syslog"}},
+    /* Programs that run in the kernel, and counters that observe other processes. */
+    {CAP_BPF, {"bpf"}},
+    {CAP_PERFMON, {"perf_event_open"}},
     /* Access to other processes: those of the runtime are inside for a moment. */
-    {"ptrace", CAP_SYS_PTRACE},
-    {"process_vm_readv", CAP_SYS_PTRACE},
-    {"process_vm_writev", CAP_SYS_PTRACE},
-    {"process_madvise", CAP_SYS_PTRACE},
-    {"pidfd_getfd", CAP_SYS_PTRACE},
-    {"kcmp", CAP_SYS_PTRACE},
+    {CAP_SYS_PTRACE,
+     {"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"}},
     /* Where memory lies is shared with the other containers. */
-    {"mbind", CAP_SYS_NICE},
-    {"set_mempolicy", CAP_SYS_NICE},
-    {"set_mempolicy_home_node", CAP_SYS_NICE},
-    {"migrate_pages", CAP_SYS_NICE},
-    {"move_pages", CAP_SYS_NICE},
+    {CAP_SYS_NICE,
+     {"mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages"}},
     /* Keys know no namespaces: the keyring of a user is the same in every container. */
-    {"add_key", NO_CAPABILITY},
-    {"keyctl", NO_CAPABILITY},
-    {"request_key", NO_CAPABILITY},
+    {NO_CAPABILITY, {"add_key", "keyctl", "request_key"}},
     /* Large, young or unmaintained parts of the kernel, with a history of escapes. */
-    {"userfaultfd", NO_CAPABILITY},
-    {"io_uring_setup", NO_CAPABILITY},
-    {"io_uring_enter", NO_CAPABILITY},
-    {"io_uring_register", NO_CAPABILITY},
-    {"uselib", NO_CAPABILITY},
-    {"ustat", NO_CAPABILITY},
-    {"sysfs", NO_CAPABILITY},
-    {"_sysctl", NO_CAPABILITY},
-    {"nfsservctl", NO_CAPABILITY},
-    {"vm86", NO_CAPABILITY},
-    {"vm86old", NO_CAPABILITY},
+    {NO_CAPABILITY,
+     {"userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "uselib", "ustat",
+      "sysfs", "_sysctl", "nfsservctl", "vm86", "vm86old"}},
 };
 
 enum { REFUSED_COUNT = sizeof(REFUSED) / sizeof(REFUSED[0]) };
@@ -140,8 +97,9 @@ static int has_own_rule(const char *name, uint64_t capabilities)
     static const char *const BY_ARGUMENT[] = {"clone", "clone3", "personality", "ioctl", "socket"};
 
     for (int i = 0; i < REFUSED_COUNT; i++)
-        if (strcmp(name, REFUSED[i].call) == 0)
-            return !has_capability(capabilities, REFUSED[i].capability);
+        for (const char *const *call = REFUSED[i].calls; *call; call++)
+            if (strcmp(name, *call) == 0)
+                return !has_capability(capabilities, REFUSED[i].capability);
     for (size_t i = 0; i < sizeof(BY_ARGUMENT) / sizeof(BY_ARGUMENT[0]); i++)
         if (strcmp(name, BY_ARGUMENT[i]) == 0)
             return 1;
@@ -161,12 +119,14 @@ static int add_plain_rules(scmp_filter_ctx filter, uint64_t capabilities)
             return error;
     }
     for (int i = 0; i < REFUSED_COUNT; i++) {
-        int number = seccomp_syscall_resolve_name(REFUSED[i].call);
-        if (number < 0 || has_capability(capabilities, REFUSED[i].capability))
-            continue; /* another architecture's, or newer than this libseccomp */
-        int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
-        if (error)
-            return error;
+        const char *const *call = REFUSED[i].calls;
+        for (; *call && !has_capability(capabilities, REFUSED[i].capability); call++) {
+            int number = seccomp_syscall_resolve_name(*call), error = 0;
+            if (number >= 0) /* else another architecture's, or newer than this libseccomp */
+                error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+            if (error)
+                return error;
+        }
     }
     return 0;
 }

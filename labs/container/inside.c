@@ -119,7 +119,7 @@ void become_container(const struct inside *inside)
     struct mounts mounts = {0};
     struct resolver names;
 
-    set_up_child(inside->socket, spec->own_users);
+    set_up_child(command.ends.socket, spec->own_users);
     enter_limits(inside);
     mounts_make_pseudo(&own, spec, inside->limits->directory != -1);
     set_names(inside);

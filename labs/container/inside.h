@@ -13,7 +13,6 @@ struct inside {
     const struct container *container;
     const struct limits *limits;
     struct command command;
-    int socket; /* to the runtime */
 };
 
 /* In a new process of the runtime: report over SOCKET, end with the runtime, and where the process

@@ -1,14 +1,11 @@
 /* `exec`: a further process in a container that runs, for commands.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +35,6 @@ struct exec_request {
     struct monitored monitored;
     int process; /* pidfd of the container's process 1 */
     int socket;  /* our end */
-    struct child_streams child_ends;
 };
 
 /* The container's specification, changed by the OPTIONS of exec. */
@@ -102,17 +98,16 @@ __attribute__((noreturn)) static void enter_container(struct exec_request *reque
 {
     struct message message = {.kind = MESSAGE_PROCESS};
     int pidfd = -1;
-    struct clone_args arguments = {.flags = CLONE_PARENT | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd};
     sigset_t none;
 
-    report_socket = request->child_ends.socket;
+    report_socket = request->command.ends.socket;
     close(request->socket); /* so that the end of the runtime is noticed */
     sigemptyset(&none);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     limits_enter(&request->limits);
     enter_namespaces(request);
-    pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+    pid_t child = clone_process(CLONE_PARENT, &pidfd, -1);
     if (child == -1)
         fail("clone3");
     if (child == 0)
@@ -136,43 +131,16 @@ __attribute__((noreturn)) static void leave(const struct exec_request *request, 
 static void wait_for_command(struct exec_request *request)
 {
     struct pollfd more = {.fd = request->socket, .events = POLLIN};
-    struct message message;
     int asked = 0;
 
-    for (;;) {
-        int fd = -1, count = 1;
+    do {
         if (asked == 0)
             asked = monitor_wait_readable(request->socket, request->monitored.signals);
         /* The process may have been sent already. */
         if (asked && poll(&more, 1, 0) != 1)
             leave(request, asked);
-        int result = receive_message(request->socket, &message, &fd, &count);
-        if (result == -1)
-            fail("receive from the container");
-        if (result == 0)
-            return;
-        if (message.kind == MESSAGE_FAILED)
-            give_up(message.status, "%s", message.text);
-        if (message.kind == MESSAGE_NOT_STARTED)
-            give_up_command(request->container.spec.command[0], message.status);
-        if (message.kind == MESSAGE_PROCESS && count == 1)
-            request->monitored.pidfd = fd;
-        if (message.kind == MESSAGE_TERMINAL && count == 1)
-            request->monitored.master = fd;
-    }
-}
-
-/* clone3(2) as fork(2). On v2 the child starts in the group, and its own child inherits that: in
- * the namespaces it could not enter the group any more. */
-static pid_t fork_into_group(const struct limits *limits)
-{
-    struct clone_args arguments = {.exit_signal = SIGCHLD};
-
-    if (limits->directory != -1) {
-        arguments.flags = CLONE_INTO_CGROUP;
-        arguments.cgroup = (uint64_t)limits->directory;
-    }
-    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+    } while (
+        receive_progress(request->socket, request->container.spec.command[0], &request->monitored));
 }
 
 static int run_request(struct exec_request *request)
@@ -180,16 +148,17 @@ static int run_request(struct exec_request *request)
     int asked;
 
     limits_count_oom_kills(&request->limits); /* before */
-    request->socket = make_streams(&request->child_ends, &request->monitored,
+    request->socket = make_streams(&request->command.ends, &request->monitored,
                                    &request->container.spec, request->container.first_id);
-    memcpy(request->command.streams, request->child_ends.streams, sizeof(request->command.streams));
     terminal_size(&request->command.rows, &request->command.columns);
-    pid_t between = fork_into_group(&request->limits);
+    /* On v2 it starts in the group, and its own child inherits that: in the namespaces it could not
+     * enter the group any more. */
+    pid_t between = clone_process(0, NULL, request->limits.directory);
     if (between == -1)
         fail("clone3 in the control group of %s", request->container.spec.name);
     if (between == 0)
         enter_container(request);
-    close_streams(&request->child_ends);
+    close_streams(&request->command.ends);
     int status = lab_wait(between);
     wait_for_command(request);
     if (request->monitored.pidfd == -1 && status > 128)
@@ -199,10 +168,7 @@ static int run_request(struct exec_request *request)
         give_up(STATUS_RUNTIME, "container %s has just ended", request->container.spec.name);
     atexit(terminal_restore);
     request->monitored.interactive = request->container.spec.interactive;
-    if (request->monitored.master != -1 && request->monitored.interactive)
-        terminal_make_raw();
     int wait_status = monitor(&request->monitored, &asked);
-    terminal_restore();
     if (wait_status != 0 && limits_count_oom_kills(&request->limits))
         lab_warn("%s: out of memory: the limit is %lld bytes", request->container.spec.name,
                  request->container.spec.memory);
@@ -225,8 +191,7 @@ int join_container(int argc, char *argv[], char *whole[])
             fail("prctl PR_SET_DUMPABLE");
     }
     limits_find(&request.limits, &request.container);
-    request.monitored = (struct monitored){
-        .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1};
+    request.monitored = MONITORED_NOTHING;
     if (options.terminal)
         request.monitored.guard = terminal_guard();
     request.monitored.signals = monitor_signals();

@@ -143,7 +143,7 @@ static void write_log(const char *path, const char *bytes, size_t length)
 }
 
 /*
- * Carrying.
+ * Input and output.
  */
 
 /* The reader is gone, or nothing more will come. */
@@ -267,11 +267,6 @@ static void open_channels(const struct monitored *monitored)
  * Waiting.
  */
 
-static void send_signal(const struct monitored *monitored, int signal)
-{
-    signal_process(monitored->pidfd, signal);
-}
-
 /* A process 1 without a handler is killed, as the signal would kill any other process. With a
  * handler for SIGTERM it has STOP_SECONDS to end; a second SIGTERM kills it. */
 static void on_signal(const struct monitored *monitored)
@@ -289,10 +284,10 @@ static void on_signal(const struct monitored *monitored)
     bool heard = monitored->pid == 0 || process_handles_signal(monitored->pid, signal);
     if (!heard || (signal == SIGTERM && state.deadline)) {
         state.asked = signal;
-        send_signal(monitored, SIGKILL);
+        signal_process(monitored->pidfd, SIGKILL);
         return;
     }
-    send_signal(monitored, signal);
+    signal_process(monitored->pidfd, signal);
     if (signal == SIGTERM)
         state.deadline = now() + STOP_SECONDS * 1000LL;
 }
@@ -369,7 +364,7 @@ static void forward_until_end(const struct monitored *monitored)
         if (polled[POLLED - 2].revents)
             on_signal(monitored);
         if (polled[POLLED - 3].revents || (state.deadline && now() >= state.deadline)) {
-            send_signal(monitored, SIGKILL);
+            signal_process(monitored->pidfd, SIGKILL);
             state.deadline = 0;
         }
     } while (!polled[POLLED - 1].revents);
@@ -379,11 +374,14 @@ int monitor(const struct monitored *monitored, int *asked)
 {
     siginfo_t info = {0};
 
+    if (monitored->master != -1 && monitored->interactive)
+        terminal_make_raw();
     open_channels(monitored);
     forward_until_end(monitored);
     for (int i = 1; i < CHANNELS; i++)
         drain_channel(&state.channels[i], monitored);
     lab_close_fd(&state.log);
+    terminal_restore();
     *asked = state.asked;
     if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED) == -1)
         lab_die("waitid");

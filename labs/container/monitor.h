@@ -11,7 +11,7 @@
 
 /* The process, and the descriptors to transfer between; -1: none. */
 struct monitored {
-    pid_t pid; /* in our PID namespace; 0: not known, or it handles_signal all */
+    pid_t pid; /* in our PID namespace; 0: not known, or it handles all signals */
     int pidfd;
     int input, output, error; /* our ends of its standard streams */
     int master;               /* of its terminal, instead of these */
@@ -21,6 +21,13 @@ struct monitored {
     const char *log;          /* keep what it says in this file, and the file before it */
     bool quiet;               /* do not print it */
 };
+
+#define MONITORED_NOTHING                                                                          \
+    (struct monitored)                                                                             \
+    {                                                                                              \
+        .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1,            \
+        .signals = -1                                                                              \
+    }
 
 /* Block the signals that monitor() handles. Returns a signalfd(2) for them. */
 int monitor_signals(void);
@@ -32,7 +39,8 @@ int monitor_pending_end(void);
  * of SIGNALS, the descriptor of monitor_signals(), that asks a program to end: it comes first. */
 int monitor_wait_readable(int fd, int signals);
 
-/* Wait until the process has ended and its output is transferred. Returns its status of wait(2).
+/* Wait until the process has ended and its output is transferred; meanwhile keys of our terminal go
+ * to its own. Returns its status of wait(2).
  * Where a signal had to kill it, because process 1 has no handler, the signal is in *ASKED, else 0.
  */
 int monitor(const struct monitored *monitored, int *asked);

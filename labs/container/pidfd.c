@@ -1,6 +1,8 @@
 #include "pidfd.h"
 
 #include <errno.h>
+#include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +11,21 @@
 #include <unistd.h>
 
 #include "file.h"
+
+pid_t clone_process(uint64_t flags, int *pidfd, int group)
+{
+    struct clone_args arguments = {
+        .flags = flags | (pidfd ? CLONE_PIDFD : 0) | (group != -1 ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD, /* else that of the common parent */
+        .cgroup = group == -1 ? 0 : (uint64_t)group,
+    };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+
+    if (pid == -1 && pidfd)
+        *pidfd = -1;
+    return pid;
+}
 
 unsigned long long process_began(pid_t pid)
 {

@@ -3,7 +3,12 @@
 #define CONTAINER_PIDFD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+/* clone3(2) with FLAGS: as fork(2), with *PIDFD set in the parent unless PIDFD is NULL (-1 where it
+ * fails), and on v2 in the control group whose directory GROUP is (-1: that of this process). */
+pid_t clone_process(uint64_t flags, int *pidfd, int group);
 
 /* When the process PID began, in clock ticks since boot; 0 where there is none. */
 unsigned long long process_began(pid_t pid);

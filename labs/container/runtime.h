@@ -7,7 +7,6 @@
 #include "container.h"
 #include "limits.h"
 #include "monitor.h"
-#include "streams.h"
 
 /* The one container of this process. */
 struct runtime {
@@ -21,7 +20,6 @@ struct runtime {
     int base;    /* the base directory */
     int archive; /* ROOTFS is "-": what standard input was */
     int socket;  /* our end */
-    struct child_streams child_ends;
     bool claimed;
 };
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,23 +110,6 @@ static void claim(struct container *container)
  * The process.
  */
 
-/* clone3(2): all namespaces in one call, on v2 the control group too, and a pidfd. Returns the PID,
- * 0 in the child, or -1 with errno. */
-static pid_t clone_into_namespaces(const struct specification *spec)
-{
-    struct clone_args arguments = {
-        .flags = namespaces_of(spec) | CLONE_PIDFD,
-        .pidfd = (uintptr_t)&run.monitored.pidfd,
-        .exit_signal = SIGCHLD,
-    };
-
-    if (run.limits.directory != -1) {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = (uint64_t)run.limits.directory;
-    }
-    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
-}
-
 /* Make the mounts and the network while the child makes its own mounts, and send them. */
 static enum mounts_result send_mounts(const struct container *container, int users)
 {
@@ -172,13 +154,13 @@ static bool clone_container(struct container *container, const struct inside *in
 {
     lab_fd users = -1;
 
-    container->pid = clone_into_namespaces(&container->spec);
+    container->pid =
+        clone_process(namespaces_of(&container->spec), &run.monitored.pidfd, run.limits.directory);
     if (container->pid == 0) {
         close_runtime_descriptors();
         become_container(inside);
     }
     if (container->pid == -1) {
-        run.monitored.pidfd = -1;
         if (container->spec.own_users &&
             (errno == EPERM || errno == EINVAL || errno == ENOSPC || errno == EUSERS))
             return false;
@@ -224,43 +206,17 @@ static void start(struct container *container)
     };
 
     for (int attempt = 0;; attempt++) {
-        run.socket = child_socket =
-            make_streams(&run.child_ends, &run.monitored, &container->spec, container->first_id);
-        inside.socket = run.child_ends.socket;
-        memcpy(inside.command.streams, run.child_ends.streams, sizeof(inside.command.streams));
+        run.socket = child_socket = make_streams(&inside.command.ends, &run.monitored,
+                                                 &container->spec, container->first_id);
         terminal_size(&inside.command.rows, &inside.command.columns);
         bool started = clone_container(container, &inside);
-        close_streams(&run.child_ends);
+        close_streams(&inside.command.ends);
         if (started)
             return;
         if (attempt > 0)
             give_up(STATUS_RUNTIME, "the container cannot be started");
         prepare_host_users(container);
     }
-}
-
-/* Receive messages of the child until execve(2) closes its end. */
-static void wait_for_command(void)
-{
-    struct message message;
-
-    for (;;) {
-        int fd = -1, count = 1;
-        wait_for(run.socket);
-        int result = receive_message(run.socket, &message, &fd, &count);
-        if (result == -1)
-            fail("receive from the container");
-        if (result == 0)
-            break;
-        if (message.kind == MESSAGE_FAILED)
-            give_up(message.status, "%s", message.text);
-        if (message.kind == MESSAGE_NOT_STARTED)
-            give_up_command(run.container.spec.command[0], message.status);
-        if (message.kind == MESSAGE_TERMINAL && count == 1)
-            run.monitored.master = fd;
-    }
-    lab_close_fd(&run.socket);
-    child_socket = -1;
 }
 
 static int run_specified(const struct specification *spec)
@@ -276,7 +232,11 @@ static int run_specified(const struct specification *spec)
     snprintf(log, sizeof(log), "%s", state_path(container, "log"));
     run.monitored.log = log;
     start(container);
-    wait_for_command();
+    do
+        wait_for(run.socket);
+    while (receive_progress(run.socket, spec->command[0], &run.monitored));
+    lab_close_fd(&run.socket);
+    child_socket = -1;
     /* The process 1 of --init forwards all signals. */
     run.monitored.pid = spec->init ? 0 : container->pid;
     if (state_add(container) == -1)
@@ -285,23 +245,12 @@ static int run_specified(const struct specification *spec)
     return run_until_end(container);
 }
 
-static void begin(void)
-{
-    run.container.lock = run.ids = run.base = run.archive = run.socket = -1;
-    run.monitored = (struct monitored){.pidfd = -1,
-                                       .input = -1,
-                                       .output = -1,
-                                       .error = -1,
-                                       .master = -1,
-                                       .guard = -1,
-                                       .signals = -1};
-}
-
 int run_container(int argc, char *argv[])
 {
     struct specification spec;
 
-    begin();
+    run.container.lock = run.ids = run.base = run.archive = run.socket = -1;
+    run.monitored = MONITORED_NOTHING;
     read_run_options(&spec, argc, argv);
     if (geteuid() != 0)
         give_up(STATUS_RUNTIME, "containers need root; type: sudo %s", program_invocation_name);

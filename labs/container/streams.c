@@ -44,3 +44,21 @@ void close_streams(struct child_streams *ends)
     for (int i = 0; i < 3; i++)
         lab_close_fd(&ends->streams[i]);
 }
+
+bool receive_progress(int socket, const char *command, struct monitored *monitored)
+{
+    struct message message;
+    int fd = -1, count = 1, result = receive_message(socket, &message, &fd, &count);
+
+    if (result == -1)
+        fail("receive from the container");
+    if (result == 1 && message.kind == MESSAGE_FAILED)
+        give_up(message.status, "%s", message.text);
+    if (result == 1 && message.kind == MESSAGE_NOT_STARTED)
+        give_up_command(command, message.status);
+    if (count == 1 && message.kind == MESSAGE_PROCESS)
+        monitored->pidfd = fd;
+    if (count == 1 && message.kind == MESSAGE_TERMINAL)
+        monitored->master = fd;
+    return result == 1;
+}

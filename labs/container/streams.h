@@ -5,6 +5,7 @@
 #ifndef CONTAINER_STREAMS_H
 #define CONTAINER_STREAMS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "monitor.h"
@@ -24,5 +25,9 @@ int make_streams(struct child_streams *ends, struct monitored *monitored,
 
 /* Close those that are open. */
 void close_streams(struct child_streams *ends);
+
+/* Receive a message of the process that becomes COMMAND: its pidfd and its terminal are put into
+ * MONITORED, its failure ends the program. Returns false when execve(2) has closed its end. */
+bool receive_progress(int socket, const char *command, struct monitored *monitored);
 
 #endif

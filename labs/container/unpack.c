@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,7 +10,6 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,20 +73,14 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
 
 static pid_t clone_unpacker(const struct unpacking *unpacking, int ours, int *pidfd)
 {
-    struct clone_args arguments = {
-        .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-                 (unpacking->rights.own_users ? CLONE_NEWUSER : 0U) | CLONE_PIDFD,
-        .pidfd = (uintptr_t)pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    pid_t pid = (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+    const uint64_t users = unpacking->rights.own_users ? CLONE_NEWUSER : 0;
+    pid_t pid = clone_process(
+        users | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, pidfd, -1);
 
     if (pid == 0) {
         close(ours);
         become_unpacker(unpacking);
     }
-    if (pid == -1)
-        *pidfd = -1;
     return pid;
 }
 
