@@ -98,8 +98,8 @@ $(BIN)/09_full_container: LDLIBS += $(LINK_LIBRARIES_09) -lm
 $(SERVICE) $(BUILD)/labs/container/make_filter.o: | $(BUILD)/.container-libraries
 $(BUILD)/labs/container/privileges.o: $(FILTER)
 $(BUILD)/labs/container/privileges.o: LAB_CFLAGS += -I$(BUILD)/labs/container
-$(BUILD)/labs/container/launcher.o: $(LAUNCH)
-$(BUILD)/labs/container/launcher.o: LAB_CFLAGS += -DLAUNCH='"$(LAUNCH)"'
+$(BUILD)/labs/container/binary.o: $(LAUNCH)
+$(BUILD)/labs/container/binary.o: LAB_CFLAGS += -DLAUNCH='"$(LAUNCH)"'
 
 # A program for another machine does not run here: such a build leaves the filter to the lab's start.
 CROSS = $(filter-out $(patsubst i%86,%86,$(shell uname -m)),\

@@ -1,6 +1,5 @@
-#include "archive.h"
+#include "unpack.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -189,17 +188,11 @@ static void remove_path(const char *path)
 void empty_directory(const char *path)
 {
     lab_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = fd == -1 ? NULL : fdopendir(dup(fd));
-    const struct dirent *entry;
 
-    if (!directory && errno != ENOENT && errno != ENOTDIR)
+    if (fd == -1 && errno != ENOENT && errno != ENOTDIR)
         fail("read '%s'", path);
-    while (directory && (entry = readdir(directory)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            remove_tree(fd, entry->d_name) == -1)
-            fail("remove '%s' in '%s'", entry->d_name, path);
-    if (directory)
-        closedir(directory);
+    if (fd != -1 && remove_contents(fd) == -1)
+        fail("empty '%s'", path);
 }
 
 /* A later member replaces an earlier one of the same name, whatever they are. */

@@ -15,4 +15,7 @@
  * is done already. Ends by fail() where it cannot be done. */
 void protect_binary(char *argv[]);
 
+/* The program of launch.c, in a sealed file in memory: memfd_create(2), fcntl(2) */
+int open_launcher(void);
+
 #endif

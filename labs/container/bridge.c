@@ -59,15 +59,24 @@ bool bridge_read(struct bridge *bridge)
     return false;
 }
 
-int bridge_write(const struct bridge *bridge)
+const char *bridge_network(const struct bridge *bridge)
 {
-    char text[BRIDGE_TEXT], network[INET_ADDRSTRLEN];
-    lab_fd fd = open(fresh_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    static char text[INET_ADDRSTRLEN + 4];
+    char network[INET_ADDRSTRLEN];
 
     inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    int length = snprintf(text, sizeof(text), "%s %s/%d %d %u %u %u %u\n%s", bridge->boot, network,
-                          bridge->prefix, bridge->forwarded, bridge->others, bridge->missing,
-                          bridge->rules, bridge->last, bridge->along);
+    snprintf(text, sizeof(text), "%s/%d", network, bridge->prefix);
+    return text;
+}
+
+int bridge_write(const struct bridge *bridge)
+{
+    char text[BRIDGE_TEXT];
+    lab_fd fd = open(fresh_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    int length = snprintf(text, sizeof(text), "%s %s %d %u %u %u %u\n%s", bridge->boot,
+                          bridge_network(bridge), bridge->forwarded, bridge->others,
+                          bridge->missing, bridge->rules, bridge->last, bridge->along);
     if (fd != -1 && write(fd, text, (size_t)length) == length &&
         rename(fresh_file(), bridge_file()) == 0)
         return 0;
@@ -80,12 +89,4 @@ int bridge_write(const struct bridge *bridge)
 void bridge_forget(void)
 {
     unlink(bridge_file());
-}
-
-void bridge_network_text(const struct bridge *bridge, char *text, size_t size)
-{
-    char network[INET_ADDRSTRLEN];
-
-    inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    snprintf(text, size, "%s/%d", network, bridge->prefix);
 }

@@ -7,7 +7,6 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 struct bridge {
     char boot[9];      /* the beginning of the machine's boot ID */
@@ -36,7 +35,7 @@ const char *bridge_file(void);
 /* Set BRIDGE->boot to the present boot. */
 void bridge_set_boot(struct bridge *bridge);
 
-/* "10.209.0.0/16" */
-void bridge_network_text(const struct bridge *bridge, char *text, size_t size);
+/* "10.209.0.0/16", in a static buffer */
+const char *bridge_network(const struct bridge *bridge);
 
 #endif

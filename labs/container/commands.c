@@ -13,7 +13,6 @@
 
 #include "error.h"
 #include "file.h"
-#include "inspect.h"
 #include "lock.h"
 #include "monitor.h"
 #include "number.h"

@@ -1,4 +1,4 @@
-#include "image.h"
+#include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "archive.h"
 #include "file.h"
 #include "json.h"
 #include "report.h"

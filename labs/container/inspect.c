@@ -1,4 +1,4 @@
-#include "inspect.h"
+#include "commands.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

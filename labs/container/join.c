@@ -14,7 +14,6 @@
 #include "commands.h"
 #include "error.h"
 #include "file.h"
-#include "launcher.h"
 #include "limits.h"
 #include "monitor.h"
 #include "options.h"

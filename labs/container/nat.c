@@ -1,5 +1,6 @@
 #include "nat.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -128,21 +129,22 @@ pid_t nat_up(const char *bridge, const char *network, int others)
     return begin_restore(text, false, others);
 }
 
-void nat_begin(FILE *to)
+void nat_add_port(FILE *rules, const struct port *port, struct in_addr address)
 {
-    fprintf(to, "*nat\n:" CHAIN " - [0:0]\n");
+    char text[INET_ADDRSTRLEN];
+
+    fprintf(rules, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n",
+            port->udp ? "udp" : "tcp", port->outside,
+            inet_ntop(AF_INET, &address, text, sizeof(text)), port->inside);
 }
 
-void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address, unsigned inside)
+int nat_publish(const char *rules)
 {
-    fprintf(to, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", protocol, port,
-            address, inside);
-}
+    lab_string text = NULL;
 
-int nat_publish(FILE *to, char *const *text)
-{
-    fprintf(to, "COMMIT\n");
-    return fclose(to) == EOF ? -1 : restore(*text, false);
+    if (asprintf(&text, "*nat\n:" CHAIN " - [0:0]\n%sCOMMIT\n", rules) == -1)
+        return -1;
+    return restore(text, false);
 }
 
 /* Remove all rules at once; or, where a part of them is gone already, line by line. */

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "specification.h"
+
 /* Allow connections from NETWORK ("10.209.0.0/16") on BRIDGE to the outside, and none from the
  * outside. OTHERS: where forwarding was off, a pipe to which the child first writes the number of
  * nat_rules(), and then only this network is forwarded; else -1. It takes a while: returns a child
@@ -20,13 +22,11 @@ pid_t nat_up(const char *bridge, const char *network, int others);
  * why; LAB_EXIT_NOT_FOUND where it is not installed. */
 int nat_wait(pid_t child);
 
-/* Replace the rules for the published ports. They are written to a stream of open_memstream(3):
- * first nat_begin(), then nat_rule() for each port, "what comes to PORT of this machine goes to
- * ADDRESS:INSIDE", last nat_publish(), which closes it; *TEXT is where it has written to.
- * Returns what nat_wait() does. */
-void nat_begin(FILE *to);
-void nat_rule(FILE *to, const char *protocol, unsigned port, const char *address, unsigned inside);
-int nat_publish(FILE *to, char *const *text);
+/* Write to RULES what sends PORT of this machine to ADDRESS. */
+void nat_add_port(FILE *rules, const struct port *port, struct in_addr address);
+
+/* Replace the rules for the published ports by RULES. Returns what nat_wait() does. */
+int nat_publish(const char *rules);
 
 /* The tables and chains that iptables-nft(8) needs for the rules and that do not exist yet: a set
  * of bits for nat_down(). */

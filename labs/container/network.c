@@ -92,16 +92,13 @@ static void stop_forwarding(struct bridge *bridge, bool alone)
 
 static void remove_network(struct bridge *bridge)
 {
-    char network[32];
-
-    bridge_network_text(bridge, network, sizeof(network));
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
     const bool alone =
         bridge->rules != 0 && lab_nft_generation() == bridge->rules && !nat_has_legacy();
     if (alone)
         stop_forwarding(bridge, true);
-    nat_down(BRIDGE, network, !bridge->forwarded, bridge->missing, bridge->rules);
+    nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, bridge->rules);
     if (!alone)
         stop_forwarding(bridge, false);
     remove_bridge();
@@ -129,7 +126,6 @@ static void choose_network(struct bridge *bridge, const struct specification *sp
 
 static void create_network(struct bridge *bridge)
 {
-    char network[32];
     unsigned char mac[6] = {0x02, 0x42};
     int count[2] = {-1, -1};
 
@@ -149,7 +145,6 @@ static void create_network(struct bridge *bridge)
     bridge->last = 1;
     in_addr_t address = bridge->network | htonl(1);
     memcpy(mac + 2, &address, sizeof(address));
-    bridge_network_text(bridge, network, sizeof(network));
     if (bridge_write(bridge) == -1)
         fail("write %s", bridge_file());
     /* Without IPv6, which would reach the machine past all rules. */
@@ -160,11 +155,11 @@ static void create_network(struct bridge *bridge)
         int error = errno;
         remove_network(bridge);
         errno = error;
-        fail("make the bridge %s with %s", BRIDGE, network);
+        fail("make the bridge %s with %s", BRIDGE, bridge_network(bridge));
     }
     if (!bridge->forwarded && pipe2(count, O_CLOEXEC) == -1)
         fail("make a pipe");
-    coming = nat_up(BRIDGE, network, count[1]);
+    coming = nat_up(BRIDGE, bridge_network(bridge), count[1]);
     lab_close_fd(&count[1]);
     counted = count[0];
 }
@@ -223,15 +218,14 @@ static bool is_usable(const struct bridge *bridge, unsigned host)
 
 static void check_asked_address(in_addr_t address, const struct bridge *bridge)
 {
-    char text[INET_ADDRSTRLEN], network[32];
+    char text[INET_ADDRSTRLEN];
     const uint32_t mask = UINT32_MAX >> bridge->prefix;
 
     inet_ntop(AF_INET, &address, text, sizeof(text));
-    bridge_network_text(bridge, network, sizeof(network));
     if ((ntohl(address ^ bridge->network) & ~mask) != 0 ||
         !is_usable(bridge, ntohl(address) & mask))
         give_up(STATUS_RUNTIME, "address %s is not one that a container on %s can have", text,
-                network);
+                bridge_network(bridge));
 }
 
 static void claim_asked_address(struct container *container)
@@ -250,7 +244,7 @@ static void claim_asked_address(struct container *container)
 static void claim_free_address(struct container *container, struct bridge *bridge)
 {
     const unsigned hosts = UINT32_MAX >> bridge->prefix;
-    char text[INET_ADDRSTRLEN], network[32];
+    char text[INET_ADDRSTRLEN];
 
     for (unsigned step = 1; step <= hosts; step++) {
         unsigned host = (bridge->last + step) % hosts;
@@ -264,8 +258,7 @@ static void claim_free_address(struct container *container, struct bridge *bridg
             fail("write %s", bridge_file());
         return;
     }
-    bridge_network_text(bridge, network, sizeof(network));
-    give_up(STATUS_RUNTIME, "no address is free in %s", network);
+    give_up(STATUS_RUNTIME, "no address is free in %s", bridge_network(bridge));
 }
 
 static void claim_ports(const struct container *container)
@@ -295,10 +288,8 @@ void network_join(struct container *container)
         choose_network(&bridge, &container->spec);
     } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
                                           bridge.prefix != container->spec.prefix)) {
-        char network[32];
-        bridge_network_text(&bridge, network, sizeof(network));
         give_up(STATUS_RUNTIME, "%s has the network %s already, for the containers that run",
-                BRIDGE, network);
+                BRIDGE, bridge_network(&bridge));
     }
     if (container->spec.address)
         check_asked_address(container->spec.address, &bridge);
@@ -318,12 +309,9 @@ void network_join(struct container *container)
 
 static void add_rules(const struct container *container, void *rules)
 {
-    char address[INET_ADDRSTRLEN];
-
-    inet_ntop(AF_INET, &container->address, address, sizeof(address));
     for (int i = 0; i < container->spec.port_count && !container->ended; i++) {
         const struct port *port = &container->spec.ports[i];
-        nat_rule(rules, port->udp ? "udp" : "tcp", port->outside, address, port->inside);
+        nat_add_port(rules, port, container->address);
     }
 }
 
@@ -336,10 +324,9 @@ int network_publish(void)
 
     if (!to)
         return -1;
-    nat_begin(to);
     state_for_each(add_rules, to);
     const uint32_t found = lab_nft_generation();
-    int status = nat_publish(to, &rules);
+    int status = fclose(to) == EOF ? -1 : nat_publish(rules);
     if (!bridge_read(&bridge) || bridge.rules == 0)
         return status;
     bridge.rules = bridge.rules == found ? generation_if_ours(found, NAT_PUBLISH_CHANGES) : 0;

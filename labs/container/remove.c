@@ -66,23 +66,26 @@ static int remove_below(int top, int parent, const char *name, int depth)
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
 
-int remove_tree(int parent, const char *name)
+int remove_contents(int top)
 {
     unsigned before;
     int result;
 
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    lab_fd top = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (top == -1)
-        return -1;
     /* What was brought up may hold more of that kind. */
     do {
         before = moved;
         int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         result = fd == -1 ? -1 : empty_directory(top, fd, 0);
     } while (result == 0 && moved != before);
-    if (result == -1)
+    return result;
+}
+
+int remove_tree(int parent, const char *name)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    lab_fd top = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (top == -1 || remove_contents(top) == -1)
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }

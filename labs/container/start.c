@@ -1,4 +1,4 @@
-#include "start.h"
+#include "commands.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "binary.h"
 #include "error.h"
 #include "file.h"
 #include "ids.h"
 #include "inside.h"
-#include "launcher.h"
 #include "limits.h"
 #include "lock.h"
 #include "monitor.h"

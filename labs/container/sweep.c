@@ -42,20 +42,34 @@ static int lock_abandoned(int all, const char *name)
     return lab_take_fd(&fd);
 }
 
-void sweep_large(void)
+/* Call EACH with the name of every container whose runtime is dead, with the lock of its directory.
+ */
+static void for_each_abandoned(void (*each)(const char *name))
 {
     DIR *directory = opendir(state_directory());
-    struct container *container = calloc(1, sizeof(*container));
     const struct dirent *entry;
 
-    while (directory && container && (entry = readdir(directory)) != NULL) {
+    while (directory && (entry = readdir(directory)) != NULL) {
         lab_fd lock = lock_abandoned(dirfd(directory), entry->d_name);
-        if (lock != -1 && state_load(container, entry->d_name) == 0 && !container->cleared)
-            remove_large(container);
+        if (lock != -1)
+            each(entry->d_name);
     }
-    free(container);
     if (directory)
         closedir(directory);
+}
+
+static void sweep_one_large(const char *name)
+{
+    struct container *container = calloc(1, sizeof(*container));
+
+    if (container && state_load(container, name) == 0 && !container->cleared)
+        remove_large(container);
+    free(container);
+}
+
+void sweep_large(void)
+{
+    for_each_abandoned(sweep_one_large);
 }
 
 static void sweep_one(const char *name)
@@ -80,17 +94,9 @@ static void sweep_one(const char *name)
 
 void sweep_rest(void)
 {
-    DIR *directory = opendir(state_directory());
-    const struct dirent *entry;
-
-    if (!directory)
+    if (access(state_directory(), F_OK) == -1)
         return;
-    while ((entry = readdir(directory)) != NULL) {
-        lab_fd lock = lock_abandoned(dirfd(directory), entry->d_name);
-        if (lock != -1)
-            sweep_one(entry->d_name);
-    }
-    closedir(directory);
+    for_each_abandoned(sweep_one);
     storage_sweep();
     network_leave(false);
 }

@@ -13,11 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "archive.h"
 #include "error.h"
 #include "file.h"
 #include "ids.h"
-#include "image.h"
 #include "inside.h"
 #include "mounts.h"
 #include "newmount.h"
