@@ -320,6 +320,7 @@ wait_until_gone() {
 in_first_pid_namespace() { [ "$(readlink /proc/self/ns/pid)" = "pid:[$((0xEFFFFFFC))]" ]; }
 
 # What follows the PID in the names of runs: nothing, or the number of the PID namespace.
+# shellcheck disable=SC2034 # test files use it
 PID_SUFFIX=$(in_first_pid_namespace || readlink /proc/self/ns/pid | sed -E 's/pid:\[(.*)\]/.\1/')
 
 # What is said of a command that PATH has not, and the package $2 has.
