@@ -88,6 +88,17 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
     assert_line --partial 'bats is missing: it is in the package bats'
 }
 
+@test "make: checking an exercise asks for no tool that only the tests of the labs need" {
+    local without
+    without=$(path_without gnuplot strace jq python3 script xz)
+    PATH=$without run -2 make_here check-01 WORK="$OUT/work"
+    assert_line --partial 'is not there: make exercise-01 makes it'
+    PATH=$without run -2 make_here "$OUT/build/.test-tools"
+    assert_line --partial 'gnuplot is missing: it is in the package gnuplot-nox'
+    PATH=$(path_without bats) run -2 make_here -B "$OUT/build/.check-tools"
+    assert_line --partial 'bats is missing: it is in the package bats'
+}
+
 @test "make: without a package manager it says what to install" {
     run -1 env PATH="$(path_without apt-get dnf pacman apk busybox)" "$REPO/tests/packages.sh" install run
     assert_line --partial 'no apt-get, dnf, pacman or apk here; install yourself:'

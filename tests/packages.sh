@@ -78,7 +78,11 @@ vm-guest  mkfs.ext4                      e2fsprogs       e2fsprogs       e2fspro
 cross-arm64  aarch64-linux-gnu-gcc       gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 cross-arm64  mmdebstrap                  mmdebstrap      mmdebstrap      mmdebstrap  mmdebstrap
 cross-arm64  /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring debian-keyring debian-archive-keyring debian-archive-keyring
+check  bats                              bats            bats            bats        bats
+check  nsenter                           util-linux      util-linux      util-linux  util-linux-misc
+check  setpriv                           util-linux      util-linux      util-linux  setpriv
 exercise-07 <libmnl/libmnl.h>            libmnl-dev      libmnl-devel    libmnl      libmnl-dev
+exercise-08 nft                          nftables        nftables        nftables    nftables
 exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
 grade  jq                                jq              jq              jq          jq

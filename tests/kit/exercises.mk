@@ -24,7 +24,7 @@ define EXERCISE_TARGETS
 .PHONY: exercise-$(1) check-$(1) hint-$(1) solution-$(1)
 exercise-$(1):
 	@$$(EXERCISE) start $(1)
-check-$(1): $$(BUILD)/.test-tools
+check-$(1): $$(BUILD)/.check-tools
 	@tests/packages.sh check exercise-$(1)
 	@$$(EXERCISE) check $(1)
 hint-$(1):
@@ -39,7 +39,7 @@ progress: #: all exercises, at a glance
 	@$(EXERCISE) progress
 
 .PHONY: grade
-grade: $(BUILD)/.test-tools #: try all exercises: a table, build/grade.json, build/grade.xml (JUnit)
+grade: $(BUILD)/.check-tools #: try all exercises: a table, build/grade.json, build/grade.xml (JUnit)
 	@tests/packages.sh check grade $(EXERCISE_NUMBERS:%=exercise-%)
 	@$(KIT) tests/kit/grade.sh one
 
