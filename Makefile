@@ -284,12 +284,13 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
 	    $<.corpus $(wildcard tests/fuzz/$*) >$<.log 2>&1 || { tail -n 40 $<.log; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */$*: nothing found in /p' $<.log
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) labs/tools/fairness.c labs/tools/fairness.h
+FUZZED := labs/tools/fairness.c labs/container/json_reader.c
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) $(FUZZED) $(FUZZED:.c=.h)
 	@tests/packages.sh check build fuzz
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $@ $< $(wildcard common/*.c) labs/tools/fairness.c -lm
+	    -o $@ $< $(wildcard common/*.c) $(FUZZED) -lm
 
 .PHONY: bench-cpu
 bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each

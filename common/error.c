@@ -108,6 +108,18 @@ void lab_try_help(int status)
     exit(status);
 }
 
+void lab_print_help(const char *text)
+{
+    fputs(text, stdout);
+    exit(EXIT_SUCCESS);
+}
+
+void lab_print_version(void)
+{
+    printf("%s (%s)\n", program_invocation_short_name, LAB_VERSION);
+    exit(EXIT_SUCCESS);
+}
+
 const char *lab_typed(const char *name)
 {
     static char text[4096];

@@ -11,6 +11,8 @@
 
 #include "lab.h"
 
+#define LAB_VERSION "container-labs 1.0"
+
 /* The status with which lab_die() ends the process: 1, until a tool whose model says otherwise
  * changes it (chroot(1) uses 125 for its own failures). */
 extern int lab_exit_failure;
@@ -43,6 +45,10 @@ extern int lab_exit_cannot_run;
 /* Bad options: print "Try 'program --help' for more information." and exit(STATUS). getopt_long(3)
  * has already named the option. */
 __attribute__((noreturn)) void lab_try_help(int status);
+
+/* --help and --version of every program: print and exit with 0 (1 if stdout cannot be written). */
+__attribute__((noreturn)) void lab_print_help(const char *text);
+__attribute__((noreturn)) void lab_print_version(void);
 
 /* How the reader would type the program NAME of these labs: in the directory that this program was
  * typed with ("./labs/02_rootfs"). A static buffer, until the next call. */

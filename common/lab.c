@@ -4,11 +4,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <linux/rtnetlink.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
@@ -18,7 +15,6 @@
 #include "error.h"
 #include "file.h"
 #include "load.h"
-#include "measure.h"
 #include "narrate.h"
 #include "page.h"
 #include "process.h"
@@ -323,25 +319,6 @@ bool lab_check_file(const char *directory, const char *file, const char *expecte
     return lab_check_text(seen, lab_expand(expected, false), "%s", claim);
 }
 
-/* The kernel brings a device to operstate "up" a moment after it was set up, when its link watch
- * has run. On a busy machine that takes seconds: at most 10. rtnetlink(7), RTMGRP_LINK. */
-void lab_wait_for_link(const char *device)
-{
-    char path[128], state[32], message[4096];
-    struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
-    lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    struct pollfd wanted = {.fd = netlink, .events = POLLIN};
-
-    /* Listen first, look then: a change between the two is not missed. */
-    if (netlink == -1 || bind(netlink, (void *)&link_events, sizeof(link_events)) == -1)
-        lab_die("listen to events of links");
-    snprintf(path, sizeof(path), "/sys/class/net/%s/operstate", device);
-    do {
-        if (lab_read_file(path, state, sizeof(state)) != -1 && strcmp(state, "up") == 0)
-            return;
-    } while (poll(&wanted, 1, 10000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
-}
-
 /*
  * Control groups.
  */
@@ -391,30 +368,6 @@ void lab_own_groups(const char *controllers)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (set & LAB_BIT(i))
             show_group(i);
-}
-
-/*
- * Measuring.
- */
-
-double lab_use(struct lab_load *loads, int count, int milliseconds)
-{
-    struct lab_measured measured[LAB_MEASURED] = {0};
-    long long idle = lab_cpu_idle_time(), begin = lab_now();
-
-    for (int i = 0; i < count; i++)
-        measured[i] = (struct lab_measured){
-            .name = loads[i].name, .pid = loads[i].pid, .target = loads[i].target};
-    lab_measure(measured, count, milliseconds * 1000LL);
-    for (int i = 0; i < count; i++) {
-        loads[i].percent = measured[i].percent;
-        loads[i].used = measured[i].used.usage;
-        loads[i].passed = measured[i].used.at;
-    }
-    long long idle_now = lab_cpu_idle_time();
-    if (idle == -1 || idle_now == -1)
-        lab_die("read /proc/stat");
-    return 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin) / lab_cpu_count();
 }
 
 double lab_cpu_ceiling(pid_t pid)

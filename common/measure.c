@@ -119,6 +119,26 @@ void lab_measure(struct lab_measured *measured, int count, long long window)
     }
 }
 
+double lab_use(struct lab_load *loads, int count, int milliseconds)
+{
+    struct lab_measured measured[LAB_MEASURED] = {0};
+    long long idle = lab_cpu_idle_time(), begin = lab_now();
+
+    for (int i = 0; i < count; i++)
+        measured[i] = (struct lab_measured){
+            .name = loads[i].name, .pid = loads[i].pid, .target = loads[i].target};
+    lab_measure(measured, count, milliseconds * 1000LL);
+    for (int i = 0; i < count; i++) {
+        loads[i].percent = measured[i].percent;
+        loads[i].used = measured[i].used.usage;
+        loads[i].passed = measured[i].used.at;
+    }
+    long long idle_now = lab_cpu_idle_time();
+    if (idle == -1 || idle_now == -1)
+        lab_die("read /proc/stat");
+    return 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin) / lab_cpu_count();
+}
+
 pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
 {
     const struct lab_measured watched = {.group = group};

@@ -3,14 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -25,22 +23,15 @@
 #include "hierarchy.h"
 #include "lock.h"
 #include "namespace.h"
-#include "narrate.h"
-#include "page.h"
 #include "process.h"
-
-/* Below /run, which only root can write to: nobody can have put a link there. */
-#define RUNS "/run/container-labs"
 
 /* The file in a run's directory that says it has a cgroup: empty, or where a process that the group
  * was only lent belongs, see lab_cgroup_origin(). */
 static const char CGROUP[] = "cgroup";
 
 static struct {
-    bool step, shell;
-    const char *shell_line;
     char name[48];      /* NN-PID, see lab_unique_pid() */
-    char directory[80]; /* RUNS/NN-PID */
+    char directory[80]; /* LAB_RUNS/NN-PID */
     int place;          /* that directory, whatever is mounted on it in the experiment's eyes */
     int lock;           /* held by the supervisor, or the tool, alone */
     pid_t owner;        /* the process with which a tool's run ends */
@@ -49,25 +40,7 @@ static struct {
     pid_t guardian;
     sigset_t ends_run; /* the signals that a supervisor waits for */
     sigset_t signals_before;
-    char *locale; /* LC_ALL of the caller, or NULL */
 } run = {.place = -1, .lock = -1, .tie = -1};
-
-bool lab_is_experiment_option(const char *word)
-{
-    return strcmp(word, "--step") == 0 || strcmp(word, "--shell") == 0;
-}
-
-static void read_options(int argc, char *argv[])
-{
-    for (int i = 1; i < argc; i++) {
-        if (!lab_is_experiment_option(argv[i])) {
-            lab_warn("'%s' does not go together with '%s'", argv[i], argv[1]);
-            lab_try_help(LAB_EXIT_USAGE);
-        }
-        run.step |= strcmp(argv[i], "--step") == 0;
-        run.shell |= strcmp(argv[i], "--shell") == 0;
-    }
-}
 
 static void need_root(const char *program)
 {
@@ -84,12 +57,12 @@ static void need_root(const char *program)
  * last. Its own lock is held while names in it come and go.
  */
 
-/* Remove the groups of the run NAME, if it has any, and its directory in RUNS. */
+/* Remove the groups of the run NAME, if it has any, and its directory in LAB_RUNS. */
 static int remove_run(int runs, const char *name)
 {
     char path[96], origin[4096];
 
-    snprintf(path, sizeof(path), RUNS "/%.47s/%s", name, CGROUP);
+    snprintf(path, sizeof(path), LAB_RUNS "/%.47s/%s", name, CGROUP);
     ssize_t length = lab_read_file(path, origin, sizeof(origin));
     if (length != -1 && lab_cgroup_remove_run(name, origin) == -1)
         return -1;
@@ -120,13 +93,13 @@ static void sweep(int runs)
 
 static void claim_directory(const char *number)
 {
-    lab_fd runs = lab_lock_directory(RUNS, 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lab_lock_directory(LAB_RUNS, 0755, LAB_LOCK_PATIENCE);
 
     if (runs == -1)
-        lab_lock_die(RUNS);
+        lab_lock_die(LAB_RUNS);
     sweep(runs);
     snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
-    snprintf(run.directory, sizeof(run.directory), RUNS "/%s", run.name);
+    snprintf(run.directory, sizeof(run.directory), LAB_RUNS "/%s", run.name);
     if (mkdir(run.directory, 0755) == -1)
         lab_die("mkdir %s", run.directory);
     run.lock = open(run.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -139,14 +112,14 @@ static void claim_directory(const char *number)
 
 static void release(void)
 {
-    lab_fd runs = lab_lock_directory(RUNS, 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lab_lock_directory(LAB_RUNS, 0755, LAB_LOCK_PATIENCE);
 
     /* The guardian may have been there before us. */
     if (runs == -1 && errno == ETIMEDOUT)
-        lab_warn("%s stays locked by %s", RUNS, lab_lock_holder(RUNS));
+        lab_warn("%s stays locked by %s", LAB_RUNS, lab_lock_holder(LAB_RUNS));
     else if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
         lab_warn("remove the run %s: %s", run.name, lab_strerror(errno));
-    rmdir(RUNS); /* fails where another run has its directory in it, as it should */
+    rmdir(LAB_RUNS); /* fails where another run has its directory in it, as it should */
 }
 
 /*
@@ -195,9 +168,8 @@ static int wait_for_experiment(pid_t experiment, int *asked)
     }
 }
 
-/* An interactive shell makes its own process group the terminal's foreground and does not give it
- * back when it is killed. From the background that is allowed only with SIGTTOU ignored. */
-static void take_terminal(void)
+/* From the background that is allowed only with SIGTTOU ignored. */
+void lab_take_terminal(void)
 {
     if (!isatty(STDIN_FILENO))
         return;
@@ -263,7 +235,7 @@ static void supervise(void)
     }
     int wait_status = wait_for_experiment(experiment, &asked);
     kill_descendants();
-    take_terminal();
+    lab_take_terminal();
     if (terminal)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
     release();
@@ -318,10 +290,10 @@ static void start_guardian(void)
  * exits must have let go of the lock before: the end of the run takes it. */
 static int claim_group(struct lab_cgroup *group, const char *origin)
 {
-    lab_fd runs = lab_lock_directory(RUNS, 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lab_lock_directory(LAB_RUNS, 0755, LAB_LOCK_PATIENCE);
 
     if (runs == -1)
-        lab_lock_die(RUNS);
+        lab_lock_die(LAB_RUNS);
     lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
     if (file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
@@ -389,179 +361,11 @@ static void own_namespaces(void)
         lab_die("chdir %s", run.directory);
 }
 
-/* A tmpfs on /run itself, because a mount needs a directory to lie on, and /run/netns may not be
- * there: made on the host, it would stay. The run's directory is bound to its name again, by way of
- * a descriptor, since the name is hidden from here on. */
-static void own_run(void)
+void lab_begin_experiment(const char *number)
 {
-    char here_path[64];
-    lab_fd here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-    snprintf(here_path, sizeof(here_path), "/proc/self/fd/%d", here);
-    if (here == -1 || mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == -1)
-        lab_die("mount tmpfs on /run");
-    if (mkdir(RUNS, 0755) == -1 || mkdir(run.directory, 0755) == -1 ||
-        mount(here_path, run.directory, NULL, MS_BIND, NULL) == -1 || chdir(run.directory) == -1)
-        lab_die("bind %s to its name again", run.directory);
-}
-
-static void bring_loopback_up(void)
-{
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-    lab_fd any_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (any_socket == -1 || ioctl(any_socket, SIOCSIFFLAGS, &request) == -1)
-        lab_die("bring lo up");
-}
-
-void lab_own_network(void)
-{
-    if (unshare(CLONE_NEWNET) == -1)
-        lab_cannot_run("unshare CLONE_NEWNET is refused",
-                       "run it on the machine itself or in a virtual machine");
-    own_run();
-    /* A sysfs shows the devices of the namespace in which it was mounted. It hides the mounts below
-     * the old one: those of the control groups are shown again. */
-    lab_fd groups = (int)syscall(SYS_open_tree, AT_FDCWD, "/sys/fs/cgroup",
-                                 OPEN_TREE_CLONE | AT_RECURSIVE | OPEN_TREE_CLOEXEC);
-    if (groups == -1 && errno != ENOENT)
-        lab_die("open the tree /sys/fs/cgroup");
-    if (mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == -1)
-        lab_die("mount sysfs on /sys");
-    if (groups != -1 && syscall(SYS_move_mount, groups, "", AT_FDCWD, "/sys/fs/cgroup",
-                                MOVE_MOUNT_F_EMPTY_PATH) == -1)
-        lab_die("move the tree of control groups to /sys/fs/cgroup");
-    bring_loopback_up();
-}
-
-/*
- * Steps and shells.
- */
-
-static const char *usable_shell(void)
-{
-    const char *shell = getenv("SHELL");
-
-    return shell && access(shell, X_OK) == 0 ? shell : "/bin/sh";
-}
-
-/* The pages read what programs print, which depends on the locale. A shell of the reader has the
- * reader's. */
-static void leave_locale(void)
-{
-    const char *locale = getenv("LC_ALL");
-
-    if (locale && !(run.locale = strdup(locale)))
-        lab_die("strdup");
-    if (setenv("LC_ALL", "C", 1) == -1)
-        lab_die("setenv LC_ALL");
-}
-
-static void restore_locale(void)
-{
-    if ((run.locale ? setenv("LC_ALL", run.locale, 1) : unsetenv("LC_ALL")) == -1)
-        lab_die("restore LC_ALL");
-}
-
-/* In a child: begin the shell of --shell as the page says. */
-static void enter_by_line(void)
-{
-    if (setenv("SHELL", usable_shell(), 1) == -1)
-        lab_die("setenv SHELL");
-    lab_type("%s", run.shell_line);
-    lab_exec((char *[]){"sh", "-c", (char *)run.shell_line, NULL});
-}
-
-static void open_shell(bool by_line)
-{
-    pid_t child = lab_fork();
-
-    if (child == -1)
-        lab_die("fork");
-    if (child == 0) {
-        restore_locale();
-        if (by_line)
-            enter_by_line();
-        lab_exec((char *const[]){(char *)usable_shell(), "-i", NULL});
-    }
-    lab_say("(exit leaves the shell)");
-    lab_wait(child);
-    take_terminal();
-}
-
-/* --step: wait for a word from the reader; one that is not understood is asked for again. The input
- * is read byte by byte, because what follows the line may be meant for the shell. */
-static void ask(void)
-{
-    for (;;) {
-        char answer = 'q'; /* also where the input has ended */
-        bool more = false;
-
-        printf("    -- Enter: go on, s: a shell here, q: end -- ");
-        fflush(stdout);
-        if (read(STDIN_FILENO, &answer, 1) == 1 && answer != '\n')
-            for (char rest = ' '; rest != '\n' && read(STDIN_FILENO, &rest, 1) == 1;)
-                more |= rest != '\n';
-        if (!isatty(STDIN_FILENO))
-            putchar('\n');
-        if (answer == '\n')
-            return;
-        if (answer == 'q' && !more)
-            break;
-        if (answer == 's' && !more)
-            open_shell(false);
-    }
-    run.step = false;
-    exit(lab_summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
-/* A step has ended, and the next one has its title: a class can predict what it shows. What the
- * last one made is alive until the pause is over. */
-static void between_steps(void)
-{
-    if (run.step)
-        ask();
-    lab_end_sandboxes();
-    lab_free_answers();
-}
-
-void lab_open(const char *number, const char *title, int steps, int argc, char *argv[])
-{
-    lab_begin_as_usual();
-    read_options(argc, argv);
-    need_root(argv[0]);
-    lab_output_seconds = 60;
-    umask(022);
-    leave_locale();
+    need_root(program_invocation_name);
     block_signals(); /* before there is anything that would have to be taken away again */
     claim_directory(number);
     supervise();
     own_namespaces();
-    lab_narrate(number, title, steps, between_steps);
-}
-
-void lab_shell_is(const char *line)
-{
-    run.shell_line = line;
-}
-
-int lab_close(void)
-{
-    int failed = lab_summary(true);
-
-    if (run.shell)
-        open_shell(run.shell_line != NULL);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-void lab_print_help(const char *text)
-{
-    fputs(text, stdout);
-    exit(EXIT_SUCCESS);
-}
-
-void lab_print_version(void)
-{
-    printf("%s (%s)\n", program_invocation_short_name, LAB_VERSION);
-    exit(EXIT_SUCCESS);
 }

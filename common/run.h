@@ -36,7 +36,16 @@
 #include "cgroup.h"
 #include "lab.h"
 
-#define LAB_VERSION "container-labs 1.0"
+/* The directory of all runs: below /run, where only root can make a link. */
+#define LAB_RUNS "/run/container-labs"
+
+/* Begin the experiment NUMBER: claim a directory, and return as the supervised child in a mount
+ * namespace of its own, in that directory. Exits as lab_open() does. */
+void lab_begin_experiment(const char *number);
+
+/* Make this process's group the foreground of the terminal again, if stdin is one: an interactive
+ * shell makes its own group that and does not give it back when it is killed. tcsetpgrp(3) */
+void lab_take_terminal(void);
 
 /* Begin a tool that changes something for as long as it runs, as run number NUMBER ("05"): needs
  * root, claims the run's directory, sweeps what dead runs left. The process stays what it is; its
@@ -49,9 +58,5 @@ void lab_begin_tool(const char *number);
  * instead of killed, when the run ends. Exits, with what is missing and what to do about it, where
  * that cannot be. */
 void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid);
-
-/* --help and --version of every program: print and exit with 0 (1 if stdout cannot be written). */
-__attribute__((noreturn)) void lab_print_help(const char *text);
-__attribute__((noreturn)) void lab_print_version(void);
 
 #endif

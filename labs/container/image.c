@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "json.h"
+#include "json_reader.h"
 #include "report.h"
 
 enum {
@@ -65,7 +65,7 @@ static void blob_path(const char *descriptor, char path[2 * WORD])
 {
     char digest[WORD];
 
-    if (!lab_json_copy(lab_json_member(descriptor, "digest"), digest, sizeof(digest)) ||
+    if (!json_copy(json_member(descriptor, "digest"), digest, sizeof(digest)) ||
         !strchr(digest, ':') || strchr(digest, '/'))
         refuse("has a description without a digest");
     *strchr(digest, ':') = '/';
@@ -76,15 +76,15 @@ static void blob_path(const char *descriptor, char path[2 * WORD])
 static bool find_docker_layers(void)
 {
     lab_string text = read_text("/manifest.json");
-    const char *layers = lab_json_member(lab_json_element(text, 0), "Layers"), *layer;
+    const char *layers = json_member(json_element(text, 0), "Layers"), *layer;
     char path[WORD] = "/";
 
-    if (!lab_json_element(layers, 0))
+    if (!json_element(layers, 0))
         return false;
-    if (lab_json_element(text, 1))
+    if (json_element(text, 1))
         refuse("is more than one image; save one alone");
-    for (int i = 0; (layer = lab_json_element(layers, i)) != NULL; i++) {
-        if (!lab_json_copy(layer, path + 1, sizeof(path) - 1))
+    for (int i = 0; (layer = json_element(layers, i)) != NULL; i++) {
+        if (!json_copy(layer, path + 1, sizeof(path) - 1))
             refuse("has a layer without a name");
         add_layer(path);
     }
@@ -103,28 +103,27 @@ static bool is_for_us(const char *descriptor)
     for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
         if (strcmp(ours, NAMES[i][0]) == 0)
             ours = NAMES[i][1];
-    const char *said = lab_json_member(lab_json_member(descriptor, "platform"), "architecture");
-    return !lab_json_copy(said, architecture, sizeof(architecture)) ||
-           strcmp(architecture, ours) == 0;
+    const char *said = json_member(json_member(descriptor, "platform"), "architecture");
+    return !json_copy(said, architecture, sizeof(architecture)) || strcmp(architecture, ours) == 0;
 }
 
 /* The OCI layout: an index names manifests or further indices, a manifest names layers. */
 static bool find_oci_layers(const char *path, int depth)
 {
     lab_string text = read_text(path);
-    const char *manifests = lab_json_member(text, "manifests");
-    const char *layers = lab_json_member(text, "layers"), *item;
+    const char *manifests = json_member(text, "manifests");
+    const char *layers = json_member(text, "layers"), *item;
     char blob[2 * WORD];
 
     if (!manifests && !layers)
         return false;
-    for (int i = 0; (item = lab_json_element(layers, i)) != NULL; i++) {
+    for (int i = 0; (item = json_element(layers, i)) != NULL; i++) {
         blob_path(item, blob);
         add_layer(blob);
     }
     if (image.count > 0)
         return true;
-    for (int i = 0; depth > 0 && (item = lab_json_element(manifests, i)) != NULL; i++) {
+    for (int i = 0; depth > 0 && (item = json_element(manifests, i)) != NULL; i++) {
         if (!is_for_us(item))
             continue;
         blob_path(item, blob);

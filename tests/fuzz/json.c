@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "../../labs/container/json_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -15,9 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(text, data, size);
     text[size] = '\0';
-    const char *member = lab_json_member(lab_json_element(text, 1), "a");
-    lab_json_copy(lab_json_element(member, 0), copy, sizeof(copy));
-    lab_json_copy(lab_json_member(text, "a"), copy, sizeof(copy));
+    const char *member = json_member(json_element(text, 1), "a");
+    json_copy(json_element(member, 0), copy, sizeof(copy));
+    json_copy(json_member(text, "a"), copy, sizeof(copy));
     free(text);
     return 0;
 }

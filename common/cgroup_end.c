@@ -1,0 +1,243 @@
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgroup_parts.h"
+#include "file.h"
+
+/* The processes that cgroup.procs of DIRECTORY names, up to COUNT of them. -1 with errno. */
+static int read_processes(const char *directory, pid_t *pids, int count)
+{
+    char path[LAB_CGROUP_LONGEST + 32];
+    int pid, found = 0;
+
+    snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return -1;
+    for (; fscanf(file, "%d", &pid) == 1; found++)
+        if (found < count)
+            pids[found] = pid;
+    fclose(file);
+    return found;
+}
+
+int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count)
+{
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (lab_cgroup_is_first(group, i))
+            return read_processes(lab_cgroup_file(group, i, ""), pids, count);
+    return 0;
+}
+
+static void wait_a_moment(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* Kill the processes in DIRECTORY until there are none. They are waited for by their pidfds: a dead
+ * process whose parent has not asked for its status yet does not count any more. */
+static int kill_processes(const char *directory)
+{
+    enum { AT_ONCE = 256, ROUNDS = 1000 };
+    char path[LAB_CGROUP_LONGEST + 32];
+    pid_t pids[AT_ONCE];
+
+    snprintf(path, sizeof(path), "%s/cgroup.kill", directory);
+    lab_write_file(path, "1"); /* Linux 5.14; where it is missing, one by one does it too */
+    for (int round = 0; round < ROUNDS; round++) {
+        int count = read_processes(directory, pids, AT_ONCE);
+        if (count <= 0)
+            return count == 0 || errno == ENOENT
+                       ? 0
+                       : lab_cgroup_failed("read processes of", directory);
+        for (int i = 0; i < count && i < AT_ONCE; i++) {
+            /* 0 is a process outside of our PID namespace. */
+            lab_fd pidfd = pids[i] > 0 ? (int)syscall(SYS_pidfd_open, pids[i], 0) : -1;
+            if (pidfd == -1)
+                continue;
+            syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+            poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 1000);
+        }
+        if (round > 0)
+            wait_a_moment();
+    }
+    errno = EBUSY;
+    return lab_cgroup_failed("kill the processes of", directory);
+}
+
+/* Call EACH for the groups below DIRECTORY, and for DIRECTORY last. Returns 0, or -1 as soon as one
+ * fails. A directory that is not there is fine. However deep they are nested, no path is too long:
+ * each begins at the descriptor of the group above. */
+static int walk_up(const char *directory, int (*each)(const char *directory))
+{
+    DIR *listed = opendir(directory);
+    const struct dirent *entry;
+    int result = 0;
+
+    if (!listed)
+        return errno == ENOENT ? 0 : lab_cgroup_failed("open", directory);
+    while (result == 0 && (entry = readdir(listed)) != NULL) {
+        char path[64 + sizeof(entry->d_name)];
+        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
+            strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd(listed), entry->d_name);
+        result = walk_up(path, each);
+    }
+    closedir(listed);
+    return result == 0 ? each(directory) : -1;
+}
+
+static int for_each_directory(const struct lab_cgroup *group, int (*each)(const char *directory))
+{
+    int result = 0;
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (lab_cgroup_is_first(group, i) && walk_up(lab_cgroup_file(group, i, ""), each) == -1)
+            result = -1;
+    return result;
+}
+
+int lab_cgroup_kill(const struct lab_cgroup *group)
+{
+    return for_each_directory(group, kill_processes);
+}
+
+/* A process that has just died can still count for an instant, and there is no event in v1 to wait
+ * for: so a group that is busy is tried again, for a second at most. */
+static int remove_directory(const char *directory)
+{
+    enum { ATTEMPTS = 1000 };
+
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (rmdir(directory) == 0 || errno == ENOENT)
+            return 0;
+        if (errno != EBUSY)
+            break;
+        wait_a_moment();
+    }
+    return lab_cgroup_failed("rmdir", directory);
+}
+
+int lab_cgroup_remove(const struct lab_cgroup *group)
+{
+    return for_each_directory(group, remove_directory);
+}
+
+/*
+ * Processes that are only lent to a group.
+ */
+
+int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size)
+{
+    char path[64], groups[8192], own_path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
+    size_t length = 0;
+
+    if (lab_cgroup_find_controllers(group) == -1)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    if (lab_read_file(path, groups, sizeof(groups)) == -1) {
+        errno = errno == ENOENT ? ESRCH : errno;
+        return lab_cgroup_failed("read", path);
+    }
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        const struct lab_hierarchy *place = &group->where->of[i];
+        if (!lab_cgroup_is_first(group, i))
+            continue;
+        if (!lab_cgroup_path_in(groups, place->version, i, own_path, sizeof(own_path)) ||
+            !lab_cgroup_directory(place, own_path, directory, sizeof(directory))) {
+            errno = ENOTSUP;
+            return lab_cgroup_failed("find the group named in", path);
+        }
+        /* It would not come back: to whom it belongs, that run alone knows. */
+        if (strstr(own_path, "/" LAB_CGROUP_PARENT "/")) {
+            errno = EALREADY;
+            return lab_cgroup_failed("take a process out of", directory);
+        }
+        int added =
+            snprintf(text + length, size - length, "%s %s\n", lab_controller_name(i), directory);
+        if ((size_t)added >= size - length) {
+            errno = ENAMETOOLONG;
+            return lab_cgroup_failed("note the groups of", path);
+        }
+        length += (size_t)added;
+    }
+    return 0;
+}
+
+/* Move all processes of the group at FROM to the group at TO, or above TO, but not above BASE. */
+static int move_processes(const struct lab_hierarchies *where, const char *from, char *to,
+                          const char *base)
+{
+    enum { AT_ONCE = 256, ROUNDS = 100 };
+    pid_t pids[AT_ONCE];
+    char path[LAB_CGROUP_LONGEST * 2], text[16];
+    int count = 0;
+
+    while ((access(to, F_OK) == -1 || strcmp(strrchr(to, '/'), "/" LAB_CGROUP_PARENT) == 0) &&
+           strlen(to) > strlen(base))
+        *strrchr(to, '/') = '\0';
+    snprintf(path, sizeof(path), "%s/cgroup.procs", to);
+    for (int round = 0; round < ROUNDS; round++) {
+        int result = 0;
+        count = read_processes(from, pids, AT_ONCE);
+        if (count <= 0)
+            break;
+        for (int i = 0; i < count && i < AT_ONCE; i++) {
+            snprintf(text, sizeof(text), "%d", (int)pids[i]);
+            if (lab_cgroup_write_path(where, path, text) == -1 && errno != ESRCH)
+                result = -1;
+        }
+        if (result == -1)
+            return -1;
+    }
+    return count > 0 ? lab_cgroup_failed("move processes out of", from) : 0;
+}
+
+/* Move every process of GROUP to the directories of ORIGIN, or the nearest group above. */
+static int give_back(const struct lab_cgroup *group, const char *origin)
+{
+    int result = 0;
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        const char *name = lab_controller_name(i), *base = group->where->of[i].base;
+        char to[LAB_CGROUP_LONGEST];
+        snprintf(to, sizeof(to), "%s", base);
+        /* Without a record, the root of the hierarchy is the one group that holds nobody back. */
+        for (const char *line = origin; line; line = lab_next_line(line))
+            if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ' ')
+                snprintf(to, sizeof(to), "%.*s", (int)strcspn(line + strlen(name) + 1, "\n"),
+                         line + strlen(name) + 1);
+        if (lab_cgroup_is_first(group, i) &&
+            move_processes(group->where, lab_cgroup_file(group, i, ""), to, base) == -1)
+            result = -1;
+    }
+    return result;
+}
+
+int lab_cgroup_remove_run(const char *name, const char *origin)
+{
+    struct lab_hierarchies where;
+    struct lab_cgroup group = {.where = &where};
+
+    if (lab_hierarchies_find(&where) == -1)
+        return lab_cgroup_failed("read", "/proc/self/mountinfo");
+    snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (where.of[i].version && access(lab_cgroup_file(&group, i, ""), F_OK) == 0)
+            group.controllers |= LAB_BIT(i);
+    if (*origin && give_back(&group, origin) == -1)
+        return -1;
+    int result = lab_cgroup_kill(&group) == -1 || lab_cgroup_remove(&group) == -1 ? -1 : 0;
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (where.of[i].version)
+            lab_cgroup_remove_parent(where.of[i].base);
+    return result;
+}

@@ -1,0 +1,57 @@
+#include "probe.h"
+
+#include <stdarg.h>
+
+#include "command.h"
+#include "error.h"
+#include "file.h"
+
+void probe_note(const char *remedy, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("; %s\n", remedy);
+    exit(PROBE_NOTE);
+}
+
+void probe_refuse(const char *remedy, const char *format, ...)
+{
+    char seen[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(seen, sizeof(seen), format, arguments);
+    va_end(arguments);
+    lab_exit(EXIT_FAILURE, "%s; %s", seen, remedy);
+}
+
+void probe_need_command(const char *command)
+{
+    if (lab_find_command(command, NULL, 0))
+        return;
+    const char *outside = lab_outside_path(command);
+    if (outside)
+        probe_refuse("use sudo, or su with a minus sign: then PATH has it",
+                     "%s/%s is there, and PATH has no %s", outside, command, outside);
+    probe_refuse("install what is missing: make deps", "%s is not installed", command);
+}
+
+int probe_first_line(struct lab_output *output, const char *command)
+{
+    int status = lab_command(output, "%s", command);
+
+    while (output->timed_out)
+        pause(); /* as this probe is at the same moment: let it be ended */
+    output->text[strcspn(output->text, "\n")] = '\0';
+    return status;
+}
+
+int probe_number_in(const char *path)
+{
+    char text[32];
+
+    return lab_read_file(path, text, sizeof(text)) == -1 ? -1 : atoi(text);
+}

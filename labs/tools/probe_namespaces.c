@@ -1,0 +1,106 @@
+#include "probe.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "error.h"
+#include "file.h"
+#include "namespace.h"
+
+const char *probe_unshare_remedy(int error, const char *name)
+{
+    static char remedy[256];
+
+    if (error == ENOSPC)
+        snprintf(remedy, sizeof(remedy),
+                 "a limit forbids it: sysctl -w user.max_%s_namespaces=10000 (it counts for every "
+                 "user namespace above this one, too)",
+                 name);
+    else if (error == EINVAL)
+        snprintf(remedy, sizeof(remedy), "the kernel is built without it: %s", ELSEWHERE);
+    else
+        snprintf(remedy, sizeof(remedy), "a container or a filter forbids it: %s", ELSEWHERE);
+    return remedy;
+}
+
+/* The kind of namespaces with this NAME ("mnt"), NULL where there is none. */
+static const struct lab_namespace *namespace_named(const char *name)
+{
+    for (int i = 0; i < LAB_NAMESPACES; i++)
+        if (strcmp(lab_namespaces[i].name, name) == 0)
+            return &lab_namespaces[i];
+    return NULL;
+}
+
+void probe_unshare(const char *name)
+{
+    const struct lab_namespace *kind = namespace_named(name);
+
+    if (unshare(kind->flag) == -1)
+        lab_die_remedy(probe_unshare_remedy(errno, name), "unshare %s", kind->flag_name);
+}
+
+/* Map root to root in the user namespace that was just made. user_namespaces(7). */
+static void map_root(void)
+{
+    static const char map[] = "0 0 1";
+
+    if (lab_write_file("/proc/self/uid_map", map) == -1)
+        lab_die_remedy(ELSEWHERE, "write '%s' to /proc/self/uid_map", map);
+}
+
+/* A child of ours is in the namespace, if anybody is: for pid and time the caller itself is not. */
+void probe_namespace(const void *name)
+{
+    ino_t before = lab_namespace_inode(0, name);
+    int status;
+
+    probe_unshare(name);
+    if (strcmp(name, "user") == 0) {
+        before = lab_namespace_inode(getppid(), name);
+        map_root();
+    }
+    pid_t child = fork();
+    if (child == -1)
+        lab_die_remedy(ELSEWHERE, "fork into it");
+    if (child == 0)
+        _exit(lab_namespace_inode(0, name) == before ||
+              (strcmp(name, "pid") == 0 && getpid() != 1));
+    status = lab_wait(child);
+    if (status != 0)
+        probe_refuse(ELSEWHERE, "a child is not in the new namespace");
+    printf("made and entered\n");
+}
+
+/* What keeps an ordinary user from a user namespace, as far as the kernel says it. */
+static const char *unprivileged_remedy(void)
+{
+    if (probe_number_in("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        return "AppArmor forbids it (Ubuntu since 24.04): "
+               "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+    if (probe_number_in("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+        return "a sysctl forbids it (Debian): sysctl -w kernel.unprivileged_userns_clone=1";
+    if (probe_number_in("/proc/sys/user/max_user_namespaces") == 0)
+        return "a limit forbids it: sysctl -w user.max_user_namespaces=10000";
+    return "a container or a filter forbids it: " ELSEWHERE;
+}
+
+/* AppArmor lets the namespace be made and then gives no rights in it, so something is done that
+ * needs one: a host name in a UTS namespace. */
+void probe_unprivileged(const void *unused)
+{
+    enum { NOBODY = 65534 };
+
+    (void)unused;
+    if (geteuid() == 0 && (setgid(NOBODY) == -1 || setuid(NOBODY) == -1))
+        probe_note(
+            "there is no such user in this user namespace: try it as an ordinary user, or outside",
+            "untried: become uid %d: %s", NOBODY, lab_strerror(errno));
+    if (unshare(CLONE_NEWUSER) == -1)
+        probe_note(unprivileged_remedy(), "unshare CLONE_NEWUSER as uid %d: %s", (int)getuid(),
+                   lab_strerror(errno));
+    if (unshare(CLONE_NEWUTS) == -1 || sethostname("doctor", 6) == -1)
+        probe_note(unprivileged_remedy(), "no rights in its user namespace, as uid %d: %s",
+                   (int)getuid(), lab_strerror(errno));
+    printf("uid %d has made one, and has rights in it\n", (int)getuid());
+}
