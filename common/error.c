@@ -108,15 +108,14 @@ void lab_try_help(int status)
     exit(status);
 }
 
-void lab_print_help(const char *text)
+void lab_common_option(int option, const char *help, int status)
 {
-    fputs(text, stdout);
-    exit(EXIT_SUCCESS);
-}
-
-void lab_print_version(void)
-{
-    printf("%s (%s)\n", program_invocation_short_name, LAB_VERSION);
+    if (option == 'h')
+        fputs(help, stdout);
+    else if (option == 'v' || option == 'V')
+        printf("%s (%s)\n", program_invocation_short_name, LAB_VERSION);
+    else
+        lab_try_help(status);
     exit(EXIT_SUCCESS);
 }
 

@@ -46,9 +46,10 @@ extern int lab_exit_cannot_run;
  * has already named the option. */
 __attribute__((noreturn)) void lab_try_help(int status);
 
-/* --help and --version of every program: print and exit with 0 (1 if stdout cannot be written). */
-__attribute__((noreturn)) void lab_print_help(const char *text);
-__attribute__((noreturn)) void lab_print_version(void);
+/* What getopt_long(3) has returned, OPTION, when it is not one of the tool's own: print HELP for
+ * 'h', the version for 'v' and 'V', and exit with 0 (1 if stdout cannot be written); else end by
+ * lab_try_help(STATUS). */
+__attribute__((noreturn)) void lab_common_option(int option, const char *help, int status);
 
 /* How the reader would type the program NAME of these labs: in the directory that this program was
  * typed with ("./labs/02_rootfs"). A static buffer, until the next call. */

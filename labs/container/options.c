@@ -70,7 +70,7 @@ __attribute__((noreturn)) static void print_help(bool for_exec)
     char text[sizeof(HELP) + 256];
 
     snprintf(text, sizeof(text), HELP, list_walls("\n                          "));
-    lab_print_help(for_exec ? EXEC_HELP : text);
+    lab_common_option('h', for_exec ? EXEC_HELP : text, STATUS_RUNTIME);
 }
 
 enum { MAXIMUM_OPTIONS = 32, LONG_ONLY = 256 };

@@ -70,12 +70,12 @@ int container_tool(int argc, char *argv[])
                             : join_container(argc - 1, argv + 1, argv);
     }
     if (strcmp(word, "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0))
-        lab_print_help(HELP);
+        lab_common_option('h', HELP, LAB_EXIT_USAGE);
     for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
         if (strcmp(word, COMMANDS[i].word) == 0)
             return COMMANDS[i].command(argc - 1, argv + 1);
     if (strcmp(word, "--version") == 0)
-        lab_print_version();
+        lab_common_option('V', HELP, LAB_EXIT_USAGE);
     lab_warn("there is no command '%s'", word);
     lab_try_help(LAB_EXIT_USAGE);
 }

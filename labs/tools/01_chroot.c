@@ -77,12 +77,8 @@ static void read_options(int argc, char *argv[])
             wanted.skip_chdir = true;
         else if (option == 'w')
             wanted.with[wanted.with_count++] = optarg;
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'v')
-            lab_print_version();
         else
-            lab_try_help(lab_exit_failure);
+            lab_common_option(option, HELP, lab_exit_failure);
     }
 }
 

@@ -59,12 +59,8 @@ static void read_options(int argc, char *argv[])
             tool.busybox = optarg;
         else if (option == 't')
             tool.tar = optarg;
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'v')
-            lab_print_version();
         else
-            lab_try_help(LAB_EXIT_USAGE);
+            lab_common_option(option, HELP, LAB_EXIT_USAGE);
     }
     tool.directory = argv[optind];
     if (optind + 1 == argc && *tool.directory)

@@ -215,8 +215,8 @@ static void read_options(int argc, char *argv[])
             wanted.flags |= CLONE_NEWNS;
             wanted.proc = optarg ? optarg : "/proc";
             break;
-        case 'h': lab_print_help(HELP);
-        case 'V': lab_print_version();
+        case 'h':
+        case 'V': lab_common_option(option, HELP, lab_exit_failure);
         case NOT_HERE:
             lab_exit(lab_exit_failure, "this program has no --%s; use unshare(1)",
                      OPTIONS[index].name);

@@ -165,12 +165,8 @@ static void read_options(struct request *wanted, int argc, char *argv[])
             wanted->no_fork = true;
         else if (option == 'Z')
             wanted->follow_context = true;
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'V')
-            lab_print_version();
         else if (!read_place(wanted, option))
-            lab_try_help(lab_exit_failure);
+            lab_common_option(option, HELP, lab_exit_failure);
     }
     if (wanted->directory_inside && (wanted->directory.fd != -1 || wanted->directory.of_target))
         lab_exit(lab_exit_failure, "--wd and --wdns exclude each other");

@@ -170,12 +170,8 @@ static void read_options(int argc, char *argv[])
             wanted.pid = lab_number_option("--pid", optarg, 1, INT_MAX);
         else if (option == 'w')
             wanted.watch = true;
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'v')
-            lab_print_version();
         else
-            lab_try_help(LAB_EXIT_USAGE);
+            lab_common_option(option, HELP, LAB_EXIT_USAGE);
     }
     settle_quota(cpus, quota);
     if ((optind < argc) == (wanted.pid != 0))

@@ -317,12 +317,8 @@ int shares_tool(int argc, char *argv[])
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 's')
             seconds = lab_number_option("--seconds", optarg, 1, 3600);
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'v')
-            lab_print_version();
         else
-            lab_try_help(LAB_EXIT_USAGE);
+            lab_common_option(option, HELP, LAB_EXIT_USAGE);
     }
     if (optind == argc)
         lab_exit(LAB_EXIT_USAGE, "missing operand: NAME=SHARES[:THREADS]");

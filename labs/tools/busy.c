@@ -72,12 +72,8 @@ int main(int argc, char *argv[])
             threads = lab_number_option("--threads", optarg, 1, MAXIMUM_THREADS);
         else if (option == 't')
             seconds = lab_number_option("--time", optarg, 1, INT_MAX);
-        else if (option == 'h')
-            lab_print_help(HELP);
-        else if (option == 'v')
-            lab_print_version();
         else
-            lab_try_help(LAB_EXIT_USAGE);
+            lab_common_option(option, HELP, LAB_EXIT_USAGE);
     }
     if (optind < argc)
         lab_exit(LAB_EXIT_USAGE, "unexpected operand '%s'", argv[optind]);

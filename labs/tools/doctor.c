@@ -256,12 +256,8 @@ static bool wants_json(int argc, char *argv[])
 
     argv[0] = program_invocation_short_name; /* getopt begins its complaints with it */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option == 'h')
-            lab_print_help(HELP);
-        if (option == 'v')
-            lab_print_version();
         if (option != 'j')
-            lab_try_help(LAB_EXIT_USAGE);
+            lab_common_option(option, HELP, LAB_EXIT_USAGE);
         json = true;
     }
     return json;

@@ -70,12 +70,8 @@ static void read_options(const struct lab_updown *tool, const char *verb, int ar
 
     argv[0] = program_invocation_short_name; /* getopt's complaints begin with it */
     while ((letter = getopt_long(argc, argv, "", options, &which)) != -1) {
-        if (letter == 'h')
-            lab_print_help(tool->help);
-        if (letter == 'v')
-            lab_print_version();
-        if (letter == '?')
-            lab_try_help(LAB_EXIT_USAGE);
+        if (letter == 'h' || letter == 'v' || letter == '?')
+            lab_common_option(letter, tool->help, LAB_EXIT_USAGE);
         if (!takes(tool, verb, letter)) {
             lab_warn("'%s' takes no option --%s", verb, options[which].name);
             lab_try_help(LAB_EXIT_USAGE);
