@@ -50,7 +50,7 @@ misbehaves() {
     assert_line "0 of 4 TODOs hold: 0 of 7 points"
     run -0 student hint-01
     assert_line --index 0 --regexp '^TODO 1\.1, hint 1 of [0-9]+:$'
-    run -0 student hint-01
+    run -0 student hint-1
     assert_line --index 0 --regexp '^TODO 1\.1, hint 2 of [0-9]+:$'
     run -2 student solution-01
     assert_line --partial "the answer is for after your own"
@@ -71,6 +71,23 @@ misbehaves() {
     run -0 student solution-01
     assert_line "+++ the answer"
     assert_line --regexp '^-    // BEGIN SOLUTION 1\.1 '
+}
+
+@test "student: a number without its zero" {
+    run -0 student exercise-3
+    assert_line "    3.1 map our user to root: uid_map"
+    run -2 student check-3
+    assert_line --regexp '^  FAIL  TODO 3\.1 '
+}
+
+@test "hints: what they show as a command leaves no device behind" {
+    run -0 sed -nE 's/.*`([^`]*ip link add [^`]*)`.*/\1/p' "$REPO"/tests/kit/hints/07.md
+    assert_output
+    local command=$output before
+    before=$(ip -o link)
+    run -0 sh -c "$command"
+    assert_output --partial 'nla_type=IFLA_LINKINFO'
+    assert_equal "$(ip -o link | wc -l)" "$(wc -l <<<"$before")"
 }
 
 @test "student: the answer is shown before with FORCE=1" {

@@ -31,6 +31,10 @@ hint-$(1):
 	@$$(EXERCISE) hint $(1)
 solution-$(1):
 	@$$(EXERCISE) solution $(1)
+# The number may be written without its zero: make check-5.
+$(foreach verb,exercise check hint solution,
+.PHONY: $(verb)-$(patsubst 0%,%,$(1))
+$(verb)-$(patsubst 0%,%,$(1)): $(verb)-$(1))
 endef
 $(foreach number,$(EXERCISE_NUMBERS),$(eval $(call EXERCISE_TARGETS,$(number))))
 
