@@ -8,6 +8,7 @@
  * for. Outside it is still the user who has started it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -63,8 +64,16 @@ static void map_group(pid_t child)
 
 static void furnish(const char *hostname)
 {
+    char present[HOST_NAME_MAX + 1];
+
+    /* Without --hostname the name stays as it is: below, HOSTNAME is never NULL. */
+    if (!hostname) {
+        if (gethostname(present, sizeof(present)) == -1)
+            lab_die("gethostname");
+        hostname = present;
+    }
     // BEGIN SOLUTION 3.3 a host name and a /proc of our own
-    if (hostname && sethostname(hostname, strlen(hostname)) == -1)
+    if (sethostname(hostname, strlen(hostname)) == -1)
         lab_die("sethostname %s", hostname);
     /* This one shows the processes of our PID namespace. It goes over the old one, in our mount
      * namespace alone. */
