@@ -200,7 +200,7 @@ ROWS
             for at in 1 5 12 20; do
                 stubs "kill -$signal \$PPID"
                 echo $at >/mnt/at
-                env --default-signal=INT "$LABS/07_veth_bridge" up >/dev/null 2>&1
+                env --default-signal=INT,TERM,HUP "$LABS/07_veth_bridge" up >/dev/null 2>&1
                 [ $? = $((128 + $(kill -l $signal))) ] || { echo "$signal at $at"; exit 1; }
                 same_host || exit
             done
