@@ -81,6 +81,17 @@ NO_FUNCTIONS='gid_map|nr_throttled|ping_group_range|runtime_pid|st_blocks|uid_ma
     [ "$found" -ge 40 ] || fail "only $found functions were found"
 }
 
+@test "docs: where a chapter first speaks of the article, a link tells which one that is" {
+    local chapter line
+    for chapter in "$REPO"/docs/[0-9]*.md; do
+        run sed -e '/^```/,/^```/d' -e '/^    /d' "$chapter"
+        if line=$(grep -m 1 -E '\b[Tt]he article\b' <<<"$output"); then
+            grep -q '\[[Tt]he article\](../README.md#the-labs)' <<<"$line" || fail "${chapter##*/}: $line"
+        fi
+    done
+    grep -qx '## The labs' "$REPO/README.md"
+}
+
 @test "docs: every make target that is named exists" {
     local target
     while read -r target; do

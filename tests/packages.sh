@@ -86,6 +86,7 @@ exercise-08 nft                          nftables        nftables        nftable
 exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap      libcap-dev
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
 grade  jq                                jq              jq              jq          jq
+optional  tcpdump                        tcpdump         tcpdump         tcpdump     tcpdump
 gates  git                               git             git             git         git
 gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
 bench  bwrap                             bubblewrap      bubblewrap      bubblewrap  bubblewrap
@@ -166,6 +167,7 @@ check)
     how="make deps installs it"
     case $* in
     *cross-arm64) how="make deps-vm ARCH=arm64 installs it" ;;
+    optional) how="tests/packages.sh install optional installs it" ;;
     vm* | bench) how="make deps-$1 installs it" ;;
     *coverage) how="make deps-coverage installs it" ;;
     esac
