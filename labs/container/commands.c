@@ -23,12 +23,6 @@
 #include "state_file.h"
 #include "sweep.h"
 
-static void require_root(void)
-{
-    if (geteuid() != 0)
-        lab_exit(EXIT_FAILURE, "containers need root; type: sudo %s", program_invocation_name);
-}
-
 /* Returns false where there are no containers and MAKE is false, else true, with the lock. */
 static bool lock_and_sweep(bool make)
 {
@@ -61,10 +55,14 @@ static void find(struct container *container, int argc, char *argv[], int at)
         lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
 }
 
-static void require_running(const struct container *container)
+/* Pidfds of its process 1 and of its RUNTIME; -1 where one has just ended. Exits with one line
+ * where CONTAINER does not run. */
+static int open_running(const struct container *container, int *runtime)
 {
     if (container->ended || container->pid == 0)
         lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
+    *runtime = open_process(container->runtime, container->runtime_began);
+    return open_process(container->pid, container->pid_began);
 }
 
 /*
@@ -207,9 +205,7 @@ int stop_container(int argc, char *argv[])
             seconds = lab_number_option("-t", optarg, 0, 86400);
     argv[0] = "stop";
     find(&container, argc, argv, optind);
-    require_running(&container);
-    lab_fd pidfd = open_process(container.pid, container.pid_began);
-    lab_fd runtime = open_process(container.runtime, container.runtime_began);
+    lab_fd runtime = -1, pidfd = open_running(&container, &runtime);
     /* A process 1 without a handler for SIGTERM is killed at once. */
     if (pidfd != -1 && handles_signal(&container, SIGTERM)) {
         signal_container(&container, pidfd, SIGTERM);
@@ -234,9 +230,7 @@ int kill_container(int argc, char *argv[])
             lab_exit(LAB_EXIT_USAGE, "there is no signal '%s'", optarg);
     argv[0] = "kill";
     find(&container, argc, argv, optind);
-    require_running(&container);
-    lab_fd pidfd = open_process(container.pid, container.pid_began);
-    lab_fd runtime = open_process(container.runtime, container.runtime_began);
+    lab_fd runtime = -1, pidfd = open_running(&container, &runtime);
     /* The kernel would discard it without an error. */
     if (signal != SIGKILL && signal != SIGSTOP && !handles_signal(&container, signal))
         lab_exit(EXIT_FAILURE,

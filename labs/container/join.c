@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -180,14 +179,11 @@ int join_container(int argc, char *argv[], char *whole[])
     struct specification options = {0};
     int name = read_exec_options(&options, argc, argv);
 
-    if (geteuid() != 0)
-        give_up(STATUS_RUNTIME, "containers need root; type: sudo %s", program_invocation_name);
+    require_root();
     find_container(&request, argv[name], &options);
     if (!(request.container.spec.without & WALL_BINARY)) {
         protect_binary(whole);
-        /* So that no process in the container can trace this one. */
-        if (prctl(PR_SET_DUMPABLE, 0) == -1)
-            fail("prctl PR_SET_DUMPABLE");
+        forbid_tracing();
     }
     limits_find(&request.limits, &request.container);
     request.monitored = MONITORED_NOTHING;

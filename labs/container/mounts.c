@@ -17,7 +17,7 @@
 #include "report.h"
 #include "storage.h"
 
-/* What a program may expect in /dev. All of them are harmless and the same for everybody. */
+/* What a program may expect in /dev. All of them are harmless and the same in every container. */
 static const struct {
     const char *name;
     unsigned major, minor;

@@ -46,7 +46,8 @@ struct pseudo_mounts {
  * where it sees whole ones already. V2: there is a cgroup v2 hierarchy to show. */
 void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *spec, bool v2);
 
-/* Cover what /proc and /sys show to everybody, and make read-only what root could change. */
+/* Cover what /proc and /sys show of the whole machine, and make read-only what root could change.
+ */
 void mounts_mask(const struct pseudo_mounts *own, const struct specification *spec);
 
 /* Make MOUNTS->root the root of this mount namespace, with /dev, /proc and /sys, and detach the old

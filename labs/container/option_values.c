@@ -33,6 +33,16 @@ static void add(const char **list, int *count, const char *value, const char *op
     list[(*count)++] = value;
 }
 
+/* A word of two: whether VALUE is YES. Exits with one line where it is neither that nor NO. */
+static bool parse_choice(const char *value, const char *option, const char *yes, const char *no)
+{
+    const bool chosen = strcmp(value, yes) == 0;
+
+    if (!chosen && strcmp(value, no) != 0)
+        give_up(STATUS_RUNTIME, "invalid %s: '%s' is neither %s nor %s", option, value, yes, no);
+    return chosen;
+}
+
 /* "512m", "1g", "4096" or "max". */
 static long long parse_size(const char *text, const char *option, long long minimum)
 {
@@ -101,9 +111,7 @@ static void take_layer(struct specification *spec, char *value)
 
 static void take_remove(struct specification *spec, char *value)
 {
-    if (value && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-        give_up(STATUS_RUNTIME, "invalid --rm: '%s' is neither true nor false", value);
-    spec->remove = !value || strcmp(value, "true") == 0;
+    spec->remove = !value || parse_choice(value, "--rm", "true", "false");
 }
 
 static void take_environment(struct specification *spec, char *value)
@@ -285,9 +293,7 @@ static void take_cap_drop(struct specification *spec, char *value)
 
 static void take_users(struct specification *spec, char *value)
 {
-    if (strcmp(value, "auto") != 0 && strcmp(value, "host") != 0)
-        give_up(STATUS_RUNTIME, "invalid --userns: '%s' is neither auto nor host", value);
-    spec->own_users = strcmp(value, "auto") == 0;
+    spec->own_users = parse_choice(value, "--userns", "auto", "host");
 }
 
 static void take_without(struct specification *spec, char *value)

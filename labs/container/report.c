@@ -19,6 +19,11 @@ int report_socket = -1, child_socket = -1;
 #define NO_MORE_NAMESPACES                                                                         \
     "one of the limits in /proc/sys/user/max_*_namespaces is reached: end other containers, or "   \
     "raise it by sysctl(8)"
+#define NO_NEW_NAMESPACES                                                                          \
+    "new namespaces need CAP_SYS_ADMIN, and no filter that refuses them: " OUTSIDE
+#define COVERED(place)                                                                             \
+    "parts of " place " are covered here, and no user namespace may uncover them: " OUTSIDE        \
+    ", or try --userns host"
 #define NO_SUCH_USER                                                                               \
     "a container has the users and groups 0 to 65535; with --userns host there are all"
 
@@ -44,20 +49,14 @@ static const struct {
     {ENOSPC, "clone3", NO_MORE_NAMESPACES},
     {ENOSPC, "unshare", NO_MORE_NAMESPACES},
     {EUSERS, "clone3", NO_MORE_NAMESPACES},
-    {EPERM, "clone3",
-     "new namespaces need CAP_SYS_ADMIN, and no filter that refuses them: " OUTSIDE},
-    {EPERM, "unshare",
-     "new namespaces need CAP_SYS_ADMIN, and no filter that refuses them: " OUTSIDE},
+    {EPERM, "clone3", NO_NEW_NAMESPACES},
+    {EPERM, "unshare", NO_NEW_NAMESPACES},
     {EAGAIN, "clone3",
      "there are too many processes: look at pids.max of the groups above, ulimit -u and "
      "kernel.pid_max"},
     {ENOSYS, "clone3", "it came with Linux 5.3; where a filter hides it, as " OUTSIDE},
-    {EPERM, "mount proc",
-     "parts of /proc are covered here, and no user namespace may uncover them: " OUTSIDE
-     ", or try --userns host"},
-    {EPERM, "mount sysfs",
-     "parts of /sys are covered here, and no user namespace may uncover them: " OUTSIDE
-     ", or try --userns host"},
+    {EPERM, "mount proc", COVERED("/proc")},
+    {EPERM, "mount sysfs", COVERED("/sys")},
     {EPERM, "map the IDs", "this process may not give away these user IDs: try --userns host"},
     {EPERM, "make the bridge", "that needs CAP_NET_ADMIN: " OUTSIDE ", or use --net none"},
     {EOPNOTSUPP, "make the bridge", "this kernel has no bridge; load it: modprobe bridge"},
@@ -133,6 +132,18 @@ void fail(const char *format, ...)
              remedy ? "; " : "", remedy ? remedy : "");
     hide_controls(message.text);
     send_and_exit(STATUS_RUNTIME, &message);
+}
+
+void require_root(void)
+{
+    if (geteuid() != 0)
+        lab_exit(lab_exit_failure, "containers need root; type: sudo %s", program_invocation_name);
+}
+
+void forbid_tracing(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0) == -1)
+        fail("prctl PR_SET_DUMPABLE");
 }
 
 void die_with_runtime(void)

@@ -42,6 +42,12 @@ void hide_controls(char *text);
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
+/* Exit with lab_exit_failure unless this is root. */
+void require_root(void);
+
+/* Let no process in a container trace this one. prctl(2), PR_SET_DUMPABLE */
+void forbid_tracing(void);
+
 /* In the child: be killed when the runtime ends, as nothing else would end or remove the container
  * then. If the runtime is dead already, the signal does not come, but its end of the socket is
  * closed (no child may keep that one): exit now. A change of user clears the setting.

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -252,12 +251,9 @@ int run_container(int argc, char *argv[])
     run.container.lock = run.ids = run.base = run.archive = run.socket = -1;
     run.monitored = MONITORED_NOTHING;
     read_run_options(&spec, argc, argv);
-    if (geteuid() != 0)
-        give_up(STATUS_RUNTIME, "containers need root; type: sudo %s", program_invocation_name);
+    require_root();
     check_root(&spec);
-    /* So that no process in the container can trace this one. */
-    if (prctl(PR_SET_DUMPABLE, 0) == -1)
-        fail("prctl PR_SET_DUMPABLE");
+    forbid_tracing();
     umask(022);
     if (spec.detach)
         session_detach(&spec);

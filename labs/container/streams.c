@@ -7,8 +7,8 @@
 #include "file.h"
 #include "report.h"
 
-/* A pipe for stream number I; root of the container may do with its end what it likes. Without -i
- * nothing comes out of it: the machine's /dev/null would be a device whose mode he could change. */
+/* A pipe for stream number I; root of the container owns it. Without -i it is empty: the machine's
+ * /dev/null would be a device whose mode root inside could change. */
 static int make_stream(struct child_streams *child_ends, int i, uid_t root)
 {
     int ends[2];
