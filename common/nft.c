@@ -153,7 +153,7 @@ bool lab_nft_exists(const char *table, const char *chain)
     return transact_alone(&request) == 0;
 }
 
-/* Whether it is a chain that somebody has given another policy than the one it was made with. */
+/* Whether it is a chain with another policy than the one it was made with. */
 static bool has_policy(const struct lab_nft_part *part)
 {
     struct request request = {0};
@@ -212,7 +212,7 @@ int lab_nft_delete_tables(const char *const tables[], int count, uint32_t genera
     pid_t child = fork();
     if (child == 0) {
         dup2(ends[1], 0);
-        close_range(1, ~0U, 0); /* locks too, and what somebody may wait for the end of */
+        close_range(1, ~0U, 0); /* locks too, and pipes whose readers wait for their end */
         int netlink = open_netlink();
         error = netlink == -1 ? errno : transact(netlink, &request, 0, NULL);
         _exit(write(0, &error, sizeof(error)) == -1);

@@ -3,7 +3,7 @@
  * go again.
  *
  * iptables(8) on nf_tables makes a table and a base chain with the first rule that needs them and
- * leaves them, empty, after the last one. Whoever takes back a rule exactly has to take back these,
+ * leaves them, empty, after the last one. To undo such a rule exactly, these must go, too,
  * and only as long as they are empty. The netlink protocol can say so (NLM_F_NONREC), nft(8)
  * cannot. linux/netfilter/nf_tables.h; only the family ip.
  */
@@ -27,13 +27,13 @@ bool lab_nft_exists(const char *table, const char *chain);
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
 
 /* The number of the present rules of nf_tables in this network namespace: the kernel counts every
- * change, anybody's, up by one. 0 where it cannot be asked. */
+ * change of any program. 0 where it cannot be asked. */
 uint32_t lab_nft_generation(void);
 
-/* Delete COUNT (8 at most) TABLES with all that is in them, if nobody has changed anything since
- * GENERATION. Returns 0 as soon as they are gone, or -1 with errno: ERESTART where somebody has.
+/* Delete COUNT (8 at most) TABLES with all that is in them, if nothing was changed since
+ * GENERATION. Returns 0 as soon as they are gone, or -1 with errno: ERESTART where something was.
  *
- * The kernel frees them later, and whoever closes a netfilter socket waits for it, 10 ms or more.
+ * The kernel frees them later, and close(2) of a netfilter socket waits for it, 10 ms or more.
  * So a child does this, which ends, unwaited for, after the caller has gone on. */
 int lab_nft_delete_tables(const char *const tables[], int count, uint32_t generation);
 
