@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup_parts.h"
 #include "file.h"
+#include "process.h"
+
+enum { MOMENT = 1000 }; /* microseconds: what dies, or has died, is looked at again */
 
 /* The processes that cgroup.procs of DIRECTORY names, up to COUNT of them. -1 with errno. */
 static int read_processes(const char *directory, pid_t *pids, int count)
@@ -34,11 +36,6 @@ int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count)
         if (lab_cgroup_is_first(group, i))
             return read_processes(lab_cgroup_file(group, i, ""), pids, count);
     return 0;
-}
-
-static void wait_a_moment(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 /* Kill the processes in DIRECTORY until there are none. They are waited for by their pidfds: a dead
@@ -66,7 +63,7 @@ static int kill_processes(const char *directory)
             poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 1000);
         }
         if (round > 0)
-            wait_a_moment();
+            lab_sleep_until(lab_now() + MOMENT);
     }
     errno = EBUSY;
     return lab_cgroup_failed("kill the processes of", directory);
@@ -121,7 +118,7 @@ static int remove_directory(const char *directory)
             return 0;
         if (errno != EBUSY)
             break;
-        wait_a_moment();
+        lab_sleep_until(lab_now() + MOMENT);
     }
     return lab_cgroup_failed("rmdir", directory);
 }

@@ -34,7 +34,8 @@ static int cpu_limit(const struct lab_cgroup *group, long long *quota, long long
     if (lab_cgroup_parse_cpu_max(text, quota, period))
         return 0;
     errno = EBADMSG;
-    return lab_cgroup_failed("find a limit in", lab_cgroup_file(group, LAB_CPU, "cpu.max"));
+    lab_cgroup_failed("find a limit in", lab_cgroup_file(group, LAB_CPU, "cpu.max"));
+    return -1;
 }
 
 double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid)

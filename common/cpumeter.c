@@ -9,22 +9,7 @@
 #include <unistd.h>
 
 #include "file.h"
-
-long long lab_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
-}
-
-void lab_sleep_until(long long moment)
-{
-    struct timespec until = {.tv_sec = moment / 1000000, .tv_nsec = moment % 1000000 * 1000};
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
-}
+#include "process.h"
 
 bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sample)
 {

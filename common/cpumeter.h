@@ -53,8 +53,4 @@ long long lab_cpu_idle_time(void);
  * ticks. */
 long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count);
 
-/* Microseconds of CLOCK_MONOTONIC, and a sleep until such a moment. */
-long long lab_now(void);
-void lab_sleep_until(long long moment);
-
 #endif

@@ -201,12 +201,20 @@ void lab_output_free(struct lab_output *output)
     output->text = NULL;
 }
 
-static int64_t milliseconds(void)
+long long lab_now(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+void lab_sleep_until(long long moment)
+{
+    struct timespec until = {.tv_sec = moment / 1000000, .tv_nsec = moment % 1000000 * 1000};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
 }
 
 /* Read what is there now. Returns false at end of file. */
@@ -229,11 +237,11 @@ static bool read_some(struct lab_output *output, int from)
  * on with our pipe in its hands. */
 static void listen_until_end(struct lab_output *output, int from, int pidfd)
 {
-    int64_t deadline = milliseconds() + INT64_C(1000) * lab_output_seconds * lab_slowness();
+    long long deadline = lab_now() + 1000000LL * lab_output_seconds * lab_slowness();
     struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
 
     while (!(wanted[0].revents & POLLIN)) {
-        int64_t left = deadline - milliseconds();
+        long long left = (deadline - lab_now()) / 1000;
         if (left <= 0) {
             output->timed_out = true;
             return;

@@ -20,6 +20,7 @@
 #include "measure.h"
 #include "narrate.h"
 #include "number.h"
+#include "process.h"
 #include "run.h"
 #include "shares.h"
 
