@@ -7,6 +7,17 @@
  * Shows what a packet from a container needs to reach a server outside and to be answered: a
  * default route, a host that forwards, a policy that accepts it, and a source address that the
  * outside has a route to. iptables(8), networking/ip-sysctl in the kernel's documentation
+ *
+ * A packet's way through the host, and the hooks of iptables on it:
+ *
+ *     from a device --> PREROUTING --> routing --+--> FORWARD --+--> POSTROUTING --> to a device
+ *                       DNAT: a new    decision  |    policy:   ^    MASQUERADE: a
+ *                       destination              v    ACCEPT,   |    new source
+ *                                              INPUT  DROP    OUTPUT
+ *                                                |              ^
+ *                                                +-> a process -+
+ *
+ * Replies take the same way; the kernel translates their addresses back without a rule.
  */
 #include "lab.h"
 
@@ -79,8 +90,8 @@ static void the_outside(void)
     lab_run("ip netns exec outside ip link set wan0 up");
     lab_wait_for_link("eth0");
     lab_run("ip route add default via 198.51.100.1");
-    lab_run(
-        "sysctl -q -w net.ipv4.ip_forward=0"); /* a new namespace may have the machine's value */
+    /* A new namespace may have the machine's value. */
+    lab_run("sysctl -q -w net.ipv4.ip_forward=0");
     lab_say("The server prints the source address of each client, in two lines of shell:");
     lab_run("mkdir -p www/cgi-bin");
     lab_run("printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >www" WHO);
@@ -145,11 +156,10 @@ static void without_nat(void)
     lab_run("ip netns exec outside sysctl -q -w net.ipv4.conf.wan0.rp_filter=0");
     lab_run("ip netns exec outside %s -A INPUT -s 192.168.0.101", iptables);
     lab_check_number(ping_server(), 1, "no reply");
-    lab_check_number(
-        strtol(
-            lab_try("ip netns exec outside %s -nvxL INPUT | awk '/101/ {print $1}'", iptables).text,
-            NULL, 10),
-        1, "but the outside was asked, by 192.168.0.101");
+    struct lab_answer count =
+        lab_try("ip netns exec outside %s -nvxL INPUT | awk '/101/ {print $1}'", iptables);
+    lab_check_number(strtol(count.text, NULL, 10), 1,
+                     "but the outside was asked, by 192.168.0.101");
     lab_check(strstr(lab_try("ip netns exec outside ip route get 192.168.0.101").text,
                      "Network is unreachable"),
               "and it has no route back to that address");
@@ -158,9 +168,8 @@ static void without_nat(void)
 static void masquerade(void)
 {
     lab_step("MASQUERADE: leave with the host's address");
-    lab_say("A packet from the containers that leaves by another device than the bridge gets the "
-            "address\n"
-            "of that device as its source.");
+    lab_say("A packet from the containers that leaves by another device than the bridge gets the\n"
+            "address of that device as its source.");
     lab_run("%s -t nat -A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE", iptables);
     lab_check(strstr(lab_try("%s -t nat -S POSTROUTING", iptables).text,
                      "-A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE\n"),
