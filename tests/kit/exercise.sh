@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The exercises, for make: what make exercise-05, check-05 and the others call.
 #
-#   exercise.sh start|check|hint|solution NN      progress|handout|workflow
+#   exercise.sh start|check|hint|solution NN      progress|handout|submit|workflow
 #   exercise.sh build NN FILE PROGRAM [FLAG]...   compile FILE, in the sandbox; for the gates
 #   exercise.sh try NN PROGRAM                    the checks alone (ONLY=PATTERN: those with such a
 #                                                 name), TAP on stdout: for the gates
@@ -148,6 +148,20 @@ solution() {
     rm "$answer"
 }
 
+# The sources of the exercises, and nothing else that is in WORK.
+submit() {
+    local number name
+    local -a sources=()
+    for number in $(numbers); do
+        name=$(name_of "$number")
+        if [ -f "$WORK/$name.c" ]; then sources+=("$name.c"); fi
+    done
+    [ "${#sources[@]}" -gt 0 ] || complain "$WORK has no exercise: make exercise-01 begins one"
+    mkdir -p "$BUILD"
+    tar -C "$WORK" -cf "$BUILD/submission.tar" "${sources[@]}"
+    echo "$BUILD/submission.tar has ${sources[*]}"
+}
+
 # A step for each TODO of the list of points, as GitHub Classroom wants to have them.
 workflow() { awk -f tests/kit/workflow.awk "$points"; }
 
@@ -183,6 +197,6 @@ verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
 start | check | hint | solution | build | try) "$verb" "$@" ;;
-progress | handout | workflow) "$verb" ;;
+progress | handout | submit | workflow) "$verb" ;;
 *) complain "usage: make exercise-NN, check-NN, hint-NN, solution-NN, progress, handout" ;;
 esac

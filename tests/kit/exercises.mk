@@ -45,7 +45,11 @@ progress: #: all exercises, at a glance
 .PHONY: grade
 grade: $(BUILD)/.check-tools #: try all exercises: a table, build/grade.json, build/grade.xml (JUnit)
 	@tests/packages.sh check grade $(EXERCISE_NUMBERS:%=exercise-%)
-	@$(KIT) tests/kit/grade.sh one
+	@$(KIT) tests/kit/grade.sh $(if $(SUBMISSIONS),class "$(SUBMISSIONS)",one)
+
+.PHONY: submit
+submit: #: build/submission.tar: your sources, to hand in
+	@$(EXERCISE) submit
 
 .PHONY: handout
 handout: #: build/container-labs.tar.gz: the labs without solutions

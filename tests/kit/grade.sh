@@ -3,6 +3,7 @@
 #
 #   grade.sh one          WORK: a table, BUILD/grade.json, and as JUnit BUILD/grade.xml
 #   grade.sh class DIR    every submission in DIR, a directory or a tar file for each student: BUILD/grades
+#   grade.sh student SUBMISSION DIR, into DIR     one of them, for class
 #   grade.sh holds N.M    status 0 where the last grade.json says so
 #
 # From make: what kit.bash takes. Nothing that a student has handed in is executed or read outside of the
@@ -55,6 +56,69 @@ one() {
     echo "also in $BUILD/grade.json and, as JUnit, $BUILD/grade.xml"
 }
 
+# The source NAME.c of the submission $1. Nothing is unpacked: tar writes to stdout, so the names, links and owners
+# in it have no effect; find does not follow links.
+source_of() {
+    local file
+    if [ -d "$1" ]; then
+        file=$(find "$1" -maxdepth 5 -type f -name "$2.c" | sort | head -n 1)
+        if [ -n "$file" ]; then cat "$file"; fi
+    else
+        timeout 20 tar --force-local --wildcards --no-anchored -xOf "$1" "$2.c"
+    fi | head -c 1000000
+}
+
+# One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
+# stands in the row: the others are not stopped.
+student() {
+    local path=$1 grades=$2 name place number exercise remark=""
+    name=$(basename "$path")
+    if [ ! -d "$path" ]; then name=${name%%.t*}; fi
+    # alice/ and alice.tar are two.
+    mkdir "$grades/$name" 2>/dev/null || { name=$(basename "$path") && mkdir "$grades/$name"; }
+    place=$(mktemp -d "$BUILD/student.XXXXXX")
+    # shellcheck disable=SC2064 # now
+    trap "rm -rf '$place'" EXIT
+    if [ -L "$path" ] || { [ ! -d "$path" ] && ! timeout 20 tar --force-local -tf "$path" >/dev/null 2>&1; }; then
+        remark="neither a directory nor a tar file"
+    else
+        for number in $(numbers); do
+            exercise=$(name_of "$number")
+            source_of "$path" "$exercise" >"$place/$exercise.c" 2>/dev/null || :
+            [ -s "$place/$exercise.c" ] || rm "$place/$exercise.c"
+        done
+        [ -n "$(ls "$place")" ] || remark="no source of an exercise"
+    fi
+    WORK=$place tests/kit/grade.sh into "$grades/$name" >"$grades/$name/table.txt" 2>"$grades/$name/errors.txt" || {
+        jq -rn --arg name "$name" --arg remark "not graded: $(head -n 1 "$grades/$name/errors.txt")" '[$name, "", "", $remark] | @csv'
+        return 1
+    }
+    rm "$grades/$name/errors.txt"
+    jq -r --arg form autolab -f "$jq" "$grades/$name/grade.json" >"$grades/$name/autolab.json"
+    jq --arg form classroom -f "$jq" "$grades/$name/grade.json" >"$grades/$name/classroom.json"
+    jq -r --arg form csv --arg name "$name" --arg remark "$remark" -f "$jq" "$grades/$name/grade.json"
+}
+
+class() {
+    local grades=$BUILD/grades status=0 first
+    [ -d "$1" ] || complain "there is no directory $1"
+    need_sandbox
+    rm -rf "$grades"
+    mkdir -p "$grades"
+    find "$(realpath "$1")" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
+        xargs -0 -r -P "$(nproc)" -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
+            >"$grades/rows" || status=1
+    first=$(find "$grades" -name grade.json -print -quit)
+    {
+        if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi
+        sort "$grades/rows"
+    } >"$grades/grades.csv"
+    cut -d , -f 1-3 "$grades/grades.csv"
+    echo "$(wc -l <"$grades/rows") submissions: $grades/grades.csv, and a report of each in $grades"
+    rm "$grades/rows"
+    [ "$status" -eq 0 ] || complain "some were not graded: see the last column"
+}
+
 holds() {
     [ -e "$BUILD/grade.json" ] || complain "nothing was graded yet: make grade"
     jq -r --arg todo "$1" '.exercises[].todos[] | select(.todo == $todo) | .title, .seen' "$BUILD/grade.json"
@@ -64,6 +128,7 @@ holds() {
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
-one | class | holds) "$verb" "$@" ;;
+one | class | student | holds) "$verb" "$@" ;;
+into) grade "$1" ;;
 *) complain "usage: make grade [SUBMISSIONS=DIRECTORY]" ;;
 esac

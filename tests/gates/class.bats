@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# A class: every submission has its row and its report, whatever the others have handed in.
+
+load ../helpers
+
+setup() {
+    machine_before
+    export BUILD=$TMPDIR/build CLASS=$TMPDIR/class
+    mkdir "$CLASS"
+    (umask 077 && echo "secret-of-root:x" >"/etc/secret-$$")
+}
+
+teardown() {
+    rm -rf "/etc/secret-$$" "$BUILD" "$CLASS"
+    machine_after
+}
+
+REPO=${BATS_TEST_FILENAME%/tests/*}
+
+# row STUDENT: the row of a student in the class's table.
+row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
+
+@test "class: directories and tar files; a bad submission does not stop the others" {
+    local hostile=$CLASS/hostile
+    mkdir -p "$CLASS/alice/work" "$CLASS/links" "$hostile" "$CLASS/empty" "$CLASS/a, \"b\" (c)"
+    cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/work/"
+    awk -f "$REPO/tests/kit/cut.awk" -v todo=6.2 "$REPO/solutions/06_cpu_shares.c" >"$CLASS/a, \"b\" (c)/06_cpu_shares.c"
+    make -s -C "$REPO" submit WORK="$CLASS/alice/work" 3>&-
+    mv "$BUILD/submission.tar" "$CLASS/bob.tar"
+    # What is no archive, links to a file of root, and an archive whose names lead out of it.
+    echo "not a tar file" >"$CLASS/noise.tar.gz"
+    ln -s "/etc/secret-$$" "$CLASS/links/06_cpu_shares.c"
+    mkfifo "$CLASS/links/05_cgroup_cpu.c"
+    ln -s "/etc/secret-$$" "$hostile/01_chroot.c"
+    echo 'int main(void) { return 0; }' >"$hostile/06_cpu_shares.c"
+    tar -C "$hostile" -P --transform="s|^06|$TMPDIR/06|" -cf "$CLASS/mallory.tar" 01_chroot.c 06_cpu_shares.c
+    rm -r "$hostile"
+
+    run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    assert_line --regexp "^7 submissions: "
+    assert [ "$(wc -l <"$BUILD/grades/grades.csv")" -eq 8 ]
+    run -0 row alice
+    assert_output --regexp '^"alice",7,[0-9]+,.*,1,1,1,2,2,.*,""$'
+    run -0 row bob
+    assert_output --regexp '^"bob",7,'
+    run -0 row 'a, ""b"" (c)'
+    assert_output --regexp ',6,[0-9]+,.*,1,0,1,2,2,'
+    run -0 row noise
+    assert_output --regexp '^"noise",0,.*,"neither a directory nor a tar file"$'
+    run -0 row empty
+    assert_output --regexp '^"empty",0,.*,"no source of an exercise"$'
+    run -0 row links
+    assert_output --regexp '^"links",0,'
+    run -0 row mallory
+    assert_output --regexp '^"mallory",0,'
+    assert [ ! -e "$TMPDIR/06_cpu_shares.c" ]
+    run -1 grep -r secret-of-root "$BUILD/grades"
+
+    run -0 jq -e '.scores | .["exercise 06"] == 7 and length == 9' "$BUILD/grades/alice/autolab.json"
+    run -0 jq -e '.max_score > 7 and ([.tests[] | select(.status == "pass")] | length) == 5' "$BUILD/grades/bob/classroom.json"
+    run -0 xmllint --xpath 'count(//testcase[not(failure)])' "$BUILD/grades/alice/grade.xml"
+    assert_output 5
+    run -0 grep -c '^  ok    TODO 6' "$BUILD/grades/alice/report.txt"
+    assert_output 5
+}
+
+@test "class: a submission that could not be graded is named, and the others are graded" {
+    mkdir -p "$CLASS/alice" "$CLASS/bob" "$TMPDIR/bin"
+    cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"
+    # The checks of one exercise end without results.
+    printf '#!/bin/sh\ncase "$*" in *04_setns*) exit 1 ;; esac\nexec %s "$@"\n' "$(type -aP bats | grep -v -m 1 libexec)" >"$TMPDIR/bin/bats"
+    chmod +x "$TMPDIR/bin/bats"
+    cp "$REPO/solutions/04_setns.c" "$CLASS/bob/"
+    PATH=$TMPDIR/bin:$PATH run -2 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    rm -r "${TMPDIR:?}/bin"
+    run -0 row alice
+    assert_output --regexp '^"alice",7,'
+    run -0 row bob
+    assert_output --partial "not graded: the checks of 04_setns did not come to an end"
+}
+
+@test "submit: the sources, and nothing else" {
+    mkdir -p "$CLASS/work/.state"
+    run -2 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-
+    assert_line "$CLASS/work has no exercise: make exercise-01 begins one"
+    touch "$CLASS/work/03_unshare.c" "$CLASS/work/03_unshare.c.~1~" "$CLASS/work/a.out" "$CLASS/work/.state/03.tap"
+    run -0 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-
+    run -0 tar -tf "$BUILD/submission.tar"
+    assert_output "03_unshare.c"
+}
