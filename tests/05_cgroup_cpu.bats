@@ -400,8 +400,12 @@ in_namespace() {
     assert_line --regexp '^    usage = [0-9.]+% of a CPU, in [0-9.]+ s$'
     assert_line --regexp '^    held back by = (the limit|a busy machine|the number)'
     assert_line "  ok    no limit is set"
-    assert_line "  ok    50% of a CPU, or what a busy machine leaves of it"
-    assert_line "  ok    150% of a CPU, or what a busy machine leaves of it"
+    # Each quota has its check where the group was throttled, and only there.
+    assert_equal "$(grep -cE '^  ok    (50|150)% of a CPU, or what a busy machine leaves of it$' <<<"$output")" \
+        "$(grep -cE '^    throttled = in [1-9][0-9]* of ' <<<"$output")"
+    assert_equal "$(grep -c '^    NOT SHOWN: no quota was used up' <<<"$output")" \
+        "$(grep -c '^    throttled = in 0 of ' <<<"$output")"
+    [ "$(grep -c '^    throttled = in ' <<<"$output")" -eq 2 ]
     [ "$(grep -c '^    usage = ' <<<"$output")" -eq 5 ]
     if [ "$VERSION" = 1 ]; then
         assert_line "  ok    a period is 100000 us"
@@ -429,6 +433,8 @@ in_namespace() {
     run taskset -c 0 timeout -k 1 $((30 * SLOW)) "$LABS/05_cgroup_cpu" 3>&-
     assert_experiment_held
     assert_line --partial 'This needs two CPUs, and here is one'
+    assert_line '    NOT SHOWN: no quota was used up, so the limit had nothing to hold back.'
+    refute_line --partial 'ok    150% of a CPU'
     assert_line "  ok    no CPU is idle: 100% x 1 CPUs are in use"
 }
 

@@ -39,6 +39,10 @@ steady() {
             play "${command##*/}" >"$TMPDIR/all"
             grep -E '^(\[|  (ok|FAIL)  |    \$ |    [^ |]+ = )' "$TMPDIR/all" | steady >"$TMPDIR/now"
             transcript_lines "$document" | grep -F "$command	" | cut -f2- | steady >"$TMPDIR/then"
+            # On a busy machine a limit may not be seen at work; the experiment prints that in place of its check.
+            if grep -q '^    NOT SHOWN: no quota' "$TMPDIR/all"; then
+                sed -i '/^  ok    .* or what a busy machine leaves of it$/d' "$TMPDIR/then"
+            fi
             # A document may leave out lines, but not have any that are not printed.
             diff "$TMPDIR/then" "$TMPDIR/now" | grep '^<' && fail "$document: $command prints it no more"
             rm "$TMPDIR/all" "$TMPDIR/now" "$TMPDIR/then"
