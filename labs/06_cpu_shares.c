@@ -51,6 +51,8 @@ static int linear_weight(int shares)
     return (int)(1 + (shares - 2) * 9999LL / 262142);
 }
 
+/* A parabola, in logarithms, through three points: 2 shares are weight 1, 1024 are 100, 262144 are
+ * 10000. It is rounded up; 1e-9 keeps an exact 100 from becoming 101. */
 static int newer_weight(int shares)
 {
     double l = log2(shares);
@@ -80,8 +82,8 @@ static void start_busy_in(struct group *group)
 }
 
 /* Divide CPUS among sibling GROUPS by weight. A group cannot use more CPUs than it has threads;
- * what it leaves goes to the others. So raise the level, CPUs for each unit of weight, until all is
- * given away. */
+ * what it leaves goes to the others. So search for the level, CPUs for each unit of weight, at
+ * which all is given away: each round halves the range between one too low and one too high. */
 static void predict(double cpus, struct group *const groups[])
 {
     double low = 0, high = cpus;
@@ -90,7 +92,10 @@ static void predict(double cpus, struct group *const groups[])
         double level = (low + high) / 2, sum = 0;
         for (int i = 0; groups[i]; i++)
             sum += groups[i]->part = fmin(groups[i]->threads, level * groups[i]->weight);
-        *(sum < cpus ? &low : &high) = level;
+        if (sum < cpus)
+            low = level;
+        else
+            high = level;
     }
 }
 
