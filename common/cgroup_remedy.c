@@ -39,7 +39,7 @@ static const struct {
     {"", EAGAIN, "cgroup.max.descendants or cgroup.max.depth of a group above allows no more"},
     {"cgroup.subtree_control", EBUSY,
      "a group of v2 with processes of its own hands on no controllers: move them into a child "
-     "group first (in a container: run the lab on the machine itself)"},
+     "group first"},
     {"cgroup.subtree_control", EINVAL,
      "with realtime threads outside the root group the kernel enables no cpu controller "
      "(CONFIG_RT_GROUP_SCHED): end them, or move them to the root group"},
@@ -99,9 +99,29 @@ const char *lab_cgroup_remedy(const char *path, int error)
     return remedy_for(error, slash ? slash + 1 : path);
 }
 
+/* The commands that move the processes out of the group whose cgroup.subtree_control was written
+ * to. */
+static const char *commands_that_move(const char *remedy)
+{
+    static char text[4 * LAB_CGROUP_LONGEST];
+    const char *path = strstr(last.what, " to /");
+    const int length = path ? (int)(strrchr(path, '/') - (path + 4)) : 0;
+
+    if (!path)
+        return remedy;
+    path += 4;
+    snprintf(text, sizeof(text),
+             "%s: mkdir %.*s/init; xargs -rn1 <%.*s/cgroup.procs >%.*s/init/cgroup.procs", remedy,
+             length, path, length, path, length, path);
+    return text;
+}
+
 void lab_cgroup_die(void)
 {
     const char *remedy = remedy_for(last.error, last.file);
+
+    if (last.error == EBUSY && strcmp(last.file, "cgroup.subtree_control") == 0)
+        remedy = commands_that_move(remedy);
     bool machine = last.error == EROFS || last.error == ENODEV || last.error == EXDEV ||
                    strcmp(last.file, "cgroup.subtree_control") == 0;
 

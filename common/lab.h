@@ -52,9 +52,8 @@ ino_t lab_namespace_inode(pid_t pid, const char *file);
 const char *lab_namespaces_differing(pid_t a, pid_t b);
 void lab_show_namespaces(int columns, ...);
 
-/* What a run owns. lab_own_network: a network namespace with its own /sys and /run.
- * lab_own_groups("cpu pids"): the run's control group in the hierarchy of each controller; $CPU and
- * $PIDS are its directories. lab_dialect("cpu"): whether that controller is in cgroup v1 or v2. */
+/* What a run owns. lab_own_network: a network namespace with its own /sys and /run. lab_own_groups("cpu pids"): its
+ * control group in the hierarchy of each controller; $CPU and $PIDS are its directories. lab_dialect: in v1 or v2. */
 void lab_own_network(void);
 void lab_own_groups(const char *controllers);
 int lab_dialect(const char *controller);
@@ -63,6 +62,7 @@ int lab_dialect(const char *controller);
  * directory of this one is added to PATH for it.) The path of a busybox: $BUSYBOX, or the one in PATH. */
 void lab_need_command(const char *command, const char *package);
 const char *lab_need_busybox(bool is_static);
+void lab_need_ids(unsigned first, unsigned count); /* users and groups of the present user namespace */
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
 void lab_wait_for_link(const char *device); /* until it carries packets, a moment after it is set up */
 

@@ -32,13 +32,13 @@ static void own_run(void)
         lab_die("bind %s to its name again", directory);
 }
 
-static void bring_loopback_up(void)
+void lab_set_up_loopback(void)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     lab_fd any_socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     if (any_socket == -1 || ioctl(any_socket, SIOCSIFFLAGS, &request) == -1)
-        lab_die("bring lo up");
+        lab_cannot_begin("bring lo up");
 }
 
 void lab_own_network(void)
@@ -58,7 +58,7 @@ void lab_own_network(void)
     if (groups != -1 && syscall(SYS_move_mount, groups, "", AT_FDCWD, "/sys/fs/cgroup",
                                 MOVE_MOUNT_F_EMPTY_PATH) == -1)
         lab_die("move the tree of control groups to /sys/fs/cgroup");
-    bring_loopback_up();
+    lab_set_up_loopback();
 }
 
 /* The kernel brings a device to operstate "up" a moment after it was set up, when its link watch

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -122,12 +123,17 @@ const char *lab_lock_holder(const char *path)
 
 void lab_lock_die(const char *path)
 {
+    const bool no_files = errno == EROFS || errno == ENOENT;
+
+    if (no_files || errno == EACCES || errno == EPERM) {
+        char missing[512];
+        snprintf(missing, sizeof(missing), "make and lock %s: %s", path, lab_strerror(errno));
+        lab_cannot_run(missing,
+                       no_files ? "it has to be where files can be made: mount -t tmpfs none /run"
+                                : "only root may: try sudo (root of a user namespace needs a "
+                                  "/run of its own: mount -t tmpfs none /run)");
+    }
     if (errno != ETIMEDOUT)
-        lab_die_remedy(errno == EROFS || errno == ENOENT
-                           ? "it has to be where files can be made: mount -t tmpfs none /run"
-                       : errno == EACCES || errno == EPERM
-                           ? "only root may: try sudo (in a container even root may not)"
-                           : NULL,
-                       "make and lock %s", path);
+        lab_die("make and lock %s", path);
     lab_exit(lab_exit_failure, "%s stays locked by %s", path, lab_lock_holder(path));
 }

@@ -26,7 +26,7 @@ int lab_lock_directory(const char *path, mode_t mode, int milliseconds);
 const char *lab_lock_holder(const char *path);
 
 /* After lab_lock_directory() has failed: print one line, after ETIMEDOUT with lab_lock_holder(),
- * and exit(lab_exit_failure). */
+ * and exit(lab_exit_failure); where files cannot be made there, as lab_cannot_run() does. */
 __attribute__((noreturn)) void lab_lock_die(const char *path);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "file.h"
 
+#include "file.h"
+
 const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
     {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user", "user and group IDs"},
     {"cgroup", "cgroup", 'C', CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup", "the cgroup root"},
@@ -56,6 +58,39 @@ const char *lab_unique_pid(void)
     else
         snprintf(text, sizeof(text), "%d.%lu", (int)getpid(), (unsigned long)inode);
     return text;
+}
+
+/* The first number from FIRST on that MAP, in the form of /proc/self/uid_map, does not have. */
+static unsigned long end_of_range(const char *map, unsigned long first)
+{
+    unsigned long inside, count;
+
+    for (const char *line = map; line;) {
+        if (sscanf(line, "%lu %*u %lu", &inside, &count) == 2 && inside <= first &&
+            first - inside < count) {
+            first = inside + count;
+            line = map;
+        } else {
+            line = lab_next_line(line);
+        }
+    }
+    return first;
+}
+
+void lab_need_ids(unsigned first, unsigned count)
+{
+    static const char *const maps[] = {"/proc/self/uid_map", "/proc/self/gid_map"};
+    char map[8192], missing[128];
+
+    for (size_t i = 0; i < LAB_COUNT(maps); i++) {
+        if (lab_read_file(maps[i], map, sizeof(map)) == -1)
+            lab_die("read %s", maps[i]);
+        if (end_of_range(map, first) >= (unsigned long)first + count)
+            continue;
+        snprintf(missing, sizeof(missing), "%s has no ID %lu", maps[i], end_of_range(map, first));
+        lab_cannot_run(missing,
+                       "leave this user namespace, or make one with more users and groups");
+    }
 }
 
 const char *lab_namespaces_differing(pid_t a, pid_t b)

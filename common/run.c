@@ -347,6 +347,17 @@ void lab_begin_tool(const char *number)
     sigprocmask(SIG_SETMASK, &run.signals_before, NULL);
 }
 
+void lab_cannot_begin(const char *call)
+{
+    char missing[256];
+
+    snprintf(missing, sizeof(missing), "%s: %s", call, lab_strerror(errno));
+    lab_cannot_run(missing, errno == EINVAL
+                                ? "the present root is no mount, as in a chroot: mount --bind "
+                                  "DIRECTORY DIRECTORY before chroot DIRECTORY"
+                                : "run it on the machine itself or in a virtual machine");
+}
+
 static void own_namespaces(void)
 {
     /* A file system that is shared, as systemd makes it, would hand our mounts to everybody. */
@@ -354,9 +365,9 @@ static void own_namespaces(void)
         lab_cannot_run("unshare CLONE_NEWNS is refused, as in a container without CAP_SYS_ADMIN",
                        "run it on the machine itself or in a virtual machine");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-        lab_die("make / MS_PRIVATE");
+        lab_cannot_begin("make / MS_PRIVATE");
     if (mount("tmpfs", run.directory, "tmpfs", 0, "mode=0755") == -1)
-        lab_die("mount tmpfs on %s", run.directory);
+        lab_cannot_begin("mount a tmpfs");
     if (chdir(run.directory) == -1)
         lab_die("chdir %s", run.directory);
 }

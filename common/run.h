@@ -59,4 +59,10 @@ void lab_begin_tool(const char *number);
  * that cannot be. */
 void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid);
 
+/* CALL, with which an experiment begins, has failed with errno: end as lab_cannot_run() does. */
+__attribute__((noreturn)) void lab_cannot_begin(const char *call);
+
+/* Set the device lo of the present network namespace up, or end. */
+void lab_set_up_loopback(void);
+
 #endif

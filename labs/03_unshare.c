@@ -337,6 +337,7 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return unshare_tool(argc, argv);
     lab_open("03", "leave the machine's namespaces", 13, argc, argv);
+    lab_need_ids(65534, 1);
     lab_need_command("hostname", "hostname");
     lab_need_command("ip", "iproute2");
     lab_need_command("ipcmk", "util-linux");

@@ -231,6 +231,7 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return nsenter_tool(argc, argv);
     lab_open("04", "enter namespaces that exist", 6, argc, argv);
+    lab_need_ids(100000, 1);
     lab_need_command("unshare", "util-linux");
     lab_need_command("hostname", "hostname");
     lab_need_command("mount", "mount");

@@ -319,6 +319,7 @@ int main(int argc, char *argv[])
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         return container_tool(argc, argv);
     lab_open("09", "a container, wall by wall", 12, argc, argv);
+    lab_need_ids(100000, 65536);
     lab_need_command("ip", "iproute2");
     lab_need_command("iptables", "iptables");
     lab_need_command("busybox", "busybox-static");

@@ -361,7 +361,7 @@ ROWS
         assert_line --regexp "^  no      cgroup $line +mkdir [^ ]*/container-labs(/[^ ]*)?: EACCES"
     done
     consult 1 unshare --mount sh -c 'mount -t tmpfs -o mode=755 none /run && exec "$@"' - "${rootless[@]}" "$DOCTOR" 'cgroup cpu'
-    says no 'cgroup cpu' 'make and lock /run/container-labs: EACCES' 'only root may: try sudo (in a container even root may not)'
+    says no 'cgroup cpu' 'make and lock /run/container-labs: EACCES' 'only root may: try sudo (root of a user namespace needs a /run of its own: mount -t tmpfs none /run)'
     in_mounts 'mount -t tmpfs -o ro none /run' 1 'cgroup cpu'
     says no 'cgroup cpu' 'make and lock /run/container-labs: EROFS' 'it has to be where files can be made: mount -t tmpfs none /run'
     in_mounts 'mount -t tmpfs -o ro none /run; mount -t tmpfs none /run' 0 'cgroup cpu'
@@ -401,6 +401,64 @@ in_v2_group() {
         status=$?; echo +cpu >/sys/fs/cgroup/cgroup.subtree_control; exit $status'
     says no 'cgroup cpu' "write '+cpu' to /sys/fs/cgroup/cgroup.subtree_control: EINVAL" \
         'with realtime threads outside the root group the kernel enables no cpu controller'
+}
+
+# The two commands that the tool prints, then the tool itself.
+in_the_root_of_a_namespace() {
+    umount -R /sys/fs/cgroup
+    mount -t cgroup2 none /sys/fs/cgroup
+    local commands
+    commands=$(env -u LAB_MUST_RUN "$LABS/05_cgroup_cpu" --cpus 1 true 2>&1) && return 1
+    [ "$("$DOCTOR" --json 'cgroup cpu' | grep -c 'EBUSY.*xargs')" -eq 1 ] || return 1
+    eval "${commands##*first: }"
+    "$LABS/05_cgroup_cpu" --cpus 1 true && "$LABS/06_cpu_shares" --seconds 1 A=512:1 && "$DOCTOR"
+}
+
+@test "doctor: in a container with cgroup v2, the two commands that are printed help" {
+    has_v2 || { play_in_vm; return; }
+    local group=/sys/fs/cgroup/doctor-test-$$
+    mkdir "$group"
+    export -f in_the_root_of_a_namespace
+    consult 0 bash -c 'echo $$ >"$1/cgroup.procs" && exec unshare --mount --cgroup bash -c in_the_root_of_a_namespace' - "$group"
+    find "$group" -depth -type d -delete
+}
+
+# agrees [NUMBERS] COMMAND...: in the environment that COMMAND makes, the doctor names the labs NUMBERS ("08 09") as
+# those that cannot run; these end with 77 and one line, all others hold.
+agrees() {
+    local cannot=$1 lab number
+    shift
+    run "$@" "$DOCTOR" --json 3>&-
+    assert_line --index 0 "{\"cannot_run\": [$(sed -E 's/[0-9]+/"&"/g; s/ /, /g' <<<"$cannot")], \"lines\": ["
+    for number in 01 02 03 04 05 06 07 08 09; do
+        lab=$(find "$LABS/" -maxdepth 1 -name "${number}_*" ! -name '*.*' -perm -u+x)
+        if [[ " $cannot " == *" $number "* ]]; then
+            run -77 --separate-stderr env -u LAB_MUST_RUN timeout -k 1 $((30 * SLOW)) "$@" "$lab" 3>&-
+            assert_regex "$stderr" "^[^;]*${lab##*/}: [^;]+; "
+        else
+            run -0 timeout -k 1 $((30 * SLOW)) "$@" "$lab" 3>&-
+            assert_experiment_held
+        fi
+    done
+}
+
+@test "doctor: its verdict on each lab is what the lab does, in thirteen environments" {
+    local every='01 02 03 04 05 06 07 08 09' after=(unshare --mount bash -c 'eval "$0" || exit; exec "$@"')
+    local user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    agrees '' env
+    agrees "$every" "${user[@]}"
+    agrees "$every" "${user[@]}" unshare --map-root-user --mount
+    agrees '03 04 09' unshare --map-root-user --mount
+    agrees '03 04 09' unshare --user --map-root-user --net
+    agrees '05 06 09' "${after[@]}" 'umount -R /sys/fs/cgroup'
+    agrees '05 06 09' "${after[@]}" 'for place in $(grep " cgroup" /proc/self/mounts | cut -d " " -f 2); do mount -o remount,bind,ro "$place"; done'
+    agrees '08 09' env PATH="$(path_without iptables):/usr/bin:/bin" # the last two for what is in a new root
+    agrees '01 02 08 09' "${after[@]}" 'for name in busybox busybox.static; do
+        [ ! -e "/usr/bin/$name" ] || mount --bind /dev/null "/usr/bin/$name" || exit; done; unset BUSYBOX'
+    agrees '02 07 08 09' setpriv --bounding-set=-net_admin
+    agrees "$every" setpriv --bounding-set=-sys_admin
+    agrees "$every" "$REFUSE" unshare:EPERM --
+    agrees "$every" "${after[@]}" 'mount -t tmpfs -o ro none /run'
 }
 
 @test "doctor: bridge, veth, a NAT rule, forwarding" {

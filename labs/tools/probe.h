@@ -58,16 +58,19 @@ void probe_proc(const void *unused);
 void probe_overlay(const void *unused);
 void probe_idmapped(const void *unused);
 void probe_tmp(const void *unused);
+void probe_run(const void *unused);
 
 /* Namespaces; NAME is that of a kind in lab_namespaces. */
 void probe_namespace(const void *name);
 void probe_unprivileged(const void *unused);
+void probe_ids(const void *many); /* NULL: user 65534 alone */
 
 /* Control groups; NAME is a controller. */
 void probe_cgroup(const void *unused);
 void probe_controller(const void *name);
 
 /* The network; KIND is a type of ip-link(8). */
+void probe_loopback(const void *unused);
 void probe_link(const void *kind);
 void probe_nat(const void *unused);
 void probe_forwarding(const void *unused);

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
+#include "run.h"
 
 /* A mount namespace of our own, with a tmpfs on /tmp: what every experiment begins with. */
 static void private_mounts(void)
@@ -150,4 +151,12 @@ void probe_tmp(const void *unused)
         probe_refuse("mount -o remount,exec it, or name another directory in TMPDIR",
                      "%s is mounted noexec: no program runs from there", directory);
     printf("programs run from %s\n", directory);
+}
+
+/* What a run owns, and how it claims it. */
+void probe_run(const void *unused)
+{
+    (void)unused;
+    lab_begin_tool("doctor");
+    printf("a directory was made and locked in it\n");
 }

@@ -90,10 +90,10 @@ void probe_root(const void *unused)
         {CAP_FOWNER, "FOWNER"},         {CAP_KILL, "KILL"},
         {CAP_SETGID, "SETGID"},         {CAP_SETUID, "SETUID"},
         {CAP_SETPCAP, "SETPCAP"},       {CAP_NET_BIND_SERVICE, "NET_BIND_SERVICE"},
-        {CAP_NET_ADMIN, "NET_ADMIN"},   {CAP_NET_RAW, "NET_RAW"},
-        {CAP_SYS_CHROOT, "SYS_CHROOT"}, {CAP_SYS_PTRACE, "SYS_PTRACE"},
-        {CAP_SYS_ADMIN, "SYS_ADMIN"},   {CAP_SYS_TIME, "SYS_TIME"},
-        {CAP_MKNOD, "MKNOD"},           {CAP_SETFCAP, "SETFCAP"},
+        {CAP_NET_RAW, "NET_RAW"},       {CAP_SYS_CHROOT, "SYS_CHROOT"},
+        {CAP_SYS_PTRACE, "SYS_PTRACE"}, {CAP_SYS_ADMIN, "SYS_ADMIN"},
+        {CAP_SYS_TIME, "SYS_TIME"},     {CAP_MKNOD, "MKNOD"},
+        {CAP_SETFCAP, "SETFCAP"},
     };
     char status[8192], missing[256] = "";
     unsigned long long effective = 0;

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "run.h"
 
 /* Make a link of KIND in a network namespace, with ip(8) as the labs do. */
 void probe_link(const void *kind)
@@ -110,4 +111,12 @@ void probe_bridge_netfilter(const void *unused)
         probe_note("before 07_veth_bridge up: sysctl -w net.bridge.bridge-nf-call-iptables=0",
                    "1, and the FORWARD policy DROP holds for what a bridge passes on, too");
     printf("%s\n", value == -1 ? "not loaded" : value == 1 ? "1, and FORWARD lets it pass" : "0");
+}
+
+void probe_loopback(const void *unused)
+{
+    (void)unused;
+    probe_unshare("net");
+    lab_set_up_loopback();
+    printf("set up, in a network namespace\n");
 }
