@@ -80,6 +80,20 @@ misbehaves() {
     assert_line --regexp '^  FAIL  TODO 3\.1 '
 }
 
+@test "student: watch checks again at each save, and ends when all holds" {
+    run -0 student exercise-6
+    timeout 60 make -s -C "$REPO" watch-6 WORK="$WORK" >"$TMPDIR/watch" 2>&1 3>&- &
+    local watch=$!
+    timeout 40 sh -c 'until grep -q "^make hint-06 helps" "$1"; do sleep 0.1; done' - "$TMPDIR/watch"
+    cp "$REPO/solutions/06_cpu_shares.c" "$WORK/"
+    wait "$watch"
+    run cat "$TMPDIR/watch"
+    rm "$TMPDIR/watch"
+    assert_line "0 of 5 TODOs hold: 0 of 7 points"
+    assert_line "5 of 5 TODOs hold: 7 of 7 points"
+    assert_line "Exercise 06 holds. Next: make watch"
+}
+
 @test "hints: what they show as a command leaves no device behind" {
     run -0 sed -nE 's/.*`([^`]*ip link add [^`]*)`.*/\1/p' "$REPO"/tests/kit/hints/07.md
     assert_output

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The exercises, for make: what make exercise-05, check-05 and the others call.
 #
-#   exercise.sh start|check|hint|solution NN      progress|handout|submit|workflow
+#   exercise.sh start|check|hint|solution|watch NN      progress|handout|submit|workflow
 #   exercise.sh build NN FILE PROGRAM [FLAG]...   compile FILE, in the sandbox; for the gates
 #   exercise.sh try NN PROGRAM                    the checks alone (ONLY=PATTERN: those with such a
 #                                                 name), TAP on stdout: for the gates
@@ -148,6 +148,24 @@ solution() {
     rm "$answer"
 }
 
+# Check exercise NN, by default the first that does not hold, again at each save, until it holds.
+watch() {
+    local number=${1:-} file seen each
+    for each in $(numbers); do
+        if [ -z "$number" ] && ! all_hold "$each"; then number=$each; fi
+    done
+    [ -n "$number" ] || complain "all exercises hold"
+    file=$WORK/$(name_of "$number").c
+    [ -e "$file" ] || start "$number"
+    until all_hold "$number"; do
+        seen=$(fingerprint "$file")
+        tests/kit/exercise.sh check "$number" 2>&1 || echo "make hint-$number helps. Waiting for a change of $file (Ctrl-C ends this)"
+        # An editor may replace the file, so for a moment it may not be there.
+        while ! all_hold "$number" && { [ ! -e "$file" ] || [ "$(fingerprint "$file")" = "$seen" ]; }; do sleep 0.5; done
+    done
+    echo "Exercise $number holds. Next: make watch"
+}
+
 # The sources of the exercises, and nothing else that is in WORK.
 submit() {
     local number name
@@ -196,7 +214,7 @@ handout() {
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
-start | check | hint | solution | build | try) "$verb" "$@" ;;
+start | check | hint | solution | watch | build | try) "$verb" "$@" ;;
 progress | handout | submit | workflow) "$verb" ;;
 *) complain "usage: make exercise-NN, check-NN, hint-NN, solution-NN, progress, handout" ;;
 esac

@@ -18,25 +18,33 @@ $(BUILD)/starters/%.c: solutions/%.c tests/kit/cut.awk
 #: exercise-NN    begin exercise NN: work/NN_name.c with TODOs
 #: check-NN       build it and try it: which TODO holds, and what was seen where one does not
 #:                [ONLY=N.M: one TODO, with the commands of its checks and all that they print]
+#: watch-NN       check it again at each save, until it holds (watch: the first exercise that does not hold)
 #: hint-NN        one hint more, each time
 #: solution-NN    the answer as a diff, once the checks hold
 define EXERCISE_TARGETS
-.PHONY: exercise-$(1) check-$(1) hint-$(1) solution-$(1)
+.PHONY: exercise-$(1) check-$(1) watch-$(1) hint-$(1) solution-$(1)
 exercise-$(1):
 	@$$(EXERCISE) start $(1)
 check-$(1): $$(BUILD)/.check-tools
 	@tests/packages.sh check exercise-$(1)
 	@$$(EXERCISE) check $(1)
+watch-$(1): $$(BUILD)/.test-tools
+	@tests/packages.sh check exercise-$(1)
+	@$$(EXERCISE) watch $(1)
 hint-$(1):
 	@$$(EXERCISE) hint $(1)
 solution-$(1):
 	@$$(EXERCISE) solution $(1)
 # The number may be written without its zero: make check-5.
-$(foreach verb,exercise check hint solution,
+$(foreach verb,exercise check watch hint solution,
 .PHONY: $(verb)-$(patsubst 0%,%,$(1))
 $(verb)-$(patsubst 0%,%,$(1)): $(verb)-$(1))
 endef
 $(foreach number,$(EXERCISE_NUMBERS),$(eval $(call EXERCISE_TARGETS,$(number))))
+
+.PHONY: watch
+watch: $(BUILD)/.test-tools
+	@$(EXERCISE) watch
 
 .PHONY: progress
 progress: #: all exercises, at a glance
