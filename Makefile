@@ -38,6 +38,10 @@ say = $(if $(Q),$(if $(quiet),,@printf '  %-3s %s\n' $(1) $(2)))
 
 NUMBERS := $(patsubst labs/%,%,$(foreach lab,$(wildcard labs/[0-9][0-9]_*.c),$(firstword $(subst _, ,$(lab)))))
 
+# The directory of what is made, which has to be writable: a checkout may not be.
+place = @mkdir -p $(@D) 2>/dev/null && [ -w $(@D) ] || \
+    { echo 'make: nothing can be written in $(@D); type: make BUILD=/tmp/labs BIN=/tmp/labs/bin' >&2; exit 1; }
+
 .DELETE_ON_ERROR:
 .PHONY: all
 all: $(LABS) #: all labs [V=1: show the whole commands]
@@ -111,13 +115,13 @@ $(FILTER): $(BUILD)/labs/container/make_filter.o $(BUILD)/labs/container/filter.
 
 # On a 32-bit machine lab 09 is a line that says so.
 $(TOO_SMALL): labs/container/narrow.sh Makefile | $(BUILD)/.compiler
-	@mkdir -p $(@D)
+	$(place)
 	$(Q)cp $< $@
 	@printf '  '; $@ 2>&1 || :
 
 # The launcher has no library, so nothing that the compiler adds may need one.
 $(LAUNCH): labs/container/launch.c labs/container/report.h Makefile | $(BUILD)/.compiler
-	@mkdir -p $(@D)
+	$(place)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector \
 	    -fno-pie -fno-asynchronous-unwind-tables $(CPPFLAGS) \
@@ -132,7 +136,7 @@ $(BUILD)/lib%.a:
 
 # In objects lies what depends on the flags, so they depend on the Makefile.
 $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
-	@mkdir -p $(@D)
+	$(place)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -141,20 +145,24 @@ $(BUILD)/%.o: %.c Makefile | $(BUILD)/.compiler
 # What is missing is named with the package that has it, once in a build directory.
 $(BUILD)/.compiler:
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' tests/packages.sh check build
-	@mkdir -p $(@D) $(BIN) && touch $@
+	$(place)
+	@mkdir -p $(BIN) && touch $@
 
 $(BUILD)/.container-libraries:
 	@CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' tests/packages.sh check container
-	@mkdir -p $(@D) && touch $@
+	$(place)
+	@touch $@
 
 # Checking an exercise takes less than testing the labs.
 $(BUILD)/.check-tools:
 	@tests/packages.sh check build run check
-	@mkdir -p $(@D) && touch $@
+	$(place)
+	@touch $@
 
 $(BUILD)/.test-tools:
 	@tests/packages.sh check build run test
-	@mkdir -p $(@D) && touch $@
+	$(place)
+	@touch $@
 
 .PHONY: deps
 deps: #: install what the labs and their tests need, from the distribution
@@ -287,7 +295,7 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
 FUZZED := labs/tools/fairness.c labs/container/json_reader.c
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) $(FUZZED) $(FUZZED:.c=.h)
 	@tests/packages.sh check build fuzz
-	@mkdir -p $(@D)
+	$(place)
 	$(call say,CC,$<)
 	$(Q)clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 	    -o $@ $< $(wildcard common/*.c) $(FUZZED) -lm
@@ -299,7 +307,7 @@ bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten r
 # What is measured beside lab 09: a program, and what runs them all.
 BENCH := $(BUILD)/tests/bench
 $(BENCH)/start $(BENCH)/bare: $(BENCH)/%: tests/bench/%.c Makefile | $(BUILD)/.compiler
-	@mkdir -p $(@D)
+	$(place)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -o $@ $<
 

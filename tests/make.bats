@@ -132,6 +132,21 @@ make_as_user() {
         make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/bin" "$@"
 }
 
+@test "make: a checkout that cannot be written is told in one line with what to type, and that works" {
+    mkdir "$TMPDIR/checkout"
+    mount --bind -o ro "$REPO" "$TMPDIR/checkout"
+    local target
+    for target in lab-01 lab-09; do
+        run -2 make -C "$TMPDIR/checkout" --no-print-directory -s -B "$target"
+        assert_line --index 0 --regexp "^make: nothing can be written in build.*; type: make BUILD=/tmp/labs BIN=/tmp/labs/bin$"
+        refute_output --partial 'error:'
+    done
+    run -0 make -C "$TMPDIR/checkout" --no-print-directory -s lab-01 BUILD="$OUT/build" BIN="$OUT/bin"
+    run -0 "$OUT/bin/01_chroot"
+    umount "$TMPDIR/checkout"
+    rmdir "$TMPDIR/checkout"
+}
+
 @test "make: where there is no sudo, one line names what works without" {
     local target
     make_here -s lab-01 doctor >/dev/null

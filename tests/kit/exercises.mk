@@ -28,7 +28,7 @@ exercise-$(1):
 check-$(1): $$(BUILD)/.check-tools
 	@tests/packages.sh check exercise-$(1)
 	@$$(EXERCISE) check $(1)
-watch-$(1): $$(BUILD)/.test-tools
+watch-$(1): $$(BUILD)/.check-tools
 	@tests/packages.sh check exercise-$(1)
 	@$$(EXERCISE) watch $(1)
 hint-$(1):
@@ -43,7 +43,7 @@ endef
 $(foreach number,$(EXERCISE_NUMBERS),$(eval $(call EXERCISE_TARGETS,$(number))))
 
 .PHONY: watch
-watch: $(BUILD)/.test-tools
+watch: $(BUILD)/.check-tools
 	@$(EXERCISE) watch
 
 .PHONY: progress
