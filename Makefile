@@ -49,12 +49,15 @@ all: $(LABS) #: all labs [V=1: show the whole commands]
 #: lab-NN         build lab NN
 #: run-NN         build it and play its experiment (with sudo, where you are not root)
 #: test-NN        build it and run its tests
+#: trace-NN       build it and play its experiment under strace: the system calls that it teaches [STEP=N]
 define LAB_TARGETS
-.PHONY: lab-$(1) run-$(1) test-$(1)
+.PHONY: lab-$(1) run-$(1) test-$(1) trace-$(1)
 lab-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@echo "Now type: sudo $$(call program,$$<)"
 run-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@$$(SUDO) $$(call program,$$<)
+trace-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
+	@$$(SUDO) tests/kit/trace.sh $$(call program,$$<) $$(STEP)
 test-$(1): $(LABS) $(UNIT) $(BUILD)/.test-tools
 	$$(BATS) tests/$(1)_*.bats
 endef
@@ -69,9 +72,9 @@ $(UNIT): $(BUILD)/tests/unit.o $(BUILD)/libtools.a $(BUILD)/libcommon.a
 $(BIN)/busy: LDLIBS += -pthread
 $(BIN)/06_cpu_shares: LDLIBS += -lm
 # The load that these two measure.
-lab-05 lab-06 run-05 run-06: $(BIN)/busy
+lab-05 lab-06 run-05 run-06 trace-05 trace-06: $(BIN)/busy
 # What makes the file system of this one.
-lab-09 run-09: $(BIN)/02_rootfs
+lab-09 run-09 trace-09: $(BIN)/02_rootfs
 
 .PHONY: busy
 busy: $(BIN)/busy #: the load of labs 05 and 06

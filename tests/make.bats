@@ -147,6 +147,24 @@ make_as_user() {
     rmdir "$TMPDIR/checkout"
 }
 
+@test "make: trace-NN shows the calls that a lab teaches, below their steps, and no others" {
+    local lab
+    run -0 make_here -s trace-03 STEP=7
+    assert_line --index 0 --regexp '^\[03\] step 7 of [0-9]+: user: .* \(own_root\)$'
+    assert_line --index 1 --regexp '^    [0-9]+ +setgroups\(0, NULL'
+    assert_line --regexp '^    [0-9]+ +unshare\(CLONE_NEWUSER'
+    assert_line --regexp '^    [0-9]+ +write\([0-9]+</proc/[0-9]+/uid_map>, "0 65534 1"'
+    refute_line --partial 'step 8'
+    refute_output --partial 'ok    '
+    run -0 make_here -s trace-05
+    assert_line --regexp '^    [0-9]+ +mkdir\("/.*/A", 0755\) += 0$'
+    assert_line --regexp '^    [0-9]+ +write\([0-9]+<.*/(cpu.cfs_quota_us|cpu.max)>, "50000'
+    run -0 make_here -s trace-09
+    assert_line --regexp '^    [0-9]+ +clone3\(\{flags=CLONE_NEW'
+    assert_line --regexp '^    [0-9]+ +pivot_root\('
+    run -2 "$REPO/tests/kit/trace.sh" "$LABS/doctor"
+}
+
 @test "make: where there is no sudo, one line names what works without" {
     local target
     make_here -s lab-01 doctor >/dev/null
