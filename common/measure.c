@@ -12,7 +12,7 @@
 #include "plot.h"
 #include "process.h"
 
-enum { SLICE = 100000, SECOND = 1000000, POINTS = 1000, EVENTS = 16 };
+enum { SLICE = 100000, SECOND = 1000000, POINTS = 1000, EVENTS = 32 };
 
 /* What the picture is made of. */
 static struct {
@@ -25,6 +25,7 @@ static struct {
     } points[POINTS];
     struct {
         double at;
+        bool note; /* what the machine did meanwhile, at the bottom of the picture */
         char text[64];
     } events[EVENTS];
     int name_count, point_count, event_count;
@@ -119,10 +120,24 @@ void lab_measure(struct lab_measured *measured, int count, long long window)
     }
 }
 
+/* Note what the other processes of the machine used, in percent of a CPU, where it is much. */
+static void note_others(double at, double percent)
+{
+    enum { MUCH = 20 };
+
+    if (percent < MUCH || record.event_count == EVENTS)
+        return;
+    record.events[record.event_count].at = at;
+    record.events[record.event_count].note = true;
+    snprintf(record.events[record.event_count++].text, sizeof(record.events[0].text),
+             "others %.0f%%", percent);
+}
+
 double lab_use(struct lab_load *loads, int count, int milliseconds)
 {
     struct lab_measured measured[LAB_MEASURED] = {0};
     long long idle = lab_cpu_idle_time(), begin = lab_now();
+    double at = seconds_now(), used = 0;
 
     for (int i = 0; i < count; i++)
         measured[i] = (struct lab_measured){
@@ -132,11 +147,14 @@ double lab_use(struct lab_load *loads, int count, int milliseconds)
         loads[i].percent = measured[i].percent;
         loads[i].used = measured[i].used.usage;
         loads[i].passed = measured[i].used.at;
+        used += measured[i].percent;
     }
     long long idle_now = lab_cpu_idle_time();
     if (idle == -1 || idle_now == -1)
         lab_die("read /proc/stat");
-    return 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin) / lab_cpu_count();
+    double all_idle = 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin);
+    note_others(at, 100.0 * lab_cpu_count() - all_idle - used);
+    return all_idle / lab_cpu_count();
 }
 
 pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
@@ -202,29 +220,44 @@ static int height(void)
     return (int)(most / 50 + 1.5) * 50;
 }
 
+static void draw_events(FILE *script)
+{
+    for (int i = 0; i < record.event_count; i++)
+        if (record.events[i].note)
+            fprintf(script,
+                    "set label \"%s\" at %.2f, graph 0.04 left font ',9' tc rgb '#888888'\n",
+                    record.events[i].text, record.events[i].at);
+        else
+            fprintf(script,
+                    "set arrow from %.2f, graph 0 to %.2f, graph 0.86 nohead dt 3 lc '#888888'\n"
+                    "set label \"%s\" at %.2f, graph 0.92 left font ',10'\n",
+                    record.events[i].at, record.events[i].at, record.events[i].text,
+                    record.events[i].at);
+}
+
+/* The target is a wide pale line, so that it is seen below the usage that meets it: in red where
+ * there is one, else in the colour of its group. */
 static void draw(FILE *script)
 {
-    static const char *const colours[LAB_MEASURED] = {"#1f6fb4", "#d9730d", "#2e8b57", "#8a4fbf",
-                                                      "#777777", "#b03060", "#008080", "#808000"};
+    static const char *const colours[LAB_MEASURED] = {"1f6fb4", "d9730d", "2e8b57", "8a4fbf",
+                                                      "777777", "b03060", "008080", "808000"};
 
     fprintf(script,
-            "set xlabel 'seconds'\nset ylabel 'CPU used, in %% of one CPU'\n"
+            "set xlabel 'seconds (gaps: between two measurements)'\n"
+            "set ylabel 'CPU used, in %% of one CPU'\n"
             "set xrange [0:]\nset yrange [0:%d]\nset key outside right\n",
             height());
-    for (int i = 0; i < record.event_count; i++)
-        fprintf(script,
-                "set arrow from %.2f, graph 0 to %.2f, graph 0.86 nohead dt 3 lc '#888888'\n"
-                "set label \"%s\" at %.2f, graph 0.92 left font ',10'\n",
-                record.events[i].at, record.events[i].at, record.events[i].text,
-                record.events[i].at);
+    draw_events(script);
     for (int name = 0; name < record.name_count; name++)
         draw_points(script, name);
     for (int name = 0; name < record.name_count; name++)
         fprintf(script,
-                "%s$usage%d using 1:2 with lines lw 2 lc '%s' title '%s', "
-                "$usage%d using 1:($3 > 0 ? $3 : NaN) with lines dt 2 lw 2 lc '%s' title '%s'",
-                name ? ", " : "plot ", name, colours[name], record.names[name], name, colours[name],
-                name ? "" : record.target);
+                "%s$usage%d using 1:($3 > 0 ? $3 : NaN) with lines lw 9 lc rgb '#b0%s' "
+                "title '%s%s%s', $usage%d using 1:2 with lines lw 2 lc rgb '#%s' title '%s'",
+                name ? ", " : "plot ", name, record.name_count == 1 ? "c00000" : colours[name],
+                record.target, record.name_count == 1 ? "" : " for ",
+                record.name_count == 1 ? "" : record.names[name], name, colours[name],
+                record.names[name]);
     fputs("\n", script);
 }
 

@@ -472,6 +472,10 @@ in_namespace() {
     rm -r path
     refuses 2 "--plot '/no/where.svg': ENOENT (No such file or directory)" --plot /no/where.svg
     refuses 2 "--plot '/dev': EISDIR (Is a directory)" --plot /dev
+    # The tool draws nothing.
+    run -2 --separate-stderr "$TOOL" --plot usage.svg --cpus .5 true
+    assert_equal "${stderr_lines[0]}" "05_cgroup_cpu: --plot draws the experiment, and '--cpus' asks for the tool"
+    [ ! -e usage.svg ]
 }
 
 @test "05 experiment: without busy beside it, it says what to type" {
