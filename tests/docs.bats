@@ -85,6 +85,26 @@ NO_FUNCTIONS='gid_map|my_root|nr_throttled|ping_group_range|runtime_pid|st_block
     [ "$found" -ge 40 ] || fail "only $found functions were found"
 }
 
+# Print the numbers of the items at the left margin, with their marks: "- - -" or "1. 2.".
+marks() { grep -oE '^(-|[0-9]+\.) ' | tr -d '\n'; }
+
+@test "docs: each chapter begins with three goals, and ends with five questions and their answers in a fold-out" {
+    local chapter name found=0
+    for chapter in "$REPO"/docs/[0-9]*.md; do
+        name=${chapter##*/}
+        found=$((found + 1))
+        run -0 sed '/^## /,$d' "$chapter"
+        assert_equal "$name: $(sed '1,/^\*\*After this lab you can:\*\*$/d' <<<"$output" | marks)" "$name: - - - "
+        run -0 sed '1,/^## Questions$/d; /^Next: /,$d' "$chapter"
+        refute_line --regexp '^## '
+        assert_equal "$name: $(sed '/^<details>$/,$d' <<<"$output" | marks)" "$name: 1. 2. 3. 4. 5. "
+        assert_equal "$name: $(sed '1,/^<summary>Answers<\/summary>$/d; /^<\/details>$/,$d' <<<"$output" | marks)" \
+            "$name: 1. 2. 3. 4. 5. "
+        assert_equal "$name: $(tail -n 1 <<<"$output")" "$name: </details>"
+    done
+    assert_equal "$found" 9
+}
+
 @test "docs: where a chapter first speaks of the article, a link tells which one that is" {
     local chapter line
     for chapter in "$REPO"/docs/[0-9]*.md; do
