@@ -2,6 +2,7 @@
 # Lab 09 where things go wrong: a runtime that is killed at the worst moment, words and root file systems
 # that mean harm, readers that do not read. Each test is of something that once went wrong.
 
+# machines: 2
 load helpers
 load container
 
