@@ -6,6 +6,7 @@
  *
  * Shows veth(4), a cable whose two ends can be in two network namespaces, and the bridge, a switch
  * in software. This is how containers on one host reach each other.
+ * The article, and what is beyond it: README.md, "The labs".
  *
  *     net1                            the host                             net2
  *     veth1 ========= veth2 - - - - - - br0 - - - - - - veth4 ========= veth3
@@ -55,12 +56,15 @@ static void second_container(void)
 
 static void before_the_bridge(void)
 {
+    /* -I veth1 is the article's; without it, the route chooses the same device. */
     lab_step("without a bridge, net1 does not reach net2");
+    lab_check(strstr(lab_try("ip netns exec net1 ip route").text, "192.168.0.0/24 dev veth1 "),
+              "net1 has a route: the whole subnet is on its cable");
     struct lab_answer ping = lab_try("ip netns exec net1 ping -c 1 -W 0.2 192.168.0.102 -I veth1");
     lab_check_number(ping.status, 1, "no reply");
-    lab_say("192.168.0.102 is in the subnet of veth1, so net1 sends an ARP request for its MAC\n"
-            "address on the cable. The request arrives at veth2, and there it ends: nothing joins\n"
-            "the two cables.");
+    lab_say("So net1 asks for the MAC address of 192.168.0.102 on the cable (ARP). The request "
+            "arrives\n"
+            "at veth2, and there it ends: nothing joins the two cables.");
     struct lab_answer neighbour = lab_try("ip netns exec net1 ip neigh show 192.168.0.102");
     lab_check(strstr(neighbour.text, "INCOMPLETE") || strstr(neighbour.text, "FAILED"),
               "the ARP request has no answer");
@@ -71,7 +75,8 @@ static void before_the_bridge(void)
               "veth2 and veth4 are not ports of a bridge");
 }
 
-/* The switch: a bridge with the outer end of each cable in one of its ports. */
+/* The switch: a bridge with the outer end of each cable in one of its ports. brctl is the article's
+ * command; today: ip link add br0 type bridge. */
 static void bridge_the_cables(void)
 {
     lab_step("br0: a switch with both cables in it");
@@ -84,8 +89,10 @@ static void bridge_the_cables(void)
     lab_try("brctl show");
     lab_check_text(lab_try("ls /sys/class/net/br0/brif").text, "veth2\nveth4\n",
                    "veth2 and veth4 are ports of br0, and nothing else is");
-    lab_check_file("/sys/class/net/veth2/brport", "state", "3", "veth2 is forwarding (state 3)");
-    lab_check_file("/sys/class/net/veth4/brport", "state", "3", "veth4 is forwarding (state 3)");
+    lab_check_file("/sys/class/net/veth2/brport", "state", "3",
+                   "veth2 passes frames (3: forwarding; 0: disabled)");
+    lab_check_file("/sys/class/net/veth4/brport", "state", "3",
+                   "veth4 passes frames (3: forwarding; 0: disabled)");
     lab_check(strstr(lab_try("ip -br -4 addr show br0").text, " 192.168.0.100/24 "),
               "br0 has an address: the host itself is on the switch, too");
 }

@@ -7,6 +7,7 @@
  * Shows what a packet from a container needs to reach a server outside and to be answered: a
  * default route, a host that forwards, a policy that accepts it, and a source address that the
  * outside has a route to. iptables(8), networking/ip-sysctl in the kernel's documentation
+ * The article, and what is beyond it: README.md, "The labs".
  *
  * A packet's way through the host, and the hooks of iptables on it:
  *
@@ -55,22 +56,19 @@ static long number_behind(const char *key, const char *line)
  * The experiment: a function for each step.
  */
 
-/* The network of lab 07. */
-static void containers(void)
+/* One half of the network of lab 07. */
+static void a_container(void)
 {
-    lab_step("two containers on a bridge, as in lab 07");
-    for (int n = 1; n <= 2; n++) {
-        lab_run("ip netns add net%d", n);
-        lab_run("ip link add veth%d type veth peer name veth%d", 2 * n - 1, 2 * n);
-        lab_run("ip link set veth%d netns net%d", 2 * n - 1, n);
-        lab_run("ip netns exec net%d ip addr add 192.168.0.10%d/24 dev veth%d", n, n, 2 * n - 1);
-        lab_run("ip netns exec net%d ip link set veth%d up", n, 2 * n - 1);
-    }
+    lab_step("a container on a bridge, as in lab 07");
+    lab_run("ip netns add net1");
+    lab_run("ip link add veth1 type veth peer name veth2");
+    lab_run("ip link set veth1 netns net1");
+    lab_run("ip netns exec net1 ip addr add 192.168.0.101/24 dev veth1");
+    lab_run("ip netns exec net1 ip link set veth1 up");
     lab_run("brctl addbr br0");
     lab_run("ip addr add 192.168.0.100/24 dev br0");
     lab_run("ip link set br0 up");
     lab_run("ip link set dev veth2 master br0 up");
-    lab_run("ip link set dev veth4 master br0 up");
     lab_wait_for_link("br0");
     lab_check_number(lab_try("ip netns exec net1 ping -c 1 -w 1 -q 192.168.0.100").status, 0,
                      "net1 reaches the host");
@@ -117,7 +115,8 @@ static void without_forwarding(void)
     lab_check_number(ping_server(), 1, "the ping leaves net1, and no reply comes");
     lab_check_text(lab_try("cat /proc/sys/net/ipv4/ip_forward").text, "0\n",
                    "the host is not a router");
-    lab_say("A packet for another host is an error then (IpInAddrErrors), and is not forwarded:");
+    lab_say(
+        "The kernel counts a packet that is not for this host as an address error, and drops it:");
     lab_check_number(number_behind("IpInAddrErrors", "nstat -asz IpInAddrErrors"), 1,
                      "it reached br0 and died there");
     lab_check_number(number_behind("IpForwDatagrams", "nstat -asz IpForwDatagrams"), 0,
@@ -150,8 +149,8 @@ static void without_nat(void)
 {
     lab_step("forwarding and policy, without NAT");
     lab_say(
-        "The outside counts what comes from 192.168.0.101. (With rp_filter it would drop a packet\n"
-        "to whose source it has no route, before it is counted.)");
+        "The outside counts what comes from 192.168.0.101. (rp_filter drops packets whose source\n"
+        "has no route back. It is off here, so that the packet can be counted.)");
     lab_run("ip netns exec outside sysctl -q -w net.ipv4.conf.all.rp_filter=0");
     lab_run("ip netns exec outside sysctl -q -w net.ipv4.conf.wan0.rp_filter=0");
     lab_run("ip netns exec outside %s -A INPUT -s 192.168.0.101", iptables);
@@ -218,7 +217,7 @@ int main(int argc, char *argv[])
     lab_own_network();
     lab_shell_is("ip netns exec net1 $SHELL");
     lab_try("%s -V", iptables);
-    containers();
+    a_container();
     the_outside();
     without_a_route();
     without_forwarding();
