@@ -30,7 +30,7 @@ static const char *const CONTROLLERS[] = {"cpu", "memory", "pids"};
 static const char *const PATHS[] = {"$CPU/box", "$MEMORY/box", "$PIDS/box"};
 static const struct {
     int group;
-    const char *v1[2], *v2[2]; /* file and value */
+    const char *v1[2], *v2[2]; /* file and value; 67108864 bytes are 64 MiB */
 } LIMITS[] = {
     {MEMORY, {"memory.limit_in_bytes", "67108864"}, {"memory.max", "67108864"}},
     {MEMORY, {"memory.memsw.limit_in_bytes", "67108864"}, {"memory.swap.max", "0"}},
@@ -50,7 +50,7 @@ static const char *const REFUSED[] = {
     "bpf",    "keyctl",        "userfaultfd", "io_uring_setup", "syslog",
 };
 
-/* What root inside tries at the end; how it is refused; the wall that refuses it, and why. */
+/* What root inside tries at the end; the answer (with "P" or "p"); the wall that refuses it. */
 static const struct {
     const char *line, *answer, *wall;
 } ESCAPES[] = {
@@ -63,7 +63,7 @@ static const struct {
     {"echo 1 >/sys/kernel/profiling", "Read-only file system",
      "EROFS: the mount of /sys is read-only: what is written there changes the whole machine"},
     {"chroot /bin /busybox true", "not permitted", "EPERM: no CAP_SYS_CHROOT, a way out (lab 01)"},
-    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD: it would be the disk itself"},
+    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD, and no devices from here"},
     {"hostname other", "not permitted", "EPERM: no CAP_SYS_ADMIN, which sethostname(2) needs"},
     {"ip addr add 10.0.0.1/8 dev eth0", "not permitted", "EPERM: no CAP_NET_ADMIN, even for eth0"},
     {"mount -t tmpfs none /mnt", "ermission denied", "EPERM: the filter (and no CAP_SYS_ADMIN)"},
@@ -77,13 +77,13 @@ static const struct {
 
 /* The mechanism: what the child does, from its first instruction to the command. */
 
-/* Make everything below the new root while the old one is still in sight, then exchange the two. */
+/* Before the exchange: proc and sysfs can be mounted only where others of them are in sight. */
 static void exchange_root(void)
 {
     static const char *const DEVICES[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
-    lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
-    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* a mount from outside is locked */
+    lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)); /* no mount appears outside */
+    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* pivot_root wants a mount of its own */
     lab_do(chdir("root"));
     lab_do(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
     lab_do(mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
@@ -94,13 +94,13 @@ static void exchange_root(void)
         close((int)lab_must(open(own, O_CREAT | O_CLOEXEC, 0666)));
         lab_must(mount(lab_path("/dev/%s", DEVICES[i]), own, NULL, MS_BIND, NULL));
     }
-    /* The old root is mounted over the new one; umount2 uncovers it, with everything below. */
+    /* This stacks the old root on the new one. umount2 takes it off, with all that is below it. */
     lab_do(syscall(SYS_pivot_root, ".", "."));
     lab_do(umount2(".", MNT_DETACH));
     lab_do(chdir("/"));
 }
 
-/* execve(2) gives root all capabilities of the bounding set, so they must leave it, too. */
+/* execve(2) gives root all that the bounding set allows, so what is dropped must leave it, too. */
 static void drop_capabilities(void)
 {
     cap_t kept = cap_init();
@@ -124,8 +124,8 @@ static void filter_calls(void)
     for (int i = 0; i < LAB_COUNT(REFUSED); i++)
         lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM),
                                   seccomp_syscall_resolve_name(REFUSED[i]), 0));
-    /* clone(2) must not make a user namespace. The flags of clone3 are in memory, where a filter
-     * cannot look: it answers that there is no such call, and the C library uses clone instead. */
+    /* No user namespace by clone(2): mask, value. The flags of clone3 are in memory, where a filter
+     * cannot look: it says that there is no such call, and the C library uses clone instead. */
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)));
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
@@ -142,18 +142,18 @@ static void container(void)
                              .exit_signal = SIGCHLD};
 
     lab_continue_in_child((pid_t)lab_do(syscall(SYS_clone3, &how, sizeof(how))));
-    lab_hold_still();           /* its maps, its group and its cable are made from outside */
+    lab_hold_still();           /* until its maps, group and cable are made from outside */
     lab_do(setgroups(0, NULL)); /* allowed: root outside has written the maps (lab 03) */
     lab_do(setresgid(0, 0, 0));
     lab_do(setresuid(0, 0, 0));
-    lab_do(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* a change of user clears it */
+    lab_do(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* only now: a change of user clears it */
     lab_do(unshare(CLONE_NEWCGROUP)); /* the group that it is in becomes the root that it sees */
     lab_do(sethostname("box", 3));
     exchange_root();
-    lab_hold_still();
+    lab_hold_still(); /* until its root was looked at from outside */
     drop_capabilities();
     filter_calls();
-    lab_hold_still();
+    lab_hold_still(); /* until the first line is typed into it */
     lab_must(setenv("PATH", "/sbin:/bin", 1));
     /* An open directory of the machine would be a way out. */
     lab_must(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC));
@@ -196,7 +196,7 @@ static void a_file_system(void)
 
 static void a_child(void)
 {
-    lab_step("clone3(2): a child in six new namespaces (lab 03)");
+    lab_step("clone3(2), which returns twice: a child in six new namespaces (lab 03)");
     box = lab_sandbox(container);
     lab_keep(box);
     lab_set("BOX", "%d", (int)box->pid);
@@ -213,9 +213,8 @@ static void a_child(void)
 static void a_network(void)
 {
     lab_step("a cable to a bridge, and NAT to the outside (labs 07, 08)");
-    lab_run("ip link add br0 type bridge");
+    lab_run("ip link add br0 up type bridge");
     lab_run("ip addr add 192.168.0.100/24 dev br0");
-    lab_run("ip link set br0 up");
     lab_run("ip link add veth1 type veth peer name eth0 netns $BOX");
     lab_run("ip link set veth1 master br0 up");
     lab_run("nsenter -t $BOX -n ip addr add 192.168.0.101/24 dev eth0");
