@@ -208,8 +208,8 @@ test-mutations: all #: what a page teaches, taken away or done wrong, must make 
 test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else happens on the machine [FILES=] [RUNS=N]
 	$(SUDO) env $(TEST_VARIABLES) RUNS='$(RUNS)' tests/disturbed.sh $(FILES)
 
-# All but those that play no lab, or build them by themselves.
-LAB_TESTS := $(filter-out $(patsubst %,tests/%.bats,compilers docs machine make run),$(sort $(wildcard tests/*.bats)))
+# All but those that play no lab, build them by themselves, or play again what others play.
+LAB_TESTS := $(filter-out $(patsubst %,tests/%.bats,compilers docs locale machine make run typed),$(sort $(wildcard tests/*.bats)))
 
 .PHONY: asan
 asan: #: all tests of the labs again, built with AddressSanitizer and UBSan

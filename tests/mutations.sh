@@ -4,7 +4,7 @@
 # (the compiler with its flags), LINK_NN (what a page is linked with) and LABS.
 #
 # A mutation is a line "# what is wrong" and a script of sed -E below it, which must change labs/NN_name.c.
-# EVERY=N plays each Nth mutation of a page only. Needs root.
+# EVERY=N plays the first of N mutations of a page only. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Not in /tmp: the machine of a test has its own.
@@ -64,8 +64,8 @@ mutate_all() {
         esac
     done < <(cat "tests/mutations/$lab" && echo '# ')
     while [ "${#mutations[@]}" -gt 0 ]; do
-        count=$((count + 1))
         [ $((count % ${EVERY:-1})) -ne 0 ] || mutate "$lab" "${mutations[@]:0:2}"
+        count=$((count + 1))
         mutations=("${mutations[@]:2}")
     done
 }
