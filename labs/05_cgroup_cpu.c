@@ -7,6 +7,7 @@
  * Shows a control group. It is a directory that the kernel fills with files. A PID written to
  * cgroup.procs moves that process in; a number written to the quota's file limits all processes of
  * the group together. cgroups(7)
+ * The article, and what is beyond it: README.md, "The labs".
  */
 #include "lab.h"
 
@@ -37,81 +38,8 @@ static double all_cpus; /* percent; less than 100 x CPUs where a group above has
 
 static struct lab_load busy = {.name = "busy"};
 
-/*
- * Measuring.
- */
-
-static void measure(int milliseconds, double *idle)
-{
-    *idle = lab_use(&busy, 1, milliseconds);
-    lab_fact("usage", "%.2f%% of a CPU, in %.2f s", busy.percent, (double)busy.passed / 1e6);
-}
-
-/* Without a quota busy uses every CPU, or what other processes leave of them: then no CPU is idle.
- */
-static void check_all_cpus(void)
-{
-    double idle;
-
-    busy.target = 0;
-    measure(UNLIMITED_FOR, &idle);
-    if (all_cpus < 100.0 * cpus) {
-        lab_say("(A group above has a quota already: busy is in a group with %.0f%% of a CPU.)",
-                all_cpus);
-        lab_check(busy.percent < 1.5 * all_cpus + 10.0 * cpus, "that limit holds");
-        return;
-    }
-    if (busy.percent < 95.0 * cpus)
-        lab_say("(Other processes are using the rest of the %d00%%.)", cpus);
-    lab_check(idle < 20, "no CPU is idle: 100%% x %d CPUs are in use", cpus);
-}
-
-/* Wait until a period in which the group was throttled ends: none of its threads runs then. */
-static void begin_with_a_period(void)
-{
-    long long throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat");
-
-    for (int i = 0; i < 3 * PERIOD / 1000; i++) {
-        if (lab_number("nr_throttled", "$CPU/A/cpu.stat") != throttled)
-            break;
-        usleep(1000);
-    }
-    usleep(PERIOD * 9 / 10); /* the count rises when the next quota is already there */
-}
-
-/* With a quota: each period in which busy was throttled has used up a whole quota. A window of ten
- * periods meets ten refills of the quota, or eleven. */
-static void check_limit(long long quota)
-{
-    const char *slow = getenv("LAB_SLOW"); /* of an emulated machine: its ticks are late, too */
-    const long long slack = (long long)cpus * TICK * (slow ? atoi(slow) : 1);
-    double idle;
-
-    busy.target = 100.0 * (double)quota / PERIOD;
-    begin_with_a_period();
-    long long periods = lab_number("nr_periods", "$CPU/A/cpu.stat");
-    long long throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat");
-    measure(LIMITED_FOR, &idle);
-    periods = lab_number("nr_periods", "$CPU/A/cpu.stat") - periods;
-    throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat") - throttled;
-    lab_fact("throttled", "in %lld of %lld periods", throttled, periods);
-    lab_fact("held back by", "%s",
-             throttled * 10 >= periods * 9 && periods > 0 ? "the limit"
-             : busy.target >= 100.0 * cpus                ? "the number of CPUs"
-             : throttled                                  ? "the limit, and by a busy machine"
-                                                          : "a busy machine, not the limit");
-    const bool too_much = busy.used > (busy.passed / PERIOD + 1) * quota + slack;
-    if (throttled == 0 && !too_much) {
-        lab_say("NOT SHOWN: no quota was used up, so the limit had nothing to hold back.");
-        return;
-    }
-    lab_check(!too_much && busy.used >= (throttled - 1) * quota - slack,
-              "%.0f%% of a CPU, or what a busy machine leaves of it", busy.target);
-}
-
-/*
- * The experiment: a function for each step.
- */
+static void check_all_cpus(void); /* both below, in "Measuring" */
+static void check_limit(long long quota);
 
 /* Write TEXT, and read it back: is it this QUOTA? */
 static void write_quota(const char *text, long long quota)
@@ -186,9 +114,7 @@ static void one_and_a_half(void)
 {
     lab_step("a quota of one and a half periods: 150%%");
     if (cpus == 1)
-        lab_say(
-            "This needs two CPUs, and here is one: it has 100%% to give, so this quota is never\n"
-            "used up.");
+        lab_say("(This needs two CPUs, and here is one: this quota is never used up.)");
     write_quota(dialect->one_and_a_half, ONE_AND_A_HALF);
     check_limit(ONE_AND_A_HALF);
 }
@@ -203,6 +129,75 @@ static void lift_the_limit(void)
     lab_check_number(lab_number("nr_throttled", "$CPU/A/cpu.stat"), throttled,
                      "the group is not throttled any more");
     lab_run("kill $!");
+}
+
+/*
+ * Measuring. Skip this at first reading: it tells the limit from a machine that is busy.
+ */
+
+/* Returns how idle the CPUs of the machine were, in percent. */
+static double measure(int milliseconds)
+{
+    double idle = lab_use(&busy, 1, milliseconds);
+
+    lab_fact("busy", "%.2f%% of one CPU, in %.2f s", busy.percent, (double)busy.passed / 1e6);
+    return idle;
+}
+
+/* Without a quota busy uses every CPU, or what others leave of them: then no CPU is idle. */
+static void check_all_cpus(void)
+{
+    busy.target = 0;
+    double idle = measure(UNLIMITED_FOR);
+
+    if (all_cpus < 100.0 * cpus) {
+        lab_say("(A group above has a quota already: busy is in a group with %.0f%% of a CPU.)",
+                all_cpus);
+        lab_check(busy.percent < 1.5 * all_cpus + 10.0 * cpus, "that limit holds");
+        return;
+    }
+    if (busy.percent < 95.0 * cpus)
+        lab_say("(Other processes are using the rest of the %d00%%.)", cpus);
+    lab_check(idle < 20, "no CPU of the machine is idle: 100%% x %d CPUs are in use", cpus);
+}
+
+/* Wait until a period in which the group was throttled ends: none of its threads runs then. */
+static void begin_with_a_period(void)
+{
+    long long throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat");
+
+    for (int i = 0; i < 300 && lab_number("nr_throttled", "$CPU/A/cpu.stat") == throttled; i++)
+        usleep(1000);
+    usleep(PERIOD * 9 / 10); /* the count rises when the next quota is already there */
+}
+
+/* With a quota: each period in which busy was throttled has used up a whole quota. A window of ten
+ * periods meets ten refills of the quota, or eleven. */
+static void check_limit(long long quota)
+{
+    const char *slow = getenv("LAB_SLOW"); /* of an emulated machine: its ticks are late, too */
+    const long long slack = (long long)cpus * TICK * (slow ? atoi(slow) : 1);
+
+    busy.target = 100.0 * (double)quota / PERIOD;
+    begin_with_a_period();
+    long long periods = lab_number("nr_periods", "$CPU/A/cpu.stat");
+    long long throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat");
+    measure(LIMITED_FOR);
+    periods = lab_number("nr_periods", "$CPU/A/cpu.stat") - periods;
+    throttled = lab_number("nr_throttled", "$CPU/A/cpu.stat") - throttled;
+    lab_fact("throttled", "in %lld of %lld periods", throttled, periods);
+    lab_fact("held back by", "%s",
+             throttled * 10 >= periods * 9 && periods > 0 ? "the limit"
+             : busy.target >= 100.0 * cpus                ? "the number of CPUs"
+             : throttled                                  ? "the limit, and by a busy machine"
+                                                          : "a busy machine, not the limit");
+    const bool too_much = busy.used > (busy.passed / PERIOD + 1) * quota + slack;
+    if (throttled == 0 && !too_much) {
+        lab_say("NOT SHOWN: no quota was used up, so the limit had nothing to hold back.");
+        return;
+    }
+    lab_check(!too_much && busy.used >= (throttled - 1) * quota - slack,
+              "%.0f%% of a CPU, or what a busy machine leaves of it", busy.target);
 }
 
 int main(int argc, char *argv[])

@@ -397,7 +397,7 @@ in_namespace() {
     assert_line --regexp '^    \$ busy -j [0-9]+ &$'
     assert_line --regexp '^    \$ mkdir \$CPU/A$'
     assert_line --regexp '^    \$ echo \$! > \$CPU/A/cgroup.procs$'
-    assert_line --regexp '^    usage = [0-9.]+% of a CPU, in [0-9.]+ s$'
+    assert_line --regexp '^    busy = [0-9.]+% of one CPU, in [0-9.]+ s$'
     assert_line --regexp '^    held back by = (the limit|a busy machine|the number)'
     assert_line "  ok    no limit is set"
     # Each quota has its check where the group was throttled, and only there.
@@ -406,7 +406,7 @@ in_namespace() {
     assert_equal "$(grep -c '^    NOT SHOWN: no quota was used up' <<<"$output")" \
         "$(grep -c '^    throttled = in 0 of ' <<<"$output")"
     [ "$(grep -c '^    throttled = in ' <<<"$output")" -eq 2 ]
-    [ "$(grep -c '^    usage = ' <<<"$output")" -eq 5 ]
+    [ "$(grep -c '^    busy = ' <<<"$output")" -eq 5 ]
     if [ "$VERSION" = 1 ]; then
         assert_line "  ok    a period is 100000 us"
         assert_line "    cpu.cfs_quota_us = 50000"
@@ -419,6 +419,24 @@ in_namespace() {
     fi
     refute_output --partial $'\r'
     refute_output --partial $'\033'
+}
+
+# bats test_tags=alone
+@test "05 experiment: where others leave it enough of the CPUs, a limit is seen at work" {
+    # Its groups weigh more than others, so that these do not keep it from using up its quota. (It must run itself, too.)
+    local weight=cpu.weight more=800 attempt
+    [ "$VERSION" = 2 ] || weight=cpu.shares more=8192
+    for attempt in 1 2 3; do
+        start timeout -k 1 $((30 * SLOW)) "$TOOL" >"$TMPDIR/log"
+        wait_until is_there "$CPU/container-labs/$weight"
+        echo "$more" >"$CPU/container-labs/$weight"
+        ended_with 0 "$started"
+        if grep -qE '^  ok    (50|150)% of a CPU, or' "$TMPDIR/log"; then break; fi
+    done
+    run -0 cat "$TMPDIR/log"
+    assert_line --regexp '^    held back by = the limit'
+    assert_line --regexp '^  ok    (50|150)% of a CPU, or what a busy machine leaves of it$'
+    rm "$TMPDIR/log"
 }
 
 @test "05 experiment: beside two other busy processes it still holds, and says who held it back" {
@@ -435,7 +453,7 @@ in_namespace() {
     assert_line --partial 'This needs two CPUs, and here is one'
     assert_line '    NOT SHOWN: no quota was used up, so the limit had nothing to hold back.'
     refute_line --partial 'ok    150% of a CPU'
-    assert_line "  ok    no CPU is idle: 100% x 1 CPUs are in use"
+    assert_line "  ok    no CPU of the machine is idle: 100% x 1 CPUs are in use"
 }
 
 @test "05 experiment: on a terminal a bar moves while it measures" {

@@ -14,7 +14,7 @@ trap 'rm -f "$rows"' EXIT
 quotas() {
     "$labs/05_cgroup_cpu" | awk '
         / cpu\.(cfs_quota_us|max) = / { quota = $3 }
-        /^    usage = / { usage = $3 + 0 }
+        /^    busy = / { usage = $3 + 0 }
         /^    held back by = / {
             print "quota-" quota / 1000 "%", quota / 1000, usage, 1, (/= the limit$/ ? "idle" : "busy") }'
 }
