@@ -6,6 +6,7 @@
  *
  * Shows the weight of a group among its siblings: cpu.shares of cgroup v1, cpu.weight of v2. What
  * each group gets is predicted, then measured. cgroups(7)
+ * The article, and what is beyond it: README.md, "The labs".
  */
 #include <math.h>
 #include <sched.h>
@@ -44,32 +45,16 @@ static struct group {
  * The mechanism: what is written, and what follows from it.
  */
 
-/* Moving from v1 to v2 needs a conversion. Two are in use: the linear one maps the ends of the two
- * ranges to each other; the newer one (since 2025) maps the defaults to each other, too. */
-static int linear_weight(int shares)
-{
-    return (int)(1 + (shares - 2) * 9999LL / 262142);
-}
-
-/* A parabola, in logarithms, through three points: 2 shares are weight 1, 1024 are 100, 262144 are
- * 10000. It is rounded up; 1e-9 keeps an exact 100 from becoming 101. */
-static int newer_weight(int shares)
-{
-    double l = log2(shares);
-
-    return (int)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34) - 1e-9);
-}
+static int newer_weight(int shares); /* beside the step "conversions" */
 
 /* A group is a directory; its weight is a number in a file. */
 static void make_group(struct group *group)
 {
-    char number[16];
+    int weight = version == 1 ? group->shares : newer_weight(group->shares);
 
-    snprintf(number, sizeof(number), "%d",
-             version == 1 ? group->shares : newer_weight(group->shares));
     lab_mkdir("$CPU/%s", group->name);
     if (group->shares != DEFAULT_SHARES) /* which the kernel has written already */
-        lab_echo(number, "$CPU/%s/%s", group->name, FILES[version]);
+        lab_echo(lab_path("%d", weight), "$CPU/%s/%s", group->name, FILES[version]);
     group->weight = (double)lab_number(NULL, "$CPU/%s/%s", group->name, FILES[version]);
 }
 
@@ -83,7 +68,8 @@ static void start_busy_in(struct group *group)
 
 /* Divide CPUS among sibling GROUPS by weight. A group cannot use more CPUs than it has threads;
  * what it leaves goes to the others. So search for the level, CPUs for each unit of weight, at
- * which all is given away: each round halves the range between one too low and one too high. */
+ * which all is given away: each round halves the range between one too low and one too high.
+ * (If no group lacks threads, the level is CPUS / the sum of the weights: the formula.) */
 static void predict(double cpus, struct group *const groups[])
 {
     double low = 0, high = cpus;
@@ -171,18 +157,13 @@ static void two_groups(void)
     version = lab_dialect("cpu");
     if (version == 2) { /* a group has the controllers that its parent hands on */
         lab_echo("+cpu", "$CPU/cgroup.subtree_control");
-        lab_say(
-            "512 shares of v1 are a weight of %d by the newer conversion, of %d by the linear one.",
-            newer_weight(a.shares), linear_weight(a.shares));
+        lab_say("512 shares of v1 are a weight of %d: the last step.", newer_weight(a.shares));
     }
     make_group(&a);
     make_group(&b);
-    lab_fact(version == 1 ? "A/cpu.shares" : "A/cpu.weight", "%.0f", a.weight);
-    lab_fact(version == 1 ? "B/cpu.shares" : "B/cpu.weight", "%.0f", b.weight);
-    lab_check_number((long)a.weight, version == 1 ? a.shares : newer_weight(a.shares),
-                     "A has what was written");
-    lab_check_number((long)b.weight, version == 1 ? DEFAULT_SHARES : DEFAULT_WEIGHT,
-                     "B has the default, because nothing was written");
+    lab_check_file("$CPU/A", FILES[version], version == 1 ? "512" : "59", "A has what was written");
+    lab_check_file("$CPU/B", FILES[version], version == 1 ? "1024" : "100",
+                   "B has the default, because nothing was written");
 }
 
 static void both_busy(void)
@@ -197,8 +178,7 @@ static void both_busy(void)
     predict(1, both);
     compete(both, "A and B", "A and B share by weight, or what a busy machine leaves");
     predict(ARTICLE_CPUS, both);
-    lab_say("On the article's 12 CPUs the four threads of B can use 4 of them at most, and A gets\n"
-            "the rest:");
+    lab_say("On the article's 12 CPUs, B's four threads can use 4 at most. A gets the rest:");
     lab_fact("on 12 CPUs", "A %.0f%%, B %.0f%%", 100 * a.part, 100 * b.part);
     lab_check(fabs(a.part + b.part - ARTICLE_CPUS) < 1e-6 && b.part <= b.threads,
               "nothing is left over: the sharing is work conserving");
@@ -244,6 +224,28 @@ static void nested_groups(void)
     lab_run("kill $(cat $CPU/B/cgroup.procs $CPU/D/X/cgroup.procs $CPU/D/Y/cgroup.procs)");
 }
 
+/* Moving from v1 to v2 needs a conversion. Two are in use: the linear one maps the ends of the two
+ * ranges to each other; the newer one (since 2025) maps the defaults to each other, too. */
+static int linear_weight(int shares)
+{
+    return (int)(1 + (shares - 2) * 9999LL / 262142);
+}
+
+/* A parabola, in logarithms, through three points: 2 shares are weight 1, 1024 are 100, 262144 are
+ * 10000. It is rounded up; 1e-9 keeps an exact 100 from becoming 101. */
+static int newer_weight(int shares)
+{
+    double l = log2(shares);
+
+    return (int)ceil(pow(10, (l * l + 125 * l) / 612 - 7.0 / 34) - 1e-9);
+}
+
+/* The fewest shares that linear_weight makes into this weight. */
+static int fewest_linear_shares(int weight)
+{
+    return (int)(2 + (262142LL * (weight - 1) + 9998) / 9999);
+}
+
 static void conversions(void)
 {
     static const int SHARES[] = {2, 512, 1024, 2048, 262144};
@@ -256,8 +258,8 @@ static void conversions(void)
     for (int weight = 1; weight <= 10000; weight++) {
         while (shares < 262144 && newer_weight(shares + 1) <= weight)
             shares++; /* the most shares that have this weight */
-        same += newer_weight(shares) == weight &&
-                linear_weight(2 + (int)((262142LL * (weight - 1) + 9998) / 9999)) == weight;
+        if (newer_weight(shares) == weight)
+            same += linear_weight(fewest_linear_shares(weight)) == weight;
     }
     lab_check_number(same, 10000,
                      "each weight, made shares and a weight again, is the same weight");

@@ -109,11 +109,11 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
     run play 06_cpu_shares
     assert_experiment_held
     if [ "$VERSION" = 1 ]; then
-        assert_line "    A/cpu.shares = 512"
-        assert_line "    B/cpu.shares = 1024"
+        assert_line "    cpu.shares = 512"
+        assert_line "    cpu.shares = 1024"
     else
-        assert_line "    A/cpu.weight = 59"
-        assert_line "    B/cpu.weight = 100"
+        assert_line "    cpu.weight = 59"
+        assert_line "    cpu.weight = 100"
     fi
     assert_line --regexp '^    All threads are kept on CPU [0-9]+(, [0-9]+)?: '
     [ "$(grep -c '^    group  ' <<<"$output")" -eq 4 ]
