@@ -25,8 +25,8 @@
 #define LAB_COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 /* The frame. lab_open supervises the experiment NUMBER ("05") with STEPS steps: private mounts, an
- * empty directory, nothing left behind. lab_step begins a step; it ends what the step before has
- * made, after the pause of --step. lab_close sums up; main returns its status. */
+ * empty directory, nothing left behind. lab_step begins a step; it ends the sandboxes of the
+ * step before, after the pause of --step. lab_close sums up; main returns its status. */
 bool lab_is_experiment_option(const char *word); /* --step, --shell; all else is for the tool */
 void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
@@ -137,14 +137,12 @@ void lab_plot_option(int *argc, char *argv[]);
 LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
 void lab_measure_plot(const char *target);
 
-/* fork(2) of a child that dies with its parent; its status, as a shell tells it; go on in the child of a fork
- * (its parent waits, and exits like it); execvp(3), or exit with 126 or 127; end with the errno; "EPERM (...)". */
-pid_t lab_fork(void);
-int lab_wait(pid_t pid);
-void lab_continue_in_child(pid_t child);
-__attribute__((noreturn)) void lab_exec(char *const argv[]);
-LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...);
-const char *lab_strerror(int error);
+pid_t lab_fork(void);                    /* fork(2) of a child that dies with its parent */
+int lab_wait(pid_t pid);                 /* the status of a child, as a shell tells it */
+void lab_continue_in_child(pid_t child); /* of a fork: only the child returns; the parent waits, and exits like it */
+__attribute__((noreturn)) void lab_exec(char *const argv[]); /* execvp(3), or exit with 126 or 127 */
+LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...); /* the end, with the errno */
+const char *lab_strerror(int error);     /* "EPERM (Operation not permitted)" */
 
 // clang-format on
 #endif

@@ -5,7 +5,7 @@
  *     sudo ./labs/01_chroot NEWROOT [COMMAND]   chroot(1): labs/tools/01_chroot.c
  *
  * Shows chroot(2), why a program needs more than its own file, and why a container runtime uses
- * pivot_root(2) instead.
+ * pivot_root(2) instead. The last two steps go beyond the article that the labs follow.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -18,9 +18,7 @@
 
 int chroot_tool(int argc, char *argv[]);
 
-/*
- * The mechanism.
- */
+/* The mechanism. */
 
 /* Makes my_root the "/" of this process and of its children. chroot(2) does not change the working
  * directory: without chdir(2), "." would still be outside, and ".." would lead further up. */
@@ -30,7 +28,7 @@ static void enter_jail(void)
     lab_must(chdir("/"));
 }
 
-/* Whether the working directory is the top of the tree: only there is ".." the same as ".". */
+/* Whether the working directory is the top of the mount tree: ".." of the top is the top. */
 static bool is_at_the_top(void)
 {
     struct stat here, above;
@@ -40,9 +38,10 @@ static bool is_at_the_top(void)
     return here.st_dev == above.st_dev && here.st_ino == above.st_ino;
 }
 
-/* The way out of a chroot, for root: the kernel stops ".." at the root directory of the process and
- * nowhere else. So hold a directory open, move the root below it, return to the held directory, and
- * climb: the root is behind us, and ".." never meets it. */
+/* The way out of a chroot, for root: the kernel stops ".." at the root of the process and at the
+ * top of the mount tree. So move the root below a directory, return there, and climb: ".." never
+ * meets the root. (chroot(2) alone leaves "." above the root. The held directory leads back also
+ * where "." was moved as well, as chroot(1) does it by chdir.) */
 static void climb_out(void)
 {
     int held = (int)lab_do(open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -71,9 +70,7 @@ static void pivot_into_jail(void)
     lab_do(umount2(".", MNT_DETACH));
 }
 
-/*
- * The experiment. A process does not get its old root back, so each try is a child.
- */
+/* The experiment. A process does not get its old root back, so each try is a child. */
 
 static int execute_in_jail(void *line)
 {
@@ -201,7 +198,7 @@ static void walk_out(void)
     lab_step("beyond the article: hidden is not locked up");
     lab_say(
         "Root in the jail holds its directory open, moves its root below that directory by a\n"
-        "second chroot, returns, and climbs: \"..\" stops only at the root, which is below now.");
+        "second chroot, returns, and climbs: \"..\" does not meet the root, which is below now.");
     lab_check_errno(open_host_file(enter_jail, climb_out), 0, "root has walked out of the jail");
 }
 
@@ -213,7 +210,7 @@ static void locked_up(void)
         "Then nothing is above the root any more. Container runtimes do this.");
     lab_check_errno(open_host_file(pivot_into_jail, climb_out), ENOENT,
                     "from a root entered by pivot_root the same climb leads nowhere");
-    lab_check(lab_exists("/etc/passwd"), "only that mount namespace has another root");
+    lab_check(lab_exists("/etc/passwd"), "outside, /etc/passwd is still there");
 }
 
 int main(int argc, char *argv[])

@@ -4,8 +4,8 @@
  *     sudo ./labs/02_rootfs      the experiment: build one, enter it, share it
  *     ./labs/02_rootfs DIR       leaves a root file system in DIR: labs/tools/02_rootfs.c
  *
- * Shows that the image of a system is files and nothing else, that one busybox fills it, and how
- * overlayfs lets many containers use the same one.
+ * Shows that the image of a system is files and nothing else, that one busybox fills it, and
+ * (beyond the article that the labs follow) how overlayfs lets many containers use the same one.
  */
 #include <ftw.h>
 #include <sys/mount.h>
@@ -16,8 +16,8 @@
 
 int rootfs_tool(int argc, char *argv[]);
 
-/* A small container: the namespaces of lab 03, and rootfs as the root. In a PID namespace of its
- * own, a command that reboots the machine ends this container and nothing else. */
+/* A small container: the namespaces of lab 03, and rootfs as the root. build_it calls every
+ * command, reboot too: in a PID namespace of its own it could end this container and no more. */
 #define CONTAINER "unshare --mount --uts --ipc --pid --fork chroot rootfs"
 
 /* The directories that a shell and a container runtime expect. All commands are in /bin. */
@@ -31,8 +31,7 @@ static void make_tree(void)
     lab_run("echo container > rootfs/etc/hostname");
 }
 
-/* One program and its links: busybox looks at the name that it was called by, and is that command.
- */
+/* One program and its links: busybox is the command by whose name it was called. */
 static void fill_with_busybox(const char *busybox)
 {
     lab_run("cp %s rootfs/bin/busybox", busybox);
@@ -53,9 +52,11 @@ static void build_it(void)
     int applets = atoi(lab_try("ls -l rootfs/bin | grep -c ' -> busybox'").text);
     lab_fact("applets", "%d", applets);
     lab_check(applets >= 100, "one program answers to some hundred names");
+    /* Statuses 126 and 127: the command could not be started. */
     struct lab_answer calls = lab_try(
         CONTAINER " sh -c 'for link in $(find /bin -type l); do $link --help > /tmp/help 2>&1;"
-                  " [ $? -lt 126 ] && n=$((n+1)) || cat /tmp/help; done; echo $n links run'");
+                  " if [ $? -lt 126 ]; then n=$((n+1)); else cat /tmp/help; fi; done;"
+                  " echo $n links run'");
     lab_check_text(calls.text, lab_path("%d links run\n", applets),
                    "each of the links runs inside");
 }
@@ -81,7 +82,7 @@ static long long disk_usage(const char *path)
 static void compare_sizes(void)
 {
     lab_step("how small it is");
-    lab_type("du -sk rootfs /usr");
+    lab_say("The bytes that the files take on disk, counted by this program:");
     long long ours = disk_usage("rootfs"), host = disk_usage("/usr");
     lab_fact("rootfs.bytes", "%lld", ours);
     lab_fact("usr.bytes", host > ENOUGH_BYTES ? "counted until more than %lld" : "%lld",

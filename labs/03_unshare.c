@@ -4,8 +4,8 @@
  *     sudo ./labs/03_unshare                       the experiment: each kind, inside and outside
  *     sudo ./labs/03_unshare OPTION... [COMMAND]   the tool, unshare(1): labs/tools/03_unshare.c
  *
- * Shows unshare(2), the two maps of a user namespace, why a PID namespace needs a fork, and the
- * related calls clone3(2) and setns(2). namespaces(7)
+ * Shows unshare(2), the two maps of a user namespace, why a PID namespace needs a fork; clone3(2),
+ * setns(2). The last two steps go beyond the article that the labs follow. namespaces(7)
  *
  * A step shows a command line and does the same in a child, its sandbox: a function new_... makes
  * the system calls of the command, then the child executes sh. It lives until the next step begins.
@@ -36,8 +36,7 @@ static void check_new(const char *names)
 
 static void eight_kinds(void)
 {
-    /* The file in /proc/PID/ns; the flag of the system calls, the option of unshare(1), and what a
-     * namespace of this kind isolates. */
+    /* The file in /proc/PID/ns; flag, option of unshare(1), and what the kind isolates. */
     static const char *const kinds[][2] = {
         {"user", "CLONE_NEWUSER    --user    user and group IDs"},
         {"cgroup", "CLONE_NEWCGROUP  --cgroup  the cgroup root"},
@@ -51,7 +50,7 @@ static void eight_kinds(void)
     int found = 0;
 
     lab_step("what a process has: eight namespaces");
-    lab_type("ls -l /proc/self/ns");
+    lab_say("The files of /proc/self/ns, their inode numbers, and what each kind isolates:");
     for (int i = 0; i < LAB_COUNT(kinds); i++) {
         ino_t inode = lab_namespace_inode(0, kinds[i][0]);
         lab_say("%-7s %lu  %s", kinds[i][0], (unsigned long)inode, kinds[i][1]);
@@ -96,7 +95,7 @@ static void own_queues(void)
 }
 
 /* A process keeps its PID, so it cannot enter another PID namespace itself: unshare(2) chooses the
- * namespace of its next children. */
+ * namespace of its next children. The parent waits in the last call; only the child returns. */
 static void new_pid(void)
 {
     lab_do(unshare(CLONE_NEWPID));
@@ -166,14 +165,14 @@ static void new_user(void)
     lab_do(setgid(65534)); /* an ordinary user and its group */
     lab_do(setuid(65534));
     /* After a change of user, the kernel gives the files of this process in /proc to root. This
-     * gives them to the new user, who has to write the maps. */
+     * gives them to the new user, who writes the maps. (The execve(2) of unshare does it, too.) */
     lab_do(prctl(PR_SET_DUMPABLE, 1));
     lab_do(unshare(CLONE_NEWUSER));
     /* In the new namespace no ID has a meaning until a map gives it one: "INSIDE OUTSIDE COUNT". An
      * ordinary user may map one ID, its own. */
     lab_do(write_file("/proc/self/uid_map", "0 65534 1"));
-    /* A group can be used to deny access to its members. A user who could leave groups would get
-     * around that, so the kernel takes the map of groups only after setgroups(2) is denied. */
+    /* A file may deny access to one group; so that no user leaves that group by setgroups(2), the
+     * kernel takes a user's map of groups only after setgroups is denied. */
     lab_do(write_file("/proc/self/setgroups", "deny"));
     lab_do(write_file("/proc/self/gid_map", "0 65534 1"));
 }
@@ -223,7 +222,6 @@ static void side_by_side(void)
     check_new("pid mnt");
 }
 
-/* Two children, one after the other. */
 static void fork_twice(void)
 {
     lab_do(unshare(CLONE_NEWPID));
@@ -268,6 +266,7 @@ static void clone_into_new(void)
     printf("PID %d\n", (int)getpid());
 }
 
+/* A pidfd is a descriptor of a process: lab 04. */
 static void join_box(void)
 {
     int pidfd = (int)lab_do(syscall(SYS_pidfd_open, box->pid, 0));

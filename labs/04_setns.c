@@ -4,11 +4,10 @@
  *     sudo ./labs/04_setns                          the experiment: enter a process's namespaces
  *     sudo ./labs/04_setns -t PID -p -n [COMMAND]   the tool, nsenter(1): labs/tools/04_setns.c
  *
- * Shows setns(2) by a file of /proc/PID/ns and by a pidfd, why a PID namespace needs a fork, and
- * what happens to root in a user namespace. namespaces(7)
- *
- * As in lab 03, a step shows a command line and does the same in a child, its sandbox: a function
- * enter_... makes the system calls of the command, then the child executes sh.
+ * Shows setns(2) by a file of /proc/PID/ns, and beyond the article that the labs follow: a pidfd,
+ * and what happens to root in a user namespace. namespaces(7) As in lab 03, a step shows a command
+ * line and does the same in a child, its sandbox: a function enter_... makes the system calls of
+ * the command, then the child executes sh.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -27,14 +26,17 @@ static pid_t target;            /* a process in five namespaces of its own */
 static pid_t other;             /* a process in a user namespace of its own */
 static struct lab_sandbox *box; /* the sandbox of the present step; $BOX is its PID */
 
-/* $! would be unshare(1), the parent of the target. So the target writes its PID, as the machine's
- * /proc shows it, when it is ready. cat waits for that. */
+/* $! would be unshare(1), the parent of the target. So the target reads its PID in the machine's
+ * /proc, before it mounts its own, and writes it when it is ready. cat waits for that. */
 static void make_target(void)
 {
     lab_step("a process in five new namespaces");
     lab_run("mkfifo ready");
-    lab_start("unshare --pid --fork --kill-child --net --uts --mount --ipc sh -c 'read -r pid rest "
-              "</proc/self/stat; hostname target; mount -n -t proc proc /proc; echo $pid >ready; "
+    lab_start("unshare --pid --fork --kill-child --net --uts --mount --ipc sh -c '"
+              "read -r pid rest </proc/self/stat; "
+              "hostname target; "
+              "mount -n -t proc proc /proc; "
+              "echo $pid >ready; "
               "exec sleep 1000'");
     lab_set("TARGET", "$(cat ready)");
     target = (pid_t)atoi(lab_path("$TARGET"));
@@ -67,8 +69,6 @@ static void two_by_files(void)
                    "and these two are the target's");
 }
 
-/* A process keeps its PID, so it cannot enter another PID namespace itself: setns(2) chooses the
- * namespace of its next children. */
 static void enter_pid_without_fork(void)
 {
     int pidfd = (int)lab_do(syscall(SYS_pidfd_open, target, 0));
@@ -194,8 +194,8 @@ static void enter_user(void)
     lab_do(setns(pidfd, CLONE_NEWUSER));
 }
 
-/* The IDs 0 of the machine have no ID inside, so the process takes those that are 0 inside. It must
- * not keep the other groups of the machine's root. */
+/* User 0 and group 0 of the machine are not in the maps, so the process becomes 100000 in both,
+ * which is 0 inside. It must not keep the other groups of the machine's root. */
 static void enter_user_as_root(void)
 {
     lab_do(setgroups(0, NULL));
