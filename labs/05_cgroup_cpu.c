@@ -44,7 +44,7 @@ static void check_limit(long long quota);
 /* Write TEXT, and read it back: is it this QUOTA? */
 static void write_quota(const char *text, long long quota)
 {
-    lab_measure_event("quota %.*s", (int)strcspn(text, " "), text);
+    lab_measure_event("%s", quota == NO_LIMIT ? "no limit" : lab_path("quota %lld", quota));
     lab_echo(text, "$CPU/A/%s", dialect->quota);
     const char *seen = lab_text("$CPU/A/%s", dialect->quota);
     lab_fact(dialect->quota, "%s", seen);
