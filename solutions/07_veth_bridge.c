@@ -8,7 +8,8 @@
  *
  * Each is one message: a header (nlmsghdr), a structure for the kind of object (ifinfomsg,
  * ifaddrmsg), attributes, some with attributes in them. The kernel answers with an errno, 0 for
- * success. rtnetlink(7), netlink(7); libmnl: https://www.netfilter.org/projects/libmnl/doxygen/html/
+ * success. rtnetlink(7), netlink(7); libmnl:
+ * https://www.netfilter.org/projects/libmnl/doxygen/html/
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -424,9 +424,9 @@ in_namespace() {
 # bats test_tags=alone
 @test "05 experiment: where others leave it enough of the CPUs, a limit is seen at work" {
     # Its groups weigh more than others, so that these do not keep it from using up its quota. (It must run itself, too.)
-    local weight=cpu.weight more=800 attempt
+    local weight=cpu.weight more=800
     [ "$VERSION" = 2 ] || weight=cpu.shares more=8192
-    for attempt in 1 2 3; do
+    for _ in 1 2 3; do
         start timeout -k 1 $((30 * SLOW)) "$TOOL" >"$TMPDIR/log"
         wait_until is_there "$CPU/container-labs/$weight"
         echo "$more" >"$CPU/container-labs/$weight"

@@ -148,7 +148,6 @@ make_as_user() {
 }
 
 @test "make: trace-NN shows the calls that a lab teaches, below their steps, and no others" {
-    local lab
     run -0 make_here -s trace-03 STEP=7
     assert_line --index 0 --regexp '^\[03\] step 7 of [0-9]+: user: .* \(own_root\)$'
     assert_line --index 1 --regexp '^    [0-9]+ +setgroups\(0, NULL'

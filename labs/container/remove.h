@@ -7,8 +7,8 @@
  * that is not there is fine. */
 int remove_tree(int parent, const char *name);
 
-/* Remove all that is in the directory FD, which stays open. Returns 0, or -1 with errno. */
-int remove_contents(int fd);
+/* Remove all that is in the directory TOP, which stays open. Returns 0, or -1 with errno. */
+int remove_contents(int top);
 
 /* Called before each removal, if it is not NULL: a large tree takes its time. */
 extern void (*remove_pause)(void);
