@@ -94,6 +94,17 @@ misbehaves() {
     assert_line "Exercise 06 holds. Next: make watch"
 }
 
+@test "hints: each function of the labs that they name is one that the exercise may call" {
+    local file number name known
+    for file in "$REPO"/tests/kit/hints/*.md; do
+        number=$(basename "$file" .md)
+        known=$(gcc -E -P -DEXERCISE="${number#0}" "$REPO/tests/kit/include/exercise.h")
+        for name in $(grep -oE '\b(lab_[a-z_]+|LAB_[A-Z_]+)' "$file" | sort -u); do
+            grep -q "\b$name\b" <<<"$known" || fail "$file names $name, which exercise.h does not declare for $number"
+        done
+    done
+}
+
 @test "hints: what they show as a command leaves no device behind" {
     run -0 sed -nE 's/.*`([^`]*ip link add [^`]*)`.*/\1/p' "$REPO"/tests/kit/hints/07.md
     assert_output

@@ -97,7 +97,8 @@ hint() {
     mkdir -p "$state"
     shown=$state/$number.hints
     touch "$shown"
-    if are_present "$number"; then
+    # What held at the last check, whatever was written since: check, edit, be stuck, hint is how it goes.
+    if [ -e "$state/$number.tap" ]; then
         held=" $(report lines "$number" "$points" "$state/$number.tap" | awk -F '\t' '$3 == "ok" {print $2}' | tr '\n' ' ')"
     fi
     last=$(grep -c '^## ' "$file")
