@@ -41,7 +41,7 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
                  echo "inside $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | sed s/$N/N/ | fact
                  echo "outside $(hostname)" | fact; hold tail tail -f /dev/null
                  echo "without the option $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | fact'
-    see_fact "the name that was asked for" '^inside box-N$'
+    see_fact "inside box-N, the name that was asked for (N is a number)" '^inside box-N$'
     see_fact "the old name" '^outside sandbox$'
     see_fact "the old name where no other is asked for" '^without the option sandbox$'
 }

@@ -63,7 +63,7 @@ elsewhere() {
     see_no_fact "the same namespaces" '^another'
 }
 
-@test "4.2 root does so as well, in whatever order" {
+@test "4.2 root enters what a user namespace owns, together with that user namespace" {
     play "$START"'start --user --map-root-user --uts --net -- hostname deep\; ; elsewhere user uts net'
     see_fact "the comparison" '^compared both$'
     see_no_fact "the same namespaces" '^another'
