@@ -77,7 +77,7 @@ static void drop_capabilities(void)
 
 static void filter_system_calls(void)
 {
-    // BEGIN SOLUTION 9.3 a seccomp filter: EPERM for mount, whatever it is called today
+    // BEGIN SOLUTION 9.3 a seccomp filter: EPERM for mount, by whatever call, and for umount2
     static const int refused[] = {SCMP_SYS(mount),        SCMP_SYS(umount2),  SCMP_SYS(pivot_root),
                                   SCMP_SYS(open_tree),    SCMP_SYS(fsopen),   SCMP_SYS(fspick),
                                   SCMP_SYS(move_mount),   SCMP_SYS(fsconfig), SCMP_SYS(fsmount),

@@ -115,7 +115,7 @@ cc -o calls calls.c
     see_no_fact "all capabilities" '^CapEff:.00000000000004fb$'
 }
 
-@test "9.3 other system calls are let through" {
+@test "9.3 umount2 is refused, and other system calls are let through" {
     play 'it --without=limits --without=capabilities bash -c "touch made && chown 5 made && stat -c %u made"; stat -c "owner %u" made | fact
           it --without=limits --without=capabilities umount /proc; echo "umount: status $?" | fact'
     see_fact "files can be made and given away" '^owner 5$'
