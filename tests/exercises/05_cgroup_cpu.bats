@@ -67,7 +67,7 @@ export -f dialect
 
 @test "5.3 usage and throttling are reported, as the kernel counts them" {
     # Until it was held back once: on a busy machine that takes longer.
-    play "$OWN"'it 20 bash -c "for i in {1..50}; do for j in {1..20000}; do :; done
+    play "$OWN"'it 10 bash -c "for i in {1..200}; do for j in {1..5000}; do :; done
                     [[ \$(own cpu.stat) == *nr_throttled\ 0* ]] || break; done; own cpu.stat"
                 times >spent; tail -n 1 spent | fact'
     local used held_back inside children
