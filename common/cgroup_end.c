@@ -107,8 +107,8 @@ int lab_cgroup_kill(const struct lab_cgroup *group)
     return for_each_directory(group, kill_processes);
 }
 
-/* A process that has just died can still count for an instant, and there is no event in v1 to wait
- * for: so a group that is busy is tried again, for a second at most. */
+/* A dead process can keep its group busy for a moment, and v1 has no event for the end of that: a
+ * busy group is tried again, for a second at most. */
 static int remove_directory(const char *directory)
 {
     enum { ATTEMPTS = 1000 };
@@ -207,7 +207,7 @@ static int give_back(const struct lab_cgroup *group, const char *origin)
         const char *name = lab_controller_name(i), *base = group->where->of[i].base;
         char to[LAB_CGROUP_LONGEST];
         snprintf(to, sizeof(to), "%s", base);
-        /* Without a record, the root of the hierarchy is the one group that holds nobody back. */
+        /* Without a record, to the root of the hierarchy, which has no limits. */
         for (const char *line = origin; line; line = lab_next_line(line))
             if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ' ')
                 snprintf(to, sizeof(to), "%.*s", (int)strcspn(line + strlen(name) + 1, "\n"),

@@ -180,7 +180,7 @@ static void pid_and_pidfd(void)
     lab_step("beyond the article: a PID is used again, a pidfd is not");
     lab_say(
         "A process has the PID 1000, and a pidfd of it is opened. It ends, and a second process\n"
-        "gets the PID 1000. (0 is success; ESRCH means that there is no such process.)");
+        "gets the PID 1000. (0 is success; ESRCH is \"no such process\".)");
     lab_check_text(lab_sandbox(use_a_pid_again)->said,
                    "first process: kill(1000) 0, setns(pidfd) 0\n"
                    "second process: kill(1000) 0, setns(pidfd) ESRCH\n",
