@@ -9,6 +9,7 @@
 /* What was tried last, for lab_cgroup_die(). */
 static struct {
     char what[LAB_CGROUP_LONGEST + 128];
+    char path[LAB_CGROUP_LONGEST];
     char file[64]; /* written to or read; "" for a directory */
     int error;
 } last;
@@ -22,6 +23,7 @@ int lab_cgroup_failed(const char *what, const char *path)
     bool is_directory = strcmp(what, "mkdir") == 0 || strcmp(what, "rmdir") == 0 ||
                         (stat(path, &status) == 0 && S_ISDIR(status.st_mode));
     snprintf(last.what, sizeof(last.what), "%s %s", what, path);
+    snprintf(last.path, sizeof(last.path), "%s", path);
     snprintf(last.file, sizeof(last.file), "%s", slash && !is_directory ? slash + 1 : "");
     errno = last.error;
     return -1;
@@ -104,15 +106,11 @@ const char *lab_cgroup_remedy(const char *path, int error)
 static const char *commands_that_move(const char *remedy)
 {
     static char text[4 * LAB_CGROUP_LONGEST];
-    const char *path = strstr(last.what, " to /");
-    const int length = path ? (int)(strrchr(path, '/') - (path + 4)) : 0;
+    const int length = (int)(strrchr(last.path, '/') - last.path); /* of the group's directory */
 
-    if (!path)
-        return remedy;
-    path += 4;
     snprintf(text, sizeof(text),
              "%s: mkdir %.*s/init; xargs -rn1 <%.*s/cgroup.procs >%.*s/init/cgroup.procs", remedy,
-             length, path, length, path, length, path);
+             length, last.path, length, last.path, length, last.path);
     return text;
 }
 

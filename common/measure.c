@@ -12,7 +12,7 @@
 #include "plot.h"
 #include "process.h"
 
-enum { SLICE = 100000, SECOND = 1000000, POINTS = 1000, EVENTS = 32 };
+enum { SLICE = 100000, SECOND = 1000000, POINTS = 1000, EVENTS = 32, EVENT_SIZE = 64 };
 
 /* What the picture is made of. */
 static struct {
@@ -26,7 +26,7 @@ static struct {
     struct {
         double at;
         bool note; /* what the machine did meanwhile, at the bottom of the picture */
-        char text[64];
+        char text[EVENT_SIZE];
     } events[EVENTS];
     int name_count, point_count, event_count;
 } record;
@@ -36,6 +36,16 @@ static double seconds_now(void)
     if (!record.beginning)
         record.beginning = lab_now();
     return (double)(lab_now() - record.beginning) / SECOND;
+}
+
+/* The text, EVENT_SIZE bytes, of one more event at the second AT; NULL where there are too many. */
+static char *new_event(double at, bool note)
+{
+    if (record.event_count == EVENTS)
+        return NULL;
+    record.events[record.event_count].at = at;
+    record.events[record.event_count].note = note;
+    return record.events[record.event_count++].text;
 }
 
 /* A bar: PERCENT of MAXIMUM, with a mark at TARGET (0: none): "[=====    |    ]". */
@@ -124,13 +134,10 @@ void lab_measure(struct lab_measured *measured, int count, long long window)
 static void note_others(double at, double percent)
 {
     enum { MUCH = 20 };
+    char *text = percent < MUCH ? NULL : new_event(at, true);
 
-    if (percent < MUCH || record.event_count == EVENTS)
-        return;
-    record.events[record.event_count].at = at;
-    record.events[record.event_count].note = true;
-    snprintf(record.events[record.event_count++].text, sizeof(record.events[0].text),
-             "others %.0f%%", percent);
+    if (text)
+        snprintf(text, EVENT_SIZE, "others %.0f%%", percent);
 }
 
 double lab_use(struct lab_load *loads, int count, int milliseconds)
@@ -181,12 +188,12 @@ void lab_measure_event(const char *event, ...)
 {
     va_list arguments;
 
-    if (record.event_count == EVENTS)
+    char *text = new_event(seconds_now(), false);
+
+    if (!text)
         return;
-    record.events[record.event_count].at = seconds_now();
     va_start(arguments, event);
-    vsnprintf(record.events[record.event_count++].text, sizeof(record.events[0].text), event,
-              arguments);
+    vsnprintf(text, EVENT_SIZE, event, arguments);
     va_end(arguments);
 }
 
@@ -242,6 +249,8 @@ static void draw(FILE *script)
     static const char *const colours[LAB_MEASURED] = {"1f6fb4", "d9730d", "2e8b57", "8a4fbf",
                                                       "777777", "b03060", "008080", "808000"};
 
+    const bool single = record.name_count == 1;
+
     fprintf(script,
             "set xlabel 'seconds (gaps: between two measurements)'\n"
             "set ylabel 'CPU used, in %% of one CPU'\n"
@@ -254,9 +263,8 @@ static void draw(FILE *script)
         fprintf(script,
                 "%s$usage%d using 1:($3 > 0 ? $3 : NaN) with lines lw 9 lc rgb '#b0%s' "
                 "title '%s%s%s', $usage%d using 1:2 with lines lw 2 lc rgb '#%s' title '%s'",
-                name ? ", " : "plot ", name, record.name_count == 1 ? "c00000" : colours[name],
-                record.target, record.name_count == 1 ? "" : " for ",
-                record.name_count == 1 ? "" : record.names[name], name, colours[name],
+                name ? ", " : "plot ", name, single ? "c00000" : colours[name], record.target,
+                single ? "" : " for ", single ? "" : record.names[name], name, colours[name],
                 record.names[name]);
     fputs("\n", script);
 }

@@ -85,9 +85,10 @@ void lab_need_ids(unsigned first, unsigned count)
     for (size_t i = 0; i < LAB_COUNT(maps); i++) {
         if (lab_read_file(maps[i], map, sizeof(map)) == -1)
             lab_die("read %s", maps[i]);
-        if (end_of_range(map, first) >= (unsigned long)first + count)
+        const unsigned long end = end_of_range(map, first);
+        if (end >= (unsigned long)first + count)
             continue;
-        snprintf(missing, sizeof(missing), "%s has no ID %lu", maps[i], end_of_range(map, first));
+        snprintf(missing, sizeof(missing), "%s has no ID %lu", maps[i], end);
         lab_cannot_run(missing,
                        "leave this user namespace, or make one with more users and groups");
     }

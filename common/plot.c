@@ -45,9 +45,9 @@ void lab_plot_option(int *argc, char *argv[])
         if (lab_is_experiment_option(argv[i]))
             continue;
         bool joined = strncmp(argv[i], "--plot=", 7) == 0;
-        if (!joined && strcmp(argv[i], "--plot") != 0 && !*picture)
-            return;
         if (!joined && strcmp(argv[i], "--plot") != 0) {
+            if (!*picture)
+                return;
             lab_warn("--plot draws the experiment, and '%s' asks for the tool", argv[i]);
             lab_try_help(LAB_EXIT_USAGE);
         }

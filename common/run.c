@@ -353,8 +353,7 @@ void lab_cannot_begin(const char *call)
 
     snprintf(missing, sizeof(missing), "%s: %s", call, lab_strerror(errno));
     lab_cannot_run(missing, errno == EINVAL
-                                ? "the present root is no mount, as in a chroot: mount --bind "
-                                  "DIRECTORY DIRECTORY before chroot DIRECTORY"
+                                ? LAB_ROOT_IS_NO_MOUNT
                                 : "run it on the machine itself or in a virtual machine");
 }
 

@@ -62,6 +62,11 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid);
 /* CALL, with which an experiment begins, has failed with errno: end as lab_cannot_run() does. */
 __attribute__((noreturn)) void lab_cannot_begin(const char *call);
 
+/* The remedy where mount(2) of "/" says EINVAL. */
+#define LAB_ROOT_IS_NO_MOUNT                                                                       \
+    "the present root is no mount, as in a chroot: mount --bind DIRECTORY DIRECTORY before "       \
+    "chroot DIRECTORY"
+
 /* Set the device lo of the present network namespace up, or end. */
 void lab_set_up_loopback(void);
 

@@ -330,7 +330,7 @@ start_and_get_stuck() {
     rm -r dir moved tar
     # The first link is made before tmp gets its mode.
     strace -f -o /dev/null -e inject=symlinkat:delay_enter=1000000:when=1 "$LABS/02_rootfs" dir >out 2>&1 3>&- &
-    for _ in $(seq $((300 * SLOW))); do [ ! -d dir/var/tmp ] || break; sleep 0.01; done
+    wait_until [ -d dir/var/tmp ]
     mv dir/tmp moved
     ln -s ../precious dir/tmp
     local status=0

@@ -18,11 +18,7 @@ static void private_mounts(void)
 {
     probe_unshare("mnt");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-        lab_die_remedy(errno == EINVAL
-                           ? "the present root is no mount, as in a chroot: mount --bind "
-                             "DIRECTORY DIRECTORY before chroot DIRECTORY"
-                           : ELSEWHERE,
-                       "make / MS_PRIVATE");
+        lab_die_remedy(errno == EINVAL ? LAB_ROOT_IS_NO_MOUNT : ELSEWHERE, "make / MS_PRIVATE");
     if (mount("tmpfs", "/tmp", "tmpfs", MS_NODEV, NULL) == -1)
         lab_die_remedy(ELSEWHERE, "mount a tmpfs");
 }

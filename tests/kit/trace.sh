@@ -15,8 +15,7 @@ case $number in
 02) calls=mount,umount2,symlink,symlinkat,chroot shown=. ;;
 03) calls=unshare,clone3,setns,mount,sethostname,setgroups,setgid,setuid shown='mount\(|unshare|clone3\(.*CLONE_NEW|set|write\([0-9]+<.*(_map|timens_offsets)>' ;;
 04) calls=setns,pidfd_open,unshare,setgroups,setgid,setuid shown=. ;;
-05) calls=mkdir,rmdir,write shown=$groups ;;
-06) calls=mkdir,rmdir,write shown=$groups ;;
+05 | 06) calls=mkdir,rmdir,write shown=$groups ;;
 07 | 08) calls=execve,unshare,setns shown=$commands only=(-z) ;; # not each directory of PATH that has no ip
 09) calls=clone3,mkdir,write,setns,unshare,mount,umount2,pivot_root,sethostname,capset,prctl,seccomp
     shown="$groups|clone3\(.*CLONE_NEW|(setns|unshare|mount|umount2|pivot_root|sethostname|capset|seccomp)\(|PR_(SET_NO_NEW_PRIVS|CAPBSET_DROP)" ;;
