@@ -99,9 +99,9 @@ misbehaves() {
     for file in "$REPO"/tests/kit/hints/*.md; do
         number=$(basename "$file" .md)
         known=$(gcc -E -P -DEXERCISE="${number#0}" "$REPO/tests/kit/include/exercise.h")
-        for name in $(grep -oE '\b(lab_[a-z_]+|LAB_[A-Z_]+)' "$file" | sort -u); do
+        while read -r name; do
             grep -q "\b$name\b" <<<"$known" || fail "$file names $name, which exercise.h does not declare for $number"
-        done
+        done < <(grep -oE '\b(lab_[a-z_]+|LAB_[A-Z_]+)' "$file" | sort -u)
     done
 }
 
