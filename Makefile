@@ -200,7 +200,7 @@ link_of = $(filter labs/tools/$(1)_%.o,$(TOOLS:.c=.o))
 
 .PHONY: test-mutations
 test-mutations: all #: what a page teaches, taken away or done wrong, must make its experiment fail [ONLY="03 07"] [EVERY=N]
-	@$(SUDO) env LABS='$(abspath $(BIN))' BUILD='$(abspath $(BUILD))' EVERY='$(or $(EVERY),1)' COMPILE='$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' \
+	@$(SUDO) env LABS='$(abspath $(BIN))' BUILD='$(abspath $(BUILD))' JOBS='$(JOBS)' EVERY='$(or $(EVERY),1)' COMPILE='$(CC) $(LAB_CFLAGS) $(CFLAGS) $(LDFLAGS)' \
 	    $(foreach number,$(NUMBERS),LINK_$(number)='$(addprefix $(BUILD)/,$(call link_of,$(number))) \
 	    $(if $(filter 09,$(number)),$(SERVICE),$(BUILD)/libtools.a) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 

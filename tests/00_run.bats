@@ -132,8 +132,7 @@ at_call() {
 
 # Neither a directory of a run that is no more, nor an empty one of all runs.
 no_run_is_left() {
-    [ -z "$(find /run/container-labs -mindepth 1 2>/dev/null | without_living_runs)" ] &&
-        ! rmdir /run/container-labs 2>/dev/null
+    ! machine_state | grep '^left /run/container-labs/' && ! rmdir /run/container-labs 2>/dev/null
 }
 
 # ended_at STATUS CALL NUMBER EFFECT COMMAND...: it ends so, and leaves nothing.

@@ -37,36 +37,29 @@ export LC_ALL=C.UTF-8
 # stretched by this factor. The labs read the same variable.
 SLOW=${LAB_SLOW:-1}
 
-# What a test could leave behind, as lines to compare. Directories of other runs that live at this
-# moment do not count.
-machine_state() {
-    local -x LC_ALL=C
-    sed -E 's/^[0-9]+ [0-9]+ /mount /' /proc/self/mountinfo | sort
-    echo "hostname $(cat /proc/sys/kernel/hostname)"
-    ip -o link show | sed -E 's/^[0-9]+: ([^:]+): <([^>]*)>.*/link \1 \2/'
-    ip -o addr show | awk '{print "address", $2, $3, $4}'
-    ip route show table all | sed 's/^/route /'
-    ip rule show | sed 's/^/rule /'
-    (cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv4/conf/all/forwarding \
-        kernel/core_pattern net/ipv4/ping_group_range 2>/dev/null)
+# What a test could leave behind, as lines to compare. It is looked at twice in each test, so by few processes.
+# Directories of other runs that live at this moment do not count; /run/mount is mount(8)'s own.
+machine_state() (
+    LC_ALL=C GLOBIGNORE=/run/container-labs:/run/mount
+    shopt -s nullglob dotglob
+    set +e
     {
-        find /run/container-labs /tmp/container-labs* /run/netns -mindepth 1 -maxdepth 1
-        find /sys/fs/cgroup/container-labs /sys/fs/cgroup/*/container-labs -mindepth 1 -maxdepth 1 -type d
-    } 2>/dev/null | without_living_runs | sed 's/^/left /'
-    # /run/mount is mount(8)'s own.
-    find /dev/shm /run /var/tmp "$TMPDIR" -mindepth 1 -maxdepth 1 ! -name container-labs ! -path /run/mount \
-        -printf 'file %p\n'
-    processes_left | sed 's/^/process /'
-}
+        ip -o -batch - <<<$'link show\naddr show\nroute show table all\nrule show' | awk '
+            FILENAME != "-" { print "mount", substr($0, length($1 " " $2 " ") + 1); next }
+            /^[0-9]+: [^ ]+: </ { print "link", $2, $3; next }
+            /^[0-9]+: .* inet/ { print "address", $2, $3, $4; next }
+            { print /^[0-9]+:/ ? "rule" : "route", $0 }' /proc/self/mountinfo -
+        grep -H . /proc/sys/kernel/{hostname,core_pattern} /proc/sys/net/ipv4/{ip_forward,conf/all/forwarding,ping_group_range}
+        for path in /sys/fs/cgroup/{,*/}container-labs/*/ /{run,tmp}/container-labs*/* /run/netns/*; do
+            path=${path%/}
+            lives "${path##*/}" || echo "left $path"
+        done
+        for path in {/dev/shm,/run,/var/tmp,"$TMPDIR"}/*; do echo "file $path"; done
+        processes_left | sed 's/^/process /'
+    } | sort
+)
 
 # A run lives as long as its directory in /run is locked.
-without_living_runs() {
-    local path
-    while read -r path; do
-        lives "${path##*/}" || echo "$path"
-    done
-}
-
 lives() { [ -e "/run/container-labs/$1" ] && ! flock --nonblock "/run/container-labs/$1" true; }
 
 # The processes that carry this test's mark in their environment and are no descendants of the
@@ -100,23 +93,12 @@ machine_before() {
     machine_state >"$BATS_TEST_TMPDIR/before"
 }
 
-# What a run outside of the tests had left before may have been swept meanwhile: that is no difference.
-forget_what_others_removed() {
-    local line
-    while IFS= read -r line; do
-        if [[ $line == left\ * ]] && [ ! -e "${line#left }" ]; then continue; fi
-        printf '%s\n' "$line"
-    done <"$BATS_TEST_TMPDIR/before" >"$BATS_TEST_TMPDIR/before.now"
-    mv "$BATS_TEST_TMPDIR/before.now" "$BATS_TEST_TMPDIR/before"
-}
-
 # The kernel takes network namespaces and dead processes away a moment later: wait for that, but
 # not for ever.
 machine_after() {
     local end=$((SECONDS + 3 * SLOW))
     while [ "$SECONDS" -lt "$end" ]; do
         machine_state >"$BATS_TEST_TMPDIR/after"
-        forget_what_others_removed
         cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" && return 0
         sleep 0.1
     done
