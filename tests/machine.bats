@@ -80,9 +80,9 @@ groups() {
 
 # Start a machine that lives until it is ended; $living is the script, $inside a process that its command has left.
 start_machine() {
-    "$MACHINE" sh -c 'setsid sleep 987654 & echo begun; sleep 1000' >"$TMPDIR/out" 3>&- &
+    "$MACHINE" sh -c 'setsid sleep 987654 & sleep 1000' 3>&- &
     living=$!
-    until [ -s "$TMPDIR/out" ]; do sleep 0.02; done
+    wait_until pgrep -x -f 'sleep 987654' >/dev/null
     inside=$(pgrep -x -f 'sleep 987654')
     [ -n "$(groups)" ]
 }
@@ -95,7 +95,6 @@ start_machine() {
     assert_equal "$status" 143
     assert [ ! -e "/proc/$inside" ]
     assert_equal "$(groups)" ''
-    rm "$TMPDIR/out"
 }
 
 @test "machine: kill -9 ends all that is in it, and the next one removes the name that is left" {
@@ -110,5 +109,4 @@ start_machine() {
     [ -n "$(groups)" ]
     machine true
     assert_equal "$(groups)" ''
-    rm "$TMPDIR/out"
 }
