@@ -14,9 +14,9 @@
 #include "file.h"
 #include "number.h"
 
-/* Put on container-labs: the controllers that were enabled for its sake (trusted attributes are
- * root's alone, xattr(7)). It lives exactly as long as there is something to take back. */
-static const char ENABLED[] = "trusted.container-labs.enabled";
+/* Put on container-labs: the controllers that were enabled for its sake. It lives exactly as long
+ * as there is something to take back. */
+static const char ENABLED[] = "user.container-labs.enabled";
 
 /*
  * Paths and files.

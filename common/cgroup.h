@@ -114,6 +114,9 @@ int lab_cgroup_remove(const struct lab_cgroup *group);
  * cannot be seen from here. */
 int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size);
 
+/* Before the directory in which a run without root has its groups, in the place of an ORIGIN. */
+#define LAB_CGROUP_BASE "base "
+
 /* Take away all that the run NAME has in any hierarchy: its processes are killed (given back where
  * ORIGIN is not empty: to where that tells, or the nearest group above which is there yet), its
  * groups removed, and container-labs too where it is empty then. Runs are expected to lock each
@@ -123,6 +126,10 @@ int lab_cgroup_remove_run(const char *name, const char *origin);
 /* What can be done about ERROR, met at PATH, a file of a control group (or the directory of one).
  */
 const char *lab_cgroup_remedy(const char *path, int error);
+
+/* Let groups be made where the caller may without root, see lab_hierarchies_delegated(), or end with
+ * the command that gets such a group. */
+void lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers);
 
 /* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as
  * lab_cannot_run() does where it is the machine that lacks something. */

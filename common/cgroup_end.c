@@ -226,11 +226,14 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
 
     if (lab_hierarchies_find(&where) == -1)
         return lab_cgroup_failed("read", "/proc/self/mountinfo");
+    const bool rootless = strncmp(origin, LAB_CGROUP_BASE, strlen(LAB_CGROUP_BASE)) == 0;
+    if (rootless)
+        lab_hierarchies_set_base(&where, origin + strlen(LAB_CGROUP_BASE), "");
     snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (where.of[i].version && access(lab_cgroup_file(&group, i, ""), F_OK) == 0)
             group.controllers |= LAB_BIT(i);
-    if (*origin && give_back(&group, origin) == -1)
+    if (*origin && !rootless && give_back(&group, origin) == -1)
         return -1;
     int result = lab_cgroup_kill(&group) == -1 || lab_cgroup_remove(&group) == -1 ? -1 : 0;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)

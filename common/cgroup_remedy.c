@@ -114,6 +114,33 @@ static const char *commands_that_move(const char *remedy)
     return text;
 }
 
+void lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers)
+{
+    char directory[LAB_CGROUP_PATH], path[LAB_CGROUP_LONGEST], missing[LAB_CGROUP_LONGEST],
+        remedy[LAB_CGROUP_LONGEST];
+
+    if (lab_hierarchies_delegated(where, controllers, directory, sizeof(directory)) == 0)
+        return;
+    if (errno == EBUSY) {
+        snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
+        lab_cgroup_failed("hand on controllers by", path);
+        lab_cgroup_die();
+    }
+    const bool v1 = errno == EOPNOTSUPP;
+    snprintf(missing, sizeof(missing), "%s",
+             v1 ? "control groups of v1 need root"
+                : "without root, a control group of v2 is needed that belongs to you");
+    if (errno == ENODEV)
+        snprintf(missing, sizeof(missing), "%s is yours, but lacks a controller", directory);
+    else if (errno != EACCES && !v1)
+        snprintf(missing, sizeof(missing), "look at %s: %s", directory, lab_strerror(errno));
+    snprintf(remedy, sizeof(remedy), "type: %s%s%s",
+             v1 ? "" : "systemd-run --user --scope -p Delegate=yes ",
+             v1 ? "sudo " : program_invocation_name,
+             v1 ? program_invocation_name : ", or use sudo");
+    lab_cannot_run(missing, remedy);
+}
+
 void lab_cgroup_die(void)
 {
     const char *remedy = remedy_for(last.error, last.file);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "file.h"
 
@@ -251,6 +252,79 @@ int lab_hierarchies_find(struct lab_hierarchies *found)
         return -1;
     lab_hierarchies_parse(found, "", mountinfo, self_cgroup, NULL);
     return 0;
+}
+
+void lab_hierarchies_set_base(struct lab_hierarchies *found, const char *base, const char *root)
+{
+    snprintf(found->unified.base, sizeof(found->unified.base), "%s", base);
+    snprintf(found->unified.root, sizeof(found->unified.root), "%s", root);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (found->of[i].version == 2)
+            found->of[i] = found->unified;
+}
+
+/* Whether the caller may make groups in DIRECTORY and move processes into them. */
+static bool is_delegated(const char *directory)
+{
+    static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
+    char path[LAB_CGROUP_PATH + 32];
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", directory, files[i]);
+        if (access(path, W_OK) == -1)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
+ * not. */
+static int cannot_hand_on(const char *directory, unsigned controllers)
+{
+    char path[LAB_CGROUP_PATH + 32], text[256], pid[16];
+
+    snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
+    if (lab_read_file(path, text, sizeof(text)) == -1)
+        return errno;
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((controllers & 1U << i) && i != LAB_CPUACCT && !has_word(text, ' ', NAMES[i]))
+            return ENODEV;
+    snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+    if (lab_read_file(path, pid, sizeof(pid)) == 0)
+        return 0;
+    return EBUSY;
+}
+
+int lab_hierarchies_delegated(struct lab_hierarchies *found, unsigned controllers, char *directory,
+                              size_t size)
+{
+    char self_cgroup[8192], path[LAB_CGROUP_PATH], here[LAB_CGROUP_PATH];
+    int error = EACCES;
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((controllers & 1U << i) && found->of[i].version == 1)
+            error = EOPNOTSUPP;
+    if (lab_read_file("/proc/self/cgroup", self_cgroup, sizeof(self_cgroup)) == -1)
+        return -1;
+    bool there = error == EACCES && found->unified.version &&
+                 lab_cgroup_path_in(self_cgroup, 2, LAB_CPU, path, sizeof(path));
+    while (there && lab_cgroup_directory(&found->unified, path, here, sizeof(here)) &&
+           is_delegated(here)) {
+        int reason = cannot_hand_on(here, controllers);
+        if (reason == 0) {
+            lab_hierarchies_set_base(found, here, path);
+            return 0;
+        }
+        if (error != EBUSY) {
+            error = reason;
+            snprintf(directory, size, "%s", here);
+        }
+        char *slash = strrchr(path, '/');
+        there = slash[1] != '\0';
+        slash[slash == path] = '\0';
+    }
+    errno = error;
+    return -1;
 }
 
 const char *lab_hierarchies_kind(const struct lab_hierarchies *found)

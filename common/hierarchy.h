@@ -52,6 +52,17 @@ void lab_hierarchies_parse(struct lab_hierarchies *found, const char *root, cons
 /* The same for this machine and this process. Returns 0, or -1 with errno. */
 int lab_hierarchies_find(struct lab_hierarchies *found);
 
+/* Without root: from now on let groups be made in the nearest group, from our own one upwards, that
+ * belongs to the caller, can hand on all CONTROLLERS (a set of bits, 1 << controller) and has no
+ * processes of its own. Returns 0, or -1 with errno: EOPNOTSUPP where one of them is on v1, EACCES
+ * where no group belongs to the caller, ENODEV where none has them all; EBUSY where only processes
+ * are in the way, and DIRECTORY (SIZE bytes) is the group that they are in. */
+int lab_hierarchies_delegated(struct lab_hierarchies *found, unsigned controllers, char *directory,
+                              size_t size);
+
+/* From now on let groups be made below the directory BASE of v2, which is the group ROOT. */
+void lab_hierarchies_set_base(struct lab_hierarchies *found, const char *base, const char *root);
+
 /* "cgroup v1", "cgroup v2", "hybrid (v1 beside v2)", or "no cgroup file system". */
 const char *lab_hierarchies_kind(const struct lab_hierarchies *found);
 

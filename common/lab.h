@@ -62,7 +62,9 @@ int lab_dialect(const char *controller);
  * directory of this one is added to PATH for it.) The path of a busybox: $BUSYBOX, or the one in PATH. */
 void lab_need_command(const char *command, const char *package);
 const char *lab_need_busybox(bool is_static);
-void lab_need_ids(unsigned first, unsigned count); /* users and groups of the present user namespace */
+/* Users and groups of the present user namespace: end unless it has these; ID, or 0 where it has no ID. */
+void lab_need_ids(unsigned first, unsigned count);
+unsigned lab_choose_id(unsigned id);
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
 void lab_wait_for_link(const char *device); /* until it carries packets, a moment after it is set up */
 

@@ -5,6 +5,7 @@
 #include "narrate.h"
 #include "page.h"
 #include "process.h"
+#include "rootless.h"
 #include "run.h"
 
 static struct {
@@ -130,6 +131,8 @@ void lab_open(const char *number, const char *title, int steps, int argc, char *
     leave_locale();
     lab_begin_experiment(number);
     lab_narrate(number, title, steps, between_steps);
+    if (lab_is_rootless())
+        lab_say("%s", lab_rootless_way());
 }
 
 void lab_shell_is(const char *line)

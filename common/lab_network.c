@@ -27,8 +27,10 @@ static void own_run(void)
         lab_die("getcwd");
     if (here == -1 || mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == -1)
         lab_die("mount tmpfs on /run");
-    if (mkdir(LAB_RUNS, 0755) == -1 || mkdir(directory, 0755) == -1 ||
-        mount(here_path, directory, NULL, MS_BIND, NULL) == -1 || chdir(directory) == -1)
+    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd place = root == -1 ? -1 : lab_make_directory_in(root, directory);
+    if (place == -1 || mount(here_path, directory, NULL, MS_BIND, NULL) == -1 ||
+        chdir(directory) == -1)
         lab_die("bind %s to its name again", directory);
 }
 

@@ -77,21 +77,40 @@ static unsigned long end_of_range(const char *map, unsigned long first)
     return first;
 }
 
-void lab_need_ids(unsigned first, unsigned count)
+/* The map, of users or of groups, that does not have all of the COUNT numbers from FIRST on, and in
+ * *END the first that is not there; NULL: both have all. */
+static const char *map_without(unsigned first, unsigned count, unsigned long *end)
 {
     static const char *const maps[] = {"/proc/self/uid_map", "/proc/self/gid_map"};
-    char map[8192], missing[128];
+    char map[8192];
 
     for (size_t i = 0; i < LAB_COUNT(maps); i++) {
         if (lab_read_file(maps[i], map, sizeof(map)) == -1)
             lab_die("read %s", maps[i]);
-        const unsigned long end = end_of_range(map, first);
-        if (end >= (unsigned long)first + count)
-            continue;
-        snprintf(missing, sizeof(missing), "%s has no ID %lu", maps[i], end);
-        lab_cannot_run(missing,
-                       "leave this user namespace, or make one with more users and groups");
+        *end = end_of_range(map, first);
+        if (*end < (unsigned long)first + count)
+            return maps[i];
     }
+    return NULL;
+}
+
+void lab_need_ids(unsigned first, unsigned count)
+{
+    char missing[128];
+    unsigned long end;
+    const char *map = map_without(first, count, &end);
+
+    if (!map)
+        return;
+    snprintf(missing, sizeof(missing), "%s has no ID %lu", map, end);
+    lab_cannot_run(missing, "leave this user namespace, or make one with more users and groups");
+}
+
+unsigned lab_choose_id(unsigned id)
+{
+    unsigned long end;
+
+    return map_without(id, 1, &end) ? 0 : id;
 }
 
 const char *lab_namespaces_differing(pid_t a, pid_t b)

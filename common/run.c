@@ -24,17 +24,18 @@
 #include "lock.h"
 #include "namespace.h"
 #include "process.h"
+#include "rootless.h"
 
 /* The file in a run's directory that says it has a cgroup: empty, or where a process that the group
- * was only lent belongs, see lab_cgroup_origin(). */
+ * was only lent belongs, see lab_cgroup_origin(), or LAB_CGROUP_BASE and where the groups are. */
 static const char CGROUP[] = "cgroup";
 
 static struct {
-    char name[48];      /* NN-PID, see lab_unique_pid() */
-    char directory[80]; /* LAB_RUNS/NN-PID */
-    int place;          /* that directory, whatever is mounted on it in the experiment's eyes */
-    int lock;           /* held by the supervisor, or the tool, alone */
-    pid_t owner;        /* the process with which a tool's run ends */
+    char name[48];       /* NN-PID, see lab_unique_pid() */
+    char directory[256]; /* lab_runs()/NN-PID */
+    int place;           /* that directory, whatever is mounted on it in the experiment's eyes */
+    int lock;            /* held by the supervisor, or the tool, alone */
+    pid_t owner;         /* the process with which a tool's run ends */
     struct lab_hierarchies hierarchies;
     int tie; /* a pipe that nobody writes to: its end tells the guardian of ours */
     pid_t guardian;
@@ -57,12 +58,30 @@ static void need_root(const char *program)
  * last. Its own lock is held while names in it come and go.
  */
 
-/* Remove the groups of the run NAME, if it has any, and its directory in LAB_RUNS. */
+/* Lock it. Returns a descriptor, or -1 with errno. In /tmp another user may have made it. */
+static int lock_runs(void)
+{
+    lab_fd runs =
+        lab_lock_directory(lab_runs(), lab_is_rootless() ? 0700 : 0755, LAB_LOCK_PATIENCE);
+    struct stat status;
+
+    if (runs == -1)
+        return -1;
+    if (fstat(runs, &status) == -1)
+        return -1;
+    if (status.st_uid != geteuid())
+        lab_exit(lab_exit_failure,
+                 "%s belongs to another user; set XDG_RUNTIME_DIR to a directory of your own",
+                 lab_runs());
+    return lab_take_fd(&runs);
+}
+
+/* Remove the groups of the run NAME, if it has any, and its directory in lab_runs(). */
 static int remove_run(int runs, const char *name)
 {
-    char path[96], origin[4096];
+    char path[256], origin[4096];
 
-    snprintf(path, sizeof(path), LAB_RUNS "/%.47s/%s", name, CGROUP);
+    snprintf(path, sizeof(path), "%s/%.47s/%s", lab_runs(), name, CGROUP);
     ssize_t length = lab_read_file(path, origin, sizeof(origin));
     if (length != -1 && lab_cgroup_remove_run(name, origin) == -1)
         return -1;
@@ -93,13 +112,13 @@ static void sweep(int runs)
 
 static void claim_directory(const char *number)
 {
-    lab_fd runs = lab_lock_directory(LAB_RUNS, 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lock_runs();
 
     if (runs == -1)
-        lab_lock_die(LAB_RUNS);
+        lab_lock_die(lab_runs());
     sweep(runs);
     snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
-    snprintf(run.directory, sizeof(run.directory), LAB_RUNS "/%s", run.name);
+    snprintf(run.directory, sizeof(run.directory), "%s/%s", lab_runs(), run.name);
     if (mkdir(run.directory, 0755) == -1)
         lab_die("mkdir %s", run.directory);
     run.lock = open(run.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -112,14 +131,14 @@ static void claim_directory(const char *number)
 
 static void release(void)
 {
-    lab_fd runs = lab_lock_directory(LAB_RUNS, 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lock_runs();
 
     /* The guardian may have been there before us. */
     if (runs == -1 && errno == ETIMEDOUT)
-        lab_warn("%s stays locked by %s", LAB_RUNS, lab_lock_holder(LAB_RUNS));
+        lab_warn("%s stays locked by %s", lab_runs(), lab_lock_holder(lab_runs()));
     else if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
         lab_warn("remove the run %s: %s", run.name, lab_strerror(errno));
-    rmdir(LAB_RUNS); /* fails where another run has its directory in it, as it should */
+    rmdir(lab_runs()); /* fails where another run has its directory in it, as it should */
 }
 
 /*
@@ -290,10 +309,10 @@ static void start_guardian(void)
  * exits must have let go of the lock before: the end of the run takes it. */
 static int claim_group(struct lab_cgroup *group, const char *origin)
 {
-    lab_fd runs = lab_lock_directory(LAB_RUNS, 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lock_runs();
 
     if (runs == -1)
-        lab_lock_die(LAB_RUNS);
+        lab_lock_die(lab_runs());
     lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
     if (file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
@@ -318,6 +337,10 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();
+    if (lab_is_rootless()) {
+        lab_cgroup_delegated(&run.hierarchies, controllers);
+        snprintf(origin, sizeof(origin), LAB_CGROUP_BASE "%s", run.hierarchies.unified.base);
+    }
     if (!run.guardian)
         start_guardian();
     if (claim_group(group, origin) == -1)
@@ -373,7 +396,7 @@ static void own_namespaces(void)
 
 void lab_begin_experiment(const char *number)
 {
-    need_root(program_invocation_name);
+    lab_become_root();
     block_signals(); /* before there is anything that would have to be taken away again */
     claim_directory(number);
     supervise();

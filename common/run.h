@@ -10,7 +10,7 @@
  *       +-- experiment    a child, in the private namespaces; killed when the supervisor dies
  *
  * Only kill -9 of the supervisor itself leaves a name behind, an empty directory in
- * /run/container-labs. It is locked as long as its run lives; the next run sweeps those that are
+ * /run/container-labs, or without root where lab_runs() says. It is locked as long as its run lives; the next run sweeps those that are
  * not.
  *
  * A run that needs control groups asks for them and owns one more thing: the group
@@ -23,9 +23,9 @@
  *
  * lab_open() of lab.h reads the experiment's options, sweeps what dead runs left, and goes on as
  * the supervised child with root privileges, in a mount namespace of its own (nothing propagates
- * out of it) and in the run's empty directory, a tmpfs. It exits with 2 for other arguments, with
- * 77 without root or without the right to make a mount namespace. mount_namespaces(7), prctl(2),
- * flock(2).
+ * out of it) and in the run's empty directory, a tmpfs. Without root, all of it happens in a user
+ * namespace, see rootless.h. It exits with 2 for other arguments, with 77 without the right to make
+ * such a namespace. mount_namespaces(7), prctl(2), flock(2).
  */
 #ifndef LAB_RUN_H
 #define LAB_RUN_H
@@ -35,9 +35,6 @@
 
 #include "cgroup.h"
 #include "lab.h"
-
-/* The directory of all runs: below /run, where only root can make a link. */
-#define LAB_RUNS "/run/container-labs"
 
 /* Begin the experiment NUMBER: claim a directory, and return as the supervised child in a mount
  * namespace of its own, in that directory. Exits as lab_open() does. */

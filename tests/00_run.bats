@@ -380,21 +380,6 @@ type_at_terminal() {
     cmp "$BATS_TEST_TMPDIR/tty.before" "$BATS_TEST_TMPDIR/tty.after"
 }
 
-@test "run: an ordinary user is told in one line to type sudo, status 77" {
-    local lab labs
-    labs=$(experiments)
-    for lab in $labs; do
-        run -77 --separate-stderr setpriv --reuid=65534 --regid=65534 --clear-groups \
-            env -u LAB_MUST_RUN "$LABS/$lab" 3>&-
-        assert_equal "$output" ""
-        assert_equal "$stderr" "$lab: this needs root; type: sudo $LABS/$lab"
-    done
-}
-
-@test "run: with LAB_MUST_RUN what cannot run fails" {
-    run -1 setpriv --reuid=65534 --regid=65534 --clear-groups "$LABS/01_chroot" 3>&-
-}
-
 @test "run: an argument beside --step is refused with status 2" {
     run -2 --separate-stderr play 01_chroot --step whatever
     assert_equal "$output" ""

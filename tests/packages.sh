@@ -46,6 +46,7 @@ test   nft                               nftables        nftables        nftable
 test   findmnt                           mount           util-linux      util-linux  findmnt
 test   gnuplot                           gnuplot-nox     gnuplot         gnuplot     gnuplot
 test   strace                            strace          strace          strace      strace
+test   newuidmap                         uidmap          shadow-utils    shadow      shadow-subids
 test   chrt                              util-linux      util-linux      util-linux  util-linux-misc
 test   taskset                           util-linux      util-linux      util-linux  util-linux-misc
 test   jq                                jq              jq              jq          jq

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
+#include "rootless.h"
 
 const char *probe_unshare_remedy(int error, const char *name)
 {
@@ -72,19 +73,6 @@ void probe_namespace(const void *name)
     printf("made and entered\n");
 }
 
-/* What keeps an ordinary user from a user namespace, as far as the kernel says it. */
-static const char *unprivileged_remedy(void)
-{
-    if (probe_number_in("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-        return "AppArmor forbids it (Ubuntu since 24.04): "
-               "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
-    if (probe_number_in("/proc/sys/kernel/unprivileged_userns_clone") == 0)
-        return "a sysctl forbids it (Debian): sysctl -w kernel.unprivileged_userns_clone=1";
-    if (probe_number_in("/proc/sys/user/max_user_namespaces") == 0)
-        return "a limit forbids it: sysctl -w user.max_user_namespaces=10000";
-    return "a container or a filter forbids it: " ELSEWHERE;
-}
-
 /* AppArmor lets the namespace be made and then gives no rights in it, so something is done that
  * needs one: a host name in a UTS namespace. */
 void probe_unprivileged(const void *unused)
@@ -97,10 +85,10 @@ void probe_unprivileged(const void *unused)
             "there is no such user in this user namespace: try it as an ordinary user, or outside",
             "untried: become uid %d: %s", NOBODY, lab_strerror(errno));
     if (unshare(CLONE_NEWUSER) == -1)
-        probe_note(unprivileged_remedy(), "unshare CLONE_NEWUSER as uid %d: %s", (int)getuid(),
+        probe_note(lab_rootless_remedy(), "unshare CLONE_NEWUSER as uid %d: %s", (int)getuid(),
                    lab_strerror(errno));
     if (unshare(CLONE_NEWUTS) == -1 || sethostname("doctor", 6) == -1)
-        probe_note(unprivileged_remedy(), "no rights in its user namespace, as uid %d: %s",
+        probe_note(lab_rootless_remedy(), "no rights in its user namespace, as uid %d: %s",
                    (int)getuid(), lab_strerror(errno));
     printf("uid %d has made one, and has rights in it\n", (int)getuid());
 }

@@ -1,0 +1,227 @@
+#include "rootless.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "lab.h"
+#include "process.h"
+
+static struct {
+    bool entered;
+    unsigned long further; /* IDs beside the caller's own */
+    char way[160];
+    char runs[160];
+} rootless = {.runs = "/run/container-labs"};
+
+/* A range of users or groups that the administrator has given to the caller. */
+struct range {
+    unsigned long first, count;
+};
+
+bool lab_is_rootless(void)
+{
+    return rootless.entered;
+}
+
+const char *lab_rootless_way(void)
+{
+    return rootless.way;
+}
+
+const char *lab_runs(void)
+{
+    return rootless.runs;
+}
+
+static void choose_runs(uid_t user)
+{
+    const char *directory = getenv("XDG_RUNTIME_DIR");
+    struct stat status;
+
+    if (directory && *directory == '/' && strlen(directory) < sizeof(rootless.runs) / 2 &&
+        stat(directory, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == user &&
+        access(directory, W_OK | X_OK) == 0)
+        snprintf(rootless.runs, sizeof(rootless.runs), "%s/container-labs", directory);
+    else
+        snprintf(rootless.runs, sizeof(rootless.runs), "/tmp/container-labs-%u", user);
+}
+
+static int number_in(const char *path)
+{
+    char text[32];
+
+    return lab_read_file(path, text, sizeof(text)) == -1 ? -1 : atoi(text);
+}
+
+const char *lab_rootless_remedy(void)
+{
+    if (number_in("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+        return "AppArmor forbids it (Ubuntu since 24.04): "
+               "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+    if (number_in("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+        return "a sysctl forbids it (Debian): sysctl -w kernel.unprivileged_userns_clone=1";
+    if (number_in("/proc/sys/user/max_user_namespaces") == 0)
+        return "a limit forbids it: sysctl -w user.max_user_namespaces=10000";
+    return "a container or a filter forbids it: run the labs on the machine itself, or in a "
+           "virtual one (make vm)";
+}
+
+__attribute__((noreturn)) static void cannot_enter(const char *call)
+{
+    char missing[256], remedy[512];
+
+    snprintf(missing, sizeof(missing), "without root, %s: %s", call, lab_strerror(errno));
+    snprintf(remedy, sizeof(remedy), "%s; or type: sudo %s", lab_rootless_remedy(),
+             program_invocation_name);
+    lab_cannot_run(missing, remedy);
+}
+
+/* The first range that FILE has for USER, by name or by number: "alice:100000:65536". A file that
+ * is not there gives none. */
+static struct range find_range(const char *file, uid_t user)
+{
+    const struct passwd *entry = getpwuid(user);
+    struct range range = {0};
+    char number[16], owner[256], line[512];
+
+    snprintf(number, sizeof(number), "%u", user);
+    FILE *ranges = fopen(file, "re");
+    while (ranges && !range.count && fgets(line, sizeof(line), ranges)) {
+        struct range found;
+        if (sscanf(line, "%255[^:]:%lu:%lu", owner, &found.first, &found.count) == 3 &&
+            (strcmp(owner, number) == 0 || (entry && strcmp(owner, entry->pw_name) == 0)))
+            range = found;
+    }
+    if (ranges)
+        fclose(ranges);
+    return range;
+}
+
+/* Map the IDs of process PID by PROGRAM, newuidmap or newgidmap: OWN to 0, and RANGE to the numbers
+ * that the pages name, 1 to 65535 and from 100000 on. */
+static void map_range(const char *program, pid_t pid, unsigned own, struct range range)
+{
+    enum { LOW = 65535, HIGH = 100000 };
+    const unsigned long low = range.count < LOW ? range.count : LOW;
+    const unsigned long numbers[] = {
+        (unsigned long)pid, 0, own, 1, 1, range.first, low, HIGH, range.first + low,
+        range.count - low};
+    const char *argv[LAB_COUNT(numbers) + 2] = {program};
+    char words[LAB_COUNT(numbers)][24];
+    LAB_OUTPUT output = {0};
+
+    for (int i = 0; i < LAB_COUNT(numbers) - (range.count > low ? 0 : 3); i++) {
+        snprintf(words[i], sizeof(words[i]), "%lu", numbers[i]);
+        argv[i + 1] = words[i];
+    }
+    if (lab_ask_command(&output, argv) == -1)
+        lab_die("start %s", program);
+    if (output.status != 0)
+        lab_warn("%s: %.*s", program, (int)strcspn(output.text, "\n"), output.text);
+}
+
+/* In a child, which stays outside: newuidmap maps the IDs of another process, its parent, as soon
+ * as that is in the namespace and writes to the pipe. */
+static pid_t start_mapper(int *start)
+{
+    const struct range users = find_range("/etc/subuid", geteuid());
+    const struct range groups = find_range("/etc/subgid", geteuid());
+    const pid_t target = getpid();
+    int ends[2];
+    char nothing;
+
+    if (users.count == 0 || groups.count == 0 || !lab_find_command("newuidmap", NULL, 0) ||
+        !lab_find_command("newgidmap", NULL, 0))
+        return 0;
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        lab_die("pipe");
+    pid_t child = lab_fork();
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0) {
+        close(ends[1]);
+        if (read(ends[0], &nothing, 1) == 1) {
+            map_range("newuidmap", target, geteuid(), users);
+            map_range("newgidmap", target, getegid(), groups);
+        }
+        _exit(EXIT_SUCCESS);
+    }
+    close(ends[0]);
+    *start = ends[1];
+    rootless.further = users.count;
+    return child;
+}
+
+/* Map OWN to 0 in the file MAP where nothing is mapped yet: a user may map the own ID alone. */
+static void map_own(const char *map, unsigned own)
+{
+    char text[4096];
+
+    if (lab_read_file(map, text, sizeof(text)) > 0)
+        return;
+    rootless.further = 0;
+    snprintf(text, sizeof(text), "0 %u 1", own);
+    /* Else a user could leave a group by which a file denies access. */
+    if (strstr(map, "gid") && lab_write_file("/proc/self/setgroups", "deny") == -1)
+        cannot_enter("write /proc/self/setgroups");
+    if (lab_write_file(map, text) == -1)
+        cannot_enter(map);
+}
+
+/* Root has the directories of the administrator's commands in PATH, an ordinary user may not. */
+static void extend_path(void)
+{
+    char path[8192];
+
+    if (snprintf(path, sizeof(path), "%s:/usr/sbin:/sbin", getenv("PATH")) >= (int)sizeof(path) ||
+        setenv("PATH", path, 1) == -1)
+        lab_die("extend PATH");
+}
+
+static void describe_way(uid_t user)
+{
+    char ids[32] = "no other ID";
+
+    if (rootless.further)
+        snprintf(ids, sizeof(ids), "%lu more IDs", rootless.further);
+    snprintf(rootless.way, sizeof(rootless.way),
+             "(without root: user %u is root of a user namespace with %s; root would add %scontrol "
+             "groups)",
+             user, ids, rootless.further ? "" : "IDs and ");
+}
+
+void lab_become_root(void)
+{
+    const uid_t user = geteuid();
+    const gid_t group = getegid();
+    int start = -1;
+
+    if (user == 0)
+        return;
+    choose_runs(user);
+    extend_path();
+    pid_t mapper = start_mapper(&start);
+    if (unshare(CLONE_NEWUSER) == -1)
+        cannot_enter("unshare CLONE_NEWUSER");
+    if (mapper > 0) {
+        if (write(start, "", 1) != 1)
+            lab_die("start newuidmap");
+        close(start);
+        lab_wait(mapper);
+    }
+    map_own("/proc/self/uid_map", user);
+    map_own("/proc/self/gid_map", group);
+    if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) == -1)
+        cannot_enter("unshare CLONE_NEWNS");
+    rootless.entered = true;
+    describe_way(user);
+}
