@@ -211,6 +211,24 @@ test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else 
 # All but those that play no lab, build them by themselves, or play again what others play.
 LAB_TESTS := $(filter-out $(patsubst %,tests/%.bats,compilers docs locale machine make run typed),$(sort $(wildcard tests/*.bats)))
 
+# Built apart, so that a return address names a function of the source: nothing inlined, no tail calls.
+FAULTS_BUILD := $(BUILD)/faults
+
+$(FAULTS_BUILD)/inject: tests/faults/inject.c Makefile | $(BUILD)/.compiler
+	$(place)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -o $@ $<
+
+.PHONY: test-faults
+test-faults: $(FAULTS_BUILD)/inject $(BUILD)/.test-tools #: each call of the labs fails once: told, nothing left [ONLY="t0* run"] [MINUTES=N] [FAULTS=all]
+	@$(MAKE) -s all BUILD=$(FAULTS_BUILD) BIN=$(FAULTS_BUILD)/bin CFLAGS='-O1 -g -fno-inline -fno-optimize-sibling-calls'
+	@$(SUDO) env LABS='$(FAULTS_BUILD)/bin' BUILD='$(FAULTS_BUILD)' FAULTS='$(FAULTS)' KILLS='$(KILLS)' MINUTES='$(MINUTES)' \
+	    SEED='$(SEED)' JOBS='$(JOBS)' tests/faults/run $(if $(ONLY),$(patsubst %,'%',$(ONLY)))
+
+.PHONY: test-kills
+test-kills: #: kill -9 at N random calls of the labs leaves nothing [N=1000] [ONLY="x0* run"] [SEED=N]
+	@$(MAKE) test-faults KILLS='$(or $(N),1000)'
+
 .PHONY: asan
 asan: #: all tests of the labs again, built with AddressSanitizer and UBSan
 	$(MAKE) test FILES='$(LAB_TESTS)' BUILD=build/asan BIN=build/asan/bin \

@@ -53,6 +53,8 @@ test   jq                                jq              jq              jq     
 test   xz                                xz-utils        xz              xz          xz
 test   bzip2                             bzip2           bzip2           bzip2       bzip2
 test   zstd                              zstd            zstd            zstd        zstd
+test   nm                                binutils        binutils        binutils    binutils
+test   pgrep                             procps          procps-ng       procps      procps
 test   python3                           python3         python3         python      python3
 lint   clang                             clang           clang           clang       clang
 lint   clang-format                      clang-format    clang-tools-extra clang     clang-extra-tools

@@ -1,0 +1,523 @@
+/*
+ * inject.c - run a command and let exactly one system call of our programs fail, or end a process
+ * at a call.
+ *
+ *     inject -o LOG [-x PROGRAM]... [-d] COMMAND [ARGUMENT]...                    list the calls
+ *     inject -o LOG [-x PROGRAM]... [-d] -s SITE -n N -e ERRNO COMMAND ...        the N-th call at
+ * SITE fails inject -o LOG [-x PROGRAM]... [-d] -i INDEX -k self|first|group COMMAND ... SIGKILL at
+ * the INDEX-th call of all
+ *
+ * A site is a system call and the functions of the program that lead to it, the innermost first:
+ *
+ *     openat read_file+1c<read_limit+40<main+95
+ *
+ * The functions are found on the stack: a word that follows a call instruction is a return address,
+ * if that instruction calls the function found before. This needs no frame pointers, and a stale
+ * word is passed over. The program must not be stripped, and is best built without inlining and
+ * without tail calls. Calls before main have no such word, so they do not count; neither do those
+ * of programs that no -x names.
+ *
+ * LOG has a line "call SITE" for each call (only if neither -s nor -i is given), "failed SITE",
+ * "killed INDEX", "crashed PROGRAM SIGNAL", "ended STATUS", and "total N", the number of calls of
+ * all processes. The status is that of COMMAND, or 128 + its signal. -d: what COMMAND leaves
+ * running goes on without us. For x86-64.
+ *
+ * ptrace(2), process_vm_readv(2)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    PROGRAMS = 32,
+    PROCESSES = 1024,
+    FRAMES = 4,
+    DEPTH = 32,
+    STACK_WORDS = 8192,
+    SITE = 512,
+    BROKEN = 125
+};
+
+struct function {
+    uint64_t start, size;
+    char name[56];
+};
+
+/* A program that -x names, with its functions, as nm(1) has sorted them. */
+struct program {
+    dev_t device;
+    ino_t inode;
+    const char *name;
+    struct function *functions;
+    size_t count;
+};
+
+enum image { UNKNOWN, FOREIGN, OURS };
+
+/* A traced process. Its code is the executable segment, copied at its first call. */
+struct process {
+    pid_t pid;
+    enum image image;
+    struct program *program;
+    uint64_t base, low, high;
+    unsigned char *code;
+    int failing;
+};
+
+static struct program programs[PROGRAMS];
+static size_t program_count;
+static struct process processes[PROCESSES];
+static size_t process_count;
+static uint64_t stack[STACK_WORDS]; /* of the process that makes a call */
+static FILE *log_file;
+static const char *wanted_site, *kill_whom;
+static long wanted_number = 1, wanted_index, site_number, call_index;
+static int wanted_errno, detach, detaching;
+static pid_t first;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
+{
+    int saved = errno;
+    va_list arguments;
+
+    fputs("inject: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, ": %s\n", strerror(saved));
+    exit(BROKEN);
+}
+
+static void read_functions(struct program *program, const char *path)
+{
+    char command[4096], line[512];
+    struct function *last = NULL;
+    FILE *names;
+
+    snprintf(command, sizeof command,
+             "nm --defined-only --numeric-sort --print-size '%s' 2>/dev/null", path);
+    if ((names = popen(command, "re")) == NULL)
+        die("nm");
+    while (fgets(line, sizeof line, names) != NULL) {
+        struct function function = {0};
+        char type;
+
+        if (sscanf(line, "%lx %lx %c %55[^.\n]", &function.start, &function.size, &type,
+                   function.name) != 4 ||
+            strchr("tTwWi", type) == NULL || (last != NULL && last->start == function.start))
+            continue;
+        program->functions =
+            reallocarray(program->functions, program->count + 1, sizeof *program->functions);
+        if (program->functions == NULL)
+            die("memory");
+        last = &program->functions[program->count++];
+        *last = function;
+    }
+    pclose(names);
+}
+
+static void add_program(const char *path)
+{
+    struct program *program = &programs[program_count];
+    struct stat file;
+
+    if (program_count == PROGRAMS || stat(path, &file) == -1)
+        die("%s", path);
+    program->device = file.st_dev;
+    program->inode = file.st_ino;
+    program->name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+    read_functions(program, path);
+    program_count++;
+}
+
+static struct process *find_process(pid_t pid)
+{
+    for (size_t i = 0; i < process_count; i++)
+        if (processes[i].pid == pid)
+            return &processes[i];
+    if (process_count == PROCESSES) {
+        errno = EAGAIN;
+        die("too many processes");
+    }
+    processes[process_count] = (struct process){.pid = pid};
+    return &processes[process_count++];
+}
+
+static void forget_process(struct process *process)
+{
+    free(process->code);
+    *process = processes[--process_count];
+}
+
+/* The program of a process. A program that exists in memory only is ours, too: lab 09 executes such
+ * a launcher. */
+static struct program *find_program(pid_t pid, ino_t *inode)
+{
+    char path[64], target[256];
+    struct stat file;
+    ssize_t length;
+
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    if (stat(path, &file) == -1)
+        return NULL;
+    *inode = file.st_ino;
+    for (size_t i = 0; i < program_count; i++)
+        if (programs[i].device == file.st_dev && programs[i].inode == file.st_ino)
+            return &programs[i];
+    length = readlink(path, target, sizeof target - 1);
+    if (length == -1)
+        return NULL;
+    target[length] = '\0';
+    for (size_t i = 0; i < program_count; i++)
+        if (strncmp(target, "/memfd:", strlen("/memfd:")) == 0 &&
+            strcmp(programs[i].name, "launch") == 0)
+            return &programs[i];
+    return NULL;
+}
+
+/* Memory of another process. */
+static struct iovec at(uint64_t address, size_t size)
+{
+    struct iovec memory = {.iov_len = size};
+
+    memcpy(&memory.iov_base, &address, sizeof memory.iov_base);
+    return memory;
+}
+
+/* Find where the program lies in memory and copy its code. */
+static void identify(struct process *process)
+{
+    char path[64], line[1024], mode[8];
+    uint64_t low, high, offset;
+    ino_t inode = 0, mapped;
+    FILE *maps;
+
+    process->image = FOREIGN;
+    free(process->code);
+    process->code = NULL;
+    if ((process->program = find_program(process->pid, &inode)) == NULL)
+        return;
+    snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
+    if ((maps = fopen(path, "re")) == NULL)
+        return;
+    while (fgets(line, sizeof line, maps) != NULL)
+        if (sscanf(line, "%lx-%lx %7s %lx %*s %lu", &low, &high, mode, &offset, &mapped) == 5 &&
+            mapped == inode && strchr(mode, 'x') != NULL) {
+            process->low = low;
+            process->high = high;
+            process->base =
+                process->program->count > 0 && process->program->functions[0].start >= 0x400000
+                    ? 0
+                    : low - offset;
+        }
+    fclose(maps);
+    if (process->low == process->high ||
+        (process->code = malloc(process->high - process->low)) == NULL)
+        return;
+    struct iovec to = {process->code, process->high - process->low},
+                 from = at(process->low, to.iov_len);
+
+    if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) == (ssize_t)to.iov_len)
+        process->image = OURS;
+}
+
+/* The function at ADDRESS of the process; NULL in the procedure linkage table, or without symbols.
+ */
+static const struct function *function_at(const struct process *process, uint64_t address)
+{
+    const struct program *program = process->program;
+    size_t low = 0, high = program->count;
+
+    address -= process->base;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (program->functions[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || address - program->functions[low - 1].start >= program->functions[low - 1].size)
+        return NULL;
+    return &program->functions[low - 1];
+}
+
+/* Whether the instruction before ADDRESS calls INNER, or a function outside of the program if INNER
+ * is NULL. */
+static int calls(const struct process *process, uint64_t address, const struct function *inner)
+{
+    const unsigned char *code = process->code + (address - process->low);
+
+    if (address <= process->low + 7 || address >= process->high)
+        return 0;
+    if (code[-5] == 0xe8) { /* call relative */
+        int32_t distance;
+
+        memcpy(&distance, code - 4, sizeof distance);
+        const struct function *target = function_at(process, address + (uint64_t)(int64_t)distance);
+
+        return inner == NULL ? target == NULL : target == inner;
+    }
+    /* call *%rax, call *8(%rax), call *table(%rip), call *%r8, call *8(%r8) */
+    return (code[-2] == 0xff && (code[-1] & 0x38) == 0x10) ||
+           (code[-3] == 0xff && (code[-2] & 0x38) == 0x10) ||
+           (code[-6] == 0xff && code[-5] == 0x15);
+}
+
+/* The upper end of a stack: as much of it as can be read at once. */
+static size_t read_stack(pid_t pid, uint64_t pointer)
+{
+    for (size_t size = sizeof stack; size >= 256; size /= 2) {
+        struct iovec to = {stack, size}, from = at(pointer, size);
+        ssize_t got = process_vm_readv(pid, &to, 1, &from, 1, 0);
+
+        if (got > 0)
+            return (size_t)got / sizeof *stack;
+    }
+    return 0;
+}
+
+/* The return addresses of a call, the innermost first. */
+struct chain {
+    uint64_t addresses[DEPTH];
+    int length, tries;
+};
+
+/* Go on from the function INNER at word I of the stack, until main. */
+static int reaches_main(const struct process *process, size_t i, size_t count,
+                        const struct function *inner, int depth, struct chain *chain)
+{
+    for (; i < count && depth < DEPTH; i++) {
+        const struct function *function;
+
+        if (!calls(process, stack[i], inner))
+            continue;
+        function = function_at(process, stack[i] - 1);
+        chain->addresses[depth] = stack[i] - 1;
+        chain->length = depth + 1;
+        if (function == NULL || --chain->tries < 0)
+            return 0;
+        if (strcmp(function->name, "main") == 0 ||
+            reaches_main(process, i + 1, count, function, depth + 1, chain))
+            return 1;
+    }
+    return 0;
+}
+
+/* Where main has returned, or there is none, the first return address has to do. */
+static void find_any(const struct process *process, size_t count, int depth, struct chain *chain)
+{
+    chain->length = depth;
+    for (size_t i = 0; i < count && chain->length == depth; i++)
+        if (calls(process, stack[i], NULL))
+            chain->addresses[chain->length++] = stack[i] - 1;
+}
+
+static size_t append(const struct process *process, char *site, size_t length, uint64_t address)
+{
+    const struct function *function = function_at(process, address);
+    const char *name = function != NULL ? function->name : process->program->name;
+    uint64_t start = function != NULL ? function->start + process->base : process->low;
+
+    return length + (size_t)snprintf(site + length, SITE - length, "%s%s+%lx",
+                                     site[length - 1] == ' ' ? "" : "<", name, address - start);
+}
+
+/* Write the site of a call to SITE. Returns the number of functions; 0 before main. */
+static int find_site(const struct process *process, const struct __ptrace_syscall_info *info,
+                     char *site)
+{
+    size_t count = read_stack(process->pid, info->stack_pointer);
+    size_t length = (size_t)snprintf(site, SITE, "%lu ", (unsigned long)info->entry.nr);
+    struct chain chain = {.tries = 1000};
+    const struct function *inner = NULL;
+    int own = 0;
+
+    if (info->instruction_pointer >= process->low && info->instruction_pointer < process->high) {
+        inner = function_at(process, info->instruction_pointer);
+        chain.addresses[own++] = info->instruction_pointer;
+    }
+    if (!reaches_main(process, 0, count, inner, own, &chain))
+        find_any(process, count, own, &chain);
+    for (int i = 0; i < chain.length && i < FRAMES; i++)
+        length = append(process, site, length, chain.addresses[i]);
+    return chain.length;
+}
+
+static void kill_process(pid_t pid)
+{
+    if (strcmp(kill_whom, "group") == 0)
+        kill(-first, SIGKILL);
+    else
+        kill(strcmp(kill_whom, "first") == 0 ? first : pid, SIGKILL);
+    fprintf(log_file, "killed %ld\n", call_index);
+}
+
+static void enter_call(struct process *process, const struct __ptrace_syscall_info *info)
+{
+    char site[SITE];
+
+    call_index++;
+    if (kill_whom != NULL && call_index == wanted_index)
+        kill_process(process->pid);
+    if (kill_whom != NULL)
+        return;
+    if (process->image == UNKNOWN)
+        identify(process);
+    if (process->image != OURS || find_site(process, info, site) == 0)
+        return;
+    if (wanted_site == NULL)
+        fprintf(log_file, "call %s\n", site);
+    else if (strcmp(site, wanted_site) == 0 && ++site_number == wanted_number) {
+        fprintf(log_file, "failed %s\n", site);
+        fflush(log_file);
+        process->failing = 1;
+        ptrace(PTRACE_POKEUSER, process->pid, offsetof(struct user_regs_struct, orig_rax), -1L);
+    }
+}
+
+static void at_call(struct process *process)
+{
+    struct __ptrace_syscall_info info;
+
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, process->pid, sizeof info, &info) <= 0)
+        return;
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+        process->failing = 0;
+        enter_call(process, &info);
+    } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && process->failing) {
+        process->failing = 0;
+        ptrace(PTRACE_POKEUSER, process->pid, offsetof(struct user_regs_struct, rax),
+               (long)-wanted_errno);
+    }
+}
+
+/* A process has ended. Returns the status of the first, otherwise -1. */
+static int at_end(struct process *process, int status)
+{
+    int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, is_first = process->pid == first;
+    int result = signal != 0 ? 128 + signal : WEXITSTATUS(status);
+
+    if (process->image == OURS && (signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE ||
+                                   signal == SIGILL || signal == SIGABRT))
+        fprintf(log_file, "crashed %s %d\n", process->program->name, signal);
+    forget_process(process);
+    if (!is_first)
+        return -1;
+    fprintf(log_file, "ended %d\n", result);
+    fflush(log_file);
+    if (detach) {
+        detaching = 1;
+        for (size_t i = 0; i < process_count; i++)
+            ptrace(PTRACE_INTERRUPT, processes[i].pid, 0, 0);
+    }
+    return result;
+}
+
+/* A process has stopped: let it go on. */
+static void at_stop(struct process *process, int status)
+{
+    int signal = WSTOPSIG(status), event = status >> 16, deliver = 0;
+
+    if (detaching) {
+        ptrace(PTRACE_DETACH, process->pid, 0,
+               event != 0 || signal == (SIGTRAP | 0x80) ? 0 : signal);
+        forget_process(process);
+        return;
+    }
+    if (event == PTRACE_EVENT_STOP) {
+        if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+            ptrace(PTRACE_LISTEN, process->pid, 0, 0);
+            return;
+        }
+    } else if (event == PTRACE_EVENT_EXEC)
+        process->image = UNKNOWN;
+    else if (signal == (SIGTRAP | 0x80))
+        at_call(process);
+    else if (event == 0)
+        deliver = signal;
+    ptrace(PTRACE_SYSCALL, process->pid, 0, (long)deliver);
+}
+
+/* The child waits until it is traced. */
+static void start(char **command)
+{
+    long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                   PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+    int ready[2];
+    char byte = 0;
+
+    if (pipe2(ready, O_CLOEXEC) == -1 || (first = fork()) == -1)
+        die("fork");
+    if (first == 0) {
+        setpgid(0, 0);
+        if (read(ready[0], &byte, 1) == 1)
+            execvp(command[0], command);
+        _exit(BROKEN);
+    }
+    if (ptrace(PTRACE_SEIZE, first, 0, options) == -1 || write(ready[1], &byte, 1) != 1)
+        die("ptrace");
+    close(ready[0]);
+    close(ready[1]);
+    find_process(first);
+}
+
+static void read_options(int argc, char **argv)
+{
+    const char *path = NULL;
+    int option;
+
+    while ((option = getopt(argc, argv, "+o:x:s:n:e:i:k:d")) != -1)
+        switch (option) {
+        case 'o': path = optarg; break;
+        case 'x': add_program(optarg); break;
+        case 's': wanted_site = optarg; break;
+        case 'n': wanted_number = atol(optarg); break;
+        case 'e': wanted_errno = atoi(optarg); break;
+        case 'i': wanted_index = atol(optarg); break;
+        case 'k': kill_whom = optarg; break;
+        case 'd': detach = 1; break;
+        default: exit(BROKEN);
+        }
+    if (path == NULL || optind == argc) {
+        fputs("usage: inject -o LOG [-x PROGRAM]... [-d] [-s SITE -n N -e ERRNO | -i INDEX -k "
+              "WHOM] COMMAND...\n",
+              stderr);
+        exit(BROKEN);
+    }
+    if ((log_file = fopen(path, "we")) == NULL)
+        die("%s", path);
+}
+
+int main(int argc, char **argv)
+{
+    int status, ended, result = BROKEN;
+    pid_t pid;
+
+    read_options(argc, argv);
+    start(argv + optind);
+    while ((pid = waitpid(-1, &status, __WALL)) != -1 || errno == EINTR) {
+        if (pid == -1)
+            continue;
+        if (WIFSTOPPED(status))
+            at_stop(find_process(pid), status);
+        else if ((ended = at_end(find_process(pid), status)) != -1)
+            result = ended;
+    }
+    fprintf(log_file, "total %ld\n", call_index);
+    if (fclose(log_file) != 0)
+        die("the log");
+    return result;
+}
