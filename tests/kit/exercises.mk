@@ -68,6 +68,11 @@ test-exercises: kit $(STARTERS) $(BUILD)/.test-tools #: the exercises themselves
 	@tests/packages.sh check gates grade $(EXERCISE_NUMBERS:%=exercise-%)
 	$(BATS) tests/gates
 
+.PHONY: test-mistakes
+test-mistakes: kit $(BUILD)/.check-tools #: typical mistakes, planted in the solutions: the first FAIL names the TODO and the cause [ONLY="03 07"] [EVERY=N]
+	@tests/packages.sh check $(EXERCISE_NUMBERS:%=exercise-%)
+	@$(KIT) ONLY= JOBS="$(JOBS)" EVERY="$(EVERY)" tests/gates/mistakes.sh $(ONLY)
+
 $(BUILD)/sandbox: $(patsubst %,$(BUILD)/tests/kit/%.o,sandbox place readonly) $(BUILD)/libcommon.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -203,34 +203,75 @@ static void find_place(pid_t pid)
             functions_placed(peek(pid, at + sizeof(long)));
 }
 
-/* Write to TEXT (SIZE bytes) the student's functions that PID is in, innermost first. A word on the
- * stack is a return address if a call of the function before stands there; other words are what
- * earlier calls have left. Returns whether lab_die() or the like is among the functions. */
-static bool list_functions(pid_t pid, char *text, size_t size)
+/* A word on the stack that is the return address of a call, or was one: other words are what earlier calls have left. */
+struct call {
+    const char *caller, *called;
+    bool leads_to_main;
+};
+
+static bool is_of_library(const char *function)
+{
+    return !function || strncmp(function, "lab_", strlen("lab_")) == 0;
+}
+
+/* A function of a library may have gone on to another one by a jump. */
+static bool is_call_of(const struct call *call, const char *function)
+{
+    return call->called == ANY_FUNCTION ||
+           (is_of_library(call->called) ? is_of_library(function)
+                                        : function && strcmp(call->called, function) == 0);
+}
+
+/* The first of the COUNT calls at CALLS that may be the one of FUNCTION; NULL: none. */
+static const struct call *call_of(const char *function, const struct call *calls, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (calls[i].leads_to_main && is_call_of(&calls[i], function))
+            return &calls[i];
+    return NULL;
+}
+
+/* Read the calls on the stack of PID, innermost first; returns how many. */
+static int read_calls(pid_t pid, uint64_t stack, struct call *calls, int size)
 {
     enum { DEPTH = 4096 };
+    int count = 0;
+
+    for (int i = 0; i < DEPTH && count < size; i++) {
+        uint64_t address = peek(pid, stack + sizeof(long) * (uint64_t)i);
+        /* A call that does not return may be the last instruction of its function. */
+        const char *caller = function_at(address - 1), *called;
+        uint64_t code = caller ? peek(pid, address - sizeof(code)) : 0;
+        if (caller && function_called((unsigned char *)&code, address, &called))
+            calls[count++] = (struct call){.caller = caller, .called = called};
+    }
+    for (int i = count - 1; i >= 0; i--)
+        calls[i].leads_to_main = strcmp(calls[i].caller, "main") == 0 ||
+                                 call_of(calls[i].caller, calls + i + 1, count - i - 1);
+    return count;
+}
+
+/* Write to TEXT (SIZE bytes) the student's functions that PID is in, innermost first. Returns whether lab_die() or the
+ * like is among the functions. */
+static bool list_functions(pid_t pid, char *text, size_t size)
+{
+    static struct call calls[1024];
     const struct __ptrace_syscall_info info = information(pid);
     const char *function = function_at(info.instruction_pointer);
+    const struct call *call = calls;
+    int count = read_calls(pid, info.stack_pointer, calls, sizeof(calls) / sizeof(calls[0]));
     bool dies = false;
 
     text[0] = '\0';
-    for (int i = 0; i < DEPTH; i++) {
-        if (function && strncmp(function, "lab_", strlen("lab_")) == 0)
+    for (;;) {
+        if (function && is_of_library(function))
             dies |= strstr(function, "die") || strstr(function, "exit") || strstr(function, "exec");
         else if (function && strlen(text) + strlen(function) + sizeof(", ") < size)
             strcat(strcat(text, *text ? ", " : ""), function);
-        if (function && strcmp(function, "main") == 0)
+        if ((function && strcmp(function, "main") == 0) ||
+            !(call = call_of(function, call, count - (int)(call - calls))))
             break;
-        for (; i < DEPTH; i++) {
-            uint64_t address = peek(pid, info.stack_pointer + sizeof(long) * (uint64_t)i);
-            /* A call that does not return may be the last instruction of its function. */
-            const char *caller = function_at(address - 1);
-            uint64_t code = caller ? peek(pid, address - sizeof(code)) : 0;
-            if (caller && function_is_called((unsigned char *)&code, address, function)) {
-                function = caller;
-                break;
-            }
-        }
+        function = call++->caller;
     }
     return dies;
 }
