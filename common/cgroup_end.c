@@ -26,8 +26,10 @@ static int read_processes(const char *directory, pid_t *pids, int count)
     for (; fscanf(file, "%d", &pid) == 1; found++)
         if (found < count)
             pids[found] = pid;
+    int error = ferror(file) ? errno : 0;
     fclose(file);
-    return found;
+    errno = error;
+    return error == 0 ? found : -1;
 }
 
 int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count)
@@ -80,7 +82,7 @@ static int walk_up(const char *directory, int (*each)(const char *directory))
 
     if (!listed)
         return errno == ENOENT ? 0 : lab_cgroup_failed("open", directory);
-    while (result == 0 && (entry = readdir(listed)) != NULL) {
+    while (result == 0 && (errno = 0, entry = readdir(listed)) != NULL) {
         char path[64 + sizeof(entry->d_name)];
         if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
             strcmp(entry->d_name, "..") == 0)
@@ -88,6 +90,8 @@ static int walk_up(const char *directory, int (*each)(const char *directory))
         snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd(listed), entry->d_name);
         result = walk_up(path, each);
     }
+    if (result == 0 && errno != 0)
+        result = lab_cgroup_failed("list", directory);
     closedir(listed);
     return result == 0 ? each(directory) : -1;
 }
@@ -231,8 +235,13 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
         lab_hierarchies_set_base(&where, origin + strlen(LAB_CGROUP_BASE), "");
     snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (where.of[i].version && access(lab_cgroup_file(&group, i, ""), F_OK) == 0)
-            group.controllers |= LAB_BIT(i);
+        if (where.of[i].version) {
+            const char *directory = lab_cgroup_file(&group, i, "");
+            if (access(directory, F_OK) == 0)
+                group.controllers |= LAB_BIT(i);
+            else if (errno != ENOENT)
+                return lab_cgroup_failed("look at", directory);
+        }
     if (*origin && !rootless && give_back(&group, origin) == -1)
         return -1;
     int result = lab_cgroup_kill(&group) == -1 || lab_cgroup_remove(&group) == -1 ? -1 : 0;

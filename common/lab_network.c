@@ -46,8 +46,7 @@ void lab_set_up_loopback(void)
 void lab_own_network(void)
 {
     if (unshare(CLONE_NEWNET) == -1)
-        lab_cannot_run("unshare CLONE_NEWNET is refused",
-                       "run it on the machine itself or in a virtual machine");
+        lab_cannot_begin("unshare CLONE_NEWNET");
     own_run();
     /* A sysfs shows the devices of the namespace in which it was mounted. It hides the mounts below
      * the old one: those of the control groups are shown again. */

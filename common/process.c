@@ -50,7 +50,10 @@ void lab_begin_as_usual(void)
 /* In a new child: be killed when the parent dies. */
 static void die_with(pid_t parent)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1) {
+        lab_warn("prctl PR_SET_PDEATHSIG: %s", lab_strerror(errno));
+        _exit(EXIT_FAILURE);
+    }
     /* The parent may have died before prctl; then nobody would kill us any more. In a new PID
      * namespace the parent is not visible and getppid() is 0. */
     pid_t now = getppid();
@@ -217,8 +220,8 @@ void lab_sleep_until(long long moment)
         ;
 }
 
-/* Read what is there now. Returns false at end of file. */
-static bool read_some(struct lab_output *output, int from)
+/* Read what is there now. Returns 1, 0 at end of file, or -1 with errno. */
+static int read_some(struct lab_output *output, int from)
 {
     char buffer[4096];
     ssize_t count;
@@ -230,41 +233,46 @@ static bool read_some(struct lab_output *output, int from)
         output->length += kept;
         output->truncated |= kept < (size_t)count;
     }
-    return count == -1 && (errno == EAGAIN || errno == EINTR);
+    return count == 0 ? 0 : errno == EAGAIN || errno == EINTR ? 1 : -1;
 }
 
 /* Read until CHILD has ended. Waiting for the end of file alone would hang when a grandchild goes
- * on with our pipe in its hands. */
-static void listen_until_end(struct lab_output *output, int from, int pidfd)
+ * on with our pipe in its hands. Returns 0, or -1 with errno. */
+static int listen_until_end(struct lab_output *output, int from, int pidfd)
 {
     long long deadline = lab_now() + 1000000LL * lab_output_seconds * lab_slowness();
     struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
+    int more = 1;
 
     while (!(wanted[0].revents & POLLIN)) {
         long long left = (deadline - lab_now()) / 1000;
         if (left <= 0) {
             output->timed_out = true;
-            return;
+            return 0;
         }
-        if (poll(wanted, 2, (int)left) == -1 && errno != EINTR)
-            return;
-        if (wanted[1].revents && !read_some(output, from))
+        if (poll(wanted, 2, (int)left) == -1) {
+            if (errno != EINTR)
+                return -1;
+            continue;
+        }
+        if (wanted[1].revents && (more = read_some(output, from)) == -1)
+            return -1;
+        if (more == 0)
             wanted[1].fd = -1;
     }
-    if (wanted[1].fd != -1)
-        read_some(output, from);
+    return more == 1 && read_some(output, from) == -1 ? -1 : 0;
 }
 
 __attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *argument)
 {
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    if (nothing != -1)
-        dup2(nothing, STDIN_FILENO);
-    dup2(to, STDOUT_FILENO);
-    dup2(to, STDERR_FILENO);
     /* A group of its own, so that a command which hangs is killed with its children. */
-    setpgid(0, 0);
+    if (nothing == -1 || dup2(nothing, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
+        dup2(to, STDERR_FILENO) == -1 || setpgid(0, 0) == -1) {
+        lab_warn("prepare a child: %s", lab_strerror(errno));
+        _exit(LAB_EXIT_CANNOT_INVOKE);
+    }
     exit(body(argument));
 }
 
@@ -276,7 +284,8 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
     if (!output->text || pipe2(ends, O_CLOEXEC) == -1)
         return -1;
     lab_fd from = ends[0], to = ends[1];
-    fcntl(from, F_SETFL, O_NONBLOCK);
+    if (fcntl(from, F_SETFL, O_NONBLOCK) == -1)
+        return -1;
     pid_t child = lab_fork();
     if (child == -1)
         return -1;
@@ -284,17 +293,15 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
         speak(to, body, argument);
     lab_close_fd(&to);
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
-    if (pidfd != -1)
-        listen_until_end(output, from, pidfd);
-    int error = errno;
-    if (pidfd == -1 || output->timed_out) {
+    int result = pidfd == -1 ? -1 : listen_until_end(output, from, pidfd), error = errno;
+    if (result == -1 || output->timed_out) {
         kill(child, SIGKILL);
         kill(-child, SIGKILL);
     }
     output->status = lab_wait(child);
-    if (pidfd == -1)
+    if (result == -1)
         errno = error;
-    return pidfd == -1 || output->status == -1 ? -1 : 0;
+    return result == -1 || output->status == -1 ? -1 : 0;
 }
 
 static int exec_command(void *argument)

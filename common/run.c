@@ -90,23 +90,35 @@ static int remove_run(int runs, const char *name)
     return unlinkat(runs, name, AT_REMOVEDIR);
 }
 
-/* Remove what is left of runs that live no more: those whose lock can be had. */
+/* Remove the run NAME if it lives no more: if its lock can be had. */
+static int sweep_run(int runs, const char *name)
+{
+    lab_fd fd = openat(runs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd == -1)
+        return -1;
+    if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+        return errno == EWOULDBLOCK ? 0 : -1;
+    return remove_run(runs, name);
+}
+
+/* Remove what is left of earlier runs. What cannot be removed is named, and stays for the next. */
 static void sweep(int runs)
 {
     lab_fd listed = openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = listed == -1 ? NULL : fdopendir(listed);
     const struct dirent *entry;
 
-    if (!directory)
+    if (!directory) {
+        lab_warn("look for earlier runs in %s: %s", lab_runs(), lab_strerror(errno));
         return;
-    lab_take_fd(&listed); /* closedir() closes it */
-    while ((entry = readdir(directory)) != NULL) {
-        if (entry->d_name[0] == '.')
-            continue;
-        lab_fd fd = openat(runs, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-            remove_run(runs, entry->d_name);
     }
+    lab_take_fd(&listed); /* closedir() closes it */
+    while (errno = 0, (entry = readdir(directory)) != NULL)
+        if (entry->d_name[0] != '.' && sweep_run(runs, entry->d_name) == -1)
+            lab_warn("remove the run %s: %s", entry->d_name, lab_strerror(errno));
+    if (errno != 0)
+        lab_warn("look for earlier runs in %s: %s", lab_runs(), lab_strerror(errno));
     closedir(directory);
 }
 
@@ -138,35 +150,72 @@ static void release(void)
         lab_warn("%s stays locked by %s", lab_runs(), lab_lock_holder(lab_runs()));
     else if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
         lab_warn("remove the run %s: %s", run.name, lab_strerror(errno));
-    rmdir(lab_runs()); /* fails where another run has its directory in it, as it should */
+    /* Where another run has its directory in it, it stays. */
+    if (rmdir(lab_runs()) == -1 && errno != ENOTEMPTY && errno != ENOENT)
+        lab_warn("remove %s: %s", lab_runs(), lab_strerror(errno));
 }
 
 /*
  * The supervisor.
  */
 
+/* Kill the child NAME, a directory of /proc, if it is ours. Returns 0, or -1 with errno. */
+static int kill_child(const char *name)
+{
+    char path[300], line[512];
+    int pid = atoi(name), parent = 0;
+
+    snprintf(path, sizeof(path), "/proc/%s/stat", name);
+    if (pid <= 0)
+        return 0;
+    if (lab_read_file(path, line, sizeof(line)) == -1)
+        return errno == ENOENT || errno == ESRCH ? 0 : -1;
+    /* The name, in parentheses, may hold anything; the parent is the 2nd word after it. */
+    const char *after_name = strrchr(line, ')');
+    if (after_name && sscanf(after_name + 1, " %*c %d", &parent) == 1 && parent == getpid())
+        return kill(pid, SIGKILL);
+    return 0;
+}
+
+static int kill_children(void)
+{
+    DIR *processes = opendir("/proc");
+    const struct dirent *entry;
+    int result = 0;
+
+    if (!processes)
+        return -1;
+    while (result == 0 && (errno = 0, entry = readdir(processes)) != NULL)
+        result = kill_child(entry->d_name);
+    int error = errno;
+    closedir(processes);
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
 /* Kill every descendant. What a dead child leaves behind becomes ours (PR_SET_CHILD_SUBREAPER), so
- * after some rounds nobody is left. */
+ * after some rounds nobody is left. A failed look at /proc is repeated, but not for ever. */
 static void kill_descendants(void)
 {
-    while (waitpid(-1, NULL, WNOHANG) != -1) {
-        DIR *processes = opendir("/proc");
-        const struct dirent *entry;
-        while (processes && (entry = readdir(processes)) != NULL) {
-            char path[300], line[512];
-            int pid = atoi(entry->d_name), parent = 0;
-            snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-            if (pid <= 0 || lab_read_file(path, line, sizeof(line)) == -1)
-                continue;
-            /* The name, in parentheses, may hold anything; the parent is the 2nd word after it. */
-            const char *after_name = strrchr(line, ')');
-            if (after_name && sscanf(after_name + 1, " %*c %d", &parent) == 1 && parent == getpid())
-                kill(pid, SIGKILL);
+    enum { ATTEMPTS = 10 };
+
+    for (int failed = 0; waitpid(-1, NULL, WNOHANG) != -1;) {
+        if (kill_children() == 0)
+            waitpid(-1, NULL, 0);
+        else if (++failed == ATTEMPTS) {
+            lab_warn("processes of this run are left: look at /proc: %s", lab_strerror(errno));
+            return;
         }
-        if (processes)
-            closedir(processes);
-        waitpid(-1, NULL, 0);
     }
+}
+
+__attribute__((noreturn)) static void release_and_die(const char *call)
+{
+    int error = errno;
+
+    release();
+    errno = error;
+    lab_die("%s", call);
 }
 
 /* Wait until the experiment has ended, or kill it when a signal asks this run to end.
@@ -174,6 +223,7 @@ static void kill_descendants(void)
 static int wait_for_experiment(pid_t experiment, int *asked)
 {
     int wait_status;
+    pid_t ended;
 
     *asked = 0;
     for (;;) {
@@ -182,7 +232,11 @@ static int wait_for_experiment(pid_t experiment, int *asked)
             *asked = signal;
             kill(experiment, SIGKILL);
         }
-        if (waitpid(experiment, &wait_status, WNOHANG) == experiment)
+        while ((ended = waitpid(experiment, &wait_status, WNOHANG)) == -1 && errno == EINTR)
+            ;
+        if (ended == -1)
+            release_and_die("wait for the experiment");
+        if (ended == experiment)
             return wait_status;
     }
 }
@@ -226,15 +280,6 @@ static void block_signals(void)
     sigprocmask(SIG_BLOCK, &run.ends_run, &run.signals_before);
 }
 
-__attribute__((noreturn)) static void release_and_die(const char *call)
-{
-    int error = errno;
-
-    release();
-    errno = error;
-    lab_die("%s", call);
-}
-
 /* Fork. The child returns and is the experiment; the parent never does. */
 static void supervise(void)
 {
@@ -276,7 +321,10 @@ __attribute__((noreturn)) static void guard(int tied_to)
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "guardian");
     /* Whoever reads what the run prints must not wait for us. */
-    dup2(tied_to, STDIN_FILENO);
+    if (dup2(tied_to, STDIN_FILENO) == -1) {
+        lab_warn("the guardian of this run: dup2: %s", lab_strerror(errno));
+        _exit(EXIT_FAILURE);
+    }
     close_range(STDIN_FILENO + 1, ~0U, 0);
     while (read(STDIN_FILENO, &nothing, 1) == -1 && errno == EINTR)
         ;
@@ -375,7 +423,7 @@ void lab_cannot_begin(const char *call)
     char missing[256];
 
     snprintf(missing, sizeof(missing), "%s: %s", call, lab_strerror(errno));
-    lab_cannot_run(missing, errno == EINVAL
+    lab_cannot_run(missing, errno == EINVAL && strncmp(call, "unshare", strlen("unshare")) != 0
                                 ? LAB_ROOT_IS_NO_MOUNT
                                 : "run it on the machine itself or in a virtual machine");
 }
@@ -384,8 +432,7 @@ static void own_namespaces(void)
 {
     /* A file system that is shared, as systemd makes it, would hand our mounts to everybody. */
     if (unshare(CLONE_NEWNS) == -1)
-        lab_cannot_run("unshare CLONE_NEWNS is refused, as in a container without CAP_SYS_ADMIN",
-                       "run it on the machine itself or in a virtual machine");
+        lab_cannot_begin("unshare CLONE_NEWNS");
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         lab_cannot_begin("make / MS_PRIVATE");
     if (mount("tmpfs", run.directory, "tmpfs", 0, "mode=0755") == -1)

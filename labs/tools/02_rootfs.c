@@ -107,11 +107,12 @@ static int check_empty(int fd)
     if (!names)
         return -1;
     lab_take_fd(&copy); /* closedir() closes it */
-    while ((entry = readdir(names)) != NULL)
-        empty &= strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    while (errno = 0, empty && (entry = readdir(names)) != NULL)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    int error = empty ? errno : ENOTEMPTY;
     closedir(names);
-    errno = ENOTEMPTY;
-    return empty ? 0 : -1;
+    errno = error;
+    return error == 0 ? 0 : -1;
 }
 
 /* Leave the directory that fill_directory() has locked as it was. It was empty, so all that is in

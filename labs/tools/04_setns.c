@@ -181,6 +181,8 @@ static void want_all(struct request *wanted)
     for (int i = 0; i < LAB_NAMESPACES; i++) {
         const char *name = lab_namespaces[i].name;
         ino_t ours = lab_namespace_inode(0, name);
+        if (ours == 0 && errno != ENOENT)
+            lab_die("look at /proc/self/ns/%s", name);
         bool same = ours == lab_namespace_inode(wanted->target, name);
         if (ours && wanted->namespaces[i].fd == -1 &&
             !(same && lab_namespaces[i].flag == CLONE_NEWUSER))
@@ -195,6 +197,8 @@ static void open_target(struct request *wanted)
 {
     if (wanted->target)
         wanted->process = (int)syscall(SYS_pidfd_open, wanted->target, 0);
+    if (wanted->target && wanted->process == -1 && (errno == EMFILE || errno == ENFILE))
+        lab_die("open process %d", (int)wanted->target);
     if (wanted->all)
         want_all(wanted);
     for (int i = 0; i < LAB_NAMESPACES; i++) {
@@ -205,7 +209,10 @@ static void open_target(struct request *wanted)
     open_of_target(&wanted->root, wanted->target, "root", "root");
     open_of_target(&wanted->directory, wanted->target, "cwd", "wd");
     struct pollfd ended = {.fd = wanted->process, .events = POLLIN};
-    if (poll(&ended, 1, 0) == 1)
+    int count = poll(&ended, 1, 0);
+    if (count == -1)
+        lab_die("look whether process %d has ended", (int)wanted->target);
+    if (count == 1)
         lab_exit(lab_exit_failure, "process %d has just ended", (int)wanted->target);
 }
 
@@ -283,9 +290,16 @@ static void go_on_as_child(void)
         lab_die_remedy(errno == ENOMEM ? "PID 1 of that namespace has ended" : NULL, "fork");
     if (child == 0)
         return;
-    while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
-        kill(getpid(), SIGSTOP);
-        kill(child, SIGCONT);
+    for (;;) {
+        if (waitpid(child, &status, WUNTRACED) == -1) {
+            if (errno != EINTR)
+                lab_die("wait for the child");
+        } else if (WIFSTOPPED(status)) {
+            kill(getpid(), SIGSTOP);
+            kill(child, SIGCONT);
+        } else {
+            break;
+        }
     }
     if (WIFSIGNALED(status))
         kill(getpid(), WTERMSIG(status));
@@ -302,9 +316,12 @@ static void enter_directories(const struct request *wanted)
 {
     const char *inside = wanted->directory_inside;
     bool new_root = wanted->root.fd != -1, new_directory = wanted->directory.fd != -1;
-    lab_fd here = open(".", O_PATH | O_CLOEXEC);
+    bool stay = new_root && !new_directory && !inside;
+    lab_fd here = stay ? open(".", O_PATH | O_CLOEXEC) : -1;
     int directory = new_directory ? wanted->directory.fd : here;
 
+    if (stay && here == -1)
+        lab_die("open the working directory");
     if (new_root && (fchdir(wanted->root.fd) == -1 || chroot(".") == -1))
         lab_die("change the root directory");
     if (inside ? chdir(inside) == -1 : (new_root || new_directory) && fchdir(directory) == -1)

@@ -128,8 +128,11 @@ static void link_must_be_free(const char *name)
 {
     char thing[64], undo[64], shows[64];
 
-    if (if_nametoindex(name) == 0)
+    if (if_nametoindex(name) == 0) {
+        if (errno != ENODEV)
+            lab_die("look for the link %s", name);
         return;
+    }
     snprintf(thing, sizeof(thing), "the link %s", name);
     snprintf(undo, sizeof(undo), "ip link del %s", name);
     snprintf(shows, sizeof(shows), "ip link show dev %s", name);
@@ -141,8 +144,11 @@ static void namespace_must_be_free(const char *name)
     char thing[64], undo[64], path[64];
 
     snprintf(path, sizeof(path), "/run/netns/%s", name);
-    if (access(path, F_OK) == -1)
+    if (access(path, F_OK) == -1) {
+        if (errno != ENOENT)
+            lab_die("look for %s", path);
         return;
+    }
     snprintf(thing, sizeof(thing), "the network namespace %s", name);
     snprintf(undo, sizeof(undo), "ip netns del %s", name);
     is_there_already(thing, undo, "ip netns list");
@@ -204,14 +210,17 @@ void lab_network_must_be_free(const struct lab_network *network)
  * What the kernel says.
  */
 
-/* The file FILE of the device NAME, as /sys has it; "?" where it cannot be read. */
+/* The file FILE of the device NAME, as /sys has it; "?" where it is gone. */
 static void read_device(const char *name, const char *file, char *text, size_t size)
 {
     char path[128];
 
     snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, file);
-    if (lab_read_file(path, text, size) == -1)
-        snprintf(text, size, "?");
+    if (lab_read_file(path, text, size) != -1)
+        return;
+    if (errno != ENOENT && errno != ENODEV && errno != EINVAL)
+        lab_die("read %s", path);
+    snprintf(text, size, "?");
 }
 
 bool lab_network_read_link(struct lab_link *link, const char *namespace, const char *name)
@@ -222,6 +231,10 @@ bool lab_network_read_link(struct lab_link *link, const char *namespace, const c
                      : lab_command(&output, "ip -br -4 addr show dev %s", name);
 
     *link = (struct lab_link){.state = "?", .address = "-"};
+    if (status != 0 && !strstr(output.text, "does not exist") &&
+        !strstr(output.text, "No such file"))
+        lab_exit(EXIT_FAILURE, "ip cannot tell about %s: %.*s", name,
+                 (int)strcspn(output.text, "\n"), output.text);
     if (status != 0)
         return false;
     /* ip shows nothing at all for a device without an address of the family */
@@ -244,6 +257,8 @@ void lab_network_each_port(void (*each)(const char *port, int container))
     struct dirent **ports;
     int count = scandir("/sys/class/net/" LAB_BRIDGE "/brif", &ports, is_visible, versionsort);
 
+    if (count == -1 && errno != ENOENT)
+        lab_die("list the ports of " LAB_BRIDGE);
     for (int i = 0; i < count; i++) {
         const char *name = ports[i]->d_name;
         int number = 0, end = 0;
