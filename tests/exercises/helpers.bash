@@ -142,7 +142,7 @@ fails() {
         done
     fi
     : >"$FAILED/$todo"
-    printf '%s\n' "$@" | printable
+    printf '%s\n' "$@" | sed '/^$/d' | printable
     echo "again: make check-0${todo%%.*} ONLY=$todo"
     return 1
 }
@@ -181,7 +181,8 @@ complain() {
     if [ -n "$other" ] && [ "$other" != "$todo" ] && [[ " ${SHOWN_BY:-} " != *" $todo:$other "* ]]; then
         not_tried "$other"
     fi
-    fails "expected: $1" "seen:" "$(beginning 20)" "$(notes)" "    (status $status)"
+    fails "expected: $1" "seen:" "$(beginning 20)" "$(notes)" \
+        "$([ "$status" -eq 0 ] || echo "    (status $status)")"
 }
 
 # see WHAT PATTERN: some line of the output matches.

@@ -52,6 +52,15 @@ misbehaves() {
     assert_line --index 0 --regexp '^TODO 1\.1, hint 1 of [0-9]+:$'
     run -0 student hint-1
     assert_line --index 0 --regexp '^TODO 1\.1, hint 2 of [0-9]+:$'
+    # The next TODO's only when those of the first one that does not hold are used up, and with a word.
+    while [[ $output != *'TODO 1.2, hint'* ]]; do
+        run -0 student hint-01
+        assert_output --regexp '^(TODO 1\.1|There are no more hints for TODO 1\.1; .*
+TODO 1\.2), hint [0-9]+ of [0-9]+:
+'
+    done
+    run -2 student check-01 ONLY=1.1
+    assert_line --partial '`it` is your program'
     run -2 student solution-01
     assert_line --partial "the answer is for after your own"
     run -0 student progress

@@ -73,6 +73,10 @@ show() (
     ONLY="^${todo/./\\.} " SHOW=$(realpath "$place/shown") results "$number" "$place/tap" || status=$?
     [ "$status" -eq 0 ] || complain "it does not build: see what the compiler says above"
     cat "$place/shown"
+    cat <<'WORDS'
+(In these scripts `it` is your program; `hold COMMAND` starts it and waits until COMMAND runs, as $pid; `fact`
+hands on what the script itself has seen.)
+WORDS
     report text "$number" -v only="$todo" "$points" "$place/tap"
     report lines "$number" "$points" "$place/tap" | awk -F '\t' -v todo="$todo" '$2 == todo && $3 == "ok" { held = 1 } END { exit !held }'
 )
@@ -93,7 +97,7 @@ all_hold() {
 
 # The next hint that was not shown yet, for a TODO that does not hold yet as far as is known.
 hint() {
-    local number=$1 file=tests/kit/hints/$1.md shown last index todo held=" "
+    local number=$1 file=tests/kit/hints/$1.md shown last index todo used='' held=" "
     mkdir -p "$state"
     shown=$state/$number.hints
     touch "$shown"
@@ -104,8 +108,13 @@ hint() {
     last=$(grep -c '^## ' "$file")
     for index in $(seq "$last"); do
         todo=$(grep '^## ' "$file" | sed -n "${index}s/^## //p")
-        if grep -qx "$index" "$shown" || [[ $held == *" $todo "* ]]; then continue; fi
+        if [[ $held == *" $todo "* ]]; then continue; fi
+        if grep -qx "$index" "$shown"; then
+            used=${used:-$todo}
+            continue
+        fi
         echo "$index" >>"$shown"
+        if [ "${used:-$todo}" != "$todo" ]; then echo "There are no more hints for TODO $used; it does not hold yet, as far as is known."; fi
         echo "TODO $todo, hint $index of $last:"
         nth_hint "$index" "$file"
         return
