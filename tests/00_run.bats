@@ -42,93 +42,85 @@ ends_of() {
     if [ "$SLOW" -eq 1 ]; then seq "$steps"; else printf '%s\n' 1 $((steps / 2 + 1)) "$steps"; fi
 }
 
-# start_at_each_step KIND HOW...: start each experiment of a kind once for each HOW and each of its steps after which it
-# is to be ended so, all at the same time, the first steps first. What belongs to one of them has the same index in
-# these: lab, step, how, supervisors.
+# Start each experiment of a kind once for each of its steps after which it is to be ended, all at the same time, the
+# first steps first. What belongs to one of them has the same index in these: lab, step, supervisors.
 start_at_each_step() {
-    local labs one end ends='' ways=("${@:2}")
-    lab=() step=() how=() supervisors=()
+    local labs one end ends=''
+    lab=() step=() supervisors=()
     labs=$(experiments "$1")
     for one in $labs; do ends+=$(ends_of "$one" | sed "s/$/ $one/")$'\n'; done
     while read -r end one; do
-        for way in "${ways[@]}"; do
-            start_at_step "$one" "$end" "$one-$end-$way-"
-            lab+=("$one") step+=("$end") how+=("$way") supervisors+=("$supervisor")
-        done
+        start_at_step "$one" "$end" "$one-$end-"
+        lab+=("$one") step+=("$end") supervisors+=("$supervisor")
     done < <(sort -n <<<"${ends%$'\n'}")
 }
 
-# End each of them as soon as it is at its step: the load of a heavy one goes on until then, and the others have to wait
-# for it. The processes of the experiments are in processes.
+# end_each HOW: end each of them by the function HOW as soon as it is at its step: the load of a heavy one goes on until
+# then, and the others have to wait for it. The processes of the experiments are in processes.
 end_each() {
     local i supervisor experiment
     processes=()
     for i in "${!lab[@]}"; do
         supervisor=${supervisors[i]}
-        wait_for_step "${lab[i]}" "${step[i]}" "${lab[i]}-${step[i]}-${how[i]}-"
+        wait_for_step "${lab[i]}" "${step[i]}" "${lab[i]}-${step[i]}-"
         processes+=("$experiment")
-        "${how[i]}"
+        "$1"
     done
 }
 
-# The ways to be ended, and for each the status and the last line of one that is ended so.
+# The ways to be ended, and the status of one that is ended so.
 press_control_c() { kill -INT -- "-$supervisor"; }
 terminate() { kill -TERM "$supervisor"; }
 kill_experiment() { kill -KILL "$experiment"; }
 kill_supervisor() { kill -KILL "$supervisor"; }
 declare -gA STATUS=([press_control_c]=130 [terminate]=143 [kill_experiment]=137 [kill_supervisor]=137)
-KILLED='the experiment was ended by SIGKILL; nothing of it is left'
 
 # The directory of run $1.
 directory_of() { echo "/run/container-labs/${lab[$1]%%_*}-${supervisors[$1]}$PID_SUFFIX"; }
 
-# end_at_each_step KIND HOW...: end the experiments of a kind after each of their steps in these ways, and see that
-# nothing is left; of those whose supervisor was killed, at most a name, which the next run sweeps. `swept` counts those.
+# end_at_each_step HOW: end every experiment after each of its steps so, and see that nothing is left; where the
+# supervisor was killed, at most a name, which the next run sweeps. `swept` counts those.
 end_at_each_step() {
-    local i status name
-    start_at_each_step "$@"
-    end_each
+    local kind i status name
     swept=0
-    for i in "${!lab[@]}"; do
-        name="${lab[i]}, step ${step[i]}, ${how[i]}"
-        status=0
-        wait "${supervisors[i]}" || status=$?
-        [ "$status" -eq "${STATUS[${how[i]}]}" ] || fail "$name: status $status"
-        [ ! -e "/proc/${processes[i]}" ] || wait_until_gone "${processes[i]}"
-        if [ "${how[i]}" = kill_supervisor ]; then
+    for kind in heavy light; do
+        start_at_each_step "$kind"
+        end_each "$1"
+        for i in "${!lab[@]}"; do
+            name="${lab[i]}, step ${step[i]}"
+            status=0
+            wait "${supervisors[i]}" || status=$?
+            [ "$status" -eq "${STATUS[$1]}" ] || fail "$name: status $status"
+            [ ! -e "/proc/${processes[i]}" ] || wait_until_gone "${processes[i]}"
+            if [ "$1" = kill_experiment ]; then
+                run tail -n 1 "$BATS_TEST_TMPDIR/${lab[i]}-${step[i]}-out"
+                assert_output --partial 'the experiment was ended by SIGKILL; nothing of it is left'
+            fi
             # A run with a control group has a guardian, which takes away even the name.
-            [ ! -d "$(directory_of "$i")" ] || swept=$((swept + 1))
-        else
-            [ ! -e "$(directory_of "$i")" ] || fail "$name: it left its directory"
-        fi
-        if [ "${how[i]}" = kill_experiment ]; then
-            run tail -n 1 "$BATS_TEST_TMPDIR/${lab[i]}-${step[i]}-${how[i]}-out"
-            assert_output --partial "$KILLED"
-        fi
+            if [ ! -e "$(directory_of "$i")" ]; then continue; fi
+            [ "$1" = kill_supervisor ] || fail "$name: it left its directory"
+            swept=$((swept + 1))
+        done
+        play 01_chroot >/dev/null
+        for i in "${!lab[@]}"; do [ ! -e "$(directory_of "$i")" ] || fail "$(directory_of "$i") was not swept"; done
     done
-    play 01_chroot >/dev/null
-    for i in "${!lab[@]}"; do [ ! -e "$(directory_of "$i")" ] || fail "$(directory_of "$i") was not swept"; done
 }
 
 @test "run: Ctrl-C after each step of each experiment leaves nothing" {
-    end_at_each_step light press_control_c
+    end_at_each_step press_control_c
 }
 
 @test "run: SIGTERM after each step of each experiment leaves nothing" {
-    end_at_each_step light terminate
+    end_at_each_step terminate
 }
 
 @test "run: kill -9 of the experiment after each step leaves nothing, and is told" {
-    end_at_each_step light kill_experiment
+    end_at_each_step kill_experiment
 }
 
 @test "run: kill -9 of the supervisor after each step leaves at most a name, which the next run sweeps" {
-    end_at_each_step light kill_supervisor
+    end_at_each_step kill_supervisor
     [ "$swept" -ge 10 ] || fail "only $swept names were there to be swept: this test proves nothing"
-}
-
-@test "run: the same four, of the experiments that are a load for the CPUs" {
-    end_at_each_step heavy press_control_c terminate kill_experiment kill_supervisor
 }
 
 # at_call CALL NUMBER EFFECT COMMAND...: run COMMAND with EFFECT, in strace's words, at its NUMBERth CALL.

@@ -54,7 +54,7 @@ machine_state() (
             path=${path%/}
             lives "${path##*/}" || echo "left $path"
         done
-        for path in {/dev/shm,/run,/var/tmp,"$TMPDIR"}/*; do echo "file $path"; done
+        for path in {/dev/shm,/run,/var/tmp,"$BATS_TEST_TMPDIR"/tmp}/*; do echo "file $path"; done
         processes_left | sed 's/^/process /'
     } | sort
 )
