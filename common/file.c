@@ -1,5 +1,6 @@
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,6 +60,31 @@ ssize_t lab_read_file(const char *path, char *buffer, size_t size)
         length--;
     buffer[length] = '\0';
     return (ssize_t)length;
+}
+
+int lab_each_name(const char *path, int (*each)(int directory, const char *name, void *argument),
+                  void *argument)
+{
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
+    int result = 0;
+
+    if (!directory)
+        return -1;
+    while (result == 0) {
+        errno = 0;
+        entry = readdir(directory);
+        if (!entry) {
+            result = errno ? -1 : 0; /* NULL without errno is the end */
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            result = each(dirfd(directory), entry->d_name, argument);
+    }
+    int error = errno;
+    closedir(directory);
+    errno = error;
+    return result;
 }
 
 const char *lab_next_line(const char *text)

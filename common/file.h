@@ -25,6 +25,12 @@ void lab_free_string(char **string);
  * Returns its length, or -1 with errno; EFBIG where it does not fit. */
 ssize_t lab_read_file(const char *path, char *buffer, size_t size);
 
+/* Call EACH with the names in the directory PATH, but for "." and "..", until it returns another
+ * value than 0; DIRECTORY is a descriptor of the directory. Returns that value, or 0 after the last
+ * name, or -1 with errno where the directory cannot be opened or read. */
+int lab_each_name(const char *path, int (*each)(int directory, const char *name, void *argument),
+                  void *argument);
+
 /* What follows the next newline of TEXT, NULL after the last one. */
 const char *lab_next_line(const char *text);
 

@@ -2,13 +2,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "container.h"
+#include "error.h"
 #include "file.h"
+#include "record.h"
+
+static const char RECORD[] = "network";
 
 enum { BRIDGE_TEXT = 128 + 4096 };
 
@@ -20,43 +23,53 @@ const char *bridge_file(void)
     return path;
 }
 
-/* The name under which the file is written, before it is moved. */
-static const char *fresh_file(void)
+int bridge_set_boot(struct bridge *bridge)
 {
-    static char path[PATH_MAX];
+    char text[64];
 
-    snprintf(path, sizeof(path), "%s/.network.new", state_directory());
-    return path;
-}
-
-void bridge_set_boot(struct bridge *bridge)
-{
-    char text[64] = "";
-
-    lab_read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+    if (lab_read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text)) == -1)
+        return -1;
     snprintf(bridge->boot, sizeof(bridge->boot), "%.8s", text);
+    return 0;
 }
 
-bool bridge_read(struct bridge *bridge)
+int bridge_read(struct bridge *bridge)
 {
     char text[BRIDGE_TEXT], network[32];
-    struct bridge present = {0};
+    struct bridge present;
 
-    if (lab_read_file(bridge_file(), text, sizeof(text)) == -1) {
-        unlink(fresh_file()); /* left by kill -9 */
-        return false;
-    }
+    if (lab_record_read(bridge_file(), RECORD, text, sizeof(text)) == -1)
+        return errno == ENOENT ? bridge_forget() : -1;
+    if (bridge_set_boot(&present) == -1)
+        return -1;
     const char *along = strchr(text, '\n');
     snprintf(bridge->along, sizeof(bridge->along), "%s", along ? along + 1 : "");
-    bridge_set_boot(&present);
     if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %u", bridge->boot, network, &bridge->prefix,
                &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->rules,
-               &bridge->last) == 8 &&
-        inet_pton(AF_INET, network, &bridge->network) == 1 &&
-        strcmp(bridge->boot, present.boot) == 0)
-        return true;
-    unlink(bridge_file());
-    return false;
+               &bridge->last) != 8 ||
+        inet_pton(AF_INET, network, &bridge->network) != 1 || bridge->prefix < 0 ||
+        bridge->prefix > 31) {
+        errno = EBADMSG;
+        return -1;
+    }
+    if (strcmp(bridge->boot, present.boot) == 0)
+        return 1;
+    return bridge_forget();
+}
+
+const char *bridge_trouble(void)
+{
+    static char text[PATH_MAX + 256];
+
+    if (errno == EBADMSG)
+        snprintf(text, sizeof(text),
+                 "%s is damaged or of another version, so the bridge is not removed: remove labs0 "
+                 "(ip link del labs0) and its rules (iptables-save | grep -e labs0 -e "
+                 "CONTAINER-LABS), set net.ipv4.ip_forward as it was, then remove that file",
+                 bridge_file());
+    else
+        snprintf(text, sizeof(text), "read %s: %s", bridge_file(), lab_strerror(errno));
+    return text;
 }
 
 const char *bridge_network(const struct bridge *bridge)
@@ -72,21 +85,18 @@ const char *bridge_network(const struct bridge *bridge)
 int bridge_write(const struct bridge *bridge)
 {
     char text[BRIDGE_TEXT];
-    lab_fd fd = open(fresh_file(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-    int length = snprintf(text, sizeof(text), "%s %s %d %u %u %u %u\n%s", bridge->boot,
-                          bridge_network(bridge), bridge->forwarded, bridge->others,
-                          bridge->missing, bridge->rules, bridge->last, bridge->along);
-    if (fd != -1 && write(fd, text, (size_t)length) == length &&
-        rename(fresh_file(), bridge_file()) == 0)
-        return 0;
-    int error = errno;
-    unlink(fresh_file());
-    errno = error;
-    return -1;
+    snprintf(text, sizeof(text), "%s %s %d %u %u %u %u\n%s", bridge->boot, bridge_network(bridge),
+             bridge->forwarded, bridge->others, bridge->missing, bridge->rules, bridge->last,
+             bridge->along);
+    return lab_record_write(bridge_file(), RECORD, text);
 }
 
-void bridge_forget(void)
+int bridge_forget(void)
 {
-    unlink(bridge_file());
+    char fresh[PATH_MAX + 8];
+
+    snprintf(fresh, sizeof(fresh), "%s.new", bridge_file());
+    unlink(fresh); /* left by kill -9 */
+    return unlink(bridge_file()) == -1 && errno != ENOENT ? -1 : 0;
 }

@@ -6,7 +6,6 @@
 #define CONTAINER_BRIDGE_H
 
 #include <netinet/in.h>
-#include <stdbool.h>
 
 struct bridge {
     char boot[9];      /* the beginning of the machine's boot ID */
@@ -20,20 +19,22 @@ struct bridge {
     char along[4096]; /* what the kernel changes along with ip_forward; lab_host_forwarding() */
 };
 
-/* Read the file. Returns false where there is none; one from before a restart is removed. */
-bool bridge_read(struct bridge *bridge);
+/* Read the file, a record (record.h). Returns 1; 0 where there is none, after one from before a
+ * restart was removed; or -1 with errno, EBADMSG where it is damaged. */
+int bridge_read(struct bridge *bridge);
 
-/* Write it, by rename(2): a part of it would be taken for no bridge. Returns 0, or -1 with errno.
- */
+/* After bridge_read() has failed with errno: what is wrong and what to do, in a static buffer. */
+const char *bridge_trouble(void);
+
+/* Write it, or remove it. Returns 0, or -1 with errno. */
 int bridge_write(const struct bridge *bridge);
-
-void bridge_forget(void);
+int bridge_forget(void);
 
 /* The file's name, for messages. */
 const char *bridge_file(void);
 
-/* Set BRIDGE->boot to the present boot. */
-void bridge_set_boot(struct bridge *bridge);
+/* Set BRIDGE->boot to the present boot. Returns 0, or -1 with errno. */
+int bridge_set_boot(struct bridge *bridge);
 
 /* "10.209.0.0/16", in a static buffer */
 const char *bridge_network(const struct bridge *bridge);

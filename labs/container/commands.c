@@ -23,24 +23,23 @@
 #include "state_file.h"
 #include "sweep.h"
 
-/* Returns false where there are no containers and MAKE is false, else true, with the lock. */
+/* Remove what dead runtimes have left, and keep the lock, which state_unlock() releases. MAKE: also
+ * where there are no containers yet. Returns whether nothing is left of them. */
 static bool lock_and_sweep(bool make)
 {
     sweep_large();
     if (state_lock(make) == -1) {
-        if (errno == ENOENT)
-            return false;
+        if (errno == ENOENT && !make)
+            return true;
         lab_lock_die(state_directory());
     }
-    sweep_rest();
-    return true;
+    return sweep_rest();
 }
 
-/* Remove what dead runtimes have left, before anything is listed. */
+/* The same before anything is listed. What stays is named, and the next command tries again. */
 static void sweep(void)
 {
-    if (!lock_and_sweep(false))
-        return;
+    lock_and_sweep(false);
     state_unlock();
 }
 
@@ -51,8 +50,21 @@ static void find(struct container *container, int argc, char *argv[], int at)
     sweep();
     if (argc - at != 1)
         lab_exit(LAB_EXIT_USAGE, "%s needs the name of one container", argv[0]);
-    if (!is_container_name(argv[at]) || state_load(container, argv[at]) == -1)
-        lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
+    if (state_load(container, argv[at]) == 0)
+        return;
+    if (errno != ENOENT)
+        lab_exit(EXIT_FAILURE, "%s", state_trouble(container));
+    lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
+}
+
+/* A pidfd of the process PID of CONTAINER that began at BEGAN, or -1 where it has ended. */
+static int open_process_of(const struct container *container, pid_t pid, unsigned long long began)
+{
+    int pidfd = open_process(pid, began);
+
+    if (pidfd == -1 && errno != ESRCH)
+        lab_die("open process %d of %s", (int)pid, container->spec.name);
+    return pidfd;
 }
 
 /* Pidfds of its process 1 and of its RUNTIME; -1 where one has just ended. Exits with one line
@@ -61,8 +73,8 @@ static int open_running(const struct container *container, int *runtime)
 {
     if (container->ended || container->pid == 0)
         lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
-    *runtime = open_process(container->runtime, container->runtime_began);
-    return open_process(container->pid, container->pid_began);
+    *runtime = open_process_of(container, container->runtime, container->runtime_began);
+    return open_process_of(container, container->pid, container->pid_began);
 }
 
 /*
@@ -87,7 +99,7 @@ static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
     char text[256] = "";
-    lab_fd process = open_process(container->pid, container->pid_began);
+    lab_fd process = open_process_of(container, container->pid, container->pid_began);
 
     (void)argument;
     if (container->pid == 0 && !container->ended)
@@ -123,8 +135,7 @@ int list_containers(int argc, char *argv[])
     sweep();
     printf("%-16s %-8s %-12s %-8s %-15s %-15s %s\n", "NAME", "PID", "STATE", "AGE", "ADDRESS",
            "PORTS", "COMMAND");
-    state_for_each(print_row, NULL);
-    return EXIT_SUCCESS;
+    return state_for_each(print_row, NULL) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /*
@@ -169,16 +180,27 @@ static int signal_container(const struct container *container, int pidfd, int si
  * waits for are not listed as blocked; without a PID namespace it is like any other process. */
 static bool handles_signal(const struct container *container, int signal)
 {
-    return container->spec.init || (container->spec.without & WALL_PID) ||
-           process_handles_signal(container->pid, signal);
+    if (container->spec.init || (container->spec.without & WALL_PID))
+        return true;
+    int handles = process_handles_signal(container->pid, signal);
+    if (handles == -1)
+        lab_die("read which signals process %d of %s handles", (int)container->pid,
+                container->spec.name);
+    return handles;
 }
 
 /* Wait until the process behind PIDFD has ended; false after MILLISECONDS. */
 static bool wait_for(int pidfd, int milliseconds)
 {
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    int ready;
 
-    return poll(&end, 1, milliseconds) != 0;
+    do
+        ready = poll(&end, 1, milliseconds);
+    while (ready == -1 && errno == EINTR);
+    if (ready == -1)
+        lab_die("wait for a process");
+    return ready > 0;
 }
 
 /* Wait for CONTAINER's runtime, which clears up; it cannot where its output is not read. */
@@ -256,24 +278,29 @@ int inspect_container(int argc, char *argv[])
  * prune
  */
 
-static void remove_ended(const struct container *container, void *count)
+static void remove_ended(const struct container *container, void *all)
 {
-    if (!container->ended || state_is_running(container))
-        return;
-    state_remove(container, false);
-    puts(container->spec.name);
-    ++*(int *)count;
+    int running = container->ended ? state_is_running(container) : 1;
+
+    if (running == -1)
+        lab_warn("look whether %s runs: %s", container->spec.name, lab_strerror(errno));
+    if (running == -1 || (running == 0 && state_remove(container, false) == -1))
+        *(bool *)all = false;
+    else if (running == 0)
+        puts(container->spec.name);
 }
 
 int prune_containers(int argc, char *argv[])
 {
-    int count = 0;
+    bool all;
 
     require_root();
     if (argc > 1)
         lab_exit(LAB_EXIT_USAGE, "%s takes no arguments", argv[0]);
-    lock_and_sweep(true); /* after a restart of the machine, what lies on a disk is there alone */
-    state_for_each(remove_ended, &count);
+    /* After a restart of the machine, what lies on a disk is there alone. */
+    all = lock_and_sweep(true);
+    if (state_for_each(remove_ended, &all) == -1)
+        all = false;
     state_unlock();
-    return EXIT_SUCCESS;
+    return all ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,4 +1,5 @@
 /* The end of a container, by return or by exit(3), for runtime.h. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "pidfd.h"
 #include "process.h"
 #include "remove.h"
+#include "report.h"
 #include "runtime.h"
 #include "session.h"
 #include "state.h"
@@ -45,31 +47,54 @@ static void continue_in_background(void)
     setsid();
 }
 
-void clean_up(void)
+/* Under the lock of all containers: give back the names, the addresses, the rules. */
+static bool give_back_claims(struct container *container)
 {
-    struct container *container = &run.container;
+    if (state_remove(container, container->ended) == -1)
+        return false;
+    const bool left = container->spec.network != NETWORK_BRIDGE ||
+                      network_leave(container->spec.port_count > 0) == 0;
+    state_mark_cleared(container);
+    return left;
+}
 
-    if (getpid() != run.owner || !run.claimed)
-        return;
-    run.claimed = false;
-    terminal_restore();
+/* Returns whether nothing is left. What is stays recorded, for the next command to sweep. */
+static bool give_back(struct container *container)
+{
     end_process(&run.monitored.pidfd);
-    limits_remove(&run.limits, container);
+    bool all = limits_remove(&run.limits, container) == 0;
     remove_pause = continue_in_background;
     run.when = time(NULL);
-    storage_remove(container);
+    if (storage_remove(container) == -1)
+        all = false;
     remove_pause = NULL;
     if (state_lock(true) == -1) {
-        lab_warn("%s is left to the next command to sweep; %s stays locked by %s",
-                 container->spec.name, state_directory(), lab_lock_holder(state_directory()));
-        return;
+        lab_warn(errno == ETIMEDOUT ? "%s stays locked by %s" : "lock %s: %s", state_directory(),
+                 errno == ETIMEDOUT ? lab_lock_holder(state_directory()) : lab_strerror(errno));
+        return false;
     }
-    state_remove(container, container->ended);
-    if (container->spec.network == NETWORK_BRIDGE)
-        network_leave(container->spec.port_count > 0);
-    state_mark_cleared(container);
+    all = all && give_back_claims(container);
     ids_release(&run.ids);
     state_unlock();
+    return all;
+}
+
+static bool give_back_or_warn(void)
+{
+    if (getpid() != run.owner || !run.claimed)
+        return true;
+    run.claimed = false;
+    terminal_restore();
+    const bool all = give_back(&run.container);
+    if (!all)
+        lab_warn("what is left of %s is for the next command to remove; `%s prune` tries at once",
+                 run.container.spec.name, lab_typed("09_full_container"));
+    return all;
+}
+
+void clean_up(void)
+{
+    give_back_or_warn();
 }
 
 /* Record the status and, where a signal or the lack of memory is the cause, the reason. */
@@ -102,7 +127,8 @@ int run_until_end(struct container *container)
     record_end(container, wait_status, asked);
     if (container->spec.remove)
         container->ended = false;
-    else if (state_add(container) == -1)
+    else if (state_save(container) == -1)
         lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
-    return container->status;
+    const int status = container->status;
+    return give_back_or_warn() || status != 0 ? status : STATUS_RUNTIME;
 }

@@ -35,18 +35,34 @@ struct exec_request {
     int socket;  /* our end */
 };
 
+/* Open process 1 of the running container NAME. */
+static void open_running(struct exec_request *request, const char *name)
+{
+    struct container *container = &request->container;
+    int running = 0;
+
+    if (state_load(container, name) == 0)
+        running = container->ended ? 0 : state_is_running(container);
+    else if (errno != ENOENT)
+        give_up(STATUS_RUNTIME, "%s", state_trouble(container));
+    if (running == -1)
+        fail("look whether %s runs", name);
+    if (running == 0)
+        give_up(STATUS_RUNTIME, "there is no running container %s", name);
+    request->process = open_process(container->pid, container->pid_began);
+    if (request->process == -1 && errno != ESRCH)
+        fail("open process %d of %s", (int)container->pid, name);
+    if (request->process == -1)
+        give_up(STATUS_RUNTIME, "container %s does not run", name);
+}
+
 /* The container's specification, changed by the OPTIONS of exec. */
 static void find_container(struct exec_request *request, const char *name,
                            const struct specification *options)
 {
     struct specification *spec = &request->container.spec;
 
-    if (!is_container_name(name) || state_load(&request->container, name) == -1 ||
-        request->container.ended || !state_is_running(&request->container))
-        give_up(STATUS_RUNTIME, "there is no running container %s", name);
-    request->process = open_process(request->container.pid, request->container.pid_began);
-    if (request->process == -1)
-        give_up(STATUS_RUNTIME, "container %s does not run", name);
+    open_running(request, name);
     spec->command = options->command;
     spec->interactive = options->interactive;
     spec->terminal = options->terminal;

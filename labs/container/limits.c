@@ -88,9 +88,9 @@ void limits_make(struct limits *limits, const struct container *container)
     if (lab_hierarchies_find(&limits->where) == -1)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
+    limits->made = true;
     if (make_group(limits, name) == -1)
         lab_cgroup_die();
-    limits->made = true;
     if (set_cpu(group, spec) == -1 ||
         (spec->memory != UNLIMITED && lab_cgroup_set_memory(group, spec->memory) == -1) ||
         (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
@@ -162,20 +162,25 @@ static int remove_group(struct limits *limits, const struct container *container
     return lab_cgroup_kill(&limits->group) == -1 ? -1 : lab_cgroup_remove(&limits->group);
 }
 
-void limits_remove(struct limits *limits, const struct container *container)
+int limits_remove(struct limits *limits, const struct container *container)
 {
-    if (limits->made && remove_group(limits, container) == -1)
-        lab_warn("the control group of %s cannot be removed: %s", container->spec.name,
-                 lab_strerror(errno));
+    if (!limits->made || remove_group(limits, container) == 0)
+        return 0;
+    lab_warn("the control group of %s cannot be removed: %s", container->spec.name,
+             lab_strerror(errno));
+    return -1;
 }
 
-void limits_sweep(const struct container *container)
+int limits_sweep(const struct container *container)
 {
-    struct limits limits = {0};
+    struct limits limits = {.made = true};
 
-    if (!*container->runtime_name || lab_hierarchies_find(&limits.where) == -1)
-        return;
+    if (!*container->runtime_name)
+        return 0;
+    if (lab_hierarchies_find(&limits.where) == -1) {
+        lab_warn("read /proc/self/mountinfo: %s", lab_strerror(errno));
+        return -1;
+    }
     name_group(&limits, container);
-    limits.made = true;
-    limits_remove(&limits, container);
+    return limits_remove(&limits, container);
 }

@@ -31,10 +31,11 @@ void limits_enter(const struct limits *limits);
 /* Whether the kernel has killed a process of the group for lack of memory since the last call. */
 bool limits_count_oom_kills(struct limits *limits);
 
-/* Kill what is in the group that was made for CONTAINER, and remove it. */
-void limits_remove(struct limits *limits, const struct container *container);
+/* Kill what is in the group that was made for CONTAINER, and remove it. Returns 0, or -1 after a
+ * warning. */
+int limits_remove(struct limits *limits, const struct container *container);
 
 /* The same for a container whose runtime is dead. */
-void limits_sweep(const struct container *container);
+int limits_sweep(const struct container *container);
 
 #endif

@@ -281,7 +281,8 @@ static void on_signal(const struct monitored *monitored)
             terminal_resize(monitored->master);
         return;
     }
-    bool heard = monitored->pid == 0 || process_handles_signal(monitored->pid, signal);
+    /* Where it cannot be read, it is sent and waited for. */
+    bool heard = monitored->pid == 0 || process_handles_signal(monitored->pid, signal) != 0;
     if (!heard || (signal == SIGTERM && state.deadline)) {
         state.asked = signal;
         signal_process(monitored->pidfd, SIGKILL);

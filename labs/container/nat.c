@@ -73,15 +73,17 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
         return -1;
     pid_t child = lab_fork();
     if (child == 0) {
-        const unsigned count = others == -1 ? 0 : nat_rules();
-        if (others != -1 && write(others, &count, sizeof(count)) != sizeof(count))
+        const int count = others == -1 ? 0 : nat_rules();
+        if (count == -1 || (others != -1 && write(others, &count, sizeof(count)) != sizeof(count)))
             _exit(EXIT_FAILURE);
         int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
-        dup2(input, STDIN_FILENO);
-        if (nothing != -1)
-            dup2(nothing, STDERR_FILENO);
+        if (dup2(input, STDIN_FILENO) == -1 || (quiet && dup2(nothing, STDERR_FILENO) == -1))
+            _exit(EXIT_FAILURE);
         execvp(find(argv[0]), argv);
-        _exit(LAB_EXIT_NOT_FOUND);
+        if (errno == ENOENT)
+            _exit(LAB_EXIT_NOT_FOUND);
+        lab_warn("execute %s: %s", argv[0], lab_strerror(errno));
+        _exit(LAB_EXIT_CANNOT_INVOKE);
     }
     return child;
 }
@@ -208,15 +210,6 @@ static bool remove_tables(unsigned missing, uint32_t generation)
     return generation != 0 && lab_nft_delete_tables(tables, count, generation) == 0;
 }
 
-void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
-              uint32_t generation)
-{
-    if (remove_tables(missing, generation))
-        return;
-    remove_rules(bridge, network, guarded);
-    remove_chains(missing);
-}
-
 bool nat_has_legacy(void)
 {
     char legacy[256];
@@ -231,17 +224,38 @@ static bool has_tables(void)
     return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy();
 }
 
-unsigned nat_rules(void)
+/* Returns the number of iptables rules in which WORD stands, or -1 where it cannot be told. */
+static int count_rules(const char *word)
 {
     const char *const argv[] = {find("iptables-save"), NULL};
-    unsigned count = 0;
+    int count = 0;
     LAB_OUTPUT output = {0};
 
     if (!has_tables())
         return 0;
-    if (lab_ask_command(&output, argv) == -1)
-        return 0;
-    for (const char *line = output.text; line; line = lab_next_line(line))
-        count += strncmp(line, "-A ", 3) == 0;
+    if (lab_ask_command(&output, argv) == -1 || output.status != 0)
+        return -1;
+    for (const char *line = output.text; line; line = lab_next_line(line)) {
+        const char *at = strstr(line, word), *end = lab_next_line(line);
+        count += strncmp(line, "-A ", 3) == 0 && at && (!end || at < end);
+    }
     return count;
+}
+
+int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
+             uint32_t generation)
+{
+    if (remove_tables(missing, generation))
+        return 0;
+    remove_rules(bridge, network, guarded);
+    remove_chains(missing);
+    const int chains = count_rules(CHAIN), links = count_rules(bridge);
+    if (chains == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
+        return lab_nft_exists("nat", CHAIN) || lab_nft_exists("filter", CHAIN) ? -1 : 0;
+    return chains == 0 && links == 0 ? 0 : -1;
+}
+
+int nat_rules(void)
+{
+    return count_rules("");
 }

@@ -36,14 +36,15 @@ unsigned nat_missing(void);
 enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
 
 /* Remove what nat_up() has made, and what was MISSING before, unless others have rules in it now.
- * GENERATION: lab_nft_generation() when only our rules had changed, or 0. */
-void nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
-              uint32_t generation);
+ * GENERATION: lab_nft_generation() when only our rules had changed, or 0. Returns 0, or -1 where
+ * rules are left, or iptables-save(8) cannot tell. */
+int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
+             uint32_t generation);
 
 /* Whether there are rules of the other iptables, iptables-legacy(8). */
 bool nat_has_legacy(void);
 
-/* The number of all rules that iptables-save(8) knows; 0 where it cannot be run. */
-unsigned nat_rules(void);
+/* The number of all rules that iptables-save(8) knows, or -1 where it cannot tell. */
+int nat_rules(void);
 
 #endif

@@ -173,7 +173,7 @@ static int compare_route(const struct nlmsghdr *message, void *argument)
     return MNL_CB_OK;
 }
 
-bool route_overlaps(in_addr_t address, int prefix)
+int route_overlaps(in_addr_t address, int prefix)
 {
     char buffer[BUFFER];
     struct nlmsghdr *request = begin(buffer, RTM_GETROUTE, NLM_F_DUMP);
@@ -181,5 +181,5 @@ bool route_overlaps(in_addr_t address, int prefix)
     struct network_range range = {.address = address, .prefix = prefix};
 
     head->rtm_family = AF_INET;
-    return ask(request, compare_route, &range) == -1 || range.taken;
+    return ask(request, compare_route, &range) == -1 ? -1 : range.taken;
 }

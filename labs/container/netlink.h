@@ -7,7 +7,6 @@
 
 #include <libmnl/libmnl.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
 /* All of these return 0, or -1 with errno. They work in the present network namespace. */
@@ -33,7 +32,7 @@ int address_add(unsigned index, in_addr_t address, int prefix);
 int route_add_default(in_addr_t gateway);
 
 /* Whether a route of this machine leads into the network ADDRESS/PREFIX or a part of it: then it is
- * in use. A default route does not count. */
-bool route_overlaps(in_addr_t address, int prefix);
+ * in use. A default route does not count. 1 or 0, or -1 with errno. */
+int route_overlaps(in_addr_t address, int prefix);
 
 #endif

@@ -29,25 +29,37 @@ static int counted = -1; /* a pipe from it: how many rules others have */
 static uint32_t before;  /* lab_nft_generation() then */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
-/* Remove the bridge. It is enough to wait until its name is gone; the kernel goes on for a while,
- * and a child waits for that without the lock. */
-static void remove_bridge(void)
+/* The index of the bridge, 0 where there is none, or -1 with errno. */
+static int find_bridge(void)
 {
     unsigned index = if_nametoindex(BRIDGE);
 
-    if (index == 0)
-        return;
+    return index == 0 && errno != ENODEV ? -1 : (int)index;
+}
+
+/* Remove the bridge. It is enough to wait until its name is gone; the kernel goes on for a while,
+ * and a child waits for that without the lock. Returns 0, or -1 with errno. */
+static int remove_bridge(void)
+{
+    const int index = find_bridge();
+
+    if (index <= 0)
+        return index;
     pid_t child = fork();
     if (child == 0) {
         close_range(0, ~0U, 0); /* locks, and pipes whose readers wait for their end */
-        _exit(link_remove(index) == -1);
+        _exit(link_remove((unsigned)index) == -1 ? errno : 0);
     }
     if (child == -1)
-        link_remove(index);
-    for (int wait = 0; wait < 1000 && if_nametoindex(BRIDGE) == index; wait++)
+        return link_remove((unsigned)index);
+    for (int wait = 0; wait < 1000 && find_bridge() == index; wait++)
         usleep(200);
-    if (child != -1 && if_nametoindex(BRIDGE) == index)
-        lab_wait(child); /* the kernel is busy */
+    int left = find_bridge();
+    if (left == index) { /* the kernel is busy, or has refused it */
+        errno = lab_wait(child);
+        return errno ? -1 : 0;
+    }
+    return left == -1 ? -1 : 0;
 }
 
 /* 1, 0, or -1 with errno. */
@@ -58,10 +70,12 @@ static int read_forwarding(void)
     return lab_read_file(FORWARDING, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
 }
 
-/* Restore what the kernel changed along with ip_forward. A device may be gone. */
-static void restore_forwarding_settings(char *along)
+/* Restore what the kernel changed along with ip_forward. A device may be gone. Returns 0, or -1
+ * after a warning. */
+static int restore_forwarding_settings(char *along)
 {
     char path[160];
+    int result = 0;
 
     for (char *rest = NULL, *line = strtok_r(along, "\n", &rest); line;
          line = strtok_r(NULL, "\n", &rest)) {
@@ -70,39 +84,74 @@ static void restore_forwarding_settings(char *along)
             continue;
         *value++ = '\0';
         snprintf(path, sizeof(path), "/proc/sys/%s", line);
-        if (lab_write_file(path, value) == -1 && errno != ENOENT)
+        if (lab_write_file(path, value) == -1 && errno != ENOENT) {
             lab_warn("write %s to %s: %s", value, path, lab_strerror(errno));
+            result = -1;
+        }
     }
+    return result;
 }
 
 /* Switch forwarding off again, unless other programs, such as Docker, made rules meanwhile: they
- * rely on it. ALONE: there are no such rules; else our own are removed already. */
-static void stop_forwarding(struct bridge *bridge, bool alone)
+ * rely on it. ALONE: there are no such rules; else our own are removed already. Returns 0, or -1
+ * after a warning. */
+static int stop_forwarding(struct bridge *bridge, bool alone)
 {
-    if (bridge->forwarded || read_forwarding() == 0)
-        return;
-    if (!alone && nat_rules() > bridge->others)
-        lab_warn("%s stays 1: other programs have made rules since the first container started",
-                 FORWARDING);
-    else if (lab_write_file(FORWARDING, "0") == -1)
-        lab_warn("write 0 to %s: %s", FORWARDING, lab_strerror(errno));
-    else
-        restore_forwarding_settings(bridge->along);
+    int forwards = bridge->forwarded ? 1 : read_forwarding();
+
+    if (bridge->forwarded)
+        return 0;
+    if (forwards == 1 && !alone) {
+        int rules = nat_rules();
+        if (rules > (int)bridge->others) {
+            lab_warn("%s stays 1: other programs have made rules since the first container started",
+                     FORWARDING);
+            return 0;
+        }
+        if (rules == -1) {
+            lab_warn("%s stays 1: iptables-save cannot tell whether other programs rely on it",
+                     FORWARDING);
+            return -1;
+        }
+    }
+    if (forwards == -1 || (forwards == 1 && lab_write_file(FORWARDING, "0") == -1)) {
+        lab_warn("%s %s: %s", forwards == 1 ? "write 0 to" : "read", FORWARDING,
+                 lab_strerror(errno));
+        return -1;
+    }
+    return restore_forwarding_settings(bridge->along);
 }
 
-static void remove_network(struct bridge *bridge)
+/* Returns 0; or -1 after a warning, and the record stays for the next command to try again. */
+static int remove_network(struct bridge *bridge)
 {
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
     const bool alone =
         bridge->rules != 0 && lab_nft_generation() == bridge->rules && !nat_has_legacy();
-    if (alone)
-        stop_forwarding(bridge, true);
-    nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, bridge->rules);
-    if (!alone)
-        stop_forwarding(bridge, false);
-    remove_bridge();
-    bridge_forget();
+    if (alone && stop_forwarding(bridge, true) == -1)
+        return -1;
+    if (nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing,
+                 bridge->rules) == -1) {
+        lab_warn("the rules of %s cannot be removed: iptables-save shows them", BRIDGE);
+        return -1;
+    }
+    if (!alone && stop_forwarding(bridge, false) == -1)
+        return -1;
+    if (remove_bridge() == 0 && bridge_forget() == 0)
+        return 0;
+    lab_warn("remove %s: %s", BRIDGE, lab_strerror(errno));
+    return -1;
+}
+
+/* Whether the network of BRIDGE is in use. Ends by fail() where that cannot be told. */
+static bool is_in_use(const struct bridge *bridge)
+{
+    int overlaps = route_overlaps(bridge->network, bridge->prefix);
+
+    if (overlaps == -1)
+        fail("list the routes of this machine");
+    return overlaps;
 }
 
 /* A private network to which no route leads. */
@@ -110,18 +159,27 @@ static void choose_network(struct bridge *bridge, const struct specification *sp
 {
     if (spec->subnet) {
         bridge->network = spec->subnet, bridge->prefix = spec->prefix;
-        if (route_overlaps(bridge->network, bridge->prefix))
+        if (is_in_use(bridge))
             give_up(STATUS_RUNTIME, "the network asked for by --subnet is in use on this machine");
         return;
     }
     bridge->prefix = 16;
     for (uint32_t second = 209; second < 240; second++) {
         bridge->network = htonl(10U << 24 | second << 16);
-        if (!route_overlaps(bridge->network, bridge->prefix))
+        if (!is_in_use(bridge))
             return;
     }
     give_up(STATUS_RUNTIME, "10.209.0.0/16 to 10.239.0.0/16 are all in use on this machine; "
                             "choose a network with --subnet");
+}
+
+static unsigned find_bridge_or_fail(void)
+{
+    int index = find_bridge();
+
+    if (index == -1)
+        fail("look for %s", BRIDGE);
+    return (unsigned)index;
 }
 
 static void create_network(struct bridge *bridge)
@@ -129,9 +187,10 @@ static void create_network(struct bridge *bridge)
     unsigned char mac[6] = {0x02, 0x42};
     int count[2] = {-1, -1};
 
-    if (if_nametoindex(BRIDGE) != 0)
+    if (find_bridge_or_fail() != 0)
         give_up(STATUS_RUNTIME, "a link %s exists already, and is not of this program", BRIDGE);
-    bridge_set_boot(bridge);
+    if (bridge_set_boot(bridge) == -1)
+        fail("read the boot ID of this machine");
     bridge->forwarded = read_forwarding();
     if (bridge->forwarded == -1)
         fail("read %s", FORWARDING);
@@ -153,7 +212,7 @@ static void create_network(struct bridge *bridge)
          errno != ENOENT) ||
         address_add(if_nametoindex(BRIDGE), address, bridge->prefix) == -1) {
         int error = errno;
-        remove_network(bridge);
+        remove_network(bridge); /* else the next command does */
         errno = error;
         fail("make the bridge %s with %s", BRIDGE, bridge_network(bridge));
     }
@@ -177,18 +236,41 @@ static unsigned generation_if_ours(uint32_t from, uint32_t changes)
     return from != 0 && now == from + changes ? now : 0;
 }
 
-/* Record the number of rules of others before ours, and the present generation. */
-static void record_rules(void)
+/* Read the record of a bridge that is there. Returns 0, or -1 after a warning. */
+static int read_present_bridge(struct bridge *bridge)
+{
+    int found = bridge_read(bridge);
+
+    if (found == 0)
+        lab_warn("%s is gone", bridge_file());
+    else if (found == -1)
+        lab_warn("%s", bridge_trouble());
+    return found == 1 ? 0 : -1;
+}
+
+static int write_bridge(const struct bridge *bridge)
+{
+    if (bridge_write(bridge) == 0)
+        return 0;
+    lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
+    return -1;
+}
+
+/* Record the number of rules of others before ours, and the present generation. Returns 0, or -1
+ * after a warning. */
+static int record_rules(void)
 {
     struct bridge bridge;
 
-    if (!bridge_read(&bridge))
-        return;
-    if (counted != -1 && read(counted, &bridge.others, sizeof(bridge.others)) == -1)
-        bridge.others = 0;
+    if (read_present_bridge(&bridge) == -1)
+        return -1;
+    if (counted != -1 &&
+        read(counted, &bridge.others, sizeof(bridge.others)) != sizeof(bridge.others)) {
+        lab_warn("the number of present rules is not known");
+        return -1;
+    }
     bridge.rules = generation_if_ours(before, NAT_UP_CHANGES);
-    if (bridge_write(&bridge) == -1)
-        lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
+    return write_bridge(&bridge);
 }
 
 int network_wait_for_rules(void)
@@ -199,7 +281,8 @@ int network_wait_for_rules(void)
         return 0;
     coming = 0;
     int status = nat_wait(child);
-    record_rules();
+    if (status == 0)
+        status = record_rules();
     lab_close_fd(&counted);
     /* Only after the rules: at no moment is another network forwarded. */
     if (status == 0 && lab_write_file(FORWARDING, "1") == -1) {
@@ -228,6 +311,15 @@ static void check_asked_address(in_addr_t address, const struct bridge *bridge)
                 bridge_network(bridge));
 }
 
+/* A claim has failed with errno. */
+__attribute__((noreturn)) static void report_claim(const char *kind, const char *value,
+                                                   const char *owner)
+{
+    if (errno != EEXIST)
+        fail("claim %s %s in %s", kind, value, state_directory());
+    give_up(STATUS_RUNTIME, "%s %s is in use by %s", kind, value, *owner ? owner : "another");
+}
+
 static void claim_asked_address(struct container *container)
 {
     char text[INET_ADDRSTRLEN], owner[NAME_SIZE];
@@ -235,7 +327,7 @@ static void claim_asked_address(struct container *container)
 
     inet_ntop(AF_INET, &address, text, sizeof(text));
     if (state_claim(container, "address", text, owner) == -1)
-        give_up(STATUS_RUNTIME, "address %s is in use by %s", text, *owner ? owner : "another");
+        report_claim("address", text, owner);
     container->address.s_addr = address;
 }
 
@@ -244,14 +336,19 @@ static void claim_asked_address(struct container *container)
 static void claim_free_address(struct container *container, struct bridge *bridge)
 {
     const unsigned hosts = UINT32_MAX >> bridge->prefix;
-    char text[INET_ADDRSTRLEN];
+    char text[INET_ADDRSTRLEN], owner[NAME_SIZE];
 
     for (unsigned step = 1; step <= hosts; step++) {
         unsigned host = (bridge->last + step) % hosts;
         struct in_addr address = {.s_addr = bridge->network | htonl(host)};
         inet_ntop(AF_INET, &address, text, sizeof(text));
-        if (!is_usable(bridge, host) || state_claim(container, "address", text, NULL) == -1)
+        if (!is_usable(bridge, host))
             continue;
+        if (state_claim(container, "address", text, owner) == -1) {
+            if (errno != EEXIST)
+                report_claim("address", text, owner);
+            continue;
+        }
         container->address = address;
         bridge->last = host;
         if (bridge_write(bridge) == -1)
@@ -266,14 +363,16 @@ static void claim_ports(const struct container *container)
     for (int i = 0; i < container->spec.port_count; i++) {
         const struct port *port = &container->spec.ports[i];
         const char *protocol = port->udp ? "udp" : "tcp";
-        char text[32], owner[NAME_SIZE];
+        char text[32], name[32], owner[NAME_SIZE];
         snprintf(text, sizeof(text), "%s-%u", protocol, port->outside);
+        snprintf(name, sizeof(name), "%u/%s", port->outside, protocol);
         if (state_claim(container, "port", text, owner) == -1)
-            give_up(STATUS_RUNTIME, "port %u/%s is in use by %s", port->outside, protocol,
-                    *owner ? owner : "another");
-        if (!lab_host_port_is_free(port->outside, port->udp))
-            give_up(STATUS_RUNTIME, "port %u/%s is in use on this machine", port->outside,
-                    protocol);
+            report_claim("port", name, owner);
+        if (lab_host_port_is_free(port->outside, port->udp))
+            continue;
+        if (errno != EADDRINUSE)
+            fail("look whether port %s of this machine is free", name);
+        give_up(STATUS_RUNTIME, "port %s is in use on this machine", name);
     }
 }
 
@@ -283,7 +382,10 @@ void network_join(struct container *container)
 
     if (container->spec.network != NETWORK_BRIDGE)
         return;
-    bool is_there = bridge_read(&bridge);
+    int found = bridge_read(&bridge);
+    if (found == -1)
+        give_up(STATUS_RUNTIME, "%s", bridge_trouble());
+    bool is_there = found == 1;
     if (!is_there) {
         choose_network(&bridge, &container->spec);
     } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
@@ -293,8 +395,9 @@ void network_join(struct container *container)
     }
     if (container->spec.address)
         check_asked_address(container->spec.address, &bridge);
-    if (is_there && if_nametoindex(BRIDGE) == 0) { /* removed by another program */
-        remove_network(&bridge);
+    if (is_there && find_bridge_or_fail() == 0) { /* removed by another program */
+        if (remove_network(&bridge) == -1)
+            give_up(STATUS_RUNTIME, "what is left of an earlier %s cannot be removed", BRIDGE);
         is_there = false;
     }
     if (!is_there)
@@ -324,15 +427,16 @@ int network_publish(void)
 
     if (!to)
         return -1;
-    state_for_each(add_rules, to);
+    const int all = state_for_each(add_rules, to);
     const uint32_t found = lab_nft_generation();
-    int status = fclose(to) == EOF ? -1 : nat_publish(rules);
-    if (!bridge_read(&bridge) || bridge.rules == 0)
+    /* Without one that cannot be read, its ports would be closed. */
+    int status = fclose(to) == EOF || all == -1 ? -1 : nat_publish(rules);
+    if (read_present_bridge(&bridge) == -1)
+        return -1;
+    if (status == -1 || bridge.rules == 0)
         return status;
     bridge.rules = bridge.rules == found ? generation_if_ours(found, NAT_PUBLISH_CHANGES) : 0;
-    if (bridge_write(&bridge) == -1)
-        lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
-    return status;
+    return write_bridge(&bridge) == -1 ? -1 : status;
 }
 
 void network_connect(const struct container *container, pid_t pid)
@@ -342,7 +446,9 @@ void network_connect(const struct container *container, pid_t pid)
     if (container->address.s_addr == 0)
         return;
     snprintf(name, sizeof(name), "labs-%d", (int)container->runtime);
-    const unsigned bridge = if_nametoindex(BRIDGE);
+    const unsigned bridge = find_bridge_or_fail();
+    if (bridge == 0)
+        errno = ENODEV;
     if (bridge == 0 || link_make_pair(name, bridge, "eth0", pid) == -1)
         fail("connect the container to %s", BRIDGE);
 }
@@ -367,15 +473,24 @@ void network_set_up_eth0(const struct container *container)
         fail("set eth0 up");
 }
 
-void network_leave(bool had_ports)
+int network_leave(bool had_ports)
 {
     struct bridge bridge;
 
-    network_wait_for_rules();
-    if (!bridge_read(&bridge))
-        return;
-    if (!state_has_claim("address-"))
-        remove_network(&bridge);
-    else if (had_ports && network_publish() != 0)
+    network_wait_for_rules(); /* of a start that failed */
+    int found = bridge_read(&bridge);
+    if (found == -1)
+        lab_warn("%s", bridge_trouble());
+    if (found != 1)
+        return found;
+    int claimed = state_has_claim("address-");
+    if (claimed == 0)
+        return remove_network(&bridge);
+    if (claimed == -1)
+        lab_warn("read %s: %s", state_directory(), lab_strerror(errno));
+    else if (!had_ports || network_publish() == 0)
+        return 0;
+    else
         lab_warn("the rules of the published ports could not be changed");
+    return -1;
 }

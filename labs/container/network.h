@@ -38,7 +38,8 @@ void network_set_up_loopback(void);
 void network_set_up_eth0(const struct container *container);
 
 /* After the claims of a container with ports or an address were removed: update the rules, or
- * remove the bridge with the last address. */
-void network_leave(bool had_ports);
+ * remove the bridge with the last address. Returns 0; or -1 after a warning, and the next call
+ * tries again. */
+int network_leave(bool had_ports);
 
 #endif

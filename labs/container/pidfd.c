@@ -33,25 +33,39 @@ unsigned long long process_began(pid_t pid)
     unsigned long long began = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    if (pid <= 0 || lab_read_file(path, line, sizeof(line)) == -1)
+    if (lab_read_file(path, line, sizeof(line)) == -1) {
+        if (errno == ENOENT)
+            errno = ESRCH;
         return 0;
+    }
     /* The name, in parentheses, may hold anything; the start is the 20th word after it. */
     char *word = strrchr(line, ')');
     for (int i = 0; word && i < 20; i++)
         word = strchr(word + 1, ' ');
-    return word && sscanf(word, "%llu", &began) == 1 ? began : 0;
+    if (!word || sscanf(word, "%llu", &began) != 1)
+        errno = EBADMSG;
+    return began;
 }
 
 int open_process(pid_t pid, unsigned long long began)
 {
-    lab_fd fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-
-    /* While the descriptor is open, the PID is not reused: compare the start. */
-    if (fd == -1 || began == 0 || process_began(pid) != began) {
+    if (pid <= 0 || began == 0) {
         errno = ESRCH;
         return -1;
     }
-    return lab_take_fd(&fd);
+    lab_fd fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd == -1) {
+        if (errno == EINVAL || errno == ENOENT) /* a thread of another process has this number */
+            errno = ESRCH;
+        return -1;
+    }
+    /* While the descriptor is open, the PID is not reused: compare the start. */
+    const unsigned long long present = process_began(pid);
+    if (present == began)
+        return lab_take_fd(&fd);
+    if (present != 0)
+        errno = ESRCH;
+    return -1;
 }
 
 int signal_process(int pidfd, int signal)
@@ -68,18 +82,19 @@ void end_process(int *pidfd)
     lab_close_fd(pidfd);
 }
 
-bool process_handles_signal(pid_t pid, int signal)
+int process_handles_signal(pid_t pid, int signal)
 {
     char path[64], text[8192];
-    unsigned long long caught = 0, blocked = 0;
+    unsigned long long caught, blocked;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     if (lab_read_file(path, text, sizeof(text)) == -1)
-        return false;
+        return errno == ENOENT || errno == ESRCH ? 0 : -1;
     const char *line = strstr(text, "\nSigBlk:"), *other = strstr(text, "\nSigCgt:");
-    if (line)
-        sscanf(line, "\nSigBlk: %llx", &blocked);
-    if (other)
-        sscanf(other, "\nSigCgt: %llx", &caught);
+    if (!line || sscanf(line, "\nSigBlk: %llx", &blocked) != 1 || !other ||
+        sscanf(other, "\nSigCgt: %llx", &caught) != 1) {
+        errno = EBADMSG;
+        return -1;
+    }
     return (caught | blocked) >> (signal - 1) & 1;
 }

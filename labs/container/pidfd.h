@@ -10,15 +10,17 @@
  * fails), and on v2 in the control group whose directory GROUP is (-1: that of this process). */
 pid_t clone_process(uint64_t flags, int *pidfd, int group);
 
-/* When the process PID began, in clock ticks since boot; 0 where there is none. */
+/* When the process PID began, in clock ticks since boot; or 0 with errno: ESRCH where there is
+ * none. */
 unsigned long long process_began(pid_t pid);
 
-/* A pidfd of PID if it still is the process that began at BEGAN, or -1 with ESRCH. */
+/* A pidfd of PID if it still is the process that began at BEGAN; or -1 with errno: ESRCH where that
+ * process is gone. */
 int open_process(pid_t pid, unsigned long long began);
 
-/* Whether process PID handles or blocks SIGNAL. The kernel delivers no other signals to a
- * process 1. */
-bool process_handles_signal(pid_t pid, int signal);
+/* Whether process PID handles or blocks SIGNAL: 1, 0 (also where it is gone), or -1 with errno. The
+ * kernel delivers no other signals to a process 1. */
+int process_handles_signal(pid_t pid, int signal);
 
 /* Send SIGNAL to the process behind PIDFD. Returns 0, or -1 with errno. */
 int signal_process(int pidfd, int signal);

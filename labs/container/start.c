@@ -93,6 +93,8 @@ static void claim(struct container *container)
     atexit(clean_up);
     container->runtime = getpid();
     container->runtime_began = process_began(getpid());
+    if (container->runtime_began == 0)
+        fail("read when process %d began", (int)getpid());
     snprintf(container->runtime_name, sizeof(container->runtime_name), "%s", lab_unique_pid());
     container->began = time(NULL);
     if (container->spec.own_users && (run.ids = ids_claim(&container->first_id)) == -1)
@@ -166,6 +168,8 @@ static bool clone_container(struct container *container, const struct inside *in
         fail("clone3 with new namespaces");
     }
     container->pid_began = process_began(container->pid);
+    if (container->pid_began == 0)
+        fail("read when process %d began", (int)container->pid);
     if (container->spec.own_users)
         users = ids_map(container->pid, container->first_id, run.socket);
     return send_mounts(container, users) == MOUNTS_MADE;
@@ -187,7 +191,8 @@ static void prepare_host_users(struct container *container)
     for (size_t i = 0; i < sizeof(made_again) / sizeof(made_again[0]); i++)
         lab_close_fd(made_again[i]);
     child_socket = -1;
-    storage_remove_layer(container);
+    if (storage_remove_layer(container) == -1)
+        give_up(STATUS_RUNTIME, "the container cannot be started");
     container->spec.own_users = false;
     container->first_id = 0;
     ids_release(&run.ids);
@@ -238,7 +243,7 @@ static int run_specified(const struct specification *spec)
     child_socket = -1;
     /* The process 1 of --init forwards all signals. */
     run.monitored.pid = spec->init ? 0 : container->pid;
-    if (state_add(container) == -1)
+    if (state_save(container) == -1)
         fail("write %s", state_path(container, "state"));
     run.monitored.quiet = session_report_ready();
     return run_until_end(container);

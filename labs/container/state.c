@@ -1,7 +1,6 @@
 #include "state.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -29,7 +28,7 @@ int state_lock(bool make)
 
 void state_unlock(void)
 {
-    if (rmdir(state_directory()) == 0) /* fails while there are containers */
+    if (rmdir(state_directory()) == 0 || errno == ENOENT) /* fails while there are containers */
         ids_remove_unused_file();
     lab_close_fd(&state_fd);
 }
@@ -64,81 +63,97 @@ int state_claim(const struct container *container, const char *kind, const char 
     return -1;
 }
 
-static DIR *open_directory(void)
+static int begins_with(int directory, const char *name, void *prefix)
 {
-    lab_fd listed = openat(state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = listed == -1 ? NULL : fdopendir(listed);
-
-    if (directory)
-        lab_take_fd(&listed); /* closedir() closes it */
-    return directory;
+    (void)directory;
+    return name[0] == '+' && strncmp(name + 1, prefix, strlen(prefix)) == 0;
 }
 
-bool state_has_claim(const char *prefix)
+int state_has_claim(const char *prefix)
 {
-    DIR *claims = open_directory();
-    const struct dirent *entry;
-    bool found = false;
-
-    while (claims && !found && (entry = readdir(claims)) != NULL)
-        found = entry->d_name[0] == '+' && strncmp(entry->d_name + 1, prefix, strlen(prefix)) == 0;
-    if (claims)
-        closedir(claims);
-    return found;
+    return lab_each_name(state_directory(), begins_with, (void *)prefix);
 }
 
-/* Remove the claims whose owner is NAME. */
-static void remove_claims(const char *name)
+static int remove_claim_of(int directory, const char *name, void *container)
 {
-    DIR *claims = open_directory();
-    const struct dirent *entry;
+    const char *of = ((const struct container *)container)->spec.name;
+    char owner[NAME_SIZE];
 
-    if (!claims)
-        return;
-    while ((entry = readdir(claims)) != NULL) {
-        char owner[NAME_SIZE];
-        if (entry->d_name[0] != '+')
-            continue;
-        ssize_t length = readlinkat(dirfd(claims), entry->d_name, owner, sizeof(owner) - 1);
-        if (length > 0 && (size_t)length == strlen(name) && memcmp(owner, name, strlen(name)) == 0)
-            unlinkat(dirfd(claims), entry->d_name, 0);
-    }
-    closedir(claims);
+    if (name[0] != '+')
+        return 0;
+    ssize_t length = readlinkat(directory, name, owner, sizeof(owner) - 1);
+    if (length == -1)
+        return errno == EINVAL ? 0 : -1; /* EINVAL: it is not a link */
+    owner[length] = '\0';
+    return strcmp(owner, of) == 0 ? unlinkat(directory, name, 0) : 0;
 }
 
-void state_remove(const struct container *container, bool keep)
+int state_remove(const struct container *container, bool keep)
 {
-    remove_claims(container->spec.name);
-    if (!keep && remove_tree(state_fd, container->spec.name) == -1)
+    if (lab_each_name(state_directory(), remove_claim_of, (void *)container) == -1)
+        lab_warn("remove the claims of %s in %s: %s", container->spec.name, state_directory(),
+                 lab_strerror(errno));
+    else if (keep || remove_tree(state_fd, container->spec.name) == 0)
+        return 0;
+    else
         lab_warn("remove %s: %s", container->directory, lab_strerror(errno));
+    return -1;
 }
 
-bool state_is_running(const struct container *container)
+int state_is_running(const struct container *container)
 {
     lab_fd directory = open(container->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    return directory != -1 && flock(directory, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+    if (directory == -1)
+        return errno == ENOENT ? 0 : -1;
+    if (flock(directory, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? 1 : -1;
 }
 
-void state_for_each(void (*each)(const struct container *, void *), void *argument)
-{
-    DIR *directory = opendir(state_directory());
-    const struct dirent *entry;
+struct visit {
+    void (*each)(const struct container *, void *);
+    void *argument;
+    int error; /* of the first that could not be read */
+};
 
-    while (directory && (entry = readdir(directory)) != NULL) {
-        struct container *container = malloc(sizeof(*container));
-        if (container && is_container_name(entry->d_name) &&
-            state_load(container, entry->d_name) == 0)
-            each(container, argument);
-        free(container);
+/* Visit the container NAME; one that cannot be read is named, and the others are visited. */
+static int visit_container(int directory, const char *name, void *argument)
+{
+    struct visit *visit = argument;
+    struct container *container;
+
+    (void)directory;
+    if (!is_container_name(name))
+        return 0;
+    container = malloc(sizeof(*container));
+    if (!container)
+        return -1;
+    if (state_load(container, name) == 0) {
+        visit->each(container, visit->argument);
+    } else if (errno != ENOENT) { /* no longer there, or not yet written */
+        visit->error = errno;
+        lab_warn("%s", state_trouble(container));
     }
-    if (directory)
-        closedir(directory);
+    free(container);
+    return 0;
+}
+
+int state_for_each(void (*each)(const struct container *, void *), void *argument)
+{
+    struct visit visit = {each, argument, 0};
+
+    if (lab_each_name(state_directory(), visit_container, &visit) == -1 && errno != ENOENT) {
+        lab_warn("read %s: %s", state_directory(), lab_strerror(errno));
+        return -1;
+    }
+    errno = visit.error;
+    return visit.error ? -1 : 0;
 }
 
 void state_mark_cleared(struct container *container)
 {
     container->cleared = true;
-    if (container->ended && state_add(container) == -1)
+    if (container->ended && state_save(container) == -1)
         lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
 }

@@ -34,20 +34,21 @@ int state_claim_name(struct container *container);
 int state_claim(const struct container *container, const char *kind, const char *value,
                 char *owner);
 
-/* Under the lock: whether there is a claim that begins with PREFIX. */
-bool state_has_claim(const char *prefix);
+/* Under the lock: whether there is a claim that begins with PREFIX: 1 or 0, or -1 with errno. */
+int state_has_claim(const char *prefix);
 
-/* Under the lock: remove CONTAINER's claims and, unless KEEP, its directory. */
-void state_remove(const struct container *container, bool keep);
+/* Under the lock: remove CONTAINER's claims and, unless KEEP, its directory, last. Returns 0, or -1
+ * after a warning. */
+int state_remove(const struct container *container, bool keep);
 
 /* Record that of an ended CONTAINER only its directory is left. */
 void state_mark_cleared(struct container *container);
 
-/* Whether the runtime of a loaded container lives. */
-bool state_is_running(const struct container *container);
+/* Whether the runtime of a loaded container lives: 1 or 0, or -1 with errno. */
+int state_is_running(const struct container *container);
 
-/* Call EACH with every container whose state can be read. */
-void state_for_each(void (*each)(const struct container *container, void *argument),
-                    void *argument);
+/* Call EACH with every container. Returns 0, or -1 after a warning where one, or the directory,
+ * cannot be read. */
+int state_for_each(void (*each)(const struct container *container, void *argument), void *argument);
 
 #endif

@@ -2,63 +2,61 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "error.h"
 #include "file.h"
+#include "record.h"
 
-enum { FILE_LIMIT = 1 << 20, ADDED_LIMIT = 4096 /* bytes */ };
+static const char RECORD[] = "state";
 
-/* What is kept of a container, but for the lists: key, type, where it is, and whether it is known
- * before the container runs or later. */
-enum when { FIRST = 1, LATER = 2, BOTH = FIRST | LATER };
+enum { FILE_LIMIT = 1 << 20, GROWTH = 4096 /* bytes */ };
+
+/* What is kept of a container, but for the lists: key, type, and where it is. */
 enum type { TYPE_STRING, TYPE_ARRAY, TYPE_BOOL, TYPE_INT, TYPE_WIDE };
 
-#define FIELD(key, type, member, when)                                                             \
+#define FIELD(key, type, member)                                                                   \
     {                                                                                              \
-        key, offsetof(struct container, member), sizeof(((struct container *)NULL)->member), type, \
-            when                                                                                   \
+        key, offsetof(struct container, member), sizeof(((struct container *)NULL)->member), type  \
     }
 
 static const struct field {
     const char *key;
     size_t offset, size;
     enum type type;
-    enum when when;
 } FIELDS[] = {
-    FIELD("hostname", TYPE_ARRAY, spec.hostname, FIRST),
-    FIELD("root", TYPE_STRING, spec.root, FIRST),
-    FIELD("layer", TYPE_STRING, spec.layer, FIRST),
-    FIELD("directory", TYPE_STRING, spec.directory, FIRST),
-    FIELD("user", TYPE_STRING, spec.user, FIRST),
-    FIELD("remove", TYPE_BOOL, spec.remove, FIRST),
-    FIELD("init", TYPE_BOOL, spec.init, FIRST),
-    FIELD("read_only", TYPE_BOOL, spec.read_only, FIRST),
-    FIELD("network", TYPE_INT, spec.network, FIRST),
-    FIELD("cpu_quota", TYPE_WIDE, spec.cpu_quota, FIRST),
-    FIELD("cpu_shares", TYPE_WIDE, spec.cpu_shares, FIRST),
-    FIELD("memory", TYPE_WIDE, spec.memory, FIRST),
-    FIELD("pids", TYPE_WIDE, spec.pids, FIRST),
-    FIELD("capabilities", TYPE_WIDE, spec.capabilities, FIRST),
-    FIELD("without", TYPE_INT, spec.without, FIRST),
-    FIELD("address", TYPE_INT, address, FIRST), /* as the number that it is */
-    FIELD("runtime", TYPE_INT, runtime, FIRST),
-    FIELD("runtime_name", TYPE_ARRAY, runtime_name, FIRST),
-    FIELD("runtime_began", TYPE_WIDE, runtime_began, FIRST),
-    FIELD("began", TYPE_WIDE, began, FIRST),
-    FIELD("own_users", TYPE_BOOL, spec.own_users, BOTH),
-    FIELD("first_id", TYPE_INT, first_id, BOTH),
-    FIELD("pid", TYPE_INT, pid, LATER),
-    FIELD("pid_began", TYPE_WIDE, pid_began, LATER),
-    FIELD("ended", TYPE_BOOL, ended, LATER),
-    FIELD("status", TYPE_INT, status, LATER),
-    FIELD("reason", TYPE_ARRAY, reason, LATER),
-    FIELD("cleared", TYPE_BOOL, cleared, LATER),
+    FIELD("hostname", TYPE_ARRAY, spec.hostname),
+    FIELD("root", TYPE_STRING, spec.root),
+    FIELD("layer", TYPE_STRING, spec.layer),
+    FIELD("directory", TYPE_STRING, spec.directory),
+    FIELD("user", TYPE_STRING, spec.user),
+    FIELD("remove", TYPE_BOOL, spec.remove),
+    FIELD("init", TYPE_BOOL, spec.init),
+    FIELD("read_only", TYPE_BOOL, spec.read_only),
+    FIELD("network", TYPE_INT, spec.network),
+    FIELD("cpu_quota", TYPE_WIDE, spec.cpu_quota),
+    FIELD("cpu_shares", TYPE_WIDE, spec.cpu_shares),
+    FIELD("memory", TYPE_WIDE, spec.memory),
+    FIELD("pids", TYPE_WIDE, spec.pids),
+    FIELD("capabilities", TYPE_WIDE, spec.capabilities),
+    FIELD("without", TYPE_INT, spec.without),
+    FIELD("address", TYPE_INT, address), /* as the number that it is */
+    FIELD("runtime", TYPE_INT, runtime),
+    FIELD("runtime_name", TYPE_ARRAY, runtime_name),
+    FIELD("runtime_began", TYPE_WIDE, runtime_began),
+    FIELD("began", TYPE_WIDE, began),
+    FIELD("own_users", TYPE_BOOL, spec.own_users),
+    FIELD("first_id", TYPE_INT, first_id),
+    FIELD("pid", TYPE_INT, pid),
+    FIELD("pid_began", TYPE_WIDE, pid_began),
+    FIELD("ended", TYPE_BOOL, ended),
+    FIELD("status", TYPE_INT, status),
+    FIELD("reason", TYPE_ARRAY, reason),
+    FIELD("cleared", TYPE_BOOL, cleared),
 };
 
 enum { FIELD_COUNT = sizeof(FIELDS) / sizeof(FIELDS[0]) };
@@ -89,13 +87,6 @@ static void put_field(FILE *to, const struct field *field, const void *at)
         put_text(to, field->key, *(const char *const *)at);
 }
 
-static void put_fields(FILE *to, const struct container *container, enum when when)
-{
-    for (size_t i = 0; i < FIELD_COUNT; i++)
-        if (FIELDS[i].when & when)
-            put_field(to, &FIELDS[i], (const char *)container + FIELDS[i].offset);
-}
-
 static void put_lists(FILE *to, const struct specification *spec)
 {
     for (int i = 0; i < spec->environment_count; i++)
@@ -113,38 +104,24 @@ static void put_lists(FILE *to, const struct specification *spec)
         put_text(to, "command", spec->command[i]);
 }
 
-/* Write what is known, or what is known LATER, by one write(2): a reader finds all of it or
- * nothing. */
-static int write_state(const struct container *container, bool later)
+int state_save(const struct container *container)
 {
     lab_string text = NULL;
     size_t size = 0;
-    lab_fd fd = open(state_path(container, "state"),
-                     O_WRONLY | O_CLOEXEC | (later ? O_APPEND : O_CREAT | O_TRUNC), 0600);
-    FILE *to = fd == -1 ? NULL : open_memstream(&text, &size);
+    FILE *to = open_memstream(&text, &size);
 
     if (!to)
         return -1;
-    put_fields(to, container, later ? LATER : FIRST);
-    if (!later)
-        put_lists(to, &container->spec);
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        put_field(to, &FIELDS[i], (const char *)container + FIELDS[i].offset);
+    put_lists(to, &container->spec);
     if (fclose(to) == EOF)
         return -1;
-    if (!later && size > FILE_LIMIT - ADDED_LIMIT) { /* it could not be read again */
+    if (container->pid == 0 && size > FILE_LIMIT - GROWTH) { /* later it could not be read again */
         errno = E2BIG;
         return -1;
     }
-    return write(fd, text, size) == (ssize_t)size ? 0 : -1;
-}
-
-int state_save(const struct container *container)
-{
-    return write_state(container, false);
-}
-
-int state_add(const struct container *container)
-{
-    return write_state(container, true);
+    return lab_record_write(state_path(container, "state"), RECORD, text);
 }
 
 static void unescape(char *value)
@@ -159,8 +136,8 @@ static void unescape(char *value)
     *to = '\0';
 }
 
-/* Take the line KEY=VALUE where it is one of a list. */
-static void take_list(struct specification *spec, const char *key, char *value, int *commands)
+/* Take the line KEY=VALUE of a list. Returns false where it is none. */
+static bool take_list(struct specification *spec, const char *key, char *value, int *commands)
 {
     unsigned outside, inside, udp;
 
@@ -178,23 +155,23 @@ static void take_list(struct specification *spec, const char *key, char *value, 
             (struct port){(uint16_t)outside, (uint16_t)inside, udp != 0};
     else if (strcmp(key, "command") == 0)
         spec->command[(*commands)++] = value;
+    else
+        return false;
+    return true;
 }
 
-/* Take the line KEY=VALUE where it is one of FIELDS. The string stays in memory. */
-static bool take_field(struct container *container, const char *key, char *value)
+/* Take VALUE for FIELD. The string stays in memory. Returns whether it is one. */
+static bool take_field(struct container *container, const struct field *field, char *value)
 {
-    const struct field *field = FIELDS;
+    char *at = (char *)container + field->offset, *end;
+    const long long number = strtoll(value, &end, 10);
 
-    while (field < FIELDS + FIELD_COUNT && strcmp(field->key, key) != 0)
-        field++;
-    if (field == FIELDS + FIELD_COUNT)
-        return false;
-    char *at = (char *)container + field->offset;
-    const long long number = strtoll(value, NULL, 10);
     if (field->type == TYPE_STRING)
         *(char **)at = value;
     else if (field->type == TYPE_ARRAY)
         snprintf(at, field->size, "%s", value);
+    else if (*end || end == value)
+        return false;
     else if (field->type == TYPE_BOOL)
         *(bool *)at = number != 0;
     else if (field->type == TYPE_INT)
@@ -204,34 +181,80 @@ static bool take_field(struct container *container, const char *key, char *value
     return true;
 }
 
-int state_load(struct container *container, const char *name)
+/* Take LINE, "KEY=VALUE", and set the bit of its field in *SEEN. Returns whether it is right. */
+static bool take_line(struct container *container, char *line, int *commands, unsigned *seen)
+{
+    char *value = strchr(line, '=');
+
+    if (!value)
+        return false;
+    *value++ = '\0';
+    unescape(value);
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (strcmp(FIELDS[i].key, line) == 0) {
+            *seen |= 1U << i;
+            return take_field(container, &FIELDS[i], value);
+        }
+    return take_list(&container->spec, line, value, commands);
+}
+
+/* Take all lines. Returns whether each is right, and none is missing. */
+static bool take_lines(struct container *container)
 {
     int commands = 0;
+    unsigned seen = 0;
+    char *rest = NULL;
+
+    for (char *line = strtok_r(container->text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        if (!take_line(container, line, &commands, &seen))
+            return false;
+    for (size_t i = 0; i < FIELD_COUNT; i++)
+        if (FIELDS[i].type != TYPE_STRING && !(seen & 1U << i))
+            return false;
+    return commands > 0;
+}
+
+int state_load(struct container *container, const char *name)
+{
     size_t lines = 1;
     lab_string text = malloc(FILE_LIMIT);
-    char *rest = NULL;
 
     memset(container, 0, sizeof(*container));
     container->lock = -1;
     snprintf(container->spec.name, sizeof(container->spec.name), "%s", name);
     snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(), name);
-    if (!text || lab_read_file(state_path(container, "state"), text, FILE_LIMIT) == -1)
+    if (!is_container_name(name))
+        errno = ENOENT;
+    if (!text || !is_container_name(name) ||
+        lab_record_read(state_path(container, "state"), RECORD, text, FILE_LIMIT) == -1) {
+        if (errno == ENOTDIR) /* a file of that name */
+            errno = ENOENT;
         return -1;
+    }
     for (const char *at = text; *at; at++)
         lines += *at == '\n';
     container->spec.command = calloc(lines + 1, sizeof(char *));
     container->text = strdup(text);
     if (!container->spec.command || !container->text)
         return -1;
-    for (char *line = strtok_r(container->text, "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest)) {
-        char *value = strchr(line, '=');
-        if (!value)
-            continue;
-        *value++ = '\0';
-        unescape(value);
-        if (!take_field(container, line, value))
-            take_list(&container->spec, line, value, &commands);
-    }
-    return 0;
+    if (take_lines(container))
+        return 0;
+    errno = EBADMSG;
+    return -1;
+}
+
+const char *state_trouble(const struct container *container)
+{
+    static char text[PATH_MAX + 256];
+    const char *path = state_path(container, "state");
+
+    if (errno == EBADMSG)
+        snprintf(text, sizeof(text),
+                 "%s is damaged or of another version, so nothing of %s is removed: end its "
+                 "processes and remove its control groups (container-%s-*), then remove that file",
+                 path, container->spec.name, container->spec.name);
+    else
+        snprintf(text, sizeof(text), "read %s: %s", path, lab_strerror(errno));
+    return text;
 }

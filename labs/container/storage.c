@@ -1,6 +1,5 @@
 #include "storage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,16 +38,18 @@ int storage_make_layer(const struct container *container)
     return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-void storage_remove_layer(const struct container *container)
+int storage_remove_layer(const struct container *container)
 {
     char name[NAME_SIZE + 48];
-    lab_fd parent = !container->spec.layer
-                        ? -1
-                        : open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (!container->spec.layer)
+        return 0;
     layer_name(container, name, sizeof(name));
-    if (parent != -1 && remove_tree(parent, name) == -1)
-        lab_warn("remove %s/%s: %s", container->spec.layer, name, lab_strerror(errno));
+    lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent == -1 ? errno == ENOENT : remove_tree(parent, name) == 0)
+        return 0;
+    lab_warn("remove %s/%s: %s", container->spec.layer, name, lab_strerror(errno));
+    return -1;
 }
 
 int storage_make_base(const struct container *container, const char **path)
@@ -67,34 +68,45 @@ int storage_make_base(const struct container *container, const char **path)
     return result == -1 ? -1 : open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-static void remove_base(const char *name)
+static int remove_base(const char *name)
 {
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (bases == -1)
-        return;
-    if (remove_tree(bases, name) == -1)
+    if (bases == -1 ? errno != ENOENT : remove_tree(bases, name) == -1) {
         lab_warn("remove %s/%s: %s", bases_directory(), name, lab_strerror(errno));
+        return -1;
+    }
     rmdir(bases_directory()); /* fails while there are others */
+    return 0;
 }
 
-void storage_sweep(void)
+/* Remove the base NAME if its container is no more. */
+static int sweep_base(int bases, const char *name, void *all)
 {
-    DIR *bases = opendir(bases_directory());
-    const struct dirent *entry;
     char path[PATH_MAX];
 
-    while (bases && (entry = readdir(bases)) != NULL) {
-        snprintf(path, sizeof(path), "%s/%s", state_directory(), entry->d_name);
-        if (is_container_name(entry->d_name) && access(path, F_OK) == -1 && errno == ENOENT)
-            remove_base(entry->d_name);
-    }
-    if (bases)
-        closedir(bases);
+    (void)bases;
+    snprintf(path, sizeof(path), "%s/%s", state_directory(), name);
+    if (is_container_name(name) && access(path, F_OK) == -1 && errno == ENOENT &&
+        remove_base(name) == -1)
+        *(bool *)all = false;
+    return 0;
 }
 
-void storage_remove(const struct container *container)
+int storage_sweep(void)
 {
-    storage_remove_layer(container);
-    remove_base(container->spec.name);
+    bool all = true;
+
+    if (lab_each_name(bases_directory(), sweep_base, &all) == -1 && errno != ENOENT) {
+        lab_warn("read %s: %s", bases_directory(), lab_strerror(errno));
+        return -1;
+    }
+    return all ? 0 : -1;
+}
+
+int storage_remove(const struct container *container)
+{
+    int layer = storage_remove_layer(container), base = remove_base(container->spec.name);
+
+    return layer == 0 && base == 0 ? 0 : -1;
 }

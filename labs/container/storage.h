@@ -14,12 +14,14 @@ int storage_make_base(const struct container *container, const char **path);
 
 /* Create the directory of CONTAINER's layer, and open it. Returns it, or -1 with errno. */
 int storage_make_layer(const struct container *container);
-void storage_remove_layer(const struct container *container);
+
+/* These return 0, or -1 after a warning. Remove CONTAINER's layer. */
+int storage_remove_layer(const struct container *container);
 
 /* Remove CONTAINER's layer and base. The caller has the lock of its directory. */
-void storage_remove(const struct container *container);
+int storage_remove(const struct container *container);
 
 /* Remove bases without a container: a restart of the machine empties /run only. */
-void storage_sweep(void);
+int storage_sweep(void);
 
 #endif

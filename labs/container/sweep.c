@@ -1,6 +1,6 @@
 #include "sweep.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "limits.h"
 #include "network.h"
@@ -17,86 +18,98 @@
 #include "state_file.h"
 #include "storage.h"
 
-/* End CONTAINER's processes, and remove their group and their files; all may be gone already. */
-static void remove_large(const struct container *container)
+/* End CONTAINER's processes, and remove their group and their files; all may be gone already.
+ * Returns whether they are, or warns. */
+static bool remove_large(struct container *container)
 {
     lab_fd process = open_process(container->pid, container->pid_began);
 
-    if (process != -1)
-        signal_process(process, SIGKILL);
-    limits_sweep(container);
-    storage_remove(container);
+    if ((process == -1 || signal_process(process, SIGKILL) == -1) && errno != ESRCH) {
+        lab_warn("end process %d of %s: %s", (int)container->pid, container->spec.name,
+                 lab_strerror(errno));
+        return false;
+    }
+    return limits_sweep(container) == 0 && storage_remove(container) == 0;
 }
 
-/* Open and lock the directory NAME in ALL, if its runtime is dead. Returns it, or -1. */
+/* Open and lock the directory NAME in ALL, if its runtime is dead. Returns it, or -1 with errno:
+ * EWOULDBLOCK where the runtime lives, ENOENT where there is no such directory. */
 static int lock_abandoned(int all, const char *name)
 {
     struct stat opened, present;
-    lab_fd fd =
-        is_container_name(name) ? openat(all, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    lab_fd fd = openat(all, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    /* Without the lock of ALL, the name may be that of another container by now. */
     if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == -1 || fstat(fd, &opened) == -1 ||
-        fstatat(all, name, &present, AT_SYMLINK_NOFOLLOW) == -1 || opened.st_ino != present.st_ino)
+        fstatat(all, name, &present, AT_SYMLINK_NOFOLLOW) == -1)
         return -1;
-    return lab_take_fd(&fd);
+    /* Without the lock of ALL, the name may be that of another container by now. */
+    if (lab_same_file(&opened, &present))
+        return lab_take_fd(&fd);
+    errno = ENOENT;
+    return -1;
 }
 
-/* Call EACH with the name of every container whose runtime is dead, with the lock of its directory.
- */
-static void for_each_abandoned(void (*each)(const char *name))
-{
-    DIR *directory = opendir(state_directory());
-    const struct dirent *entry;
+struct visit {
+    bool (*each)(struct container *container); /* with its name, its directory, and its state */
+    bool quiet;                                /* without a warning where it cannot be read */
+    bool all;                                  /* whether EACH has returned true for all */
+};
 
-    while (directory && (entry = readdir(directory)) != NULL) {
-        lab_fd lock = lock_abandoned(dirfd(directory), entry->d_name);
-        if (lock != -1)
-            each(entry->d_name);
+static int visit_abandoned(int all, const char *name, void *argument)
+{
+    struct visit *visit = argument;
+    struct container *container;
+    lab_fd lock = is_container_name(name) ? lock_abandoned(all, name) : -1;
+
+    if (!is_container_name(name))
+        return 0;
+    if (lock == -1)
+        return errno == EWOULDBLOCK || errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+    container = malloc(sizeof(*container));
+    if (!container)
+        return -1;
+    if (state_load(container, name) == -1 && errno != ENOENT) { /* killed before it was written */
+        if (!visit->quiet)
+            lab_warn("%s", state_trouble(container));
+        visit->all = false;
+    } else if (!container->cleared && !visit->each(container)) {
+        visit->all = false;
     }
-    if (directory)
-        closedir(directory);
+    free(container);
+    return 0;
 }
 
-static void sweep_one_large(const char *name)
+/* Call EACH for every container whose runtime is dead, with the lock of its directory. Returns
+ * whether all of them could be read, and EACH has returned true. */
+static bool for_each_abandoned(bool (*each)(struct container *container), bool quiet)
 {
-    struct container *container = calloc(1, sizeof(*container));
+    struct visit visit = {each, quiet, true};
 
-    if (container && state_load(container, name) == 0 && !container->cleared)
-        remove_large(container);
-    free(container);
+    if (lab_each_name(state_directory(), visit_abandoned, &visit) == -1 && errno != ENOENT)
+        lab_die("look for containers without a runtime in %s", state_directory());
+    return visit.all;
 }
 
 void sweep_large(void)
 {
-    for_each_abandoned(sweep_one_large);
+    for_each_abandoned(remove_large, true); /* what fails, sweep_rest() tries again */
 }
 
-static void sweep_one(const char *name)
+static bool sweep_one(struct container *container)
 {
-    struct container *container = calloc(1, sizeof(*container));
-
-    if (!container)
-        return;
-    if (state_load(container, name) == -1) { /* killed before it was written */
-        snprintf(container->spec.name, sizeof(container->spec.name), "%.*s", NAME_SIZE - 1, name);
-        snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(),
-                 name);
-    }
-    if (!container->cleared) {
-        remove_large(container);
-        state_remove(container, container->ended);
-        network_leave(container->spec.port_count > 0);
-        state_mark_cleared(container);
-    }
-    free(container);
+    if (!remove_large(container) || state_remove(container, container->ended) == -1)
+        return false;
+    const bool left = network_leave(container->spec.port_count > 0) == 0;
+    state_mark_cleared(container);
+    return left;
 }
 
-void sweep_rest(void)
+bool sweep_rest(void)
 {
-    if (access(state_directory(), F_OK) == -1)
-        return;
-    for_each_abandoned(sweep_one);
-    storage_sweep();
-    network_leave(false);
+    if (access(state_directory(), F_OK) == -1 && errno == ENOENT)
+        return true;
+    bool all = for_each_abandoned(sweep_one, false);
+    if (storage_sweep() == -1)
+        all = false;
+    return network_leave(false) == 0 && all;
 }
