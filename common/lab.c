@@ -15,7 +15,6 @@
 #include "error.h"
 #include "file.h"
 #include "load.h"
-#include "narrate.h"
 #include "page.h"
 #include "process.h"
 #include "run.h"
@@ -101,27 +100,8 @@ void lab_die_path(const char *path, const char *format, ...)
 }
 
 /*
- * Answers.
+ * Lines that are typed.
  */
-
-enum { ANSWERS = 128 };
-static char *answers[ANSWERS];
-static int answer_count;
-
-const char *lab_keep_answer(char *text)
-{
-    if (!text)
-        lab_die("keep an answer");
-    if (answer_count == ANSWERS)
-        lab_exit(lab_exit_failure, "a step types more than %d lines", ANSWERS);
-    return answers[answer_count++] = text;
-}
-
-void lab_free_answers(void)
-{
-    while (answer_count > 0)
-        free(answers[--answer_count]);
-}
 
 static struct lab_answer run_line(const char *line)
 {
@@ -242,15 +222,6 @@ void lab_mkdir(const char *format, ...)
     lab_type("mkdir %s", path);
     if (mkdir(lab_expand(path, false), 0755) == -1)
         lab_die_path(lab_expand(path, false), "mkdir");
-}
-
-void lab_rmdir(const char *format, ...)
-{
-    LAB_FORMAT(path, format);
-
-    lab_type("rmdir %s", path);
-    if (rmdir(lab_expand(path, false)) == -1)
-        lab_die_path(lab_expand(path, false), "rmdir");
 }
 
 /*

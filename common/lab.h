@@ -25,10 +25,11 @@
 #define LAB_COUNT(array) (int)(sizeof(array) / sizeof((array)[0]))
 
 /* The frame. lab_open supervises the experiment NUMBER ("05") with STEPS steps: private mounts, an
- * empty directory, nothing left behind. lab_step begins a step; it ends the sandboxes of the
- * step before, after the pause of --step. lab_close sums up; main returns its status. */
-bool lab_is_experiment_option(const char *word); /* --step, --shell; all else is for the tool */
-void lab_open(const char *number, const char *title, int steps, int argc, char *argv[]);
+ * empty directory, nothing left behind. Arguments other than --step and --shell are for TOOL, with whose
+ * status the process ends. lab_step begins a step; it ends the sandboxes of the step before, after the pause
+ * of --step. lab_close sums up; main returns its status. */
+void lab_open(const char *number, const char *title, int steps, int tool(int argc, char *argv[]), int argc,
+              char *argv[]);
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
 LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);
 void lab_shell_is(const char *line); /* how --shell begins its shell: "chroot my_root $SHELL" */
@@ -37,12 +38,11 @@ int lab_close(void);
 /* Prose; a value that was read back. */
 LAB_PRINTF(1, 2) void lab_say(const char *text, ...);
 LAB_PRINTF(2, 3) void lab_fact(const char *key, const char *value, ...);
-/* A claim: prints ok or FAIL, with what was expected and seen; returns whether it held. An errno of 0 is
- * success. lab_check_file reads FILE of DIRECTORY, shows it as a fact and compares it. */
+/* A claim: prints ok or FAIL, with what was expected and seen; returns whether it held. lab_check_file
+ * reads FILE of DIRECTORY, shows it as a fact and compares it. */
 LAB_PRINTF(2, 3) bool lab_check(bool held, const char *claim, ...);
 LAB_PRINTF(3, 4) bool lab_check_number(long long seen, long long expected, const char *claim, ...);
 LAB_PRINTF(3, 4) bool lab_check_text(const char *seen, const char *expected, const char *claim, ...);
-LAB_PRINTF(3, 4) bool lab_check_errno(int seen, int expected, const char *claim, ...);
 LAB_PRINTF(4, 5) bool lab_check_file(const char *directory, const char *file, const char *expected,
                                      const char *claim, ...);
 
@@ -58,9 +58,10 @@ void lab_own_network(void);
 void lab_own_groups(const char *controllers);
 int lab_dialect(const char *controller);
 
-/* End with status 77 unless COMMAND is in PATH; Debian's PACKAGE has it. (NULL: a program of the labs; the
- * directory of this one is added to PATH for it.) The path of a busybox: $BUSYBOX, or the one in PATH. */
-void lab_need_command(const char *command, const char *package);
+/* End with status 77 unless each command of "ip:iproute2 busy:" is in PATH; behind the colon stands Debian's package.
+ * (Nothing: it is a program of the labs; the directory of this one is added to PATH for it.) The path of a busybox:
+ * $BUSYBOX, or the one in PATH. */
+LAB_PRINTF(1, 2) void lab_need_commands(const char *commands, ...);
 const char *lab_need_busybox(bool is_static);
 /* Users and groups of the present user namespace: end unless it has these; ID, or 0 where it has no ID. */
 void lab_need_ids(unsigned first, unsigned count);
@@ -84,17 +85,15 @@ LAB_PRINTF(1, 2) void lab_type(const char *line, ...);
 /* What a process does to itself: BODY(ARGUMENT) runs in a child, and its result is the answer's status. */
 struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument);
 
-/* NAME=VALUE, or NAME=$(LINE); mkdir, rmdir; echo TEXT > PATH, to an existing file, by one write(2). */
+/* NAME=VALUE, or NAME=$(LINE); mkdir; echo TEXT > PATH, to an existing file, by one write(2). */
 LAB_PRINTF(2, 3) void lab_set(const char *name, const char *value, ...);
 LAB_PRINTF(1, 2) void lab_mkdir(const char *path, ...);
-LAB_PRINTF(1, 2) void lab_rmdir(const char *path, ...);
 LAB_PRINTF(2, 3) void lab_echo(const char *text, const char *path, ...);
 
 /* A system call, shown and checked; lab_must checks it in silence. Both return its result. */
-#define lab_do(call) lab_show_call(#call, lab_check_call(#call, (call)))
-#define lab_must(call) lab_check_call(#call, (call))
-long lab_show_call(const char *call, long result);
-long lab_check_call(const char *call, long result);
+#define lab_do(call) lab_check_call(#call, (call), true)
+#define lab_must(call) lab_check_call(#call, (call), false)
+long lab_check_call(const char *call, long result, bool shown);
 
 /* The path with its variables replaced; whether that file exists; its text, without the last newline; the number
  * behind KEY in it (NULL: its only one). The last four strings of each are valid. How often WORD is in TEXT. */
@@ -134,10 +133,10 @@ pid_t lab_start_busy(int threads);
 double lab_use(struct lab_load *loads, int count, int milliseconds);
 int lab_cpu_count(void);           /* CPUs that this process may use */
 double lab_cpu_ceiling(pid_t pid); /* what PID can have, in percent: of these, or of a quota above */
-/* --plot FILE.svg: take it out of the arguments; a mark in the picture; draw it. */
-void lab_plot_option(int *argc, char *argv[]);
+/* Take --plot FILE.svg out of the arguments: lab_close draws a picture, in which targets are called TARGET. A
+ * mark in it. */
+void lab_plot_option(int *argc, char *argv[], const char *target);
 LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
-void lab_measure_plot(const char *target);
 
 pid_t lab_fork(void);                    /* fork(2) of a child that dies with its parent */
 int lab_wait(pid_t pid);                 /* the status of a child, as a shell tells it */

@@ -1,12 +1,151 @@
+#include "lab.h"
+
+#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "error.h"
-#include "lab.h"
-#include "narrate.h"
 #include "page.h"
 #include "process.h"
 #include "rootless.h"
 #include "run.h"
+
+/*
+ * What is printed: to stdout, line buffered, so that nothing is lost when the process is killed and
+ * nothing is doubled by fork(2). Colour only helps; it is off when stdout is not a terminal or
+ * NO_COLOR is set (https://no-color.org).
+ */
+
+static struct {
+    const char *number;
+    int steps, step;
+    int held, failed;
+    bool colour;
+} narration;
+
+static const char BOLD[] = "\033[1m", GREEN[] = "\033[32m", RED[] = "\033[1;31m", DIM[] = "\033[2m";
+
+/* STYLE or the way back to normal, where there is colour at all. */
+static const char *colour(const char *style)
+{
+    if (!narration.colour)
+        return "";
+    return style ? style : "\033[0m";
+}
+
+static bool terminal_has_colour(void)
+{
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && (!no_color || !*no_color) && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+/* Print each line of TEXT behind PREFIX; a newline at the very end starts no further line. */
+static void print_lines(const char *prefix, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        printf("%s%.*s\n", prefix, (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
+void lab_say(const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) == -1)
+        lab_die("vasprintf");
+    va_end(arguments);
+    print_lines("    ", text);
+    free(text);
+}
+
+void lab_type(const char *format, ...)
+{
+    va_list arguments;
+
+    printf("    %s$ ", colour(BOLD));
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("%s\n", colour(NULL));
+}
+
+void lab_quote(const char *text)
+{
+    fputs(colour(DIM), stdout);
+    print_lines("    | ", *text ? text : "(nothing)");
+    fputs(colour(NULL), stdout);
+}
+
+void lab_fact(const char *key, const char *format, ...)
+{
+    va_list arguments;
+
+    printf("    %s = ", key);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+/* The one place where checks are counted. DETAIL is what a failed check adds to its claim. */
+__attribute__((format(printf, 3, 0))) static bool count(bool held, const char *detail,
+                                                        const char *claim, va_list arguments)
+{
+    if (held) {
+        narration.held++;
+        printf("  %sok%s    ", colour(GREEN), colour(NULL));
+    } else {
+        narration.failed++;
+        printf("  %sFAIL%s  ", colour(RED), colour(NULL));
+    }
+    vprintf(claim, arguments);
+    printf("%s\n", held ? "" : detail);
+    return held;
+}
+
+bool lab_check(bool held, const char *claim, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, claim);
+    count(held, "", claim, arguments);
+    va_end(arguments);
+    return held;
+}
+
+bool lab_check_number(long long seen, long long expected, const char *claim, ...)
+{
+    char detail[96];
+    va_list arguments;
+
+    snprintf(detail, sizeof(detail), ": expected %lld, saw %lld", expected, seen);
+    va_start(arguments, claim);
+    count(seen == expected, detail, claim, arguments);
+    va_end(arguments);
+    return seen == expected;
+}
+
+bool lab_check_text(const char *seen, const char *expected, const char *claim, ...)
+{
+    bool held = strcmp(seen, expected) == 0;
+    char detail[512];
+    va_list arguments;
+
+    snprintf(detail, sizeof(detail), ": expected '%s', saw '%s'", expected, seen);
+    va_start(arguments, claim);
+    count(held, detail, claim, arguments);
+    va_end(arguments);
+    return held;
+}
+
+/*
+ * Options and shells.
+ */
 
 static struct {
     bool step, shell;
@@ -30,10 +169,6 @@ static void read_options(int argc, char *argv[])
         frame.shell |= strcmp(argv[i], "--shell") == 0;
     }
 }
-
-/*
- * Steps and shells.
- */
 
 static const char *usable_shell(void)
 {
@@ -86,6 +221,33 @@ static void open_shell(bool by_line)
     lab_take_terminal();
 }
 
+/*
+ * Steps.
+ */
+
+static void between_steps(void);
+
+/* End the last step and print the line that sums up. Returns the number of checks that failed;
+ * a narration that ends short of its last step counts as a failure, unless WHOLE is false. */
+static int summary(bool whole)
+{
+    between_steps();
+    putchar('\n');
+    if (whole && narration.step != narration.steps)
+        lab_check(false, "the experiment has %d steps, %d were played", narration.steps,
+                  narration.step);
+    const char *ended = whole ? "" : ", ended early";
+    errno = 0;
+    printf("%s[%s] %d checks held, %d failed%s%s\n", colour(narration.failed ? RED : GREEN),
+           narration.number, narration.held, narration.failed, ended, colour(NULL));
+    /* A file that has a part of this must not be taken for the whole. */
+    if (fflush(stdout) == EOF || ferror(stdout)) {
+        errno = errno ? errno : EIO;
+        lab_die("write to stdout");
+    }
+    return narration.failed;
+}
+
 /* --step: wait for a word from the reader; one that is not understood is asked for again. The input
  * is read byte by byte, because what follows the line may be meant for the shell. */
 static void ask(void)
@@ -109,7 +271,7 @@ static void ask(void)
             open_shell(false);
     }
     frame.step = false;
-    exit(lab_summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);
+    exit(summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 /* A step has ended, and the next one has its title: a class can predict what it shows. What the
@@ -118,19 +280,48 @@ static void between_steps(void)
 {
     if (frame.step)
         ask();
-    lab_end_sandboxes();
-    lab_free_answers();
+    lab_free_step();
 }
 
-void lab_open(const char *number, const char *title, int steps, int argc, char *argv[])
+void lab_begin_step(const char *function, const char *format, ...)
 {
+    va_list arguments;
+
+    narration.step++;
+    printf("\n%s[%s] step %d of %d: ", colour(BOLD), narration.number, narration.step,
+           narration.steps);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    printf("%s  (%s)\n", colour(NULL), function);
+    between_steps();
+}
+
+/*
+ * The frame.
+ */
+
+static void narrate(const char *number, const char *title, int steps)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    narration.number = number;
+    narration.steps = steps;
+    narration.colour = terminal_has_colour();
+    printf("%s[%s] %s%s\n", colour(BOLD), number, title, colour(NULL));
+}
+
+void lab_open(const char *number, const char *title, int steps, int tool(int argc, char *argv[]),
+              int argc, char *argv[])
+{
+    if (argc > 1 && !lab_is_experiment_option(argv[1]))
+        exit(tool(argc, argv));
     lab_begin_as_usual();
     read_options(argc, argv);
     lab_output_seconds = 60;
     umask(022);
     leave_locale();
     lab_begin_experiment(number);
-    lab_narrate(number, title, steps, between_steps);
+    narrate(number, title, steps);
     if (lab_is_rootless())
         lab_say("%s", lab_rootless_way());
 }
@@ -142,8 +333,8 @@ void lab_shell_is(const char *line)
 
 int lab_close(void)
 {
-    int failed = lab_summary(true);
-
+    lab_draw_picture();
+    int failed = summary(true);
     if (frame.shell)
         open_shell(frame.shell_line != NULL);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

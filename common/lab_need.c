@@ -1,15 +1,18 @@
 #include <limits.h>
 
 #include "lab.h"
+#include "page.h"
 #include "process.h"
 
-void lab_need_command(const char *command, const char *package)
+/* End unless COMMAND is in PATH. With PACKAGE "" it is a program of the labs, and the directory of
+ * this one is added to PATH for it. */
+static void need(const char *command, const char *package)
 {
     char missing[128], remedy[128], beside[PATH_MAX];
 
     if (lab_find_command(command, NULL, 0))
         return;
-    if (!package && lab_find_beside(command, beside, sizeof(beside))) {
+    if (!*package && lab_find_beside(command, beside, sizeof(beside))) {
         *strrchr(beside, '/') = '\0';
         lab_set("PATH", "$PATH:%s", beside);
         return;
@@ -21,7 +24,20 @@ void lab_need_command(const char *command, const char *package)
         lab_cannot_run(missing, "use sudo, or su with a minus sign: then PATH has it");
     }
     snprintf(missing, sizeof(missing), "no %s is installed", command);
-    snprintf(remedy, sizeof(remedy), package ? "install the package %s" : "type: make %s",
-             package ? package : command);
+    snprintf(remedy, sizeof(remedy), *package ? "install the package %s" : "type: make %s",
+             *package ? package : command);
     lab_cannot_run(missing, remedy);
+}
+
+void lab_need_commands(const char *format, ...)
+{
+    char words[PATH_MAX + 512], *rest;
+    LAB_FORMAT(text, format);
+
+    snprintf(words, sizeof(words), "%s", text);
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *colon = strrchr(word, ':');
+        *colon = '\0';
+        need(word, colon + 1);
+    }
 }

@@ -5,6 +5,7 @@
 #define LAB_PAGE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* FORMAT with its values, in one of four static buffers. */
@@ -26,6 +27,15 @@ const char *lab_expand(const char *text, bool pid_alone);
  * cgroup file system. FORMAT is WHAT. */
 __attribute__((noreturn)) void lab_die_path(const char *path, const char *format, ...);
 
+/* Whether WORD is an option of an experiment: "--step", "--shell". */
+bool lab_is_experiment_option(const char *word);
+
+/* Draw the picture of lab_plot_option(), if one was asked for. */
+void lab_draw_picture(void);
+
+/* Show the output of a program, behind "| ". */
+void lab_quote(const char *text);
+
 /* Keep TEXT, of malloc(3), until the next step begins. Returns it; NULL ends the run. */
 const char *lab_keep_answer(char *text);
 
@@ -34,9 +44,7 @@ const char *lab_keep_answer(char *text);
 extern bool lab_in_sandbox;
 #define LAB_CALL "\002"
 
-/* At the beginning of a step: end the sandboxes that are not kept, free the answers of the last
- * one. */
-void lab_end_sandboxes(void);
-void lab_free_answers(void);
+/* At the end of a step: end the sandboxes that are not kept, free the answers. */
+void lab_free_step(void);
 
 #endif

@@ -198,11 +198,8 @@ static void upper_directories(void)
 
 int main(int argc, char *argv[])
 {
-    if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return rootfs_tool(argc, argv);
-    lab_open("02", "the shell of an operating system", 7, argc, argv);
-    lab_need_command("chroot", "coreutils");
-    lab_need_command("unshare", "util-linux");
+    lab_open("02", "the shell of an operating system", 7, rootfs_tool, argc, argv);
+    lab_need_commands("chroot:coreutils unshare:util-linux");
     lab_own_network(); /* so that the port of the web server is free */
     lab_shell_is(CONTAINER " sh -c 'mount -t proc proc /proc; exec sh'");
     build_it();

@@ -234,12 +234,8 @@ static void root_inside(void)
 
 int main(int argc, char *argv[])
 {
-    if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return nsenter_tool(argc, argv);
-    lab_open("04", "enter namespaces that exist", 6, argc, argv);
-    lab_need_command("unshare", "util-linux");
-    lab_need_command("hostname", "hostname");
-    lab_need_command("mount", "mount");
+    lab_open("04", "enter namespaces that exist", 6, nsenter_tool, argc, argv);
+    lab_need_commands("unshare:util-linux hostname:hostname mount:mount");
     lab_shell_is("nsenter -t $TARGET -m -u -p -n -i $SHELL");
     make_target();
     two_by_files();

@@ -202,11 +202,9 @@ static void check_limit(long long quota)
 
 int main(int argc, char *argv[])
 {
-    lab_plot_option(&argc, argv);
-    if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return cpu_tool(argc, argv);
-    lab_open("05", "at most this much CPU", 7, argc, argv);
-    lab_need_command("busy", NULL);
+    lab_plot_option(&argc, argv, "quota");
+    lab_open("05", "at most this much CPU", 7, cpu_tool, argc, argv);
+    lab_need_commands("busy:");
     lab_shell_is("sh -c 'echo $$ >$CPU/A/cgroup.procs && exec $SHELL'");
     cpus = lab_cpu_count();
     the_controllers();
@@ -216,6 +214,5 @@ int main(int argc, char *argv[])
     half_a_cpu();
     one_and_a_half();
     lift_the_limit();
-    lab_measure_plot("quota");
     return lab_close();
 }

@@ -269,18 +269,14 @@ static void conversions(void)
 
 int main(int argc, char *argv[])
 {
-    lab_plot_option(&argc, argv);
-    if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return shares_tool(argc, argv);
-    lab_open("06", "how CPU time is divided", 6, argc, argv);
-    lab_need_command("busy", NULL);
-    lab_need_command("taskset", "util-linux");
+    lab_plot_option(&argc, argv, "predicted");
+    lab_open("06", "how CPU time is divided", 6, shares_tool, argc, argv);
+    lab_need_commands("busy: taskset:util-linux");
     two_groups();
     both_busy();
     only_one_busy();
     three_groups();
     nested_groups();
     conversions();
-    lab_measure_plot("predicted");
     return lab_close();
 }

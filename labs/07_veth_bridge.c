@@ -126,12 +126,8 @@ static void learned_addresses(void)
 
 int main(int argc, char *argv[])
 {
-    if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return bridge_tool(argc, argv);
-    lab_open("07", "two containers and a switch", 6, argc, argv);
-    lab_need_command("ip", "iproute2");
-    lab_need_command("brctl", "bridge-utils");
-    lab_need_command("ping", "iputils-ping");
+    lab_open("07", "two containers and a switch", 6, bridge_tool, argc, argv);
+    lab_need_commands("ip:iproute2 brctl:bridge-utils ping:iputils-ping");
     lab_own_network();
     lab_shell_is("ip netns exec net1 $SHELL");
     first_container();

@@ -203,17 +203,12 @@ static void publish(void)
 
 int main(int argc, char *argv[])
 {
-    if (argc > 1 && !lab_is_experiment_option(argv[1]))
-        return nat_tool(argc, argv);
-    lab_open("08", "out of the box and back", 8, argc, argv);
+    lab_open("08", "out of the box and back", 8, nat_tool, argc, argv);
     if (getenv("IPTABLES"))
         iptables = getenv("IPTABLES");
-    lab_need_command("ip", "iproute2");
-    lab_need_command("brctl", "bridge-utils");
-    lab_need_command("sysctl", "procps");
-    lab_need_command("ping", "iputils-ping");
-    lab_need_command("busybox", "busybox-static");
-    lab_need_command(iptables, "iptables");
+    lab_need_commands("ip:iproute2 brctl:bridge-utils sysctl:procps ping:iputils-ping "
+                      "busybox:busybox-static %s:iptables",
+                      iptables);
     lab_own_network();
     lab_shell_is("ip netns exec net1 $SHELL");
     lab_try("%s -V", iptables);

@@ -20,8 +20,8 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
     run -0 "$OUT/bin/01_chroot" --version
     run -0 make_here lab-01
     assert_output "Now type: sudo $OUT/bin/01_chroot"
-    run -0 make_here lab-01 -W common/narrate.h
-    assert_line '  CC  common/narrate.c'
+    run -0 make_here lab-01 -W common/page.h
+    assert_line '  CC  common/lab_do.c'
     assert_line "  LD  $OUT/bin/01_chroot"
     refute_output --partial 'common/number.c'
 }

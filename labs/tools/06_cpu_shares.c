@@ -18,7 +18,6 @@
 #include "file.h"
 #include "load.h"
 #include "measure.h"
-#include "narrate.h"
 #include "number.h"
 #include "process.h"
 #include "run.h"

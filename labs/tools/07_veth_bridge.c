@@ -66,8 +66,7 @@ static const char HELP[] =
 
 static void need_tools(void)
 {
-    lab_need_command("ip", "iproute2");
-    lab_need_command("brctl", "bridge-utils");
+    lab_need_commands("ip:iproute2 brctl:bridge-utils");
 }
 
 static void up(const struct lab_wanted *wanted)

@@ -98,9 +98,7 @@ static void let_pass(void)
 
 static void need_tools(void)
 {
-    lab_need_command("ip", "iproute2");
-    lab_need_command("brctl", "bridge-utils");
-    lab_need_command("sysctl", "procps");
+    lab_need_commands("ip:iproute2 brctl:bridge-utils sysctl:procps");
     lab_iptables_choose();
 }
 

@@ -19,7 +19,6 @@
 #include "error.h"
 #include "file.h"
 #include "lock.h"
-#include "narrate.h"
 #include "nft.h"
 #include "process.h"
 

@@ -61,7 +61,7 @@ void lab_iptables_choose(void)
     LAB_OUTPUT version = {0};
 
     snprintf(chosen.command, sizeof(chosen.command), "%s", wanted && *wanted ? wanted : "iptables");
-    lab_need_command(chosen.command, "iptables");
+    lab_need_commands("%s:iptables", chosen.command);
     lab_command(&version, "%s -V", chosen.command);
     chosen.nf_tables = strstr(version.text, "nf_tables") != NULL;
     warn_of_the_other();
