@@ -39,7 +39,7 @@ run_in() {
 @test "full container: mount shows the container's own mounts" {
     run_in -- mount
     assert_success
-    assert_line --regexp '^overlay on / type overlay \(rw,nodev,'
+    assert_line --regexp '^overlay on / type overlay \(rw,nosuid,nodev,'
     assert_line --regexp '^proc on /proc type proc \(rw,nosuid,nodev,noexec'
     assert_line --regexp '^sysfs on /sys type sysfs \(ro,'
     assert_line --regexp '^tmpfs on /dev type tmpfs \(rw,nosuid,noexec'
@@ -182,6 +182,11 @@ either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "$2"; else ech
     assert_output --partial "64 bytes from 10.209.0.50: seq=0 ttl=64"
     run -0 labs09 run "$TMPDIR/ping" "$(command -v ping)" -c 1 -W 2 10.209.0.50
     assert_output --partial "1 received, 0% packet loss"
+    # As Debian has it: execve(2) fails where the file wants a capability that is not in the bounding set.
+    setcap cap_net_raw=ep "$TMPDIR/ping$(command -v ping)"
+    run -0 labs09 run "$TMPDIR/ping" "$(command -v ping)" -c 1 -W 2 10.209.0.50
+    assert_output --partial "1 received, 0% packet loss"
+    run -126 labs09 run --without privileges "$TMPDIR/ping" "$(command -v ping)" -c 1 -W 2 10.209.0.50
     rm -r "$TMPDIR/ping"
     labs09 kill one
 }
@@ -206,6 +211,51 @@ either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "$2"; else ech
     labs09 kill web
     run outside busybox nc -w 1 192.0.2.1 8080 </dev/null
     assert_failure
+}
+
+machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | grep -q "$3"; }
+
+@test "full container: a published port is reached by localhost, and the machine's localhost by no container" {
+    local before
+    before=$(rules_of_host)
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
+    eventually machine_reaches 127.0.0.1 8080 from-web
+    eventually machine_reaches 127.9.8.7 8080 from-web
+    eventually machine_reaches 10.209.0.1 8080 from-web
+    labs09 run -d -n names -p 5353:53/udp "$ROOTFS" probe udp_answer
+    eventually eval 'labs09 exec names netstat -lun | grep -q :53'
+    run -0 on_host env UDP_HOST=127.0.0.1 UDP_PORT=5353 "$ROOTFS/bin/probe" udp_ask
+    # Root inside with every right over its network asks for what listens on the machine's lo alone.
+    echo secret >"$BATS_TEST_TMPDIR/secret"
+    on_host_meanwhile busybox httpd -f -p 127.0.0.1:7000 -h "$BATS_TEST_TMPDIR"
+    eventually eval 'on_host ss -Hltn | grep -q 127.0.0.1:7000'
+    ask='ip addr del 127.0.0.1/8 dev lo; ip route flush table local 127.0.0.0/8; echo 1 >/proc/sys/net/ipv4/conf/eth0/route_localnet
+        ip route add 127.0.0.1 via 10.209.0.1; timeout 2 wget -qO- http://127.0.0.1:7000/secret'
+    run labs09 run --without read-only --cap-add NET_ADMIN "$ROOTFS" sh -c "$ask" </dev/null
+    refute_output --partial secret
+    # It is the rule that prevents it.
+    on_host iptables -I INPUT -i labs0 -d 127.0.0.0/8 -j ACCEPT
+    run labs09 run --without read-only --cap-add NET_ADMIN "$ROOTFS" sh -c "$ask" </dev/null
+    assert_output --partial secret
+    on_host iptables -D INPUT -i labs0 -d 127.0.0.0/8 -j ACCEPT
+    labs09 kill web
+    labs09 kill names
+    assert_equal "$(rules_of_host)" "$before"
+}
+
+@test "full container: a container reaches its own published port, where a bridge shows its frames to iptables, too" {
+    local value
+    [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || skip "br_netfilter is not loaded; make vm has it"
+    for value in 0 1; do
+        on_host sysctl -qw net.bridge.bridge-nf-call-iptables="$value"
+        labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
+        eventually machine_reaches 10.209.0.1 8080 from-web
+        run -0 labs09 exec web timeout 2 nc -w 1 10.209.0.1 8080 </dev/null
+        assert_output from-web
+        run -0 labs09 run "$ROOTFS" timeout 2 nc -w 1 10.209.0.1 8080 </dev/null
+        assert_output from-web
+        labs09 kill web
+    done
 }
 
 reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
@@ -580,6 +630,34 @@ on_terminal() {
     on_host ip addr add 10.209.7.1/24 dev used
     run -0 labs09 run "$ROOTFS" ip -4 addr show eth0
     assert_output --partial "inet 10.210.0.2/16"
+}
+
+# network_with ROUTE: the address that a container gets where the machine has this route, too.
+network_with() {
+    on_host ip route add "$@" || return
+    labs09 run "$ROOTFS" ip -4 -o addr show eth0 | awk '{print $4}'
+    on_host ip route del "$@"
+}
+
+@test "full container: a network to which a VPN leads is free, a part of it is not" {
+    on_host ip link add vpn0 type veth peer name vpn1
+    on_host ip link set vpn1 up
+    on_host ip addr add 198.51.100.2/24 dev vpn0
+    on_host ip link set vpn0 up
+    assert_equal "$(network_with 0.0.0.0/1 dev vpn0)" 10.209.0.2/16
+    assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1)" 10.209.0.2/16
+    assert_equal "$(network_with 10.209.7.0/24 via 198.51.100.1)" 10.210.0.2/16
+    # All of it is on the link; or this table is asked before ours.
+    assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 172.16.0.2/16
+    assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1 table 52)" 172.16.0.2/16
+    on_host ip route add 172.16.0.0/12 dev vpn0
+    assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 192.168.0.2/24
+    on_host ip route add 192.168.0.0/16 dev vpn0
+    on_host ip route add 10.0.0.0/8 dev vpn0
+    run -125 labs09 run "$ROOTFS" true
+    assert_output --partial "192.168.0.0/16 are all in use on this machine (ip route show table all); choose a network with --subnet"
+    run -125 labs09 run --subnet 10.209.0.0/16 "$ROOTFS" true
+    assert_output --partial "the network asked for by --subnet is in use"
 }
 
 @test "full container: what the kernel changes along with forwarding is set back, and a policy of others stays" {

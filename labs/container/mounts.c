@@ -245,9 +245,12 @@ enum mounts_result mounts_make(struct mounts *mounts, const struct container *co
         return MOUNTS_CANNOT_MAP;
     for (int i = 0; i < spec->volume_count; i++)
         mounts->volumes[i] = make_volume(&spec->volumes[i], users);
-    if (!(spec->without & WALL_NODEV) &&
-        set_mount(mounts->root, "", MOUNT_ATTR_NODEV, -1, false) == -1)
-        fail("let no device work in the root");
+    /* nosuid: no_new_privs ignores set-user-ID bits as well, but execve(2) of a file with a
+     * capability that is not in the bounding set fails with EPERM, such as Debian's ping. */
+    const unsigned attributes = (spec->without & WALL_NODEV ? 0 : MOUNT_ATTR_NODEV) |
+                                (spec->without & WALL_PRIVILEGES ? 0 : MOUNT_ATTR_NOSUID);
+    if (attributes != 0 && set_mount(mounts->root, "", attributes, -1, false) == -1)
+        fail("let no device and no set-user-ID program work in the root");
     mounts->device = make_device_directory(container->first_id, spec->terminal);
     return MOUNTS_MADE;
 }

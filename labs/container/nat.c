@@ -19,11 +19,19 @@
 
 /* %1$s is the network, %2$s the bridge. Packets to an address of this machine are looked up among
  * the published ports. Packets that leave the network get this machine's address, and so do those
- * that a container sends to its own published port. */
-static const char NAT[] = "PREROUTING -m addrtype --dst-type LOCAL -j " CHAIN "\n"
-                          "OUTPUT ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j " CHAIN "\n"
-                          "POSTROUTING -s %1$s ! -o %2$s -j MASQUERADE\n"
-                          "POSTROUTING -s %1$s -o %2$s -m conntrack --ctstate DNAT -j MASQUERADE\n";
+ * that a container sends to its own published port, or this machine from 127.0.0.1: a container
+ * would look for that address on its own lo. */
+static const char NAT[] =
+    "PREROUTING -m addrtype --dst-type LOCAL -j " CHAIN "\n"
+    "OUTPUT -m addrtype --dst-type LOCAL -j " CHAIN "\n"
+    "POSTROUTING -s %1$s ! -o %2$s -j MASQUERADE\n"
+    "POSTROUTING -s %1$s -o %2$s -m conntrack --ctstate DNAT -j MASQUERADE\n"
+    "POSTROUTING -s 127.0.0.0/8 -o %2$s -m conntrack --ctstate DNAT -j MASQUERADE\n";
+
+/* The bridge accepts 127.0.0.1 (route_localnet), for the answers to this machine: a container must
+ * not reach servers on the machine's lo by it. */
+#define LOCAL_ONLY                                                                                 \
+    "INPUT -i %1$s -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\n"
 
 /* Out, to each other, answers, and to published ports; nothing else comes in from outside. */
 static const char FORWARD[] =
@@ -36,9 +44,9 @@ static const char FORWARD[] =
 #define GUARD "FORWARD ! -i %1$s ! -o %1$s -j DROP\n"
 
 /* What iptables-nft(8) creates for these rules, and leaves when they are removed. */
-static const struct lab_nft_part PARTS[] = {{"nat", "PREROUTING"},  {"nat", "OUTPUT"},
-                                            {"nat", "POSTROUTING"}, {"nat", NULL},
-                                            {"filter", "FORWARD"},  {"filter", NULL}};
+static const struct lab_nft_part PARTS[] = {
+    {"nat", "PREROUTING"}, {"nat", "OUTPUT"},   {"nat", "POSTROUTING"}, {"nat", NULL},
+    {"filter", "FORWARD"}, {"filter", "INPUT"}, {"filter", NULL}};
 enum { PART_COUNT = sizeof(PARTS) / sizeof(PARTS[0]) };
 
 unsigned nat_missing(void)
@@ -124,6 +132,7 @@ pid_t nat_up(const char *bridge, const char *network, int others)
     add_lines(to, "-A ", NAT, network, bridge);
     fprintf(to, "COMMIT\n*filter\n:" CHAIN " - [0:0]\n-I FORWARD -j " CHAIN "\n");
     add_lines(to, "", FORWARD, network, bridge);
+    fprintf(to, "-I " LOCAL_ONLY, bridge);
     if (others != -1)
         fprintf(to, "-A " GUARD, bridge);
     fprintf(to, "COMMIT\n");
@@ -161,6 +170,7 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
     add_lines(to, "-D ", NAT, network, bridge);
     fprintf(to, "-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n*filter\n-D FORWARD -j " CHAIN "\n"
                 "-F " CHAIN "\n-X " CHAIN "\n");
+    fprintf(to, "-D " LOCAL_ONLY, bridge);
     if (guarded)
         fprintf(to, "-D " GUARD, bridge);
     fprintf(to, "COMMIT\n");

@@ -100,6 +100,18 @@ int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pi
     return request_change(request);
 }
 
+int link_set_hairpin(unsigned index)
+{
+    char buffer[BUFFER];
+    struct nlmsghdr *request = begin(buffer, RTM_SETLINK, 0);
+
+    put_link(request, index, 0)->ifi_family = AF_BRIDGE;
+    struct nlattr *port = mnl_attr_nest_start(request, IFLA_PROTINFO | NLA_F_NESTED);
+    mnl_attr_put_u8(request, IFLA_BRPORT_MODE, 1);
+    mnl_attr_nest_end(request, port);
+    return request_change(request);
+}
+
 int link_up(unsigned index)
 {
     char buffer[BUFFER];
@@ -155,18 +167,30 @@ struct network_range {
     bool taken;
 };
 
+/* Whether a route to a larger network than ours means "all else": see route_overlaps(). */
+static bool is_general(const struct rtmsg *head, bool has_gateway)
+{
+    return head->rtm_dst_len < 8 || (has_gateway && head->rtm_table == RT_TABLE_MAIN);
+}
+
 static int compare_route(const struct nlmsghdr *message, void *argument)
 {
     struct network_range *range = argument;
     const struct rtmsg *head = mnl_nlmsg_get_payload(message);
     const struct nlattr *attribute;
     in_addr_t destination = 0;
+    bool has_gateway = false;
 
     if (head->rtm_family != AF_INET || head->rtm_dst_len == 0)
         return MNL_CB_OK;
-    mnl_attr_for_each (attribute, message, sizeof(*head))
-        if (mnl_attr_get_type(attribute) == RTA_DST)
+    mnl_attr_for_each (attribute, message, sizeof(*head)) {
+        const int type = mnl_attr_get_type(attribute);
+        if (type == RTA_DST)
             destination = mnl_attr_get_u32(attribute);
+        has_gateway |= type == RTA_GATEWAY || type == RTA_VIA || type == RTA_MULTIPATH;
+    }
+    if (head->rtm_dst_len < range->prefix && is_general(head, has_gateway))
+        return MNL_CB_OK;
     int common = head->rtm_dst_len < range->prefix ? head->rtm_dst_len : range->prefix;
     in_addr_t mask = htonl(UINT32_MAX << (32 - common));
     range->taken |= ((destination ^ range->address) & mask) == 0;

@@ -18,6 +18,9 @@ int link_make_bridge(const char *name, const unsigned char mac[6]);
  * namespace of process PID. */
 int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pid);
 
+/* Let the bridge send a frame back by the port INDEX that it came from ("hairpin mode"). */
+int link_set_hairpin(unsigned index);
+
 /* Set the link INDEX up. */
 int link_up(unsigned index);
 
@@ -31,8 +34,10 @@ int address_add(unsigned index, in_addr_t address, int prefix);
 /* Send what has no route of its own to GATEWAY. */
 int route_add_default(in_addr_t gateway);
 
-/* Whether a route of this machine leads into the network ADDRESS/PREFIX or a part of it: then it is
- * in use. A default route does not count. 1 or 0, or -1 with errno. */
+/* Whether the network ADDRESS/PREFIX or a part of it is in use: a route of this machine leads
+ * there. Routes that our more specific one may replace in part do not count: a default route, its
+ * halves (0.0.0.0/1, as VPNs make them), and in the table main a larger network behind a gateway. 1
+ * or 0, or -1 with errno. */
 int route_overlaps(in_addr_t address, int prefix);
 
 #endif

@@ -154,6 +154,14 @@ static bool is_in_use(const struct bridge *bridge)
     return overlaps;
 }
 
+/* The networks to choose from: parts of the three that RFC 1918 leaves to private use. */
+static const struct {
+    uint32_t first, last;
+    int prefix;
+} CANDIDATES[] = {{0x0ad10000, 0x0aef0000, 16},  /* 10.209.0.0 to 10.239.0.0 */
+                  {0xac100000, 0xac1f0000, 16},  /* 172.16.0.0 to 172.31.0.0 */
+                  {0xc0a80000, 0xc0a8ff00, 24}}; /* 192.168.0.0 to 192.168.255.0 */
+
 /* A private network to which no route leads. */
 static void choose_network(struct bridge *bridge, const struct specification *spec)
 {
@@ -163,14 +171,18 @@ static void choose_network(struct bridge *bridge, const struct specification *sp
             give_up(STATUS_RUNTIME, "the network asked for by --subnet is in use on this machine");
         return;
     }
-    bridge->prefix = 16;
-    for (uint32_t second = 209; second < 240; second++) {
-        bridge->network = htonl(10U << 24 | second << 16);
-        if (!is_in_use(bridge))
-            return;
+    for (size_t i = 0; i < sizeof(CANDIDATES) / sizeof(CANDIDATES[0]); i++) {
+        bridge->prefix = CANDIDATES[i].prefix;
+        for (uint32_t address = CANDIDATES[i].first; address <= CANDIDATES[i].last;
+             address += 1U << (32 - bridge->prefix)) {
+            bridge->network = htonl(address);
+            if (!is_in_use(bridge))
+                return;
+        }
     }
-    give_up(STATUS_RUNTIME, "10.209.0.0/16 to 10.239.0.0/16 are all in use on this machine; "
-                            "choose a network with --subnet");
+    give_up(STATUS_RUNTIME,
+            "10.209.0.0/16 to 10.239.0.0/16, 172.16.0.0/12 and 192.168.0.0/16 are all in use on "
+            "this machine (ip route show table all); choose a network with --subnet");
 }
 
 static unsigned find_bridge_or_fail(void)
@@ -208,6 +220,7 @@ static void create_network(struct bridge *bridge)
         fail("write %s", bridge_file());
     /* Without IPv6, which would reach the machine past all rules. */
     if (link_make_bridge(BRIDGE, mac) == -1 ||
+        lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
         (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
          errno != ENOENT) ||
         address_add(if_nametoindex(BRIDGE), address, bridge->prefix) == -1) {
@@ -451,6 +464,10 @@ void network_connect(const struct container *container, pid_t pid)
         errno = ENODEV;
     if (bridge == 0 || link_make_pair(name, bridge, "eth0", pid) == -1)
         fail("connect the container to %s", BRIDGE);
+    /* What it sends to its own published port comes back to it by the bridge, where
+     * bridge-nf-call-iptables lets the NAT change frames there. */
+    if (container->spec.port_count > 0 && link_set_hairpin(if_nametoindex(name)) == -1)
+        fail("set hairpin mode of %s", name);
 }
 
 void network_set_up_loopback(void)
