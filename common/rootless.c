@@ -20,7 +20,7 @@ static struct {
     unsigned long further; /* IDs beside the caller's own */
     char way[160];
     char runs[160];
-} rootless = {.runs = "/run/container-labs"};
+} rootless;
 
 /* A range of users or groups that the administrator has given to the caller. */
 struct range {
@@ -37,11 +37,6 @@ const char *lab_rootless_way(void)
     return rootless.way;
 }
 
-const char *lab_runs(void)
-{
-    return rootless.runs;
-}
-
 static void choose_runs(uid_t user)
 {
     const char *directory = getenv("XDG_RUNTIME_DIR");
@@ -53,6 +48,15 @@ static void choose_runs(uid_t user)
         snprintf(rootless.runs, sizeof(rootless.runs), "%s/container-labs", directory);
     else
         snprintf(rootless.runs, sizeof(rootless.runs), "/tmp/container-labs-%u", user);
+}
+
+const char *lab_runs(void)
+{
+    if (!*rootless.runs && geteuid() == 0)
+        strcpy(rootless.runs, "/run/container-labs");
+    else if (!*rootless.runs)
+        choose_runs(geteuid());
+    return rootless.runs;
 }
 
 static int number_in(const char *path)
@@ -207,7 +211,7 @@ void lab_become_root(void)
 
     if (user == 0)
         return;
-    choose_runs(user);
+    lab_runs(); /* that of this user, not of root inside */
     extend_path();
     pid_t mapper = start_mapper(&start);
     if (unshare(CLONE_NEWUSER) == -1)

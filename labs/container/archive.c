@@ -15,9 +15,9 @@
 
 #include "error.h"
 #include "file.h"
-#include "ids.h"
 #include "remove.h"
 #include "report.h"
+#include "unprivileged.h"
 
 /* What archive.h and archive_entry.h of libarchive declare: it is not needed to build the lab. The
  * number in the library's name stands for this interface. */
@@ -70,7 +70,8 @@ static struct {
     const char *name;
     struct archive *from, *to;
     enum archive_kind kind;
-    bool own_users;
+    unsigned ids; /* how many users and groups the container has, from 0 on */
+    bool owners;  /* the members keep theirs; with one user, all are root's */
 } work;
 
 static void load_function(void *handle, const char *name, void **function)
@@ -82,7 +83,8 @@ static void load_function(void *handle, const char *name, void **function)
 
 void load_libarchive(bool own_users)
 {
-    work.own_users = own_users;
+    work.ids = own_users ? mapped_ids() : UINT_MAX;
+    work.owners = work.ids > 1;
     /* Names in UTF-8 then need no conversion, for which libraries of the new root would be loaded.
      */
     setlocale(LC_CTYPE, "C.UTF-8");
@@ -215,7 +217,7 @@ static void make_way(const char *path, const char *hardlink, bool is_directory)
 /* Whether a user or group has a number in the container. */
 static bool is_mapped(int64_t id)
 {
-    return id >= 0 && (!work.own_users || id < IDS_PER_CONTAINER);
+    return id >= 0 && (!work.owners || id < work.ids);
 }
 
 static void check_member(struct archive_entry *entry, const char *path, const char *hardlink)
@@ -228,8 +230,8 @@ static void check_member(struct archive_entry *entry, const char *path, const ch
     if (!is_mapped(user) || !is_mapped(group))
         give_up(STATUS_RUNTIME,
                 "'%s' in the tar '%s' belongs to user %lld and group %lld; a container has the "
-                "users and groups 0 to %d, with --userns host all",
-                path, work.name, (long long)user, (long long)group, IDS_PER_CONTAINER - 1);
+                "users and groups 0 to %u, with --userns host all",
+                path, work.name, (long long)user, (long long)group, work.ids - 1);
 }
 
 static void copy_contents(const char *path)
@@ -296,7 +298,8 @@ int extract_archive(int fd, const char *name, enum archive_kind kind)
     work.to = archive_write_disk_new();
     if (!work.to)
         fail("unpack '%s'", name);
-    archive_write_disk_set_options(work.to, EXTRACT_OWNER | EXTRACT_MODE | EXTRACT_TIME);
+    archive_write_disk_set_options(work.to,
+                                   (work.owners ? EXTRACT_OWNER : 0) | EXTRACT_MODE | EXTRACT_TIME);
     for (; (entry = next_member(count)) != NULL; count++) {
         member_path(entry, path);
         if (*path && (kind == ARCHIVE_PLAIN || !is_whiteout(path)))

@@ -15,6 +15,7 @@
 #include "privileges.h"
 #include "report.h"
 #include "terminal.h"
+#include "unprivileged.h"
 
 enum { MAXIMUM_ENVIRONMENT = MAXIMUM_ITEMS + 8 };
 
@@ -134,6 +135,7 @@ void become_command(const struct command *command)
     struct account account;
 
     find_account(&account, spec->user);
+    check_ids(account.user, account.group);
     make_environment(environment, spec, &account);
     umask(022);
     enter_directory(spec->directory ? spec->directory : "/");

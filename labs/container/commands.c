@@ -22,6 +22,7 @@
 #include "state.h"
 #include "state_file.h"
 #include "sweep.h"
+#include "unprivileged.h"
 
 /* Remove what dead runtimes have left, and keep the lock, which state_unlock() releases. MAKE: also
  * where there are no containers yet. Returns whether nothing is left of them. */
@@ -46,7 +47,7 @@ static void sweep(void)
 /* Load the container that the only argument names. Exits with one line where there is none. */
 static void find(struct container *container, int argc, char *argv[], int at)
 {
-    require_root();
+    begin_service();
     sweep();
     if (argc - at != 1)
         lab_exit(LAB_EXIT_USAGE, "%s needs the name of one container", argv[0]);
@@ -129,7 +130,7 @@ static void print_row(const struct container *container, void *argument)
 
 int list_containers(int argc, char *argv[])
 {
-    require_root();
+    begin_service();
     if (argc > 1)
         lab_exit(LAB_EXIT_USAGE, "%s takes no arguments", argv[0]);
     sweep();
@@ -294,7 +295,7 @@ int prune_containers(int argc, char *argv[])
 {
     bool all;
 
-    require_root();
+    begin_service();
     if (argc > 1)
         lab_exit(LAB_EXIT_USAGE, "%s takes no arguments", argv[0]);
     /* After a restart of the machine, what lies on a disk is there alone. */

@@ -3,11 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "rootless.h"
+
 const char *state_directory(void)
 {
+    static char path[PATH_MAX / 4];
     const char *asked = getenv("CONTAINER_LABS_STATE");
 
-    return asked && *asked == '/' ? asked : "/run/container-labs.service";
+    if (asked && *asked == '/')
+        return asked;
+    if (!*path)
+        snprintf(path, sizeof(path), "%s.service", lab_runs());
+    return path;
 }
 
 const char *state_path(const struct container *container, const char *path)

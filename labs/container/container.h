@@ -28,7 +28,9 @@ struct container {
     char reason[128]; /* why it ended, where a signal or the lack of memory is the cause */
 };
 
-/* The directory of all containers: $CONTAINER_LABS_STATE or /run/container-labs.service. */
+/* The directory of all containers: $CONTAINER_LABS_STATE, or lab_runs() of rootless.h with
+ * ".service" after it: /run/container-labs.service, without root a private directory of the user.
+ */
 const char *state_directory(void);
 
 /* The name of PATH below CONTAINER's directory, in one of four static buffers. */

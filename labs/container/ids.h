@@ -21,7 +21,8 @@ int ids_claim(uid_t *first);
 void ids_release(int *claim);
 
 /* Map the users and groups from FIRST on into the new user namespace of process PID, then send it
- * MESSAGE_GO over SOCKET. Returns a descriptor of the namespace. Ends by fail(). */
+ * MESSAGE_GO over SOCKET. Returns a descriptor of the namespace; -1 without root, where its users
+ * are the same as ours, so that no file has to be shown with other owners. Ends by fail(). */
 int ids_map(pid_t pid, uid_t first, int socket);
 
 /* Remove the file if no range is in use, as after runtimes were killed. */

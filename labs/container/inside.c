@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "privileges.h"
 #include "report.h"
 #include "resolver.h"
+#include "unprivileged.h"
 
 /* The mounts, which may come while something else is waited for. */
 static int mount_fds[MAXIMUM_FDS], mount_count;
@@ -40,7 +43,7 @@ static void receive(enum message_kind kind)
 static void become_namespace_root(void)
 {
     receive(MESSAGE_GO);
-    if (setgroups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
+    if (set_groups(0, NULL) == -1 || setresgid(0, 0, 0) == -1 || setresuid(0, 0, 0) == -1)
         fail("become root of the user namespace");
     die_with_runtime();
 }
@@ -98,11 +101,13 @@ static void set_names(const struct inside *inside)
 static void set_network(const struct inside *inside, const struct pseudo_mounts *own)
 {
     const struct specification *spec = &inside->container->spec;
+    char groups[32];
 
     if (spec->network == NETWORK_HOST)
         return;
     network_set_up_loopback();
-    mounts_set(own, "net/ipv4/ping_group_range", spec->own_users ? "0 65535" : "0 2147483647");
+    snprintf(groups, sizeof(groups), "0 %u", !spec->own_users ? INT_MAX : mapped_ids() - 1);
+    mounts_set(own, "net/ipv4/ping_group_range", groups);
     if (spec->network != NETWORK_BRIDGE)
         return;
     /* For eth0, whether it is here already or comes in a moment. */

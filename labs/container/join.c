@@ -24,6 +24,7 @@
 #include "state_file.h"
 #include "streams.h"
 #include "terminal.h"
+#include "unprivileged.h"
 
 /* What is to run, and between which ends. */
 struct exec_request {
@@ -195,7 +196,7 @@ int join_container(int argc, char *argv[], char *whole[])
     struct specification options = {0};
     int name = read_exec_options(&options, argc, argv);
 
-    require_root();
+    begin_service();
     find_container(&request, argv[name], &options);
     if (!(request.container.spec.without & WALL_BINARY)) {
         protect_binary(whole);

@@ -8,6 +8,7 @@
 #include "file.h"
 #include "report.h"
 #include "shares.h"
+#include "unprivileged.h"
 
 enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };
 
@@ -78,12 +79,25 @@ static int make_group(struct limits *limits, const char *name)
     return lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
 }
 
+/* Without root there is no group: root's are not the caller's to change. */
+static void have_none(struct limits *limits)
+{
+    limits->directory = -1;
+    for (int i = 0; i < LAB_CONTROLLERS; i++)
+        limits->tasks[i] = -1;
+}
+
 void limits_make(struct limits *limits, const struct container *container)
 {
     const struct specification *spec = &container->spec;
     struct lab_cgroup *group = &limits->group;
     char name[LAB_CGROUP_NAME];
 
+    if (is_unprivileged()) {
+        have_none(limits);
+        lab_warn("%s has no limits: without root there is no control group for it", spec->name);
+        return;
+    }
     group_name(container, name, sizeof(name));
     if (lab_hierarchies_find(&limits->where) == -1)
         fail("read /proc/self/mountinfo");
@@ -111,6 +125,10 @@ static void name_group(struct limits *limits, const struct container *container)
 
 void limits_find(struct limits *limits, const struct container *container)
 {
+    if (is_unprivileged()) {
+        have_none(limits);
+        return;
+    }
     if (lab_hierarchies_find(&limits->where) == -1)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
@@ -127,6 +145,8 @@ void limits_enter(const struct limits *limits)
 
 bool limits_count_oom_kills(struct limits *limits)
 {
+    if (is_unprivileged())
+        return false;
     bool v2 = lab_cgroup_version(&limits->group, LAB_MEMORY) == 2;
     long long before = limits->out_of_memory, killed;
 
@@ -175,7 +195,7 @@ int limits_sweep(const struct container *container)
 {
     struct limits limits = {.made = true};
 
-    if (!*container->runtime_name)
+    if (is_unprivileged() || !*container->runtime_name)
         return 0;
     if (lab_hierarchies_find(&limits.where) == -1) {
         lab_warn("read /proc/self/mountinfo: %s", lab_strerror(errno));

@@ -16,13 +16,11 @@
 #include "newmount.h"
 #include "report.h"
 #include "storage.h"
+#include "unprivileged.h"
 
 /* What a program may expect in /dev. All of them are harmless and the same in every container. */
-static const struct {
-    const char *name;
-    unsigned major, minor;
-} DEVICES[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
-               {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+const struct device DEVICES[DEVICE_COUNT] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
+                                             {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
 
 static const char *const DEVICE_LINKS[][2] = {{"/proc/self/fd", "fd"},
                                               {"/proc/self/fd/0", "stdin"},
@@ -33,7 +31,8 @@ static const char *const DEVICE_LINKS[][2] = {{"/proc/self/fd", "fd"},
 static const char *const DEVICE_DIRECTORIES[] = {"pts", "shm", "mqueue"};
 
 /* /dev: a tmpfs with the devices in it. It is made outside, because mknod(2) needs rights of the
- * machine, and belongs to ROOT, the root of the container. */
+ * machine, and belongs to ROOT, the root of the container. Without root there are empty files, on
+ * which the child mounts the machine's devices. */
 static int make_device_directory(uid_t root, bool has_terminal)
 {
     const char *const options[][2] = {{"mode", "0755"}, {"size", "64k"}, {0}};
@@ -41,9 +40,10 @@ static int make_device_directory(uid_t root, bool has_terminal)
 
     if (device == -1)
         fail("make /dev");
+    const mode_t kind = is_unprivileged() ? S_IFREG : S_IFCHR;
     mode_t before = umask(0);
-    for (size_t i = 0; i < sizeof(DEVICES) / sizeof(DEVICES[0]); i++)
-        if (mknodat(device, DEVICES[i].name, S_IFCHR | 0666,
+    for (int i = 0; i < DEVICE_COUNT; i++)
+        if (mknodat(device, DEVICES[i].name, kind | 0666,
                     makedev(DEVICES[i].major, DEVICES[i].minor)) == -1 ||
             fchownat(device, DEVICES[i].name, root, root, 0) == -1)
             fail("make /dev/%s", DEVICES[i].name);
@@ -102,7 +102,8 @@ static void make_layer(struct layer *layer, const struct container *container, i
     layer->upper = openat(layer->place, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     layer->work = openat(layer->place, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (layer->upper == -1 || layer->work == -1 ||
-        fchown(layer->upper, root + status.st_uid, root + status.st_gid) == -1 ||
+        (!is_unprivileged() && /* the owner of the base may have no number here */
+         fchown(layer->upper, root + status.st_uid, root + status.st_gid) == -1) ||
         fchmod(layer->upper, status.st_mode & 07777) == -1 ||
         (root != 0 && fchown(layer->work, root, root) == -1))
         fail("make the layer of %s", container->spec.name);
@@ -123,12 +124,14 @@ static int make_overlay(int lower, const struct layer *layer, bool unsafe)
     for (int i = 0; i < 3; i++)
         snprintf(paths[i], sizeof(paths[i]), "/proc/self/fd/%d", parts[i]);
     /* `volatile`: the layer is removed with the container, so nothing need be written to the disk
-     * at the end. Linux 5.10. */
-    const char *const options[][2] = {{"lowerdir", paths[0]},
-                                      {"upperdir", paths[1]},
-                                      {"workdir", paths[2]},
-                                      {unsafe ? "volatile" : NULL, NULL},
-                                      {0}};
+     * at the end. Linux 5.10. `userxattr`: only root of the machine may set trusted.overlay. */
+    const char *options[6][2] = {
+        {"lowerdir", paths[0]}, {"upperdir", paths[1]}, {"workdir", paths[2]}};
+    int count = 3;
+    if (unsafe)
+        options[count++][0] = "volatile";
+    if (is_unprivileged())
+        options[count][0] = "userxattr";
     return new_mount("overlay", options, 0);
 }
 

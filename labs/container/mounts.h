@@ -16,6 +16,13 @@
 
 #include "container.h"
 
+/* The devices in /dev. */
+enum { DEVICE_COUNT = 6 };
+extern const struct device {
+    const char *name;
+    unsigned major, minor;
+} DEVICES[DEVICE_COUNT];
+
 /* Mounts that were made outside. */
 struct mounts {
     int root, device;

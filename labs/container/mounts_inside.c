@@ -15,8 +15,12 @@
 #include "mounts.h"
 #include "newmount.h"
 #include "report.h"
+#include "unprivileged.h"
 
-enum { OVERFLOW_ID = 65534 /* an ID without a mapping; user_namespaces(7) */ };
+enum {
+    OVERFLOW_ID = 65534, /* an ID without a mapping; user_namespaces(7) */
+    TTY = 5,             /* the group of terminals */
+};
 
 enum {
     PLAIN = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
@@ -161,8 +165,12 @@ static void mount_over(int mount, const char *path)
 
 void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *spec, bool v2)
 {
-    static const char *const TERMINALS[][2] = {
-        {"newinstance", NULL}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}, {0}};
+    const bool has_tty = !is_unprivileged() || mapped_ids() > TTY;
+    const char *const TERMINALS[][2] = {{"newinstance", NULL},
+                                        {"ptmxmode", "0666"},
+                                        {"mode", "0620"},
+                                        {has_tty ? "gid" : NULL, "5"},
+                                        {0}};
     static const char *const MEMORY[][2] = {{"mode", "1777"}, {"size", "64m"}, {0}};
 
     /* Nothing that is mounted here may be seen outside. */
@@ -281,17 +289,37 @@ void mounts_leave_old_root(void)
         fail("detach the old root");
 }
 
+/* Without root no device can be made. Those of the machine are shown in place of them; nothing
+ * about them can be changed, because their owner has no number in the user namespace. */
+static void clone_devices(int copies[DEVICE_COUNT])
+{
+    char path[32];
+
+    for (int i = 0; i < DEVICE_COUNT; i++) {
+        snprintf(path, sizeof(path), "/dev/%s", DEVICES[i].name);
+        copies[i] = clone_mount(AT_FDCWD, path, false);
+        if (copies[i] == -1 ||
+            set_mount(copies[i], "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, -1, false) == -1)
+            fail("show %s", path);
+    }
+}
+
 void mounts_pivot(const struct mounts *mounts, const struct pseudo_mounts *own,
                   const struct container *container)
 {
     const struct specification *spec = &container->spec;
     const bool pivots = !(spec->without & WALL_PIVOT);
+    int devices[DEVICE_COUNT];
 
+    if (is_unprivileged())
+        clone_devices(devices);
     if (pivots)
         mounts_enter_root(mounts->root);
     else
         chroot_to(mounts->root, state_path(container, ""));
     attach_to_own_directory(mounts->device, mounts->root, "dev");
+    for (int i = 0; is_unprivileged() && i < DEVICE_COUNT; i++)
+        attach_below(devices[i], mounts->device, DEVICES[i].name);
     attach_to_own_directory(own->proc, mounts->root, "proc");
     attach_to_own_directory(own->sys, mounts->root, "sys");
     if (pivots)

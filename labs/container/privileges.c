@@ -14,6 +14,7 @@
 
 #include "filter.h"
 #include "report.h"
+#include "unprivileged.h"
 
 /* Empty in a program that was compiled for another machine: make_filter cannot run there, so the
  * filter is made at each start. */
@@ -129,7 +130,7 @@ void drop_privileges(const struct specification *spec, const struct account *acc
     /* Without no_new_privs, loading the filter needs CAP_SYS_ADMIN, which is dropped next. */
     if (filtered && may_gain)
         load_filter(filter);
-    if (setgroups((size_t)account->group_count, account->groups) == -1 ||
+    if (set_groups((size_t)account->group_count, account->groups) == -1 ||
         setresgid(account->group, account->group, account->group) == -1 ||
         setresuid(account->user, account->user, account->user) == -1)
         fail("become user %u, group %u", account->user, account->group);

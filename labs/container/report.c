@@ -134,12 +134,6 @@ void fail(const char *format, ...)
     send_and_exit(STATUS_RUNTIME, &message);
 }
 
-void require_root(void)
-{
-    if (geteuid() != 0)
-        lab_exit(lab_exit_failure, "containers need root; type: sudo %s", program_invocation_name);
-}
-
 void forbid_tracing(void)
 {
     if (prctl(PR_SET_DUMPABLE, 0) == -1)

@@ -42,9 +42,6 @@ void hide_controls(char *text);
 __attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
-/* Exit with lab_exit_failure unless this is root. */
-void require_root(void);
-
 /* Let no process in a container trace this one. prctl(2), PR_SET_DUMPABLE */
 void forbid_tracing(void);
 

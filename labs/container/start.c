@@ -31,6 +31,7 @@
 #include "process.h"
 #include "remove.h"
 #include "report.h"
+#include "rootless.h"
 #include "runtime.h"
 #include "session.h"
 #include "state.h"
@@ -39,6 +40,7 @@
 #include "streams.h"
 #include "sweep.h"
 #include "terminal.h"
+#include "unprivileged.h"
 
 struct runtime run;
 
@@ -97,7 +99,8 @@ static void claim(struct container *container)
         fail("read when process %d began", (int)getpid());
     snprintf(container->runtime_name, sizeof(container->runtime_name), "%s", lab_unique_pid());
     container->began = time(NULL);
-    if (container->spec.own_users && (run.ids = ids_claim(&container->first_id)) == -1)
+    if (container->spec.own_users && !is_unprivileged() &&
+        (run.ids = ids_claim(&container->first_id)) == -1)
         fail("claim user IDs");
     network_join(container);
     if (state_save(container) == -1)
@@ -162,7 +165,7 @@ static bool clone_container(struct container *container, const struct inside *in
         become_container(inside);
     }
     if (container->pid == -1) {
-        if (container->spec.own_users &&
+        if (container->spec.own_users && !is_unprivileged() &&
             (errno == EPERM || errno == EINVAL || errno == ENOSPC || errno == EUSERS))
             return false;
         fail("clone3 with new namespaces");
@@ -172,6 +175,7 @@ static bool clone_container(struct container *container, const struct inside *in
         fail("read when process %d began", (int)container->pid);
     if (container->spec.own_users)
         users = ids_map(container->pid, container->first_id, run.socket);
+    forbid_tracing(); /* without root, that would have forbidden to write the maps */
     return send_mounts(container, users) == MOUNTS_MADE;
 }
 
@@ -230,6 +234,7 @@ static int run_specified(const struct specification *spec)
 
     run.container.spec = *spec;
     claim(container);
+    lab_become_root();
     run.base = open_base(container, run.archive, &run.monitored.pidfd, wait_for);
     lab_close_fd(&run.archive);
     limits_make(&run.limits, container);
@@ -256,9 +261,11 @@ int run_container(int argc, char *argv[])
     run.container.lock = run.ids = run.base = run.archive = run.socket = -1;
     run.monitored = MONITORED_NOTHING;
     read_run_options(&spec, argc, argv);
-    require_root();
+    begin_service();
+    adapt_to_user(&spec);
     check_root(&spec);
-    forbid_tracing();
+    if (!is_unprivileged())
+        forbid_tracing();
     umask(022);
     if (spec.detach)
         session_detach(&spec);

@@ -9,16 +9,16 @@
 
 #include "error.h"
 #include "file.h"
-#include "remove.h"
+#include "unprivileged.h"
 
 static const char *bases_directory(void)
 {
     static char path[PATH_MAX];
     const char *asked = getenv("CONTAINER_LABS_STATE");
 
-    if (!asked || *asked != '/')
+    if ((!asked || *asked != '/') && !is_unprivileged())
         return "/var/lib/container-labs";
-    snprintf(path, sizeof(path), "%s/+bases", asked);
+    snprintf(path, sizeof(path), "%s/+bases", state_directory());
     return path;
 }
 
@@ -46,7 +46,7 @@ int storage_remove_layer(const struct container *container)
         return 0;
     layer_name(container, name, sizeof(name));
     lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent == -1 ? errno == ENOENT : remove_tree(parent, name) == 0)
+    if (parent == -1 ? errno == ENOENT : remove_container_tree(parent, name) == 0)
         return 0;
     lab_warn("remove %s/%s: %s", container->spec.layer, name, lab_strerror(errno));
     return -1;
@@ -72,7 +72,7 @@ static int remove_base(const char *name)
 {
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (bases == -1 ? errno != ENOENT : remove_tree(bases, name) == -1) {
+    if (bases == -1 ? errno != ENOENT : remove_container_tree(bases, name) == -1) {
         lab_warn("remove %s/%s: %s", bases_directory(), name, lab_strerror(errno));
         return -1;
     }

@@ -6,6 +6,7 @@
 
 #include "file.h"
 #include "report.h"
+#include "unprivileged.h"
 
 /* A pipe for stream number I; root of the container owns it. Without -i it is empty: the machine's
  * /dev/null would be a device whose mode root inside could change. */
@@ -14,7 +15,8 @@ static int make_stream(struct child_streams *child_ends, int i, uid_t root)
     int ends[2];
     const int their_end = i == 0 ? 0 : 1;
 
-    if (pipe2(ends, O_CLOEXEC) == -1 || fchown(ends[0], root, root) == -1)
+    if (pipe2(ends, O_CLOEXEC) == -1 ||
+        (!is_unprivileged() && fchown(ends[0], root, root) == -1)) /* else it is the caller */
         fail("make a pipe");
     child_ends->streams[i] = ends[their_end];
     return ends[!their_end];

@@ -1,0 +1,261 @@
+#!/usr/bin/env bats
+# Lab 09 without root: containers of ordinary users, with the one ID that they have and with a range of further IDs.
+
+load helpers
+load container
+load student
+
+# A root file system of the user's own, as 02_rootfs makes it for one.
+setup_file() {
+    make_rootfs
+    chown -R "$STUDENT:$STUDENT" "$ROOTFS"
+}
+setup() {
+    machine_before
+    WAY=one
+}
+teardown() {
+    local user pid
+    for user in "$STUDENT" "$OTHER"; do
+        for pid in $(sed -n 's/^runtime=//p' "/tmp/container-labs-$user.service"/[a-z0-9]*/state 2>/dev/null); do
+            kill -9 "$pid" 2>/dev/null || true
+        done
+        STUDENT=$user labs09 prune
+        refute [ -e "/tmp/container-labs-$user.service" ]
+    done
+    machine_after
+}
+
+OTHER=4343 # a second user
+
+# Run lab 09 as the user $STUDENT, who has the IDs that $WAY says.
+labs09() { (as_student "$WAY" timeout -k 1 $((30 * SLOW)) "$LABS/09_full_container" "$@") 3>&-; }
+
+start() { labs09 run -d --net none "$@" "$ROOTFS" sleep 1000; }
+
+runtime_of() { labs09 inspect "$1" | jq .runtime_pid; }
+
+@test "rootless 09: run, with the caller's own ID alone" {
+    run --separate-stderr labs09 run --net none -n one "$ROOTFS" sh -c '
+        id -u; id -g; hostname; ps -o pid,args; cat /proc/self/uid_map; echo x >/new; ls -n /new
+        grep -E "CapEff|NoNewPrivs|Seccomp:" /proc/self/status; ls /sys/class/net; cd /dev; ls
+        head -c 3 zero | wc -c; cat /proc/sys/net/ipv4/ping_group_range; exit 7'
+    assert_equal "$status" 7
+    assert_equal "$stderr" "09_full_container: one has no limits: without root there is no control group for it"
+    assert_line --index 0 0
+    assert_line --index 1 0
+    assert_line --index 2 one
+    assert_line --regexp '^ +1 sh -c'
+    assert_line --regexp '^ +0 +0 +1$'
+    assert_line --regexp '^-rw-r--r-- +1 0 +0 +2 '
+    assert_line $'CapEff:\t00000000800405fb'
+    assert_line $'NoNewPrivs:\t1'
+    assert_line $'Seccomp:\t2'
+    refute_line eth0
+    local device
+    for device in fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero 3; do
+        assert_line "$device"
+    done
+    assert_line --regexp '^0\s0$'
+}
+
+@test "rootless 09: a container that stays: ps, exec, logs, inspect, kill, stop" {
+    run labs09 run -d --net none -n stays --init "$ROOTFS" sh -c 'echo said; exec sleep 1000'
+    assert_success
+    assert_line stays
+    run labs09 ps
+    assert_line --regexp '^stays +[0-9]+ +running '
+    run labs09 exec -e A=1 stays sh -c 'id -u; ps; echo $A; exit 9'
+    assert_equal "$status" 9
+    assert_line --index 0 0
+    assert_line 1
+    assert_line --partial 'sleep 1000'
+    wait_until eval '[ "$(labs09 logs stays)" = said ]'
+    assert_equal "$(labs09 inspect stays | jq -r .own_users)" true
+    # Its root is the user, outside.
+    assert_equal "$(stat -c %u "/proc/$(labs09 inspect stays | jq .pid)")" "$STUDENT"
+    run -0 labs09 kill stays
+    run labs09 ps
+    assert_equal "${#lines[@]}" 1
+    start -n again >/dev/null
+    run -0 labs09 stop -t 1 again
+    refute [ -e "/tmp/container-labs-$STUDENT.service" ]
+    run labs09 run -d --rm=false --net none -n kept "$ROOTFS" sh -c 'exit 3'
+    wait_until eval 'labs09 ps | grep -q "ended (3)"'
+    run -0 labs09 prune
+    assert_output kept
+}
+
+@test "rootless 09: a terminal" {
+    run as_student one timeout $((10 * SLOW)) script -qec \
+        "$LABS/09_full_container run -it --net none '$ROOTFS' sh -c 'tty; stat -c %u:%g \$(tty)'" /dev/null 3>&-
+    assert_success
+    assert_line --partial /dev/pts/0
+    assert_line --partial 0:0
+}
+
+@test "rootless 09: with a range, files and processes of other users" {
+    WAY=range
+    run --separate-stderr labs09 run --net none "$ROOTFS" sh -c '
+        cat /proc/self/uid_map; touch /a; chown 7:9 /a; ls -n /a; cat /proc/sys/net/ipv4/ping_group_range'
+    assert_success
+    assert_line --regexp '^ +0 +0 +1$'
+    assert_line --regexp '^ +1 +1 +65535$'
+    assert_line --regexp ' 7 +9 +0 '
+    assert_line --regexp '^0\s65535$'
+    run --separate-stderr labs09 run --net none -u 1000:1001 "$ROOTFS" sh -c 'id -u; id -g; echo x >/tmp/y; ls -n /tmp/y'
+    assert_success
+    assert_line --index 0 1000
+    assert_line --index 1 1001
+    assert_line --regexp ' 1000 +1001 +2 '
+    start -n third -u 33 >/dev/null
+    assert_equal "$(stat -c %u "/proc/$(labs09 inspect third | jq .pid)")" $((STUDENT * 65536 + 32))
+    run -0 labs09 exec -u 44:45 third id -g
+    assert_output 45
+    run -0 labs09 stop -t 0 third
+}
+
+@test "rootless 09: an archive: with one ID all files are root's, with a range they keep their owners" {
+    local way owner
+    tar -C "$ROOTFS" --owner=12 --group=34 -cf "$TMPDIR/it.tar" .
+    chmod 644 "$TMPDIR/it.tar" && chmod o+x "$TMPDIR"
+    for way in one:0:0 range:12:34; do
+        owner=${way#*:} WAY=${way%%:*}
+        run --separate-stderr labs09 run --net none "$TMPDIR/it.tar" stat -c %u:%g /bin /bin/busybox
+        assert_success
+        assert_output "$owner"$'\n'"$owner"
+    done
+    rm "$TMPDIR/it.tar"
+}
+
+# What a runtime that was killed has left goes with the next command, and its processes went with it.
+gone_after_kill() {
+    start -n killed "$@" >/dev/null
+    run -0 labs09 exec killed sh -c 'mkdir -m 0 /closed; echo x >/file'
+    local process runtime
+    process=$(labs09 inspect killed | jq .pid)
+    runtime=$(runtime_of killed)
+    kill -9 "$runtime"
+    wait_until_gone "$process"
+    assert [ -e "/tmp/container-labs-$STUDENT.service/killed" ]
+    run -0 labs09 ps
+    assert_equal "${#lines[@]}" 1
+    refute [ -e "/tmp/container-labs-$STUDENT.service" ]
+}
+
+@test "rootless 09: kill -9 of a runtime leaves nothing after the next command" {
+    local layer=$TMPDIR/layer
+    chmod o+x "$TMPDIR"
+    install -d -o "$STUDENT" "$layer"
+    gone_after_kill
+    gone_after_kill --layer "$layer"
+    refute [ -n "$(ls "$layer")" ]
+    run labs09 run --net none -n made # of busybox, made below the user's directory
+    assert_success
+    refute [ -e "/tmp/container-labs-$STUDENT.service" ]
+    WAY=range
+    start -n many --layer "$layer" >/dev/null
+    run -0 labs09 exec many sh -c 'mkdir -m 700 /of7; touch /of7/file; chown -R 7:7 /of7; chown 9:9 /tmp'
+    local runtime
+    runtime=$(runtime_of many)
+    assert_equal "$(stat -c %u "$layer"/*/upper/of7)" $((STUDENT * 65536 + 6))
+    kill -9 "$runtime"
+    wait_until_gone "$runtime"
+    run -0 labs09 ps
+    refute [ -n "$(ls "$layer")" ]
+    rmdir "$layer"
+}
+
+@test "rootless 09: two users do not see or touch each other's containers" {
+    start -n mine >/dev/null
+    local process state=/tmp/container-labs-$STUDENT.service owner=$STUDENT
+    process=$(labs09 inspect mine | jq .pid)
+    STUDENT=$OTHER
+    run -0 labs09 ps
+    assert_equal "${#lines[@]}" 1
+    start -n mine >/dev/null # the same name is free for another user
+    for command in "exec mine true" "stop mine" "kill mine" "logs mine" "inspect mine" ps prune; do
+        # shellcheck disable=SC2086 # its words
+        run env CONTAINER_LABS_STATE="$state" bash -c "$(declare -f as_student); $(declare -p STUDENT)
+            as_student one '$LABS/09_full_container' $command" 3>&-
+        assert_failure
+        assert_output --partial "$state is not a private directory of this user"
+    done
+    run as_student one kill -9 "$process" 3>&-
+    assert_failure
+    run as_student one nsenter -t "$process" -U true 3>&-
+    assert_failure
+    run as_student one ls "/proc/$process/root/" 3>&-
+    assert_failure
+    run -0 labs09 stop -t 0 mine
+    STUDENT=$owner
+    run -0 labs09 exec mine true
+    run -0 labs09 stop -t 0 mine
+}
+
+@test "rootless 09: a directory in /tmp that is not the user's private one is refused" {
+    local state=/tmp/container-labs-$STUDENT.service made
+    for made in "mkdir -m 700 $state" "install -d -m 750 -o $STUDENT $state" "ln -s /tmp $state" "touch $state"; do
+        $made
+        for command in "run --net none $ROOTFS true" ps; do
+            # shellcheck disable=SC2086 # its words
+            run labs09 $command
+            assert_failure
+            assert_output "09_full_container: $state is not a private directory of this user: make it one (mode 0700), or name another one in CONTAINER_LABS_STATE"
+        done
+        rm -r "$state"
+    done
+    # XDG_RUNTIME_DIR goes before.
+    chmod o+x "$TMPDIR"
+    install -d -m 700 -o "$STUDENT" "$TMPDIR/own"
+    run bash -c "$(declare -f as_student); $(declare -p STUDENT)
+        as_student one env XDG_RUNTIME_DIR='$TMPDIR/own' sh -c '
+            $LABS/09_full_container run -d --net none -n there $ROOTFS sleep 100; ls \$XDG_RUNTIME_DIR
+            $LABS/09_full_container stop -t 0 there'" 3>&-
+    assert_success
+    assert_line container-labs.service
+    rmdir "$TMPDIR/own"
+}
+
+@test "rootless 09: what needs root is refused in one line, or left out with a word" {
+    local row
+    for row in '--userns host|--userns host needs root' '-p 80:80|need root, as the bridge does' \
+        '--subnet 10.1.0.0/16|need root' '-u 1000|without root a container has user 0 and group 0 alone'; do
+        # shellcheck disable=SC2086 # its words
+        run --separate-stderr labs09 run ${row%|*} "$ROOTFS" true
+        assert_failure 125
+        assert_regex "$stderr" "${row#*|}"
+    done
+    run --separate-stderr labs09 run -n alone "$ROOTFS" ls /sys/class/net
+    assert_success
+    assert_output lo
+    assert_regex "$stderr" "alone has no network: a bridge needs root"
+    # Inside, the files of another user cannot be changed.
+    STUDENT=$OTHER run --separate-stderr labs09 run --net none "$ROOTFS" sh -c 'touch /bin/x /new; ls /new'
+    assert_success
+    assert_output /new
+    assert_regex "$stderr" "'$ROOTFS' belongs to user $STUDENT; in it, root inside can read, and change nothing"
+    run as_student one strace -f -o /dev/null -e inject=unshare:error=EPERM:when=1 \
+        "$LABS/09_full_container" run --net none "$ROOTFS" true 3>&-
+    assert_failure 125
+    assert_output --regexp 'without root, unshare CLONE_NEWUSER: EPERM '
+}
+
+# blocked_but_for PROBE OPTION...: blocked as it is, open with the options that take a wall away.
+blocked_but_for() {
+    local probe=$1
+    shift
+    run --separate-stderr labs09 run --net none -e HOST_PID=$$ "$ROOTFS" probe "$probe"
+    assert_equal "$status" 1
+    assert_regex "${lines[0]}" "^$probe: blocked by E[A-Z]+$"
+    run --separate-stderr labs09 run --net none -e HOST_PID=$$ "$@" "$ROOTFS" probe "$probe"
+    assert_success
+}
+
+@test "rootless 09: the walls hold, and each is what holds" {
+    blocked_but_for mount_tmpfs --cap-add SYS_ADMIN
+    blocked_but_for unmask --cap-add SYS_ADMIN
+    blocked_but_for set_host_name --cap-add SYS_ADMIN
+    WAY=range
+    blocked_but_for mount_tmpfs --cap-add SYS_ADMIN
+}
