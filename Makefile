@@ -313,7 +313,7 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
 	    $<.corpus $(wildcard tests/fuzz/$*) >$<.log 2>&1 || { tail -n 40 $<.log; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */$*: nothing found in /p' $<.log
 
-FUZZED := labs/tools/fairness.c labs/container/json_reader.c
+FUZZED := labs/tools/fairness.c $(addprefix labs/container/,container.c json_reader.c state_file.c)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) $(FUZZED) $(FUZZED:.c=.h)
 	@tests/packages.sh check build fuzz
 	$(place)

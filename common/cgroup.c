@@ -11,6 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "number.h"
 
@@ -187,9 +188,14 @@ void lab_cgroup_remove_parent(const char *base)
     snprintf(parent, sizeof(parent), "%s/" LAB_CGROUP_PARENT, base);
     snprintf(control, sizeof(control), "%s/cgroup.subtree_control", base);
     ssize_t length = getxattr(parent, ENABLED, enabled, sizeof(enabled) - 1);
+    if (length == -1 && errno != ENODATA && errno != ENOTSUP && errno != ENOENT)
+        lab_warn("read which controllers were enabled for %s: %s", parent, lab_strerror(errno));
     enabled[length > 0 ? length : 0] = '\0';
-    if (rmdir(parent) == -1)
+    if (rmdir(parent) == -1) {
+        if (errno != EBUSY && errno != ENOTEMPTY && errno != ENOENT && errno != EROFS)
+            lab_warn("remove %s: %s", parent, lab_strerror(errno));
         return;
+    }
     for (char *name = strtok_r(enabled, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
         char word[66];
         /* Refused with EBUSY where somebody else has come to need it since, as it should be. */

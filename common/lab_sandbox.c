@@ -64,6 +64,7 @@ static int listen_to(struct sandbox *sandbox)
 __attribute__((noreturn)) static void has_ended(struct sandbox *sandbox)
 {
     lab_quote(sandbox->seen.said);
+    close(sandbox->hold);
     sandbox->kept = false;
     int status = lab_wait(sandbox->child);
     sandbox->child = 0;
@@ -136,8 +137,12 @@ void lab_hold_still(void)
     if (readlinkat(machine_proc, "self", self, sizeof(self) - 1) == -1)
         lab_die("readlink /proc/self");
     printf("%c%s\n", HALT, self);
-    fflush(stdout);
-    if (read(STDIN_FILENO, self, 1) != 1)
+    if (fflush(stdout) != 0 || ferror(stdout))
+        lab_die("what the sandbox prints is lost");
+    ssize_t count = read(STDIN_FILENO, self, 1);
+    if (count == -1)
+        lab_die("wait in the sandbox");
+    if (count == 0)
         _exit(EXIT_FAILURE); /* the experiment has ended */
 }
 
@@ -162,7 +167,9 @@ void lab_go_on(struct lab_sandbox *sandbox)
 {
     struct sandbox *inner = (struct sandbox *)sandbox;
 
-    if (write(inner->hold, "\n", 1) != 1 || listen_to(inner) == -1)
+    if (write(inner->hold, "\n", 1) != 1 && errno != EPIPE)
+        lab_die("write to the sandbox");
+    if (listen_to(inner) == -1)
         has_ended(inner);
     lab_quote(sandbox->said);
 }
@@ -174,8 +181,9 @@ struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *format, ...)
 
     printf("    box$ %s\n", line);
     /* The first newline ends a halt; to a shell it is an empty line. */
-    if (dprintf(inner->hold, "\n{ %s\n} </dev/null 2>&1; printf '\\001%%s\\n' $?\n", line) < 0)
-        has_ended(inner);
+    if (dprintf(inner->hold, "\n{ %s\n} </dev/null 2>&1; printf '\\001%%s\\n' $?\n", line) < 0 &&
+        errno != EPIPE)
+        lab_die("write to the sandbox");
     int status = listen_to(inner);
     if (status == -1)
         has_ended(inner);

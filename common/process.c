@@ -265,15 +265,21 @@ static int listen_until_end(struct lab_output *output, int from, int pidfd)
 
 __attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *argument)
 {
-    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int nothing[2]; /* the end of a file is all that can be read: /dev/null may not be there */
 
     /* A group of its own, so that a command which hangs is killed with its children. */
-    if (nothing == -1 || dup2(nothing, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
+    if (pipe2(nothing, O_CLOEXEC) == -1 || close(nothing[1]) == -1 ||
+        dup2(nothing[0], STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
         dup2(to, STDERR_FILENO) == -1 || setpgid(0, 0) == -1) {
         lab_warn("prepare a child: %s", lab_strerror(errno));
         _exit(LAB_EXIT_CANNOT_INVOKE);
     }
-    exit(body(argument));
+    int status = body(argument);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        lab_warn("what a child prints is lost: %s", lab_strerror(errno));
+        _exit(LAB_EXIT_CANNOT_INVOKE);
+    }
+    exit(status);
 }
 
 int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument)
@@ -346,17 +352,22 @@ int lab_ask_command(struct lab_output *output, const char *const argv[])
     return 0;
 }
 
+/* False with errno. */
 static bool is_executable(const char *path)
 {
     struct stat status;
 
-    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, X_OK) == 0;
+    if (stat(path, &status) == -1)
+        return false;
+    errno = EACCES;
+    return S_ISREG(status.st_mode) && access(path, X_OK) == 0;
 }
 
 bool lab_find_command(const char *command, char *path, size_t size)
 {
     char candidate[PATH_MAX];
     const char *directories = search_path();
+    int error = ENOENT; /* of a file that is there, if there is one, as execvp(3) has it */
 
     if (strchr(command, '/'))
         directories = "";
@@ -364,15 +375,19 @@ bool lab_find_command(const char *command, char *path, size_t size)
         int length = (int)strcspn(next, ":");
         int needed = snprintf(candidate, sizeof(candidate), "%.*s%s%s", length, next,
                               length ? "/" : "", command);
-        if (needed >= (int)sizeof(candidate) || !is_executable(candidate))
+        if (needed >= (int)sizeof(candidate))
             continue;
+        if (!is_executable(candidate)) {
+            error = errno == ENOENT || errno == ENOTDIR ? error : errno;
+            continue;
+        }
         if (path && snprintf(path, size, "%s", candidate) >= (int)size) {
             errno = ENAMETOOLONG;
             return false;
         }
         return true;
     }
-    errno = ENOENT;
+    errno = error;
     return false;
 }
 

@@ -316,7 +316,8 @@ __attribute__((noreturn)) static void guard(int tied_to)
     char nothing;
     sigset_t all;
 
-    setsid(); /* so that Ctrl-C passes by */
+    if (setsid() == -1) /* so that Ctrl-C passes by */
+        lab_warn("the guardian of this run: setsid: %s", lab_strerror(errno));
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "guardian");

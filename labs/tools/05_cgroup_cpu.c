@@ -64,8 +64,11 @@ static pid_t fork_behind_gate(const struct lab_cgroup *group)
         lab_die("fork");
     if (child == 0) {
         close(gate[1]);
-        if (read(gate[0], &go, 1) != 1)
-            _exit(lab_exit_failure); /* the parent has said why */
+        ssize_t count = read(gate[0], &go, 1);
+        if (count == -1)
+            lab_warn("wait to be in the group: %s", lab_strerror(errno));
+        if (count != 1)
+            _exit(lab_exit_failure); /* at end of file, the parent has said why */
         return 0;
     }
     if (lab_cgroup_enter(group, child) == -1) {
@@ -89,7 +92,8 @@ static pid_t start_in_group(const struct lab_cgroup *group, char *argv[], const 
         child = fork_behind_gate(group);
     if (child != 0)
         return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+        lab_die("prctl PR_SET_PDEATHSIG");
     sigprocmask(SIG_SETMASK, signals, NULL);
     lab_exec(argv);
 }

@@ -1,5 +1,6 @@
 #include "identity.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "number.h"
 
 /* (uid_t)-1 means "leave it" to the system calls, so it is nobody. */
@@ -39,10 +41,19 @@ static bool read_id(const char *word, unsigned *id)
     return true;
 }
 
+/* A database that cannot be read is not one without the name, getpwnam(3). */
+static void must_be_readable(const void *entry, const char *database, const char *name)
+{
+    if (!entry && errno != 0 && errno != ENOENT && errno != ESRCH)
+        lab_die("look up '%s' in the %s", name, database);
+}
+
 bool lab_find_user(const char *word, uid_t *user)
 {
+    errno = 0;
     const struct passwd *entry = *word == '+' ? NULL : getpwnam(word);
 
+    must_be_readable(entry, "passwd database", word);
     if (entry)
         *user = entry->pw_uid;
     return entry || read_id(word, user);
@@ -50,8 +61,10 @@ bool lab_find_user(const char *word, uid_t *user)
 
 bool lab_find_group(const char *word, gid_t *group)
 {
+    errno = 0;
     const struct group *entry = *word == '+' ? NULL : getgrnam(word);
 
+    must_be_readable(entry, "group database", word);
     if (entry)
         *group = entry->gr_gid;
     return entry || read_id(word, group);
@@ -132,8 +145,12 @@ static const char *identify_groups_of_user(struct lab_identity *identity)
 /* The name of the user, and the group if none was given: what /etc/passwd says. */
 static const char *identify_user(struct lab_identity *identity)
 {
-    const struct passwd *entry = getpwuid(identity->user);
+    char number[16];
 
+    errno = 0;
+    const struct passwd *entry = getpwuid(identity->user);
+    snprintf(number, sizeof(number), "%u", identity->user);
+    must_be_readable(entry, "passwd database", number);
     if (!entry)
         return identity->has_group
                    ? NULL

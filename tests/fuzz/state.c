@@ -1,0 +1,60 @@
+/* Fuzz what reads the file `state` of a container; what was read is written and read again. */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../labs/container/container.h"
+#include "../../labs/container/state_file.h"
+#include "file.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char top[] = "/tmp/fuzz-state.XXXXXX", directory[sizeof(top) + 8], path[sizeof(top) + 16];
+
+static void remove_directory(void)
+{
+    unlink(path);
+    rmdir(directory);
+    rmdir(top);
+}
+
+/* The directory of the one container that there is. */
+static void make_directory(void)
+{
+    if (!mkdtemp(top) || setenv("CONTAINER_LABS_STATE", top, 1) == -1)
+        abort();
+    snprintf(directory, sizeof(directory), "%s/w", top);
+    snprintf(path, sizeof(path), "%s/state", directory);
+    if (mkdir(directory, 0700) == -1 || atexit(remove_directory) != 0)
+        abort();
+}
+
+static void forget(struct container *container)
+{
+    free(container->text);
+    free(container->spec.command);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct container container, again;
+
+    if (!*path)
+        make_directory();
+    lab_fd file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file == -1 || write(file, data, size) != (ssize_t)size)
+        abort();
+    if (state_load(&container, "w") == 0 && state_save(&container) == 0) {
+        if (state_load(&again, "w") == -1 || again.spec.port_count != container.spec.port_count ||
+            again.address.s_addr != container.address.s_addr ||
+            again.first_id != container.first_id)
+            abort();
+        forget(&again);
+    }
+    forget(&container);
+    return 0;
+}
