@@ -14,6 +14,10 @@ BIN     ?= labs
 ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 SUDO     = $(if $(ROOT),$(if $(shell command -v sudo 2>/dev/null),$(ROOT),\
     $(error this needs root, and no sudo is installed: become root by su -, or type make vm, which needs neither)))
+# The same where there is no sudo, for what works without root, too.
+SUDO_IF_THERE = $(if $(ROOT),$(shell command -v sudo 2>/dev/null))
+# An experiment plays without root, and by sudo where it cannot (status 77) and there is sudo.
+play = { $(1) || { status=$$?; [ $$status -eq 77 ] && [ '$(SUDO_IF_THERE)' ] || exit $$status; $(SUDO_IF_THERE) $(1); }; }
 # A program as the shell wants it.
 program = $(if $(filter-out /%,$(1)),./)$(1)
 
@@ -47,7 +51,7 @@ place = @mkdir -p $(@D) 2>/dev/null && [ -w $(@D) ] || \
 all: $(LABS) #: all labs [V=1: show the whole commands]
 
 #: lab-NN         build lab NN
-#: run-NN         build it and play its experiment (with sudo, where you are not root)
+#: run-NN         build it and play its experiment (with sudo, where that needs root and you are not)
 #: test-NN        build it and run its tests
 #: trace-NN       build it and play its experiment under strace: the system calls that it teaches [STEP=N]
 define LAB_TARGETS
@@ -55,7 +59,7 @@ define LAB_TARGETS
 lab-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@echo "Now type: sudo $$(call program,$$<)"
 run-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
-	@$$(SUDO) $$(call program,$$<)
+	@$$(call play,$$(call program,$$<))
 trace-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@$$(SUDO) tests/kit/trace.sh $$(call program,$$<) $$(STEP)
 test-$(1): $(LABS) $(UNIT) $(BUILD)/.test-tools
@@ -181,11 +185,13 @@ deps-vm: #: install what vm and test-vm need [ARCH=arm64]
 
 .PHONY: doctor
 doctor: $(BIN)/doctor #: what this machine can do for the labs, and what to do where it cannot
-	@$(SUDO) $(call program,$<)
+	@$(SUDO_IF_THERE) $(call program,$<)
 
 .PHONY: tour
-tour: all #: play all experiments in order
-	@for lab in $(foreach lab,$(filter $(NUMBERS:%=$(BIN)/%_%),$(LABS)),$(call program,$(lab))); do $(SUDO) $$lab || exit; echo; done
+tour: all #: play all experiments in order; without root and sudo, those that can be played so
+	@left=; for lab in $(foreach lab,$(filter $(NUMBERS:%=$(BIN)/%_%),$(LABS)),$(call program,$(lab))); do \
+	    ($(call play,$$lab)) || { status=$$?; [ $$status -eq 77 ] && [ '$(ROOT)' ] || exit $$status; left="$$left $${lab##*/}"; }; echo; \
+	done; [ -z "$$left" ] || echo "Not played without root, for the reasons above:$$left"
 
 # A test is told where the programs are; sudo would not hand on the variables by itself.
 TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS)'

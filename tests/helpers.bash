@@ -245,6 +245,9 @@ at_once() {
     [ "$failed" -eq 0 ]
 }
 
+# What stands before an experiment that is started so: the words that make it that of another user.
+AS=()
+
 # start_at_step LAB STEP [NAME]: start an experiment with --step and let it go on to the end of STEP. Its supervisor is
 # $supervisor; its words are in the file NAMEout, and what it reads is written to NAMEkeys.
 start_at_step() {
@@ -253,7 +256,7 @@ start_at_step() {
     mkfifo "${files}keys"
     : >"${files}out" # what an earlier one has said is not this one's
     # A shell lets its background commands ignore SIGINT; a terminal's foreground group does not.
-    env --default-signal=INT,QUIT setsid "$LABS/$1" --step <>"${files}keys" >"${files}out" 2>&1 8>&- 3>&- &
+    env --default-signal=INT,QUIT setsid "${AS[@]}" "$LABS/$1" --step <>"${files}keys" >"${files}out" 2>&1 8>&- 3>&- &
     supervisor=$!
     # It waits before each step, and before the sum.
     yes '' | head -n "$2" >"${files}keys"

@@ -2,18 +2,26 @@
 # Experiments without root: an ordinary user plays them, alone or with a range of further IDs, and they leave nothing.
 
 load helpers
-load student
+load cgroups
+load ends
+
+# A user, whom the machine's own /etc does not have.
+export STUDENT=4242
+RUNS=/tmp/container-labs-$STUDENT
+
+# In the place of the present process, or for `run`.
+as_student() { exec "$BATS_TEST_DIRNAME/student" "$@"; }
 
 setup() { machine_before; }
 teardown() {
     machine_after
-    refute [ -e "/tmp/container-labs-$STUDENT" ]
+    refute [ -e "$RUNS" ]
 }
 
 # What needs nothing but user namespaces.
 PLAIN=(01_chroot 02_rootfs 03_unshare 04_setns 07_veth_bridge 08_nat)
 
-student_plays() { (as_student "$WAY" timeout -k 1 $((30 * SLOW)) "$LABS/$1" "${@:2}") 3>&-; }
+student_plays() { (as_student "$WAY" timeout -k 1 $((${LIMIT:-30} * SLOW)) "$LABS/$1" "${@:2}") 3>&-; }
 
 holds_without_root() {
     run student_plays "$1"
@@ -55,15 +63,78 @@ holds_without_root() {
     mkdir "$TMPDIR/other"
     run -0 at_call env XDG_RUNTIME_DIR="$TMPDIR/other" "$LABS/01_chroot" 3>&-
     run -0 cat "$TMPDIR/calls"
-    assert_line --partial "mkdir(\"/tmp/container-labs-$STUDENT\", 0700) "
+    assert_line --partial "mkdir(\"$RUNS\", 0700) "
     rm -r "$TMPDIR/calls" "$TMPDIR/other"
 }
 
 @test "rootless: a directory in /tmp that another user has made is refused" {
-    mkdir -m 777 "/tmp/container-labs-$STUDENT"
+    mkdir -m 777 "$RUNS"
     run -1 --separate-stderr as_student one "$LABS/01_chroot" 3>&-
-    rmdir "/tmp/container-labs-$STUDENT"
-    assert_equal "$stderr" "01_chroot: /tmp/container-labs-$STUDENT belongs to another user; set XDG_RUNTIME_DIR to a directory of your own"
+    rmdir "$RUNS"
+    assert_equal "$stderr" "01_chroot: $RUNS belongs to another user; set XDG_RUNTIME_DIR to a directory of your own"
+}
+
+# For ends.bash: the experiments, all of one kind, as started by the user.
+# shellcheck disable=SC2034 # ends.bash uses them
+KINDS=light AS=("$BATS_TEST_DIRNAME/student" range)
+experiments() { printf '%s\n' "${PLAIN[@]}"; }
+
+@test "rootless: Ctrl-C after each step leaves nothing" {
+    end_at_each_step press_control_c
+}
+
+@test "rootless: kill -9 of the experiment after each step leaves nothing, and is told" {
+    end_at_each_step kill_experiment
+}
+
+@test "rootless: kill -9 of the supervisor after each step leaves at most a name, which the next run sweeps" {
+    end_at_each_step kill_supervisor
+    [ "$swept" -ge 10 ] || fail "only $swept names were there to be swept: this test proves nothing"
+}
+
+user_plays() {
+    STUDENT=$1 LIMIT=150 run student_plays "${PLAIN[$1 % ${#PLAIN[@]}]}"
+    assert_experiment_held
+    refute [ -e "/tmp/container-labs-$1" ]
+}
+
+@test "rootless: thirty users at the same moment, each with another uid, all hold" {
+    WAY=one
+    # shellcheck disable=SC2046 # numbers
+    at_once user_plays $(seq 5001 5030)
+}
+
+@test "rootless: from the shell of a step, files of others, settings and processes of the machine are out of reach" {
+    local line
+    echo mine >"$TMPDIR/file"
+    chmod 600 "$TMPDIR/file"
+    sleep 1000 3>&- &
+    local -a tries=("cat $TMPDIR/file" "echo theirs >$TMPDIR/file" "rm -f $TMPDIR/file" "chown 0 $TMPDIR" "kill -0 $!" "kill -9 $!"
+        "echo 1 >/proc/sys/kernel/panic_on_oops" "sysctl -w vm.swappiness=1" "dmesg -C"
+        "mknod disk b 8 0" "mount -t ext4 /dev/vda /mnt" "date -s @0" "touch /etc/theirs" "cat /etc/shadow" "chroot /proc/$!/root true"
+        "nsenter -t $! -m true" "ip link add elsewhere type dummy")
+    printf 's\n' >"$TMPDIR/keys"
+    for line in "${tries[@]}"; do printf '%s && echo "REACHED: %s"\n' "$line" "${line//\"/}"; done >>"$TMPDIR/keys"
+    printf 'id -u\necho end\nexit\nq\n' >>"$TMPDIR/keys"
+    for WAY in one range; do
+        run student_plays 03_unshare --step <"$TMPDIR/keys"
+        assert_line 0
+        assert_line end
+        refute_line --regexp '^REACHED: '
+        assert_equal "$(cat "$TMPDIR/file")" mine
+        kill -0 $!
+    done
+    kill -KILL $!
+    wait $! || true
+    rm "$TMPDIR/file" "$TMPDIR/keys"
+}
+
+@test "rootless: no program of the labs is set-user-ID or set-group-ID, or has a capability" {
+    run -0 find "$LABS" -maxdepth 1 -type f -perm /6000
+    assert_output ''
+    run -0 python3 -c 'import os, sys
+for name in os.listdir(sys.argv[1]): print(*os.listxattr(os.path.join(sys.argv[1], name)))' "$LABS"
+    refute_output --partial security.capability
 }
 
 # as_student, where the call unshare of a user namespace fails with ERROR.
@@ -87,4 +158,71 @@ refused() { (as_student one strace -o /dev/null -e "inject=unshare:error=$1:when
         run -77 --separate-stderr as_student one env -u LAB_MUST_RUN "$LABS/$lab" 3>&-
         assert_equal "$stderr" "$lab: control groups of v1 need root; type: sudo $LABS/$lab"
     done
+}
+
+# Give the user a control group, as an administrator does: $GROUP, and $GROUP/shell for the user's processes.
+delegate() {
+    GROUP=/sys/fs/cgroup/student
+    mkdir -p "$GROUP/shell"
+    chown -R "$STUDENT:$STUDENT" "$GROUP"
+}
+
+take_back() { rmdir "$GROUP"/*/ "$GROUP"; }
+
+# as_student, beginning in group $GROUP$1.
+student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$WAY" "${@:2}") 3>&-; }
+
+@test "rootless: 05 and 06 hold in a group of v2 that belongs to the user, and leave it as it was" {
+    has_v2 || { play_in_vm; return; }
+    local lab before
+    delegate
+    before=$(cat "$GROUP/cgroup.subtree_control")
+    for lab in 05_cgroup_cpu 06_cpu_shares; do
+        for WAY in one range; do
+            run student_in_group /shell timeout -k 1 $((30 * SLOW)) "$LABS/$lab"
+            assert_experiment_held
+        done
+    done
+    assert_equal "$(find "$GROUP" -mindepth 1 -type d)" "$GROUP/shell"
+    assert_equal "$(cat "$GROUP/cgroup.subtree_control")" "$before"
+    take_back
+}
+
+@test "rootless: without such a group 05 and 06 name the command that gets one" {
+    has_v2 || { play_in_vm; return; }
+    local lab
+    WAY=one
+    for lab in 05_cgroup_cpu 06_cpu_shares; do
+        run -77 --separate-stderr as_student one env -u LAB_MUST_RUN "$LABS/$lab" 3>&-
+        assert_equal "$stderr" "$lab: without root, a control group of v2 is needed that belongs to you; type: systemd-run --user --scope -p Delegate=yes $LABS/$lab, or use sudo"
+    done
+    # With processes in the group itself: the two commands that are named, typed by the user, are enough.
+    delegate
+    # shellcheck disable=SC2016 # the user's shell replaces it
+    run student_in_group '' env -u LAB_MUST_RUN sh -c 'words=$("$1" 2>&1 >/dev/null); echo $?; eval "${words##*child group first: }"; "$1"' \
+        sh "$LABS/05_cgroup_cpu"
+    assert_success
+    assert_line 77
+    take_back
+}
+
+@test "rootless: what kill -9 of the supervisor and of the guardian leaves in the user's group goes with the next run" {
+    has_v2 || { play_in_vm; return; }
+    local guardian
+    WAY=one
+    delegate
+    (echo "$BASHPID" >"$GROUP/shell/cgroup.procs" && mkfifo "$TMPDIR/keys" &&
+        as_student one "$LABS/05_cgroup_cpu" --step <>"$TMPDIR/keys" >"$TMPDIR/out" 2>&1) 3>&- &
+    supervisor=$!
+    yes '' | head -n 3 >"$TMPDIR/keys"
+    wait_until grep -q 'step 4 of' "$TMPDIR/out"
+    guardian=$(pgrep -x guardian)
+    kill -KILL "$guardian" "$supervisor"
+    wait "$supervisor" || true
+    assert [ -d "$GROUP/container-labs" ]
+    run student_in_group /shell "$LABS/01_chroot"
+    assert_experiment_held
+    wait_until is_gone "$GROUP/container-labs"
+    take_back
+    rm "$TMPDIR/keys" "$TMPDIR/out"
 }
