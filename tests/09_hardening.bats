@@ -112,6 +112,19 @@ C
     labs09 kill stays
 }
 
+@test "hardening: root inside cannot open the memory of what run and exec send in before it is the command" {
+    cc -O1 -static -o "$TMPDIR/take" "$BATS_TEST_DIRNAME/container/take.c"
+    on_host_meanwhile "$LABS/09_full_container" run --name taker -v "$TMPDIR/take:/take:ro" "$ROOTFS" /take 60 >"$TMPDIR/took"
+    local taker=$!
+    wait_until grep -q waiting "$TMPDIR/took"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do labs09 exec taker true; done
+    labs09 kill taker
+    wait "$taker" || true
+    run sort -u "$TMPDIR/took"
+    assert_output waiting
+    rm "$TMPDIR/take" "$TMPDIR/took"
+}
+
 @test "hardening: a runtime killed after its container's end leaves no claim behind what --rm=false keeps" {
     labs09 run -d -n kept --rm=false -p 8084:80 "$ROOTFS" sleep 1000
     local runtime

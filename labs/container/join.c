@@ -142,20 +142,25 @@ __attribute__((noreturn)) static void leave(const struct exec_request *request, 
             request->container.spec.name, lab_signal_name(asked));
 }
 
-/* Receive the process, its terminal or its failure, until execve(2) closes the socket. */
+/* Receive the process, its terminal or its failure, until execve(2) closes the socket, or the
+ * process has ended: another one may have its socket. */
 static void wait_for_command(struct exec_request *request)
 {
+    enum { DRAINED = 8 };
+    const struct specification *spec = &request->container.spec;
     struct pollfd more = {.fd = request->socket, .events = POLLIN};
-    int asked = 0;
+    struct monitored *monitored = &request->monitored;
+    int asked;
 
     do {
-        if (asked == 0)
-            asked = monitor_wait_readable(request->socket, request->monitored.signals);
+        asked = monitor_wait_readable(request->socket, monitored->pidfd, monitored->signals);
         /* The process may have been sent already. */
-        if (asked && poll(&more, 1, 0) != 1)
+        for (int i = 0; asked > 0 && i < DRAINED && poll(&more, 1, 0) == 1; i++)
+            if (!receive_progress(request->socket, spec, monitored))
+                break;
+        if (asked > 0)
             leave(request, asked);
-    } while (
-        receive_progress(request->socket, request->container.spec.command[0], &request->monitored));
+    } while (asked == 0 && receive_progress(request->socket, spec, monitored));
 }
 
 static int run_request(struct exec_request *request)

@@ -99,9 +99,11 @@ int monitor_pending_end(void)
     return signal > 0 ? signal : 0;
 }
 
-int monitor_wait_readable(int fd, int signals)
+int monitor_wait_readable(int fd, int process, int signals)
 {
-    struct pollfd polled[] = {{.fd = fd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+    struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
+                              {.fd = process, .events = POLLIN},
+                              {.fd = signals, .events = POLLIN}};
     struct signalfd_siginfo others;
 
     for (;;) {
@@ -109,8 +111,8 @@ int monitor_wait_readable(int fd, int signals)
         int asked = monitor_pending_end();
         if (asked)
             return asked;
-        if (ready > 0 && polled[0].revents)
-            return 0;
+        if (ready > 0 && (polled[0].revents || polled[1].revents))
+            return polled[0].revents ? 0 : -1;
         if (ready > 0 && read(signals, &others, sizeof(others)) == -1)
             continue; /* there is no process yet to send it to */
     }

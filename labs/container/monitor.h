@@ -35,9 +35,10 @@ int monitor_signals(void);
 /* The pending signal that asks for the end, which is then consumed; 0: none. */
 int monitor_pending_end(void);
 
-/* Wait until FD can be read, before there is a process to hand signals on to. Returns 0, or the one
- * of SIGNALS, the descriptor of monitor_signals(), that asks a program to end: it comes first. */
-int monitor_wait_readable(int fd, int signals);
+/* Wait until FD can be read, before there is a process to hand signals on to, or until PROCESS, a
+ * pidfd or -1, has ended. Returns 0, or -1 where FD cannot be read, or the one of SIGNALS, the
+ * descriptor of monitor_signals(), that asks a program to end: it comes first. */
+int monitor_wait_readable(int fd, int process, int signals);
 
 /* Wait until the process has ended and its output is transferred; meanwhile keys of our terminal go
  * to its own. Returns its status of wait(2).

@@ -88,8 +88,10 @@ static bool receive_failure(struct message *received)
 
     while (child_socket != -1 && poll(&child, 1, 0) == 1 &&
            receive_message(child_socket, received, NULL, NULL) == 1)
-        if (received->kind == MESSAGE_FAILED)
+        if (received->kind == MESSAGE_FAILED) {
+            hide_controls(received->text);
             return true;
+        }
     return false;
 }
 
@@ -192,6 +194,8 @@ int receive_message(int from, struct message *message, int *fds, int *count)
         *count = 0;
     if (length <= 0)
         return (int)length;
+    if ((size_t)length < sizeof(*message))
+        memset((char *)message + length, 0, sizeof(*message) - (size_t)length);
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
         int got = (int)((part->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)

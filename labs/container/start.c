@@ -51,7 +51,7 @@ struct runtime run;
 /* Wait until FD can be read; a signal that asks for the end ends the start. */
 static void wait_for(int fd)
 {
-    run.asked = monitor_wait_readable(fd, run.monitored.signals);
+    run.asked = monitor_wait_readable(fd, -1, run.monitored.signals);
     if (run.asked)
         give_up(128 + run.asked, "%s: stopped by %s before the command ran",
                 run.container.spec.name, lab_signal_name(run.asked));
@@ -243,7 +243,7 @@ static int run_specified(const struct specification *spec)
     start(container);
     do
         wait_for(run.socket);
-    while (receive_progress(run.socket, spec->command[0], &run.monitored));
+    while (receive_progress(run.socket, spec, &run.monitored));
     lab_close_fd(&run.socket);
     child_socket = -1;
     /* The process 1 of --init forwards all signals. */

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -47,20 +48,31 @@ void close_streams(struct child_streams *ends)
         lab_close_fd(&ends->streams[i]);
 }
 
-bool receive_progress(int socket, const char *command, struct monitored *monitored)
+/* What came may be from a process of the container. */
+static bool is_own_child(int process)
+{
+    siginfo_t info;
+
+    return waitid(P_PIDFD, (id_t)process, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+bool receive_progress(int socket, const struct specification *spec, struct monitored *monitored)
 {
     struct message message;
-    int fd = -1, count = 1, result = receive_message(socket, &message, &fd, &count);
+    int count = 1, result;
+    lab_fd fd = -1;
+
+    result = receive_message(socket, &message, &fd, &count);
 
     if (result == -1)
         fail("receive from the container");
     if (result == 1 && message.kind == MESSAGE_FAILED)
         give_up(message.status, "%s", message.text);
     if (result == 1 && message.kind == MESSAGE_NOT_STARTED)
-        give_up_command(command, message.status);
-    if (count == 1 && message.kind == MESSAGE_PROCESS)
-        monitored->pidfd = fd;
-    if (count == 1 && message.kind == MESSAGE_TERMINAL)
-        monitored->master = fd;
+        give_up_command(spec->command[0], message.status);
+    if (count == 1 && message.kind == MESSAGE_PROCESS && monitored->pidfd == -1 && is_own_child(fd))
+        monitored->pidfd = lab_take_fd(&fd);
+    if (count == 1 && message.kind == MESSAGE_TERMINAL && monitored->master == -1 && spec->terminal)
+        monitored->master = lab_take_fd(&fd);
     return result == 1;
 }

@@ -26,8 +26,9 @@ int make_streams(struct child_streams *ends, struct monitored *monitored,
 /* Close those that are open. */
 void close_streams(struct child_streams *ends);
 
-/* Receive a message of the process that becomes COMMAND: its pidfd and its terminal are put into
- * MONITORED, its failure ends the program. Returns false when execve(2) has closed its end. */
-bool receive_progress(int socket, const char *command, struct monitored *monitored);
+/* Receive a message of the process that becomes the command of SPEC: its pidfd, where it is our
+ * child, and its terminal, where SPEC wants one, are put into MONITORED; its failure ends the
+ * program. Returns false when execve(2) has closed its end. */
+bool receive_progress(int socket, const struct specification *spec, struct monitored *monitored);
 
 #endif
