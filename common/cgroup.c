@@ -273,6 +273,18 @@ int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies
     return result;
 }
 
+/* Remove the directories of GROUP in the hierarchies before that of END, all of them empty. errno
+ * stays. */
+static void remove_made(const struct lab_cgroup *group, enum lab_controller end)
+{
+    int error = errno;
+
+    for (enum lab_controller made = 0; made < end; made++)
+        if (lab_cgroup_is_first(group, made))
+            rmdir(lab_cgroup_file(group, made, ""));
+    errno = error;
+}
+
 int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *parent,
                          const char *name)
 {
@@ -288,11 +300,14 @@ int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *pare
         if (!lab_cgroup_is_first(child, i))
             continue;
         const char *directory = lab_cgroup_file(child, i, "");
-        if (lab_cgroup_version(child, i) == 2 &&
-            hand_on(child, lab_cgroup_file(parent, i, ""), enabled, sizeof(enabled)) == -1)
-            return -1;
-        if (mkdir(directory, 0755) == -1)
-            return lab_cgroup_failed("mkdir", directory);
+        if (lab_cgroup_version(child, i) == 1 ||
+            hand_on(child, lab_cgroup_file(parent, i, ""), enabled, sizeof(enabled)) == 0) {
+            if (mkdir(directory, 0755) == 0)
+                continue;
+            lab_cgroup_failed("mkdir", directory);
+        }
+        remove_made(child, i);
+        return -1;
     }
     return 0;
 }

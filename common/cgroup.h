@@ -127,8 +127,8 @@ int lab_cgroup_remove_run(const char *name, const char *origin);
  */
 const char *lab_cgroup_remedy(const char *path, int error);
 
-/* Let groups be made where the caller may without root, see lab_hierarchies_delegated(), or end with
- * the command that gets such a group. */
+/* Let groups be made where the caller may without root, see lab_hierarchies_delegated(), or end
+ * with the command that gets such a group. */
 void lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers);
 
 /* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as

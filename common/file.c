@@ -106,8 +106,10 @@ int lab_openat2(int directory, const char *path, int flags, mode_t mode, unsigne
         .mode = mode,
         .resolve = resolve,
     };
-    int fd, attempts = 128;
+    int fd = -1, attempts = 128;
 
+    if (directory == -1) /* it could not be opened: that errno stays */
+        return -1;
     do
         fd = (int)syscall(SYS_openat2, directory, path, &how, sizeof(how));
     while (fd == -1 && errno == EAGAIN && --attempts > 0);

@@ -44,7 +44,7 @@ bool lab_same_file(const struct stat *one, const struct stat *other);
 /* openat2(2): open PATH below DIRECTORY with the FLAGS of open(2), close-on-exec, resolved as
  * RESOLVE (RESOLVE_...) says; MODE for O_CREAT, else 0. While others mount or rename, the kernel
  * may not be sure that a ".." stays inside and says EAGAIN: then it is tried again, many times.
- * Returns the descriptor, or -1 with errno. */
+ * Returns the descriptor, or -1 with errno; where DIRECTORY is -1, with the present one. */
 int lab_openat2(int directory, const char *path, int flags, mode_t mode,
                 unsigned long long resolve);
 

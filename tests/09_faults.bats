@@ -181,3 +181,108 @@ nothing_is_left() {
     rm "$TMPDIR/whole"
     nothing_is_left
 }
+
+@test "faults: a group that cannot be made in all hierarchies is made in none" {
+    if has_v2; then return; fi
+    local number
+    # One directory of the state, then one for each hierarchy.
+    for number in 3 4 5; do
+        run -125 with_fault "" mkdir "error=ENOSPC:when=$number" run -n half --net none "$ROOTFS" true
+        assert_output --partial "ENOSPC (No space left on device)"
+        run -0 find /sys/fs/cgroup -name 'container-half-*'
+        assert_output ""
+        [ ! -e "$CONTAINER_LABS_STATE" ]
+    done
+}
+
+@test "faults: --userns auto gives no more rights because of an error" {
+    needs_own_users
+    local error
+    for error in ENOSPC EPERM EUSERS EINVAL; do
+        run -125 with_fault "" clone3 "error=$error:when=1" run --net none "$ROOTFS" id -u
+        assert_output --partial "09_full_container: clone3 with new namespaces: $error ("
+        refute_output --partial "root inside is root outside"
+    done
+    # Where they are turned off it goes on as before, and says so.
+    echo 0 >"$TMPDIR/none"
+    run -0 on_host unshare -m --propagation private sh -c 'mount --bind "$1" /proc/sys/user/max_user_namespaces && shift &&
+        exec "$@"' sh "$TMPDIR/none" strace -f -qq -o /dev/null -e trace=clone3 -e inject=clone3:error=ENOSPC:when=1 \
+        "$LABS/09_full_container" run --net none "$ROOTFS" cat /proc/self/uid_map
+    assert_line --index 0 --partial "--userns auto: a user namespace cannot be made: ENOSPC"
+    assert_line --index 1 --regexp '^ +0 +0 +4294967295$'
+    rm "$TMPDIR/none"
+}
+
+@test "faults: the bounding set and --cap-drop ALL are as asked for where the last capability is not told" {
+    local bounding
+    bounding=$(labs09 run --net none "$ROOTFS" grep CapBnd /proc/self/status)
+    # libcap looks for the last one by reading them: PR_CAPBSET_READ is 23.
+    cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"
+    run -0 on_host "$BATS_TEST_TMPDIR/refuse" prctl:EINVAL:0=23 -- "$LABS/09_full_container" run \
+        ${CANNOT_MAP:+--userns host} --net none "$ROOTFS" grep CapBnd /proc/self/status
+    assert_output "$bounding"
+    run -0 on_host "$BATS_TEST_TMPDIR/refuse" prctl:EINVAL:0=23 -- "$LABS/09_full_container" run \
+        ${CANNOT_MAP:+--userns host} --cap-drop ALL --net none "$ROOTFS" grep CapBnd /proc/self/status
+    assert_output $'CapBnd:\t0000000000000000'
+}
+
+@test "faults: a process that is killed before it becomes the command is no start" {
+    # That process alone asks for a keyring.
+    run -125 with_fault "" keyctl signal=KILL run -d -n w --net none "$ROOTFS" sleep 1000
+    assert_output "09_full_container: the process was ended by SIGKILL before it became the command"
+    run -125 with_fault "" keyctl signal=KILL run -n w --net none "$ROOTFS" true
+    assert_output "09_full_container: the process was ended by SIGKILL before it became the command"
+    run -125 with_fault "" recvmsg error=ENOMEM:when=1 run -d -n w --net none "$ROOTFS" sleep 1000
+    assert_output --partial "ENOMEM (Cannot allocate memory)"
+    start -n w --net none
+    run -125 with_fault "" setns signal=KILL exec w true
+    run -125 with_fault "" keyctl signal=KILL exec w true
+    assert_output --partial "was ended by SIGKILL before it became the command"
+    labs09 kill w
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+}
+
+@test "faults: a log that a full disk cuts says where it ends" {
+    mkdir "$TMPDIR/full"
+    mount -t tmpfs -o size=64k none "$TMPDIR/full"
+    export CONTAINER_LABS_STATE=$TMPDIR/full/state
+    # shellcheck disable=SC2016
+    start_long='seq 1 20000; sleep 1000'
+    labs09 run -d -n w --net none "$ROOTFS" sh -c "$start_long"
+    eventually [ -e "$CONTAINER_LABS_STATE/w/log.cut" ]
+    run labs09 logs w
+    assert_failure 1
+    assert_line --index 0 1
+    assert_line --index 10000 10001
+    assert_line --partial "09_full_container: the log of w ends here: $CONTAINER_LABS_STATE/w/log could not be written"
+    labs09 kill w
+    assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    umount "$TMPDIR/full"
+    rmdir "$TMPDIR/full"
+    export CONTAINER_LABS_STATE=$TMPDIR/state
+    labs09 run -d -n w --net none "$ROOTFS" sh -c 'echo said; sleep 1000'
+    eventually eval '[ "$(labs09 logs w)" = said ]'
+    run -1 with_fault "$CONTAINER_LABS_STATE/w/log" read error=EIO logs w
+    assert_output "09_full_container: read $CONTAINER_LABS_STATE/w/log: EIO (Input/output error)"
+    run -1 with_fault "$CONTAINER_LABS_STATE/w/log" openat error=EMFILE logs w
+    assert_output "09_full_container: read $CONTAINER_LABS_STATE/w/log: EMFILE (Too many open files)"
+    labs09 kill w
+}
+
+@test "faults: what cannot be read is not called empty, missing, or not installed" {
+    run -125 with_fault "$ROOTFS" getdents64 error=EIO run --net none "$ROOTFS" true
+    assert_output "09_full_container: root file system '$ROOTFS': EIO (Input/output error)"
+    run -125 with_fault "" openat2 error=EIO run --net none -u nobody "$ROOTFS" true
+    assert_output --partial "EIO (Input/output error)"
+    refute_output --partial "there is no user"
+    # The file descriptor of / in the container: the errno of open(2), not that of the call that uses it.
+    run -125 with_fault / openat error=EMFILE run --net none "$ROOTFS" true
+    assert_output --partial "EMFILE (Too many open files)"
+    run -125 with_fault "$(command -v iptables-restore)" execve error=ENOMEM run "$ROOTFS" true
+    assert_output --partial "execute iptables-restore: ENOMEM (Cannot allocate memory)"
+    refute_output --partial "install iptables"
+    run -125 with_fault "" socket error=EMFILE run "$ROOTFS" true
+    assert_output --partial "EMFILE (Too many open files)"
+    refute_output --partial "all in use"
+    nothing_is_left
+}

@@ -40,6 +40,7 @@ static const struct {
     {"pidfd_open", SYS_pidfd_open},
     {"pidfd_send_signal", SYS_pidfd_send_signal},
     {"pivot_root", SYS_pivot_root},
+    {"prctl", SYS_prctl},
     {"sched_getaffinity", SYS_sched_getaffinity},
     {"sethostname", SYS_sethostname},
     {"seccomp", SYS_seccomp},

@@ -21,12 +21,26 @@ static FILE *open_plain(const char *path)
     lab_fd fd = lab_openat2(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
-    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
+    if (fd == -1 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+        return NULL;
+    if (fd == -1 || fstat(fd, &status) == -1)
+        fail("open /%s in the root file system", path);
+    if (!S_ISREG(status.st_mode))
         return NULL;
     FILE *file = fdopen(fd, "r");
-    if (file)
-        lab_take_fd(&fd);
+    if (!file)
+        fail("open /%s in the root file system", path);
+    lab_take_fd(&fd);
     return file;
+}
+
+/* FILE has no further line, or cannot be read. */
+static void close_read(FILE *file, const char *path)
+{
+    if (file && ferror(file))
+        fail("read /%s in the root file system", path);
+    if (file)
+        fclose(file);
 }
 
 /* The line of /etc/passwd for WORD, a name or a number. */
@@ -48,8 +62,7 @@ static bool find_user(struct account *account, const char *word)
     } else if (is_number) {
         account->user = (uid_t)number;
     }
-    if (file)
-        fclose(file);
+    close_read(file, "etc/passwd");
     return entry || is_number;
 }
 
@@ -78,8 +91,7 @@ static bool find_groups(struct account *account, const char *word)
             account->group_count < (int)(sizeof(account->groups) / sizeof(account->groups[0])))
             account->groups[account->group_count++] = entry->gr_gid;
     }
-    if (file)
-        fclose(file);
+    close_read(file, "etc/group");
     if (!found && is_number)
         account->group = (gid_t)number;
     return found || is_number;

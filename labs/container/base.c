@@ -1,6 +1,5 @@
 #include "base.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -15,18 +14,19 @@
 #include "storage.h"
 #include "unpack.h"
 
+static int is_a_name(int directory, const char *name, void *unused)
+{
+    (void)directory, (void)unused;
+    return *name != '\0';
+}
+
 static bool is_empty(const char *path)
 {
-    DIR *directory = opendir(path);
-    const struct dirent *entry;
-    int entries = 0;
+    int found = lab_each_name(path, is_a_name, NULL);
 
-    if (!directory)
+    if (found == -1)
         fail("root file system '%s'", path);
-    while ((entry = readdir(directory)) != NULL)
-        entries += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    closedir(directory);
-    return entries == 0;
+    return found == 0;
 }
 
 void check_root(const struct specification *spec)

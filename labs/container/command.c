@@ -105,7 +105,11 @@ __attribute__((noreturn)) static void execute(const struct specification *spec, 
     int count = 0;
 
     if (spec->without & WALL_BINARY) {
-        fcntl(report_socket, F_SETFD, FD_CLOEXEC); /* as the launcher does */
+        /* As the launcher does. */
+        const struct message starting = {.kind = MESSAGE_STARTING};
+        if (fcntl(report_socket, F_SETFD, FD_CLOEXEC) == -1 ||
+            send_message(report_socket, &starting, NULL, 0) == -1)
+            fail("start '%s'", spec->command[0]);
         execve(spec->command[0], spec->command, (char *const *)environment);
         give_up_command(spec->command[0], errno);
     }

@@ -143,17 +143,22 @@ int list_containers(int argc, char *argv[])
  * logs
  */
 
-static void print_file(const char *path)
+/* Returns whether there is one. */
+static bool print_file(const char *path)
 {
     char bytes[4096];
     size_t count;
     FILE *file = fopen(path, "re");
 
+    if (!file && errno == ENOENT)
+        return false;
     while (file && (count = fread(bytes, 1, sizeof(bytes), file)) > 0)
         if (fwrite(bytes, 1, count, stdout) != count)
             lab_die("write to stdout");
-    if (file)
-        fclose(file);
+    if (!file || ferror(file))
+        lab_die("read %s", path);
+    fclose(file);
+    return true;
 }
 
 int show_log(int argc, char *argv[])
@@ -163,6 +168,10 @@ int show_log(int argc, char *argv[])
     find(&container, argc, argv, 1);
     print_file(state_path(&container, "log.old"));
     print_file(state_path(&container, "log"));
+    if (print_file(state_path(&container, "log.cut")))
+        lab_exit(EXIT_FAILURE,
+                 "the log of %s ends here: %s could not be written, as on a full disk",
+                 container.spec.name, state_path(&container, "log"));
     return EXIT_SUCCESS;
 }
 

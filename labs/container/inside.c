@@ -28,8 +28,11 @@ static void receive(enum message_kind kind)
 
     while (kind != MESSAGE_MOUNTS || mount_count == 0) {
         int fds[MAXIMUM_FDS], count = MAXIMUM_FDS;
-        if (receive_message(report_socket, &message, fds, &count) != 1)
-            _exit(STATUS_RUNTIME);
+        int result = receive_message(report_socket, &message, fds, &count);
+        if (result == -1)
+            fail("receive from the runtime");
+        if (result == 0)
+            _exit(STATUS_RUNTIME); /* it is gone */
         if (message.kind == MESSAGE_MOUNTS) {
             memcpy(mount_fds, fds, sizeof(fds));
             mount_count = count;

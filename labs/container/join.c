@@ -186,6 +186,7 @@ static int run_request(struct exec_request *request)
                 lab_signal_name(status - 128), request->container.spec.name);
     if (request->monitored.pidfd == -1)
         give_up(STATUS_RUNTIME, "container %s has just ended", request->container.spec.name);
+    need_started(&request->monitored);
     atexit(terminal_restore);
     request->monitored.interactive = request->container.spec.interactive;
     int wait_status = monitor(&request->monitored, &asked);

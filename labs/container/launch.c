@@ -8,7 +8,8 @@
  *
  * It uses no library, so that it starts at once and needs little memory: with --init it stays, as
  * process 1. Its arguments: "init" or "run", the value of PATH, the command. Descriptor 3 is the
- * socket to the runtime; execve(2) closes it, and the runtime reads end of file.
+ * socket to the runtime; execve(2) closes it, and the runtime reads end of file. A process that is
+ * killed closes it as well, so a message comes first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,6 +114,9 @@ static long execute(const char *directories, char **argv, char **environment)
 __attribute__((noreturn)) static void run(const char *directories, char **argv, char **environment)
 {
     call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
+    message.kind = MESSAGE_STARTING;
+    if (call(SYS_write, REPORT, (long)&message, sizeof(message), 0) != sizeof(message))
+        leave(STATUS_RUNTIME);
     message.kind = MESSAGE_NOT_STARTED;
     message.status = (int)execute(directories, argv, environment);
     call(SYS_write, REPORT, (long)&message, sizeof(message), 0);

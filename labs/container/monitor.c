@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <poll.h>
 #include <stdint.h>
@@ -44,6 +45,7 @@ static struct {
     struct channel channels[CHANNELS]; /* input, output, error */
     int log;
     long long log_size;
+    bool log_cut;       /* it could not be written any more */
     int asked;          /* the signal that asked for the end */
     long long deadline; /* milliseconds; 0: none */
     int ends;           /* how often Ctrl-D is to be typed yet */
@@ -107,7 +109,7 @@ int monitor_wait_readable(int fd, int process, int signals)
     struct signalfd_siginfo others;
 
     for (;;) {
-        int ready = poll(polled, 2, -1);
+        int ready = poll(polled, 3, -1);
         int asked = monitor_pending_end();
         if (asked)
             return asked;
@@ -128,20 +130,44 @@ static void open_log(const char *path)
     state.log_size = state.log == -1 ? 0 : lseek(state.log, 0, SEEK_END);
 }
 
+/* The log ends here, by errno: its name says so, because a new name needs no room on a full disk,
+ * and a detached runtime has nobody to tell. */
+static void cut_log(const char *path)
+{
+    char cut[PATH_MAX];
+
+    lab_warn("write %s: %s; it ends here", path, lab_strerror(errno));
+    state.log_cut = true;
+    lab_close_fd(&state.log);
+    snprintf(cut, sizeof(cut), "%s.cut", path);
+    if (rename(path, cut) == -1 && (errno != ENOENT || mknod(cut, S_IFREG | 0600, 0) == -1))
+        lab_warn("rename %s: %s", path, lab_strerror(errno));
+}
+
 static void write_log(const char *path, const char *bytes, size_t length)
 {
-    char old[4096];
+    char old[PATH_MAX];
 
+    if (state.log_cut)
+        return;
     if (state.log == -1)
         open_log(path);
-    if (state.log_size + (long long)length > LOG_LIMIT) {
+    if (state.log != -1 && state.log_size + (long long)length > LOG_LIMIT) {
         snprintf(old, sizeof(old), "%s.old", path);
-        rename(path, old);
-        lab_close_fd(&state.log);
-        open_log(path);
+        if (rename(path, old) == 0) { /* else it grows */
+            lab_close_fd(&state.log);
+            open_log(path);
+        }
     }
-    if (state.log != -1 && write(state.log, bytes, length) > 0)
-        state.log_size += (long long)length;
+    while (state.log != -1 && length > 0) {
+        ssize_t count = write(state.log, bytes, length);
+        if (count == -1)
+            break;
+        bytes += count, length -= (size_t)count;
+        state.log_size += count;
+    }
+    if (length > 0)
+        cut_log(path);
 }
 
 /*

@@ -13,12 +13,14 @@
 struct monitored {
     pid_t pid; /* in our PID namespace; 0: not known, or it handles all signals */
     int pidfd;
+    bool started;             /* it has become the command, or is about to */
     int input, output, error; /* our ends of its standard streams */
     int master;               /* of its terminal, instead of these */
     bool interactive;         /* hand on what is typed there */
     int guard;                /* end of file: the process that minds our terminal is dead */
     int signals;              /* signalfd(2) */
-    const char *log;          /* keep what it says in this file, and the file before it */
+    const char *log;          /* keep what it says in this file, and the file before it in LOG.old;
+                               * where it cannot be written any more, it becomes LOG.cut */
     bool quiet;               /* do not print it */
 };
 

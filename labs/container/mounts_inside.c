@@ -117,7 +117,9 @@ static void mask(int directory, const char *const names[], size_t count, long ma
     struct statfs system;
     struct stat status;
 
-    if (fstatfs(directory, &system) == -1 || (long)system.f_type != magic)
+    if (fstatfs(directory, &system) == -1)
+        fail("look at what is to be masked");
+    if ((long)system.f_type != magic)
         give_up(STATUS_RUNTIME, "what is mounted is not what was to be masked");
     for (size_t i = 0; i < count; i++) {
         /* Most of them need none, and this is quicker than to open them. */

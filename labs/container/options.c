@@ -50,7 +50,7 @@ static const char HELP[] =
     "      --help              print this and exit\n"
     "\n"
     "Exit status: that of COMMAND, 128+N if signal N ended it, 125 if the container could not be\n"
-    "made, 126 if COMMAND cannot be invoked, 127 if it is not found.\n";
+    "made or removed, 126 if COMMAND cannot be invoked, 127 if it is not found.\n";
 
 static const char EXEC_HELP[] =
     "Usage: 09_full_container exec [OPTION]... NAME COMMAND [ARG]...\n"

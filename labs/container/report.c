@@ -18,9 +18,10 @@ int report_socket = -1, child_socket = -1;
 #define OUTSIDE "in a container, run it on the machine itself"
 #define NO_MORE_NAMESPACES                                                                         \
     "one of the limits in /proc/sys/user/max_*_namespaces is reached: end other containers, or "   \
-    "raise it by sysctl(8)"
+    "raise it by sysctl(8); --userns host needs one namespace less"
 #define NO_NEW_NAMESPACES                                                                          \
-    "new namespaces need CAP_SYS_ADMIN, and no filter that refuses them: " OUTSIDE
+    "new namespaces need CAP_SYS_ADMIN, and no filter that refuses them: " OUTSIDE                 \
+    "; in a chroot, try --userns host"
 #define COVERED(place)                                                                             \
     "parts of " place " are covered here, and no user namespace may uncover them: " OUTSIDE        \
     ", or try --userns host"

@@ -16,6 +16,7 @@ enum {
 
 enum message_kind {
     MESSAGE_FAILED,      /* child to runtime: status and words */
+    MESSAGE_STARTING,    /* child to runtime: its next call is execve(2) */
     MESSAGE_NOT_STARTED, /* launcher to runtime: the errno of execve(2) is in status */
     MESSAGE_MOUNTS,      /* runtime to child: the mounts that were made for it; it may go on */
     MESSAGE_TERMINAL,    /* child to runtime: the terminal's master */

@@ -153,6 +153,21 @@ static void close_runtime_descriptors(void)
     session_close();
 }
 
+/* clone3(2) has failed with errno: whether this kernel has no user namespaces, or they are turned
+ * off. Another error must not open a wall. */
+static bool has_no_user_namespaces(void)
+{
+    const int error = errno;
+    char limit[32];
+    bool none = error == EINVAL && access("/proc/self/ns/user", F_OK) == -1 && errno == ENOENT;
+
+    if (error == ENOSPC &&
+        lab_read_file("/proc/sys/user/max_user_namespaces", limit, sizeof(limit)) != -1)
+        none = strcmp(limit, "0") == 0;
+    errno = error;
+    return none;
+}
+
 /* Start the process. Returns false where this kernel cannot give it users of its own. */
 static bool clone_container(struct container *container, const struct inside *inside)
 {
@@ -165,8 +180,7 @@ static bool clone_container(struct container *container, const struct inside *in
         become_container(inside);
     }
     if (container->pid == -1) {
-        if (container->spec.own_users && !is_unprivileged() &&
-            (errno == EPERM || errno == EINVAL || errno == ENOSPC || errno == EUSERS))
+        if (container->spec.own_users && !is_unprivileged() && has_no_user_namespaces())
             return false;
         fail("clone3 with new namespaces");
     }
@@ -244,6 +258,10 @@ static int run_specified(const struct specification *spec)
     do
         wait_for(run.socket);
     while (receive_progress(run.socket, spec, &run.monitored));
+    if (!run.monitored.started && limits_count_oom_kills(&run.limits))
+        give_up(STATUS_RUNTIME, "%s: out of memory before the command ran: the limit is %lld bytes",
+                spec->name, spec->memory);
+    need_started(&run.monitored);
     lab_close_fd(&run.socket);
     child_socket = -1;
     /* The process 1 of --init forwards all signals. */

@@ -1,11 +1,14 @@
 #include "streams.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "file.h"
+#include "pidfd.h"
+#include "process.h"
 #include "report.h"
 #include "unprivileged.h"
 
@@ -74,5 +77,23 @@ bool receive_progress(int socket, const struct specification *spec, struct monit
         monitored->pidfd = lab_take_fd(&fd);
     if (count == 1 && message.kind == MESSAGE_TERMINAL && monitored->master == -1 && spec->terminal)
         monitored->master = lab_take_fd(&fd);
+    if (result == 1 && message.kind == MESSAGE_STARTING)
+        monitored->started = true;
     return result == 1;
+}
+
+void need_started(const struct monitored *monitored)
+{
+    siginfo_t info = {0};
+
+    if (monitored->started)
+        return;
+    signal_process(monitored->pidfd, SIGKILL); /* it is about to end in any case */
+    if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED | WNOWAIT) == -1)
+        fail("wait for the process that becomes the command");
+    if (info.si_code == CLD_EXITED)
+        give_up(STATUS_RUNTIME, "the process ended with status %d before it became the command",
+                info.si_status);
+    give_up(STATUS_RUNTIME, "the process was ended by %s before it became the command",
+            lab_signal_name(info.si_status));
 }

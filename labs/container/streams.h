@@ -31,4 +31,7 @@ void close_streams(struct child_streams *ends);
  * program. Returns false when execve(2) has closed its end. */
 bool receive_progress(int socket, const struct specification *spec, struct monitored *monitored);
 
+/* After that: end the program where the process was ended before it became the command. */
+void need_started(const struct monitored *monitored);
+
 #endif

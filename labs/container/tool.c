@@ -39,7 +39,7 @@ static const char HELP[] =
     "  run             make a container and run COMMAND in it (run --help lists the options)\n"
     "  exec            run a further command in a container\n"
     "  ps              list the containers\n"
-    "  logs            print the output of a container\n"
+    "  logs            print the output of a container (status 1 where a full disk has cut it)\n"
     "  stop            ask a container to end (SIGTERM), and end it after SECONDS (10)\n"
     "  kill            send SIGNAL (KILL) to a container's process 1\n"
     "  inspect         print all that is known of a container, as JSON\n"
