@@ -127,20 +127,22 @@ round_trip='
     for attempt in $(seq 50); do ip netns exec net1 grep -q ":0050 .* 0A " /proc/net/tcp && break; sleep 0.05; done
     within "^inside$" 1 ip netns exec beyond busybox nc -w 2 198.51.100.2 8080 </dev/null || exit
     wait $server
-    # From a container, that one itself included.
-    sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || true
-    for from in net1 net2; do
-        ip netns exec net1 busybox nc -l -p 80 -e busybox echo inside 3>&- & server=$!
-        for attempt in $(seq 50); do ip netns exec net1 grep -q ":0050 .* 0A " /proc/net/tcp && break; sleep 0.05; done
-        within "^inside$" 1 ip netns exec $from busybox nc -w 2 198.51.100.2 8080 </dev/null || exit
-        wait $server
+    # From a container, that one itself included, and from the host, whether or not iptables sees a frame of a bridge.
+    for value in 0 1; do
+        sysctl -qw net.bridge.bridge-nf-call-iptables=$value 2>/dev/null || true
+        for ask in "ip netns exec net1|198.51.100.2" "ip netns exec net2|198.51.100.2" "|127.0.0.1" "|198.51.100.2" "|192.168.0.100"; do
+            ip netns exec net1 busybox nc -l -p 80 -e busybox echo inside 3>&- & server=$!
+            for attempt in $(seq 50); do ip netns exec net1 grep -q ":0050 .* 0A " /proc/net/tcp && break; sleep 0.05; done
+            within "^inside$" 1 ${ask%|*} busybox nc -w 2 ${ask#*|} 8080 </dev/null || exit
+            wait $server
+        done
     done
     "$LABS/08_nat" status >/mnt/status || exit
     within "^default route by up0; net.ipv4.ip_forward = 1$" 1 cat /mnt/status || exit
-    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 8 cat /mnt/status || exit
+    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 10 cat /mnt/status || exit
     # However it is asked: who types status has not always typed up.
     env -u IPTABLES "$LABS/08_nat" status >/mnt/status 2>/dev/null || exit
-    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 8 cat /mnt/status || exit
+    within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 10 cat /mnt/status || exit
     within "net.bridge.bridge-nf-call-iptables = " 1 cat /mnt/status || exit
     within "^br0 +192.168.0.100/24 UP" 1 cat /mnt/status || exit
     "$LABS/08_nat" down >/mnt/out || exit
@@ -157,6 +159,41 @@ round_trip='
 @test "08 up: where Docker's chain exists, the rules are in it" {
     on_host "chain=DOCKER-USER IPTABLES=iptables; with_beyond
         iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER; $round_trip"
+}
+
+@test "08 up: a published port opens what listens on the lo of the host to no container" {
+    on_host '
+        "$LABS/08_nat" up --publish 8080:net1:80 >/dev/null || exit
+        echo secret >/mnt/secret
+        busybox httpd -f -p 127.0.0.1:7000 -h /mnt 3>&- & server=$!
+        ip netns exec net1 sysctl -qw net.ipv4.conf.veth1.route_localnet=1
+        ip -n net1 route add 127.0.0.1 via 192.168.0.100
+        ask() { ip netns exec net1 timeout 1 busybox wget -qO- http://127.0.0.1:7000/secret; }
+        for attempt in $(seq 50); do grep -q "0100007F:1B58 .* 0A " /proc/net/tcp && break; sleep 0.05; done
+        [ "$(ask)" = "" ] || { echo "it is open"; exit 1; }
+        # It is the rule that prevents it.
+        iptables -I INPUT -i br0 -d 127.0.0.0/8 -j ACCEPT
+        [ "$(ask)" = secret ] || { echo "the way is another"; exit 1; }
+        iptables -D INPUT -i br0 -d 127.0.0.0/8 -j ACCEPT
+        kill $server
+        "$LABS/08_nat" down >/dev/null || exit
+        same_host'
+}
+
+@test "08 up: a network to which a VPN leads is free, a part of it is not" {
+    on_host '
+        free() { "$LABS/08_nat" up >/dev/null || exit; "$LABS/08_nat" down >/dev/null; ip route del "$@"; }
+        taken() {
+            "$LABS/08_nat" up 2>&1 | grep -q "192.168.0.0/24 is in use already: $1" || { echo "not taken: $*"; exit 1; }
+            ip route del "$@"
+        }
+        ip route add 128.0.0.0/1 dev up0 && free 128.0.0.0/1 dev up0
+        ip route add 192.168.0.0/16 via 198.51.100.1 && free 192.168.0.0/16 via 198.51.100.1
+        ip route add 192.168.0.64/26 via 198.51.100.1 && taken 192.168.0.64/26
+        ip route add 192.168.0.0/24 via 198.51.100.1 && taken 192.168.0.0/24
+        ip route add 192.168.0.0/16 dev up0 && taken 192.168.0.0/16
+        ip route add 192.168.0.0/16 via 198.51.100.1 table 52 && taken 192.168.0.0/16 via 198.51.100.1 table 52
+        same_host'
 }
 
 @test "08 down: no table and no chain stays that was not there" {

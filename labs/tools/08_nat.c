@@ -59,6 +59,10 @@ static void turn_forwarding_on(void)
 #define MASQUERADE_BY "-s %s -o %s -j MASQUERADE"
 #define BACK_IN "-s %s -o br0 -m conntrack --ctstate DNAT -j MASQUERADE"
 
+/* br0 accepts 127.0.0.1 (route_localnet), for the answers to this host: a container must not reach
+ * servers on the host's lo by it. */
+#define LOCAL_ONLY "-i br0 -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
+
 /* Who comes to a port of the host is sent on to a container. */
 #define PUBLISH "-p %s --dport %d -m addrtype --dst-type LOCAL -j DNAT --to-destination %s:%d"
 
@@ -96,6 +100,28 @@ static void let_pass(void)
                      "-o br0 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT");
 }
 
+/* Lead ports of the host to containers. */
+static void publish(const struct lab_wanted *wanted)
+{
+    /* A container that asks for a published port has to be answered by way of this host, too, and
+     * so has this host itself, which asks from 127.0.0.1. br0's sysctl goes with br0. */
+    lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, lab_network_subnet(&network));
+    lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, "127.0.0.0/8");
+    lab_iptables_add("08", "filter", "INPUT", 'I', LOCAL_ONLY);
+    lab_shell_run("sysctl -q -w net.ipv4.conf.br0.route_localnet=1");
+    for (int i = 0; i < wanted->published_count; i++) {
+        int container = wanted->published[i].container;
+        const char *address = lab_network_address(&network, container);
+        int host_port = wanted->published[i].host_port, port = wanted->published[i].port;
+        /* PREROUTING for what comes from elsewhere, OUTPUT for the host itself. */
+        lab_iptables_add("08", "nat", "PREROUTING", 'A', PUBLISH, "tcp", host_port, address, port);
+        lab_iptables_add("08", "nat", "OUTPUT", 'A', PUBLISH, "tcp", host_port, address, port);
+        /* What the container sends to its own port comes back by its port of the bridge, where
+         * bridge-nf-call-iptables lets the NAT change frames there. */
+        lab_shell_run("brctl hairpin br0 veth%d on", 2 * container);
+    }
+}
+
 static void need_tools(void)
 {
     lab_need_commands("ip:iproute2 brctl:bridge-utils sysctl:procps");
@@ -123,17 +149,8 @@ static void up(const struct lab_wanted *wanted)
         lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE_BY, subnet, wanted->uplink);
     else
         lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE, subnet);
-    /* A container that asks for a published port has to be answered by way of this host, too. */
     if (wanted->published_count > 0)
-        lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, subnet);
-    for (int i = 0; i < wanted->published_count; i++) {
-        const char *address = lab_network_address(&network, wanted->published[i].container);
-        int host_port = wanted->published[i].host_port, port = wanted->published[i].port;
-        /* PREROUTING for those who come from elsewhere, OUTPUT for the host itself. */
-        lab_iptables_add("08", "nat", "PREROUTING", 'A', PUBLISH, "tcp", host_port, address, port);
-        lab_iptables_add("08", "nat", "OUTPUT", 'A', "! -d 127.0.0.0/8 " PUBLISH, "tcp", host_port,
-                         address, port);
-    }
+        publish(wanted);
     printf("Try: sudo %s status\n", program_invocation_name);
 }
 

@@ -154,9 +154,10 @@ static void namespace_must_be_free(const char *name)
     is_there_already(thing, undo, "ip netns list");
 }
 
-/* Exit when LINES of `ip`, which speak of addresses or routes within or around the subnet, are
- * about anything but a default route. Halves of it (0.0.0.0/1), as VPNs make them, count as one. */
-static void lines_must_be_default(const char *subnet, char *lines)
+/* Exit when LINES of `ip`, which are about addresses or routes within or AROUND the subnet, are
+ * about anything but a default route. Halves of it (0.0.0.0/1), as VPNs make them, count as one,
+ * and so does a larger network behind a gateway, in the table main. */
+static void lines_must_be_default(const char *subnet, char *lines, bool around)
 {
     static const char *const nowhere[] = {"blackhole ", "unreachable ", "prohibit ", "throw "};
 
@@ -169,7 +170,8 @@ static void lines_must_be_default(const char *subnet, char *lines)
             if (strncmp(line, nowhere[i], strlen(nowhere[i])) == 0)
                 to = line + strlen(nowhere[i]);
         bool is_default = strncmp(to, "default", 7) == 0 ||
-                          (sscanf(to, "%*[0-9.]/%d", &prefix) == 1 && prefix < 8);
+                          (sscanf(to, "%*[0-9.]/%d", &prefix) == 1 && prefix < 8) ||
+                          (around && strstr(line, " via ") && !strstr(line, " table "));
         if (!is_default)
             lab_exit(EXIT_FAILURE, "%s is in use already: %s; choose another with --subnet", subnet,
                      line);
@@ -185,9 +187,9 @@ static void subnet_must_be_free(const char *subnet)
         lab_command(&around, "ip -4 route show table all match %s", subnet) != 0)
         lab_exit(EXIT_FAILURE, "ip cannot tell whether %s is in use: %s%s%s", subnet,
                  addresses.text, within.text ? within.text : "", around.text ? around.text : "");
-    lines_must_be_default(subnet, addresses.text);
-    lines_must_be_default(subnet, within.text);
-    lines_must_be_default(subnet, around.text);
+    lines_must_be_default(subnet, addresses.text, false);
+    lines_must_be_default(subnet, within.text, false);
+    lines_must_be_default(subnet, around.text, true);
 }
 
 void lab_network_must_be_free(const struct lab_network *network)
