@@ -1,12 +1,13 @@
 #include "namespace.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "file.h"
 
 #include "file.h"
 
@@ -155,4 +156,23 @@ void lab_show_namespaces(int columns, ...)
         printf("\n");
     }
     lab_say("(* not the namespace of the first column)");
+}
+
+int lab_network_cookie(unsigned long long *cookie)
+{
+    uint64_t value;
+    struct stat status;
+    socklen_t size = sizeof(value);
+    lab_fd any_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (any_socket == -1)
+        return -1;
+    if (getsockopt(any_socket, SOL_SOCKET, SO_NETNS_COOKIE, &value, &size) == 0) {
+        *cookie = value;
+        return 0;
+    }
+    if (errno != ENOPROTOOPT || stat("/proc/self/ns/net", &status) == -1)
+        return -1;
+    *cookie = status.st_ino;
+    return 0;
 }

@@ -40,4 +40,9 @@ int lab_map_ids(pid_t pid, uid_t first, unsigned count);
  * only in its namespace. A static buffer; exits where the namespace cannot be read. */
 const char *lab_unique_pid(void);
 
+/* The cookie of our network namespace, a number that no other one is given until the machine starts
+ * again: SO_NETNS_COOKIE, Linux 5.14. Where the kernel has none, the number of its inode, which may
+ * be given away again. Returns 0, or -1 with errno. */
+int lab_network_cookie(unsigned long long *cookie);
+
 #endif

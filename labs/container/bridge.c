@@ -13,7 +13,7 @@
 
 static const char RECORD[] = "network";
 
-enum { BRIDGE_TEXT = 128 + 4096 };
+enum { BRIDGE_TEXT = 256 };
 
 const char *bridge_file(void)
 {
@@ -42,8 +42,6 @@ int bridge_read(struct bridge *bridge)
         return errno == ENOENT ? bridge_forget() : -1;
     if (bridge_set_boot(&present) == -1)
         return -1;
-    const char *along = strchr(text, '\n');
-    snprintf(bridge->along, sizeof(bridge->along), "%s", along ? along + 1 : "");
     if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %u", bridge->boot, network, &bridge->prefix,
                &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->rules,
                &bridge->last) != 8 ||
@@ -86,9 +84,8 @@ int bridge_write(const struct bridge *bridge)
 {
     char text[BRIDGE_TEXT];
 
-    snprintf(text, sizeof(text), "%s %s %d %u %u %u %u\n%s", bridge->boot, bridge_network(bridge),
-             bridge->forwarded, bridge->others, bridge->missing, bridge->rules, bridge->last,
-             bridge->along);
+    snprintf(text, sizeof(text), "%s %s %d %u %u %u %u\n", bridge->boot, bridge_network(bridge),
+             bridge->forwarded, bridge->others, bridge->missing, bridge->rules, bridge->last);
     return lab_record_write(bridge_file(), RECORD, text);
 }
 

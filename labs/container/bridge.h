@@ -11,12 +11,11 @@ struct bridge {
     char boot[9];      /* the beginning of the machine's boot ID */
     in_addr_t network; /* in network order */
     int prefix;
-    int forwarded;    /* ip_forward before */
+    int forwarded;    /* ip_forward was on before, not by these labs; forwarding.h */
     unsigned others;  /* the number of iptables rules of other programs then */
     unsigned missing; /* the tables and chains that did not exist then; see nat_missing() */
     unsigned rules;   /* lab_nft_generation() after our last change; 0: others changed rules, too */
     unsigned last;    /* the host part of the address that was assigned last */
-    char along[4096]; /* what the kernel changes along with ip_forward; lab_host_forwarding() */
 };
 
 /* Read the file, a record (record.h). Returns 1; 0 where there is none, after one from before a

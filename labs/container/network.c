@@ -13,6 +13,7 @@
 #include "bridge.h"
 #include "error.h"
 #include "file.h"
+#include "forwarding.h"
 #include "host.h"
 #include "nat.h"
 #include "netlink.h"
@@ -23,7 +24,7 @@
 
 enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network namespace */
 
-static const char BRIDGE[] = "labs0";
+static const char BRIDGE[] = "labs0", LAB[] = "09";
 static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
 static int counted = -1; /* a pipe from it: how many rules others have */
 static uint32_t before;  /* lab_nft_generation() then */
@@ -70,56 +71,39 @@ static int read_forwarding(void)
     return lab_read_file(FORWARDING, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
 }
 
-/* Restore what the kernel changed along with ip_forward. A device may be gone. Returns 0, or -1
- * after a warning. */
-static int restore_forwarding_settings(char *along)
+/* Whether programs outside of these labs, such as Docker, rely on forwarding, because they have
+ * made rules meanwhile: 1, 0, or -1 after a warning. Our own rules are removed already. */
+static int others_rely_on_it(const struct bridge *bridge)
 {
-    char path[160];
-    int result = 0;
+    const int rules = nat_rules();
 
-    for (char *rest = NULL, *line = strtok_r(along, "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest)) {
-        char *value = strrchr(line, '=');
-        if (!value)
-            continue;
-        *value++ = '\0';
-        snprintf(path, sizeof(path), "/proc/sys/%s", line);
-        if (lab_write_file(path, value) == -1 && errno != ENOENT) {
-            lab_warn("write %s to %s: %s", value, path, lab_strerror(errno));
-            result = -1;
-        }
-    }
-    return result;
+    if (rules == -1)
+        lab_warn("%s stays 1: iptables-save cannot tell whether other programs rely on it",
+                 FORWARDING);
+    else if (rules > (int)bridge->others)
+        lab_warn("%s stays 1: other programs have made rules since the first container started",
+                 FORWARDING);
+    return rules == -1 ? -1 : rules > (int)bridge->others;
 }
 
-/* Switch forwarding off again, unless other programs, such as Docker, made rules meanwhile: they
- * rely on it. ALONE: there are no such rules; else our own are removed already. Returns 0, or -1
- * after a warning. */
-static int stop_forwarding(struct bridge *bridge, bool alone)
+/* Switch forwarding off again, unless others rely on it. ALONE: there are no rules but our own.
+ * Returns 0, or -1 after a warning. */
+static int stop_forwarding(const struct bridge *bridge, bool alone)
 {
-    int forwards = bridge->forwarded ? 1 : read_forwarding();
+    int on = bridge->forwarded ? 0 : read_forwarding(), keep = 0;
+    const int shared = on == 1 ? lab_forwarding_is_shared(LAB) : 0;
 
     if (bridge->forwarded)
         return 0;
-    if (forwards == 1 && !alone) {
-        int rules = nat_rules();
-        if (rules > (int)bridge->others) {
-            lab_warn("%s stays 1: other programs have made rules since the first container started",
-                     FORWARDING);
-            return 0;
-        }
-        if (rules == -1) {
-            lab_warn("%s stays 1: iptables-save cannot tell whether other programs rely on it",
-                     FORWARDING);
-            return -1;
-        }
-    }
-    if (forwards == -1 || (forwards == 1 && lab_write_file(FORWARDING, "0") == -1)) {
-        lab_warn("%s %s: %s", forwards == 1 ? "write 0 to" : "read", FORWARDING,
-                 lab_strerror(errno));
+    if (on == 1 && shared == 0 && !alone)
+        keep = others_rely_on_it(bridge);
+    if (keep == -1)
         return -1;
-    }
-    return restore_forwarding_settings(bridge->along);
+    if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep) != -1)
+        return 0;
+    lab_warn("write 0 to %s, and what %s has: %s", FORWARDING, lab_forwarding_records(),
+             lab_strerror(errno));
+    return -1;
 }
 
 /* Returns 0; or -1 after a warning, and the record stays for the next command to try again. */
@@ -203,13 +187,8 @@ static void create_network(struct bridge *bridge)
         give_up(STATUS_RUNTIME, "a link %s exists already, and is not of this program", BRIDGE);
     if (bridge_set_boot(bridge) == -1)
         fail("read the boot ID of this machine");
-    bridge->forwarded = read_forwarding();
-    if (bridge->forwarded == -1)
-        fail("read %s", FORWARDING);
-    bridge->along[0] = '\0';
-    if (!bridge->forwarded)
-        lab_host_forwarding(bridge->along, sizeof(bridge->along));
-    bridge->others = 0; /* until network_wait_for_rules() */
+    bridge->forwarded = 0; /* until lab_forwarding_use() */
+    bridge->others = 0;    /* until network_wait_for_rules() */
     bridge->missing = nat_missing();
     bridge->rules = 0;
     before = lab_nft_generation();
@@ -218,6 +197,10 @@ static void create_network(struct bridge *bridge)
     memcpy(mac + 2, &address, sizeof(address));
     if (bridge_write(bridge) == -1)
         fail("write %s", bridge_file());
+    const int forwards = lab_forwarding_use(LAB);
+    if (forwards == -1)
+        fail("record in %s that ip_forward becomes 1", lab_forwarding_records());
+    bridge->forwarded = !forwards; /* written with the first address */
     /* Without IPv6, which would reach the machine past all rules. */
     if (link_make_bridge(BRIDGE, mac) == -1 ||
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||

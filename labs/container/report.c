@@ -68,6 +68,7 @@ static const struct {
     {EINVAL, "load the system call filter", "the kernel needs CONFIG_SECCOMP_FILTER for it"},
     {ENODEV, "mount mqueue", "the kernel needs CONFIG_POSIX_MQUEUE for it"},
     {EAGAIN, "claim user IDs", "all ranges are taken: end other containers, or use --userns host"},
+    {EBADMSG, "record in /", "a record there is damaged: see what it says, and remove it"},
     {EMFILE, "", "too many files are open: raise ulimit -n"},
     {ENFILE, "", "too many files are open on this machine: raise fs.file-max by sysctl(8)"},
     {ENOSYS, "", "this lab needs Linux 5.12; where a filter hides its system calls, as " OUTSIDE},

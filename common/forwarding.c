@@ -1,0 +1,192 @@
+#include "forwarding.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "host.h"
+#include "lock.h"
+#include "namespace.h"
+#include "record.h"
+#include "rootless.h"
+
+static const char KIND[] = "forwarding", IP_FORWARD[] = "/proc/sys/net/ipv4/ip_forward";
+
+struct record {
+    char path[288];
+    int lock;        /* of the directory; -1: there is none, and no record in it */
+    bool is_there;   /* the record of this network namespace */
+    char users[64];  /* "08 09 " */
+    char rest[8192]; /* lines of what is to be set again */
+};
+
+const char *lab_forwarding_records(void)
+{
+    static char path[256];
+
+    snprintf(path, sizeof(path), "%s.forwarding", lab_runs());
+    return path;
+}
+
+/* Release the lock, and remove the directory if it is empty. errno stays. */
+static void close_record(struct record *record)
+{
+    int error = errno;
+
+    if (record->lock != -1)
+        rmdir(lab_forwarding_records());
+    lab_close_fd(&record->lock);
+    errno = error;
+}
+
+static int read_record(struct record *record)
+{
+    char text[sizeof(record->users) + sizeof(record->rest)];
+    int length = 0;
+
+    if (lab_record_read(record->path, KIND, text, sizeof(text)) == -1)
+        return errno == ENOENT ? 0 : -1;
+    if (sscanf(text, "users%63[0-9 ]%n", record->users, &length) != 1 || text[length] != '\n') {
+        errno = EBADMSG;
+        return -1;
+    }
+    memmove(record->users, record->users + 1, strlen(record->users)); /* the blank */
+    snprintf(record->rest, sizeof(record->rest), "%s", text + length + 1);
+    record->is_there = true;
+    return 0;
+}
+
+/* Lock the directory, which is made if MAKE, and read the record of this network namespace. */
+static int open_record(struct record *record, bool make)
+{
+    unsigned long long network;
+
+    memset(record, 0, sizeof(*record));
+    record->lock = -1;
+    if (lab_network_cookie(&network) == -1)
+        return -1;
+    snprintf(record->path, sizeof(record->path), "%s/%llu", lab_forwarding_records(), network);
+    record->lock = lab_lock_directory(lab_forwarding_records(), make ? 0700 : 0, LAB_LOCK_PATIENCE);
+    if (record->lock == -1)
+        return errno == ENOENT && !make ? 0 : -1;
+    if (read_record(record) == 0)
+        return 0;
+    close_record(record);
+    return -1;
+}
+
+static int write_record(const struct record *record)
+{
+    char text[sizeof(record->users) + sizeof(record->rest) + 16];
+
+    snprintf(text, sizeof(text), "users %s\n%s", record->users, record->rest);
+    return lab_record_write(record->path, KIND, text);
+}
+
+/* 1, 0, or -1 with errno. */
+static int is_on(void)
+{
+    char text[32];
+
+    return lab_read_file(IP_FORWARD, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
+}
+
+/* Take USER out of the users. */
+static void remove_user(struct record *record, const char *user)
+{
+    char *at = strstr(record->users, user);
+
+    if (at)
+        memmove(at, at + 3, strlen(at + 3) + 1); /* "08 " */
+}
+
+static int use(struct record *record, const char *user)
+{
+    int on = record->is_there ? 0 : is_on();
+
+    if (on != 0)
+        return on == 1 ? 0 : -1;
+    if (!record->is_there)
+        lab_host_forwarding(record->rest, sizeof(record->rest));
+    if (strstr(record->rest, "=?\n")) { /* it could not be read, so it could not be set again */
+        errno = EIO;
+        return -1;
+    }
+    remove_user(record, user);
+    size_t length = strlen(record->users);
+    snprintf(record->users + length, sizeof(record->users) - length, "%s ", user);
+    return write_record(record) == -1 ? -1 : 1;
+}
+
+int lab_forwarding_use(const char *user)
+{
+    struct record record;
+
+    if (open_record(&record, true) == -1)
+        return -1;
+    int result = use(&record, user);
+    close_record(&record);
+    return result;
+}
+
+int lab_forwarding_is_shared(const char *user)
+{
+    struct record record;
+
+    if (open_record(&record, false) == -1)
+        return -1;
+    remove_user(&record, user);
+    close_record(&record);
+    return *record.users != '\0';
+}
+
+/* Set everything again; a device may be gone. */
+static int turn_off(struct record *record)
+{
+    char path[160];
+    int on = is_on();
+
+    if (on == -1 || (on == 1 && lab_write_file(IP_FORWARD, "0") == -1))
+        return -1;
+    for (char *rest = NULL, *line = strtok_r(record->rest, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char *value = strrchr(line, '=');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        snprintf(path, sizeof(path), "/proc/sys/%s", line);
+        if (lab_write_file(path, value) == -1 && errno != ENOENT)
+            return -1;
+    }
+    return 0;
+}
+
+static int leave(struct record *record, const char *user, bool keep)
+{
+    remove_user(record, user);
+    /* Before it is turned off: where that fails, the next call tries again. */
+    if (write_record(record) == -1)
+        return -1;
+    if (*record->users && !keep)
+        return 1;
+    if (!keep && turn_off(record) == -1)
+        return -1;
+    return unlink(record->path);
+}
+
+int lab_forwarding_leave(const char *user, bool keep)
+{
+    struct record record;
+    int result = 0;
+
+    if (open_record(&record, false) == -1)
+        return -1;
+    if (record.is_there)
+        result = leave(&record, user, keep);
+    close_record(&record);
+    return result;
+}

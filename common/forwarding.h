@@ -1,0 +1,33 @@
+/*
+ * forwarding.h - net.ipv4.ip_forward, which more than one lab turns on: the last one turns it off.
+ *
+ *     /run/container-labs.forwarding/    locked while a record is read or written
+ *         COOKIE                         of a network namespace, a record (record.h):
+ *             users 08 09
+ *             net/ipv4/conf/all/accept_redirects=1     what is to be set again, and more of those
+ *
+ * There is a record as long as a lab uses forwarding that was off before. The functions return -1
+ * with errno, and nothing has changed that the next call would not find.
+ */
+#ifndef LAB_FORWARDING_H
+#define LAB_FORWARDING_H
+
+#include <stdbool.h>
+
+/* The directory, for messages. */
+const char *lab_forwarding_records(void);
+
+/* USER ("08") is about to write 1 to ip_forward. Returns 1, or 0 where it is 1 already and not
+ * because of these labs: then it stays. */
+int lab_forwarding_use(const char *user);
+
+/* Whether another lab than USER uses it: 1 or 0. */
+int lab_forwarding_is_shared(const char *user);
+
+/* USER does not need it any more; it may never have used it. Where no other lab does, write 0 to
+ * ip_forward and set again what the kernel has changed along with it; KEEP: leave it on for good,
+ * because programs outside of these labs rely on it. Returns 1 where another lab uses it, else 0.
+ */
+int lab_forwarding_leave(const char *user, bool keep);
+
+#endif
