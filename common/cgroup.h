@@ -81,11 +81,7 @@ enum {
  * cpu.cfs_quota_us and cpu.cfs_period_us, or cpu.max. EINVAL where a parent allows less (v1). */
 int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, long long period);
 
-/* The least that a quota of the group of process PID, or of one above it, allows: in percent of a
- * CPU. 0 where none of them has one, as far as can be seen from here. */
-double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid);
-
-/* The same of a text in the form of cpu.max: "max 100000". Returns whether it was. */
+/* The two numbers of a text in the form of cpu.max: "max 100000". Returns whether it is one. */
 bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *period);
 
 /* At most BYTES of memory, and no swap beyond it where swap is counted: memory.limit_in_bytes
@@ -122,10 +118,6 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
  * groups removed, and container-labs too where it is empty then. Runs are expected to lock each
  * other out meanwhile. */
 int lab_cgroup_remove_run(const char *name, const char *origin);
-
-/* What can be done about ERROR, met at PATH, a file of a control group (or the directory of one).
- */
-const char *lab_cgroup_remedy(const char *path, int error);
 
 /* Let groups be made where the caller may without root, see lab_hierarchies_delegated(), or end
  * with the command that gets such a group. */

@@ -6,6 +6,7 @@
 
 #include "cgroup_parts.h"
 #include "file.h"
+#include "lab.h"
 #include "number.h"
 
 bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *period)
@@ -38,7 +39,9 @@ static int cpu_limit(const struct lab_cgroup *group, long long *quota, long long
     return -1;
 }
 
-double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid)
+/* The least that a quota of the group of process PID, or of one above it, allows: in percent of a
+ * CPU. 0 where none of them has one, as far as can be seen from here. */
+static double least_quota(const struct lab_hierarchies *where, pid_t pid)
 {
     const struct lab_hierarchy *place = &where->of[LAB_CPU];
     struct lab_cgroup group = {.where = where};
@@ -64,6 +67,16 @@ double lab_cgroup_cpu_ceiling(const struct lab_hierarchies *where, pid_t pid)
             ceiling = percent;
     }
     return ceiling;
+}
+
+double lab_cpu_ceiling(pid_t pid)
+{
+    struct lab_hierarchies where;
+
+    if (lab_hierarchies_find(&where) == -1)
+        lab_die("read /proc/self/mountinfo");
+    double all = 100.0 * lab_cpu_count(), least = least_quota(&where, pid);
+    return least > 0 && least < all ? least : all;
 }
 
 static int write_number(const struct lab_cgroup *group, enum lab_controller controller,

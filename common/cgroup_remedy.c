@@ -1,10 +1,14 @@
 #include <errno.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "cgroup_parts.h"
 #include "error.h"
+#include "page.h"
 
 /* What was tried last, for lab_cgroup_die(). */
 static struct {
@@ -91,7 +95,8 @@ static const char *remedy_for(int error, const char *file)
     return "nothing was changed";
 }
 
-const char *lab_cgroup_remedy(const char *path, int error)
+/* What can be done about ERROR, met at PATH, a file of a control group or the directory of one. */
+static const char *remedy_at(const char *path, int error)
 {
     struct stat status;
     const char *slash = strrchr(path, '/');
@@ -99,6 +104,23 @@ const char *lab_cgroup_remedy(const char *path, int error)
     if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) : !strchr(slash ? slash : path, '.'))
         return remedy_for(error, "");
     return remedy_for(error, slash ? slash + 1 : path);
+}
+
+void lab_die_path(const char *path, const char *format, ...)
+{
+    struct statfs status;
+    char directory[PATH_MAX];
+    int error = errno;
+    LAB_FORMAT(what, format);
+
+    snprintf(directory, sizeof(directory), "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    bool cgroup = statfs(slash ? directory : ".", &status) == 0 &&
+                  (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC);
+    errno = error;
+    lab_die_remedy(cgroup ? remedy_at(path, error) : NULL, "%s %s", what, path);
 }
 
 /* The commands that move the processes out of the group whose cgroup.subtree_control was written

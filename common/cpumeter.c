@@ -66,20 +66,16 @@ int lab_cpu_sample_process(pid_t pid, struct lab_cpu_sample *sample)
 struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
                                          const struct lab_cpu_sample *to)
 {
+    const long long passed = to->at - from->at, usage = to->usage - from->usage;
+
     return (struct lab_cpu_sample){
-        .at = to->at - from->at,
-        .usage = to->usage - from->usage,
+        .at = passed,
+        .usage = usage,
         .periods = to->periods - from->periods,
         .throttled = to->throttled - from->throttled,
         .throttled_time = to->throttled_time - from->throttled_time,
+        .percent = passed > 0 ? 100.0 * (double)usage / (double)passed : 0,
     };
-}
-
-double lab_cpu_percent(const struct lab_cpu_sample *from, const struct lab_cpu_sample *to)
-{
-    return to->at > from->at
-               ? 100.0 * (double)(to->usage - from->usage) / (double)(to->at - from->at)
-               : 0;
 }
 
 int lab_cpu_count(void)

@@ -21,6 +21,7 @@ struct lab_cpu_sample {
     long long periods;        /* that have passed while the group had a quota and ran */
     long long throttled;      /* of these, those in which the quota was used up */
     long long throttled_time; /* the group's CPUs stood still so long */
+    double percent;           /* of a difference: usage in percent of one CPU */
 };
 
 /* Take a sample of GROUP: cpuacct.usage and cpu.stat of v1 (LAB_CPUACCT and LAB_CPU must be among
@@ -35,10 +36,7 @@ bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sa
 /* The same of one process: only the time and the usage, clock_getcpuclockid(3). */
 int lab_cpu_sample_process(pid_t pid, struct lab_cpu_sample *sample);
 
-/* CPU time that was used between two samples, in percent of one CPU. */
-double lab_cpu_percent(const struct lab_cpu_sample *from, const struct lab_cpu_sample *to);
-
-/* *TO minus *FROM, field by field. */
+/* What was used between two samples: *TO minus *FROM, field by field. */
 struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
                                          const struct lab_cpu_sample *to);
 

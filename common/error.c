@@ -128,30 +128,11 @@ const char *lab_typed(const char *name)
     return text;
 }
 
-__attribute__((noreturn)) static void cannot_run(const char *command)
-{
-    int error = errno;
-
-    lab_exit(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
-             "failed to run command '%s': %s", command, strerror(error));
-}
-
 void lab_exec(char *const argv[])
 {
     fflush(stdout);
     execvp(argv[0], argv);
-    cannot_run(argv[0]);
-}
-
-void lab_exec_shell(void)
-{
-    const char *shell = getenv("SHELL");
-    char name[256];
-
-    fflush(stdout);
-    if (!shell)
-        shell = "/bin/sh";
-    snprintf(name, sizeof(name), "-%s", basename(shell));
-    execl(shell, name, (char *)NULL);
-    cannot_run(shell);
+    int error = errno;
+    lab_exit(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+             "failed to run command '%s': %s", argv[0], strerror(error));
 }

@@ -55,9 +55,4 @@ __attribute__((noreturn)) void lab_common_option(int option, const char *help, i
  * typed with ("./labs/02_rootfs"). A static buffer, until the next call. */
 const char *lab_typed(const char *name);
 
-/* Replace this process by $SHELL, or /bin/sh where that is not set, as a login shell ("-sh" as its
- * name): what unshare(1) and nsenter(1) do without a command. SHELL is a path, not looked up in
- * PATH. Returns only by exiting, as lab_exec(). */
-__attribute__((noreturn)) void lab_exec_shell(void);
-
 #endif

@@ -20,7 +20,8 @@ bool lab_host_port_is_free(int port, bool udp)
     return bind(listener, (void *)&address, sizeof(address)) == 0;
 }
 
-const char *lab_host_sysctl(const char *path)
+/* The value of a file below /proc/sys, "?" where it cannot be read. In a static buffer. */
+static const char *sysctl_value(const char *path)
 {
     static char value[32];
     char full[160];
@@ -36,12 +37,12 @@ void lab_host_forwarding(char *text, size_t size)
     static const char all_redirects[] = "net/ipv4/conf/all/accept_redirects";
     glob_t found = {0};
     size_t length =
-        (size_t)snprintf(text, size, "%s=%s\n", all_redirects, lab_host_sysctl(all_redirects));
+        (size_t)snprintf(text, size, "%s=%s\n", all_redirects, sysctl_value(all_redirects));
 
     glob("/proc/sys/net/ipv4/conf/*/forwarding", 0, NULL, &found);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         const char *path = found.gl_pathv[i] + strlen("/proc/sys/");
-        const char *value = lab_host_sysctl(path);
+        const char *value = sysctl_value(path);
         size_t needed = strlen(path) + strlen(value) + 2;
         if (strcmp(value, "0") != 0 && length + needed < size)
             length += (size_t)snprintf(text + length, size - length, "%s=%s\n", path, value);

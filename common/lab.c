@@ -3,15 +3,12 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/wait.h>
 
 #include "cgroup.h"
-#include "cpumeter.h"
 #include "error.h"
 #include "file.h"
 #include "load.h"
@@ -80,23 +77,6 @@ const char *lab_expand(const char *text, bool pid_alone)
         lab_exit(lab_exit_failure, "a line is longer than %d bytes", LINE - 1);
     buffer[used] = '\0';
     return buffer;
-}
-
-void lab_die_path(const char *path, const char *format, ...)
-{
-    struct statfs status;
-    char directory[PATH_MAX];
-    int error = errno;
-    LAB_FORMAT(what, format);
-
-    snprintf(directory, sizeof(directory), "%s", path);
-    char *slash = strrchr(directory, '/');
-    if (slash)
-        *slash = '\0';
-    bool cgroup = statfs(slash ? directory : ".", &status) == 0 &&
-                  (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC);
-    errno = error;
-    lab_die_remedy(cgroup ? lab_cgroup_remedy(path, error) : NULL, "%s %s", what, path);
 }
 
 /*
@@ -339,11 +319,4 @@ void lab_own_groups(const char *controllers)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (set & LAB_BIT(i))
             show_group(i);
-}
-
-double lab_cpu_ceiling(pid_t pid)
-{
-    double all = 100.0 * lab_cpu_count(), ceiling = lab_cgroup_cpu_ceiling(groups.where, pid);
-
-    return ceiling > 0 && ceiling < all ? ceiling : all;
 }

@@ -122,7 +122,7 @@ void lab_measure(struct lab_measured *measured, int count, long long window)
             printf("\033[%dA", count); /* back to the first bar */
         for (int i = 0; i < count; i++) {
             take(&measured[i], &now);
-            double percent = lab_cpu_percent(&last[i], &now);
+            double percent = lab_cpu_difference(&last[i], &now).percent;
             remember(&measured[i], percent);
             if (live)
                 show(&measured[i], percent);
@@ -131,7 +131,6 @@ void lab_measure(struct lab_measured *measured, int count, long long window)
     }
     for (int i = 0; i < count; i++) {
         measured[i].used = lab_cpu_difference(&first[i], &last[i]);
-        measured[i].percent = lab_cpu_percent(&first[i], &last[i]);
     }
 }
 
@@ -156,10 +155,10 @@ double lab_use(struct lab_load *loads, int count, int milliseconds)
             .name = loads[i].name, .pid = loads[i].pid, .target = loads[i].target};
     lab_measure(measured, count, milliseconds * 1000LL);
     for (int i = 0; i < count; i++) {
-        loads[i].percent = measured[i].percent;
+        loads[i].percent = measured[i].used.percent;
         loads[i].used = measured[i].used.usage;
         loads[i].passed = measured[i].used.at;
-        used += measured[i].percent;
+        used += measured[i].used.percent;
     }
     long long idle_now = lab_cpu_idle_time();
     if (idle == -1 || idle_now == -1)
@@ -183,7 +182,7 @@ pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
     for (int second = 1;; second++, last = now) {
         lab_sleep_until(last.at + SECOND);
         take(&watched, &now);
-        double percent = lab_cpu_percent(&last, &now);
+        double percent = lab_cpu_difference(&last, &now).percent;
         fprintf(stderr, "%4d s %s %.1f%%\n", second,
                 bar_of(percent, target, target > 100 ? target * 1.25 : 100), percent);
     }

@@ -21,7 +21,6 @@ struct lab_measured {
     pid_t pid;
     double target;              /* percent of a CPU: its quota or its prediction; 0: none */
     struct lab_cpu_sample used; /* the result: what was used in the window */
-    double percent;             /* the same in percent of one CPU */
 };
 
 /* Measure COUNT groups or processes at the same time for WINDOW microseconds, a whole number of

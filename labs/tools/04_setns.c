@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "error.h"
 #include "file.h"
 #include "namespace.h"

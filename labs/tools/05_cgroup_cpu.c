@@ -219,8 +219,8 @@ static int limited(char *command_line[], int pidfd, int signals, const sigset_t 
     struct lab_cpu_sample used = lab_cpu_difference(&before, &after);
     lab_warn("%.2f s of CPU time in %.2f s: %.1f%% of a CPU (limit %.1f%%), throttled in %lld of "
              "%lld periods",
-             (double)used.usage / SECOND, (double)used.at / SECOND,
-             lab_cpu_percent(&before, &after), limit_percent(), used.throttled, used.periods);
+             (double)used.usage / SECOND, (double)used.at / SECOND, used.percent, limit_percent(),
+             used.throttled, used.periods);
     return status;
 }
 

@@ -149,7 +149,7 @@ static bool as_predicted(const struct lab_measured *measured, const double *pred
     bool alike = true;
 
     for (int i = 0; i < group_count; i++) {
-        double difference = measured[i].percent - predicted[i];
+        double difference = measured[i].used.percent - predicted[i];
         alike &= difference < tolerance && difference > -tolerance;
     }
     return alike;
@@ -174,8 +174,8 @@ static bool compete(long long window)
     lab_say("%-8s %10s %8s %10s %10s", "group", weight_file(), "threads", "predicted", "measured");
     for (int i = 0; i < group_count; i++) {
         lab_say("%-8s %10lld %8d %9.1f%% %9.1f%%", groups[i].name, groups[i].weight,
-                groups[i].threads, predicted[i], measured[i].percent);
-        all += groups[i].parent == LAB_TOP ? measured[i].percent : 0;
+                groups[i].threads, predicted[i], measured[i].used.percent);
+        all += groups[i].parent == LAB_TOP ? measured[i].used.percent : 0;
         all_predicted += groups[i].parent == LAB_TOP ? predicted[i] : 0;
     }
     if (all > 0.95 * all_predicted)
@@ -186,8 +186,8 @@ static bool compete(long long window)
         all_predicted - all);
     predict(predicted, cpus, all / 100);
     for (int i = 0; i < group_count && all > 0; i++)
-        lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
-                 100 * predicted[i] / all);
+        lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%",
+                 100 * measured[i].used.percent / all, 100 * predicted[i] / all);
     return as_predicted(measured, predicted, tolerance);
 }
 

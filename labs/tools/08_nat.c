@@ -133,13 +133,13 @@ static void up(const struct lab_wanted *wanted)
     const char *subnet = lab_network_subnet(&network);
 
     printf("iptables: %s (%s)\n", lab_iptables(), lab_iptables_backend());
-    if (strcmp(lab_host_sysctl("net/ipv4/ip_forward"), "0") == 0) {
+    if (strcmp(lab_text("/proc/sys/net/ipv4/ip_forward"), "0") == 0) {
         lab_host_note_forwarding();
         turn_forwarding_on();
     }
     network_of_lab_07();
     /* Somebody may have switched it off for new devices. It goes with br0. */
-    if (strcmp(lab_host_sysctl("net/ipv4/conf/br0/forwarding"), "0") == 0)
+    if (strcmp(lab_text("/proc/sys/net/ipv4/conf/br0/forwarding"), "0") == 0)
         lab_shell_run("sysctl -q -w net.ipv4.conf.br0.forwarding=1");
     for (int n = 1; n <= network.namespaces; n++)
         default_route_of(n);
@@ -164,7 +164,7 @@ static void status(const struct lab_wanted *wanted)
         return;
     }
     printf("default route by %s; net.ipv4.ip_forward = %s\n\n", uplink,
-           lab_host_sysctl("net/ipv4/ip_forward"));
+           lab_text("/proc/sys/net/ipv4/ip_forward"));
     lab_network_draw();
     putchar('\n');
     lab_iptables_print("08");

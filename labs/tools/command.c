@@ -1,9 +1,11 @@
 #include "command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "file.h"
@@ -62,4 +64,19 @@ void lab_shell_run(const char *format, ...)
         return;
     output.text[strcspn(output.text, "\n")] = '\0';
     lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output.text, output.status);
+}
+
+void lab_exec_shell(void)
+{
+    const char *shell = getenv("SHELL");
+    char name[256];
+
+    fflush(stdout);
+    if (!shell)
+        shell = "/bin/sh";
+    snprintf(name, sizeof(name), "-%s", basename(shell));
+    execl(shell, name, (char *)NULL);
+    int error = errno;
+    lab_exit(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+             "failed to run command '%s': %s", shell, strerror(error));
 }

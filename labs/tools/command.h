@@ -18,4 +18,9 @@ __attribute__((format(printf, 2, 3))) int lab_command(struct lab_output *output,
  * exits. What it says when it succeeds is not shown. */
 __attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...);
 
+/* Replace this process by $SHELL, or /bin/sh where that is not set, as a login shell ("-sh" as its
+ * name): what unshare(1) and nsenter(1) do without a command. SHELL is a path, not looked up in
+ * PATH. Returns only by exiting, as lab_exec(). */
+__attribute__((noreturn)) void lab_exec_shell(void);
+
 #endif

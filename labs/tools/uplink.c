@@ -120,8 +120,11 @@ static bool drops_frames(const char *save)
 
 void lab_host_report_bridge_netfilter(void)
 {
-    const char *value = lab_host_sysctl("net/bridge/bridge-nf-call-iptables"), *saves[2];
+    const char *saves[2];
+    char value[8];
 
+    if (lab_read_file("/proc/sys/net/bridge/bridge-nf-call-iptables", value, sizeof(value)) == -1)
+        strcpy(value, "?");
     printf("net.bridge.bridge-nf-call-iptables = %s: frames between two ports of a bridge %s\n",
            *value == '?' ? "(no br_netfilter)" : value,
            *value == '1' ? "pass the chain FORWARD, too" : "are no matter of iptables");
