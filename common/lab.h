@@ -58,9 +58,8 @@ void lab_own_network(void);
 void lab_own_groups(const char *controllers);
 int lab_dialect(const char *controller);
 
-/* End with status 77 unless each command of "ip:iproute2 busy:" is in PATH; behind the colon stands Debian's package.
- * (Nothing: it is a program of the labs; the directory of this one is added to PATH for it.) The path of a busybox:
- * $BUSYBOX, or the one in PATH. */
+/* End with status 77 unless all commands of "ip:iproute2 busy:" are in PATH, each with its package. (None: a program of
+ * the labs, whose directory is added to PATH.) The path of a busybox: $BUSYBOX, or the one in PATH. */
 LAB_PRINTF(1, 2) void lab_need_commands(const char *commands, ...);
 const char *lab_need_busybox(bool is_static);
 /* Users and groups of the present user namespace: end unless it has these; ID, or 0 where it has no ID. */
@@ -120,21 +119,22 @@ void lab_end(struct lab_sandbox *sandbox);
  * script. (NULL: the line is COMMAND alone, and lab_tell types into its sh.) */
 struct lab_sandbox *lab_try_in_sandbox(void (*calls)(void), const char *command, const char *script);
 
-/* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures COUNT
- * processes at the same time, and returns how idle the machine's CPUs were meanwhile, in percent. */
+/* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures LOADS (a
+ * NULL behind the last) at the same time; it returns how idle the machine's CPUs were meanwhile, in percent. */
 struct lab_load {
     const char *name;
     pid_t pid;
-    double target;          /* percent of a CPU, for the bar and the picture; 0: none */
-    double percent;         /* measured */
-    long long used, passed; /* microseconds: of CPU time, in this time */
+    const struct lab_cgroup *group; /* of the tools: measured in the place of PID */
+    double target;                  /* percent of a CPU, for the bar and the picture; 0: none */
+    double percent;                 /* measured */
+    long long used, passed;         /* microseconds: of CPU time, in this time */
+    double weight; int threads;     /* for the page alone */
 };
 pid_t lab_start_busy(int threads);
-double lab_use(struct lab_load *loads, int count, int milliseconds);
+double lab_use(struct lab_load *const loads[], int milliseconds);
 int lab_cpu_count(void);           /* CPUs that this process may use */
 double lab_cpu_ceiling(pid_t pid); /* what PID can have, in percent: of these, or of a quota above */
-/* Take --plot FILE.svg out of the arguments: lab_close draws a picture, in which targets are called TARGET. A
- * mark in it. */
+/* Take --plot FILE.svg out of the arguments: lab_close draws a picture; TARGET names the targets. A mark in it. */
 void lab_plot_option(int *argc, char *argv[], const char *target);
 LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
 

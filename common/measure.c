@@ -12,6 +12,7 @@
 #include <sys/param.h>
 #include <unistd.h>
 
+#include "cpumeter.h"
 #include "error.h"
 #include "file.h"
 #include "page.h"
@@ -68,12 +69,12 @@ static const char *bar_of(double percent, double target, double maximum)
     return bar;
 }
 
-static void take(const struct lab_measured *measured, struct lab_cpu_sample *sample)
+static void take(const struct lab_load *load, struct lab_cpu_sample *sample)
 {
-    if (measured->group && lab_cpu_sample(measured->group, sample) == -1)
+    if (load->group && lab_cpu_sample(load->group, sample) == -1)
         lab_cgroup_die();
-    if (!measured->group && lab_cpu_sample_process(measured->pid, sample) == -1)
-        lab_die("read the CPU time of process %d", (int)measured->pid);
+    if (!load->group && lab_cpu_sample_process(load->pid, sample) == -1)
+        lab_die("read the CPU time of process %d", (int)load->pid);
 }
 
 static int name_number(const char *name)
@@ -87,50 +88,55 @@ static int name_number(const char *name)
     return record.name_count++;
 }
 
-static void remember(const struct lab_measured *measured, double percent)
+static void remember(const struct lab_load *load, double percent)
 {
     if (record.point_count == POINTS)
         return;
     int i = record.point_count++;
-    record.points[i].name = name_number(measured->name);
+    record.points[i].name = name_number(load->name);
     record.points[i].at = seconds_now();
     record.points[i].percent = percent;
-    record.points[i].target = measured->target;
+    record.points[i].target = load->target;
 }
 
-static void show(const struct lab_measured *measured, double percent)
+static void show(const struct lab_load *load, double percent)
 {
     double maximum = 100.0 * lab_cpu_count() + 20;
 
-    printf("    %-6s%s %6.1f%%%s\n", measured->name, bar_of(percent, measured->target, maximum),
-           percent, measured->target > 0 ? "  (| is the target)" : "");
+    printf("    %-6s%s %6.1f%%%s\n", load->name, bar_of(percent, load->target, maximum), percent,
+           load->target > 0 ? "  (| is the target)" : "");
 }
 
-void lab_measure(struct lab_measured *measured, int count, long long window)
+/* Measure LOADS at the same time for WINDOW microseconds, with a bar for each on a terminal. */
+static void measure(struct lab_load *const loads[], long long window)
 {
-    struct lab_cpu_sample first[LAB_MEASURED] = {0}, last[LAB_MEASURED], now;
+    struct lab_cpu_sample first[LAB_MEASURED], last[LAB_MEASURED], now;
     const char *terminal = getenv("TERM");
     bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+    int count = 0;
 
-    for (int i = 0; i < count; i++) {
-        take(&measured[i], &first[i]);
-        last[i] = first[i];
+    for (; loads[count]; count++) {
+        take(loads[count], &first[count]);
+        last[count] = first[count];
     }
     for (long long passed = SLICE; passed <= window; passed += SLICE) {
         lab_sleep_until(first[0].at + passed);
         if (live && passed > SLICE)
             printf("\033[%dA", count); /* back to the first bar */
         for (int i = 0; i < count; i++) {
-            take(&measured[i], &now);
+            take(loads[i], &now);
             double percent = lab_cpu_difference(&last[i], &now).percent;
-            remember(&measured[i], percent);
+            remember(loads[i], percent);
             if (live)
-                show(&measured[i], percent);
+                show(loads[i], percent);
             last[i] = now;
         }
     }
     for (int i = 0; i < count; i++) {
-        measured[i].used = lab_cpu_difference(&first[i], &last[i]);
+        struct lab_cpu_sample used = lab_cpu_difference(&first[i], &last[i]);
+        loads[i]->percent = used.percent;
+        loads[i]->used = used.usage;
+        loads[i]->passed = used.at;
     }
 }
 
@@ -144,22 +150,14 @@ static void note_others(double at, double percent)
         snprintf(text, EVENT_SIZE, "others %.0f%%", percent);
 }
 
-double lab_use(struct lab_load *loads, int count, int milliseconds)
+double lab_use(struct lab_load *const loads[], int milliseconds)
 {
-    struct lab_measured measured[LAB_MEASURED] = {0};
     long long idle = lab_cpu_idle_time(), begin = lab_now();
     double at = seconds_now(), used = 0;
 
-    for (int i = 0; i < count; i++)
-        measured[i] = (struct lab_measured){
-            .name = loads[i].name, .pid = loads[i].pid, .target = loads[i].target};
-    lab_measure(measured, count, milliseconds * 1000LL);
-    for (int i = 0; i < count; i++) {
-        loads[i].percent = measured[i].used.percent;
-        loads[i].used = measured[i].used.usage;
-        loads[i].passed = measured[i].used.at;
-        used += measured[i].used.percent;
-    }
+    measure(loads, milliseconds * 1000LL);
+    for (int i = 0; loads[i]; i++)
+        used += loads[i]->percent;
     long long idle_now = lab_cpu_idle_time();
     if (idle == -1 || idle_now == -1)
         lab_die("read /proc/stat");
@@ -170,7 +168,7 @@ double lab_use(struct lab_load *loads, int count, int milliseconds)
 
 pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
 {
-    const struct lab_measured watched = {.group = group};
+    const struct lab_load watched = {.group = group};
     struct lab_cpu_sample last, now;
     pid_t watcher = lab_fork();
 

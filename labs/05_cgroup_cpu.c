@@ -138,7 +138,7 @@ static void lift_the_limit(void)
 /* Returns how idle the CPUs of the machine were, in percent. */
 static double measure(int milliseconds)
 {
-    double idle = lab_use(&busy, 1, milliseconds);
+    double idle = lab_use((struct lab_load *[]){&busy, NULL}, milliseconds);
 
     lab_fact("busy", "%.2f%% of one CPU, in %.2f s", busy.percent, (double)busy.passed / 1e6);
     return idle;

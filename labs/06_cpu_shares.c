@@ -29,17 +29,11 @@ enum {
 static const char *const FILES[] = {[1] = "cpu.shares", [2] = "cpu.weight"};
 static int version, cpu;
 
-static struct group {
-    const char *name;    /* its directory */
-    int shares, threads; /* as the article counts them */
-    double weight;       /* read back: shares of v1, weight of v2 */
-    double part;         /* the prediction, in CPUs */
-    pid_t busy;
-} a = {.name = "A", .shares = 512, .threads = 12}, b = {.name = "B", .shares = 1024, .threads = 4},
-  c = {.name = "C", .shares = 2048, .threads = 4},
-  d = {.name = "D", .shares = 1024, .threads = 8}, /* in the two groups in it: */
-    x = {.name = "D/X", .shares = 1024, .threads = 4},
-  y = {.name = "D/Y", .shares = 3072, .threads = 4};
+/* The groups. The target of each is the prediction, in percent of a CPU; its weight is read back:
+ * shares of v1, weight of v2. */
+static struct lab_load a = {.name = "A", .threads = 12}, b = {.name = "B", .threads = 4},
+                       c = {.name = "C", .threads = 4}, d = {.name = "D", .threads = 8},
+                       x = {.name = "D/X", .threads = 4}, y = {.name = "D/Y", .threads = 4};
 
 /*
  * The mechanism: what is written, and what follows from it.
@@ -48,37 +42,37 @@ static struct group {
 static int newer_weight(int shares); /* beside the step "conversions" */
 
 /* A group is a directory; its weight is a number in a file. */
-static void make_group(struct group *group)
+static void make_group(struct lab_load *group, int shares)
 {
-    int weight = version == 1 ? group->shares : newer_weight(group->shares);
+    int weight = version == 1 ? shares : newer_weight(shares);
 
     lab_mkdir("$CPU/%s", group->name);
-    if (group->shares != DEFAULT_SHARES) /* which the kernel has written already */
+    if (shares != DEFAULT_SHARES) /* which the kernel has written already */
         lab_echo(lab_path("%d", weight), "$CPU/%s/%s", group->name, FILES[version]);
     group->weight = (double)lab_number(NULL, "$CPU/%s/%s", group->name, FILES[version]);
 }
 
 /* The affinity is set last: with cgroup v2, a process that enters a group can lose it. */
-static void start_busy_in(struct group *group)
+static void start_busy_in(struct lab_load *group)
 {
-    group->busy = lab_start_busy(group->threads);
+    group->pid = lab_start_busy(group->threads);
     lab_echo("$!", "$CPU/%s/cgroup.procs", group->name);
     lab_run("taskset -a -c -p %d $!", cpu);
 }
 
-/* Divide CPUS among sibling GROUPS by weight. A group cannot use more CPUs than it has threads;
- * what it leaves goes to the others. So search for the level, CPUs for each unit of weight, at
- * which all is given away: each round halves the range between one too low and one too high.
- * (If no group lacks threads, the level is CPUS / the sum of the weights: the formula.) */
-static void predict(double cpus, struct group *const groups[])
+/* Divide PERCENT of a CPU among sibling GROUPS by weight. A group cannot use more CPUs than it has
+ * threads; what it leaves goes to the others. So search for the level, percent for each unit of
+ * weight, at which all is given away: each round halves the range between one too low and one too
+ * high. (If no group lacks threads, the level is PERCENT / the sum of the weights: the formula.) */
+static void predict(double percent, struct lab_load *const groups[])
 {
-    double low = 0, high = cpus;
+    double low = 0, high = percent;
 
     for (int round = 0; round < 60; round++) {
         double level = (low + high) / 2, sum = 0;
         for (int i = 0; groups[i]; i++)
-            sum += groups[i]->part = fmin(groups[i]->threads, level * groups[i]->weight);
-        if (sum < cpus)
+            sum += groups[i]->target = fmin(100 * groups[i]->threads, level * groups[i]->weight);
+        if (sum < percent)
             low = level;
         else
             high = level;
@@ -89,47 +83,33 @@ static void predict(double cpus, struct group *const groups[])
  * Measuring.
  */
 
-/* The parts that the groups have of what they got together, beside the prediction: on a busy
- * machine that is less than a CPU, and divided in the same way. */
-static bool compare(struct group *const groups[], const struct lab_load *loads, double together)
+/* Measure GROUPS, whose targets are one CPU together. What is compared is the part that each has of
+ * what they got together: on a busy machine that is less than a CPU, and divided in the same way.
+ */
+static void compete(struct lab_load *const groups[], const char *event, const char *claim)
 {
+    double together = 0;
     bool alike = true;
 
-    lab_say("%-8s%11s%9s%11s%10s", "group", FILES[version], "threads", "predicted", "measured");
-    for (int i = 0; groups[i]; i++) {
-        double part = together > 0 ? 100 * loads[i].percent / together : 0;
-        lab_say("%-8s%11.0f%9d%10.1f%%%9.1f%%", groups[i]->name, groups[i]->weight,
-                groups[i]->threads, loads[i].target, part);
-        alike &= fabs(part - loads[i].target) < TOLERANCE;
-    }
-    return alike;
-}
-
-/* Measure GROUPS, whose predicted parts are one CPU together. */
-static void compete(struct group *const groups[], const char *event, const char *claim)
-{
-    struct lab_load loads[8] = {0};
-    double together = 0;
-    int count = 0;
-
-    for (; groups[count]; count++)
-        loads[count] = (struct lab_load){.name = groups[count]->name,
-                                         .pid = groups[count]->busy,
-                                         .target = 100 * groups[count]->part};
     lab_measure_event("%s", event);
     usleep(1000 * SETTLING);
-    double idle = lab_use(loads, count, WINDOW);
-    for (int i = 0; i < count; i++)
-        together += loads[i].percent;
-    bool alike = compare(groups, loads, together);
+    double idle = lab_use(groups, WINDOW);
+    for (int i = 0; groups[i]; i++)
+        together += groups[i]->percent;
+    lab_say("%-8s%11s%9s%11s%10s", "group", FILES[version], "threads", "predicted", "measured");
+    for (int i = 0; groups[i]; i++) {
+        double part = together > 0 ? 100 * groups[i]->percent / together : 0;
+        lab_say("%-8s%11.0f%9d%10.1f%%%9.1f%%", groups[i]->name, groups[i]->weight,
+                groups[i]->threads, groups[i]->target, part);
+        alike &= fabs(part - groups[i]->target) < TOLERANCE;
+    }
     lab_fact("together", "%.1f%% of a CPU", together);
     if (together < 95)
         lab_say("(The machine is busy: other processes have %.0f%% of this CPU.)", 100 - together);
-    if (together < ENOUGH && idle < 5) {
+    if (together < ENOUGH && idle < 5)
         lab_say("NOT COMPARED: they leave too little of it for a comparison.");
-        return;
-    }
-    lab_check(alike && (together > 90 || idle < 5), "%s", claim);
+    else
+        lab_check(alike && (together > 90 || idle < 5), "%s", claim);
 }
 
 /* With a CPU for each thread nothing would compete. This process goes to the same CPU as the
@@ -157,10 +137,10 @@ static void two_groups(void)
     version = lab_dialect("cpu");
     if (version == 2) { /* a group has the controllers that its parent hands on */
         lab_echo("+cpu", "$CPU/cgroup.subtree_control");
-        lab_say("512 shares of v1 are a weight of %d: the last step.", newer_weight(a.shares));
+        lab_say("512 shares of v1 are a weight of %d: the last step.", newer_weight(512));
     }
-    make_group(&a);
-    make_group(&b);
+    make_group(&a, 512);
+    make_group(&b, DEFAULT_SHARES);
     lab_check_file("$CPU/A", FILES[version], version == 1 ? "512" : "59", "A has what was written");
     lab_check_file("$CPU/B", FILES[version], version == 1 ? "1024" : "100",
                    "B has the default, because nothing was written");
@@ -168,41 +148,41 @@ static void two_groups(void)
 
 static void both_busy(void)
 {
-    struct group *const both[] = {&a, &b, NULL};
+    struct lab_load *const both[] = {&a, &b, NULL};
 
     lab_step("both want all of it");
     keep_to_one_cpu();
     lab_say("All threads are kept on CPU %d: with a CPU for each, nothing would compete.", cpu);
     start_busy_in(&a);
     start_busy_in(&b);
-    predict(1, both);
+    predict(100, both);
     compete(both, "A and B", "A and B share by weight, or what a busy machine leaves");
-    predict(ARTICLE_CPUS, both);
+    predict(100 * ARTICLE_CPUS, both);
     lab_say("On the article's 12 CPUs, B's four threads can use 4 at most. A gets the rest:");
-    lab_fact("on 12 CPUs", "A %.0f%%, B %.0f%%", 100 * a.part, 100 * b.part);
-    lab_check(fabs(a.part + b.part - ARTICLE_CPUS) < 1e-6 && b.part <= b.threads,
+    lab_fact("on 12 CPUs", "A %.0f%%, B %.0f%%", a.target, b.target);
+    lab_check(fabs(a.target + b.target - 100 * ARTICLE_CPUS) < 1e-4 && b.target <= 100 * b.threads,
               "nothing is left over: the sharing is work conserving");
 }
 
 static void only_one_busy(void)
 {
-    struct group *const alone[] = {&a, NULL};
+    struct lab_load *const alone[] = {&a, NULL};
 
     lab_step("only A is busy: it has everything, whatever its shares");
     lab_run("kill $(cat $CPU/B/cgroup.procs)");
-    predict(1, alone);
+    predict(100, alone);
     compete(alone, "A alone", "A alone has all there is, or what a busy machine leaves");
 }
 
 static void three_groups(void)
 {
-    struct group *const three[] = {&a, &b, &c, NULL};
+    struct lab_load *const three[] = {&a, &b, &c, NULL};
 
     lab_step("the formula: its shares / the sum of its siblings' shares and its own");
-    make_group(&c);
+    make_group(&c, 2048);
     start_busy_in(&b);
     start_busy_in(&c);
-    predict(1, three);
+    predict(100, three);
     compete(three, "A, B, C", "the three share by the formula, or what a busy machine leaves");
 }
 
@@ -210,16 +190,16 @@ static void nested_groups(void)
 {
     lab_step("beyond the article: groups in a group share what that group gets");
     lab_run("kill $(cat $CPU/A/cgroup.procs $CPU/C/cgroup.procs)");
-    make_group(&d);
+    make_group(&d, DEFAULT_SHARES);
     if (version == 2)
         lab_echo("+cpu", "$CPU/D/cgroup.subtree_control");
-    make_group(&x);
-    make_group(&y);
+    make_group(&x, DEFAULT_SHARES);
+    make_group(&y, 3072);
     start_busy_in(&x);
     start_busy_in(&y);
-    predict(1, (struct group *[]){&b, &d, NULL}); /* level by level */
-    predict(d.part, (struct group *[]){&x, &y, NULL});
-    compete((struct group *[]){&b, &x, &y, NULL}, "B, D(X, Y)",
+    predict(100, (struct lab_load *[]){&b, &d, NULL}); /* level by level */
+    predict(d.target, (struct lab_load *[]){&x, &y, NULL});
+    compete((struct lab_load *[]){&b, &x, &y, NULL}, "B, D(X, Y)",
             "X and Y divide the half that is D's, B has the other half");
     lab_run("kill $(cat $CPU/B/cgroup.procs $CPU/D/X/cgroup.procs $CPU/D/Y/cgroup.procs)");
 }

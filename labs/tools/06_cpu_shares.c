@@ -26,8 +26,7 @@
 int shares_tool(int argc, char *argv[]);
 
 enum {
-    SECOND = 1000000,
-    SETTLING = 400000, /* until the kernel's averages of the load have settled */
+    SETTLING = 400000, /* microseconds, until the kernel's averages of the load have settled */
     TOOL_CPUS = 2,     /* one thread can use only one of them: that is to be seen too */
     MAXIMUM_THREADS = 1000,
     DEFAULT_THREADS = -1, /* one for each CPU */
@@ -143,13 +142,12 @@ static bool is_emulated(void)
 }
 
 /* Whether each group has what was predicted, TOLERANCE percent of a CPU more or less. */
-static bool as_predicted(const struct lab_measured *measured, const double *predicted,
-                         int tolerance)
+static bool as_predicted(const struct lab_load *measured, const double *predicted, int tolerance)
 {
     bool alike = true;
 
     for (int i = 0; i < group_count; i++) {
-        double difference = measured[i].used.percent - predicted[i];
+        double difference = measured[i].percent - predicted[i];
         alike &= difference < tolerance && difference > -tolerance;
     }
     return alike;
@@ -157,9 +155,9 @@ static bool as_predicted(const struct lab_measured *measured, const double *pred
 
 /* Measure all groups, and show what was predicted beside it. Returns whether they are alike; on a
  * busy machine, whether the groups divide what they have as was predicted. */
-static bool compete(long long window)
+static bool compete(int milliseconds)
 {
-    struct lab_measured measured[LAB_MEASURED] = {0};
+    struct lab_load measured[LAB_MEASURED], *loads[LAB_MEASURED + 1] = {0};
     double predicted[LAB_MEASURED] = {0}, all = 0, all_predicted = 0;
     int cpus = CPU_COUNT(&cpus_of_run), tolerance = 8 * cpus; /* in percent of a CPU */
 
@@ -167,15 +165,17 @@ static bool compete(long long window)
     if (is_emulated())
         lab_say("(Measured under emulation: %d%% more or less is taken for alike.)", tolerance);
     lab_sleep_until(lab_now() + SETTLING);
-    for (int i = 0; i < group_count; i++)
-        measured[i] = (struct lab_measured){
+    for (int i = 0; i < group_count; i++) {
+        measured[i] = (struct lab_load){
             .name = groups[i].name, .group = &groups[i].cgroup, .target = predicted[i]};
-    lab_measure(measured, group_count, window);
+        loads[i] = &measured[i];
+    }
+    lab_use(loads, milliseconds);
     lab_say("%-8s %10s %8s %10s %10s", "group", weight_file(), "threads", "predicted", "measured");
     for (int i = 0; i < group_count; i++) {
         lab_say("%-8s %10lld %8d %9.1f%% %9.1f%%", groups[i].name, groups[i].weight,
-                groups[i].threads, predicted[i], measured[i].used.percent);
-        all += groups[i].parent == LAB_TOP ? measured[i].used.percent : 0;
+                groups[i].threads, predicted[i], measured[i].percent);
+        all += groups[i].parent == LAB_TOP ? measured[i].percent : 0;
         all_predicted += groups[i].parent == LAB_TOP ? predicted[i] : 0;
     }
     if (all > 0.95 * all_predicted)
@@ -186,8 +186,8 @@ static bool compete(long long window)
         all_predicted - all);
     predict(predicted, cpus, all / 100);
     for (int i = 0; i < group_count && all > 0; i++)
-        lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%",
-                 100 * measured[i].used.percent / all, 100 * predicted[i] / all);
+        lab_fact(groups[i].name, "%.0f%% of it, predicted %.0f%%", 100 * measured[i].percent / all,
+                 100 * predicted[i] / all);
     return as_predicted(measured, predicted, tolerance);
 }
 
@@ -328,7 +328,7 @@ int shares_tool(int argc, char *argv[])
     lab_run_cgroup(&run_group, CONTROLLERS, 0);
     say_cpus();
     make_all();
-    compete(seconds * SECOND);
+    compete(1000 * (int)seconds);
     remove_all();
     return EXIT_SUCCESS;
 }
