@@ -12,14 +12,14 @@
 #include "file.h"
 
 const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
-    {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user", "user and group IDs"},
-    {"cgroup", "cgroup", 'C', CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup", "the cgroup root"},
-    {"ipc", "ipc", 'i', CLONE_NEWIPC, "CLONE_NEWIPC", "ipc", "System V IPC, POSIX queues"},
-    {"uts", "uts", 'u', CLONE_NEWUTS, "CLONE_NEWUTS", "uts", "host name, domain name"},
-    {"net", "net", 'n', CLONE_NEWNET, "CLONE_NEWNET", "net", "devices, addresses, ports"},
-    {"pid", "pid", 'p', CLONE_NEWPID, "CLONE_NEWPID", "pid_for_children", "process IDs"},
-    {"time", "time", 'T', CLONE_NEWTIME, "CLONE_NEWTIME", "time_for_children", "boot-time clocks"},
-    {"mnt", "mount", 'm', CLONE_NEWNS, "CLONE_NEWNS", "mnt", "mount points"},
+    {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user"},
+    {"cgroup", "cgroup", 'C', CLONE_NEWCGROUP, "CLONE_NEWCGROUP", "cgroup"},
+    {"ipc", "ipc", 'i', CLONE_NEWIPC, "CLONE_NEWIPC", "ipc"},
+    {"uts", "uts", 'u', CLONE_NEWUTS, "CLONE_NEWUTS", "uts"},
+    {"net", "net", 'n', CLONE_NEWNET, "CLONE_NEWNET", "net"},
+    {"pid", "pid", 'p', CLONE_NEWPID, "CLONE_NEWPID", "pid_for_children"},
+    {"time", "time", 'T', CLONE_NEWTIME, "CLONE_NEWTIME", "time_for_children"},
+    {"mnt", "mount", 'm', CLONE_NEWNS, "CLONE_NEWNS", "mnt"},
 };
 
 int lab_map_ids(pid_t pid, uid_t first, unsigned count)

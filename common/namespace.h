@@ -17,7 +17,6 @@ struct lab_namespace {
     int flag;           /* CLONE_NEWNS */
     const char *flag_name;
     const char *children; /* the file for the namespace of future children, where it can differ */
-    const char *isolates; /* in a few words */
 };
 
 enum { LAB_NAMESPACES = 8 };

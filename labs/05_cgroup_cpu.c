@@ -34,7 +34,6 @@ static const struct dialect {
 };
 static const struct dialect *dialect;
 static int version, cpus;
-static double all_cpus; /* percent; less than 100 x CPUs where a group above has a quota already */
 
 static struct lab_load busy = {.name = "busy"};
 
@@ -85,7 +84,6 @@ static void use_every_cpu(void)
 
     lab_step("a load: %d threads that never wait", threads);
     busy.pid = lab_start_busy(threads);
-    all_cpus = lab_cpu_ceiling(busy.pid);
     check_all_cpus();
     lab_check(busy.percent > 0, "busy uses CPU time, its own account says");
 }
@@ -95,7 +93,6 @@ static void enter_the_group(void)
     lab_step("to be in a group changes nothing by itself");
     lab_echo("$!", "$CPU/A/cgroup.procs");
     lab_check_file("$CPU/A", "cgroup.procs", "$!", "busy is in the group, with all its threads");
-    all_cpus = lab_cpu_ceiling(busy.pid);
     check_all_cpus();
     lab_check_number(lab_number("nr_throttled", "$CPU/A/cpu.stat"), 0, "it was not throttled");
 }
@@ -147,9 +144,10 @@ static double measure(int milliseconds)
 /* Without a quota busy uses every CPU, or what others leave of them: then no CPU is idle. */
 static void check_all_cpus(void)
 {
+    const double all_cpus = lab_cpu_ceiling(busy.pid);
+
     busy.target = 0;
     double idle = measure(UNLIMITED_FOR);
-
     if (all_cpus < 100.0 * cpus) {
         lab_say("(A group above has a quota already: busy is in a group with %.0f%% of a CPU.)",
                 all_cpus);

@@ -101,15 +101,6 @@ says_nothing_of() {
     said=$("$@") && ! grep -qE -e "$pattern" <<<"$said"
 }
 
-# Wait until a command succeeds, for two seconds at most.
-eventually() {
-    for _ in $(seq $((100 * SLOW))); do
-        "$@" && return 0
-        sleep 0.02
-    done
-    return 1
-}
-
 # refused STATUS TEXT ARGUMENT...: one line that says TEXT, and nothing is left.
 refused() {
     local expected=$1 text=$2

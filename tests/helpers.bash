@@ -281,24 +281,20 @@ start_and_stop_after_step() {
     wait_for_step "$@"
 }
 
-# wait_until COMMAND...: until it succeeds, but not for ever.
-wait_until() {
-    local attempt
-    for attempt in $(seq $((500 * SLOW))); do
+# eventually COMMAND...: whether it succeeds within PATIENCE seconds.
+PATIENCE=2
+eventually() {
+    for _ in $(seq $((50 * PATIENCE * SLOW))); do
         "$@" && return 0
         sleep 0.02
     done
-    fail "it did not become true (looked $attempt times): $*"
+    return 1
 }
 
-wait_until_gone() {
-    local attempt
-    for attempt in $(seq $((100 * SLOW))); do
-        [ -e "/proc/$1" ] || return 0
-        sleep 0.02
-    done
-    fail "process $1 is still there (looked $attempt times)"
-}
+# wait_until COMMAND...: it must succeed within ten seconds.
+wait_until() { PATIENCE=10 eventually "$@" || fail "it did not become true: $*"; }
+
+wait_until_gone() { eventually [ ! -e "/proc/$1" ] || fail "process $1 is still there"; }
 
 # Whether this is the PID namespace that the machine began with; linux/proc_ns.h. Elsewhere the kernel tells
 # nothing of processes outside, or that are no more.

@@ -112,21 +112,12 @@ BATS
 TEST "long" { touch here; sleep 98765 3>&-; }
 BATS
     play long.bats >/dev/null &
-    eventually [ -e here ]
+    wait_until [ -e here ]
     kill -KILL "$(pgrep -f "python3 $RUN long.bats")"
     wait $! || true
     # Its machines end by themselves, and clear up.
-    eventually is_over "machine bats --tap long.bats"
+    wait_until is_over "machine bats --tap long.bats"
     run -1 pgrep -x -f 'sleep 98765'
 }
 
 is_over() { ! pgrep -f "$1" >/dev/null; }
-
-# Wait until a command succeeds, but not for ever.
-eventually() {
-    for _ in $(seq $((300 * SLOW))); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}

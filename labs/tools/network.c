@@ -225,7 +225,16 @@ static void read_device(const char *name, const char *file, char *text, size_t s
     snprintf(text, size, "?");
 }
 
-bool lab_network_read_link(struct lab_link *link, const char *namespace, const char *name)
+/* What the kernel says of a device. */
+struct lab_link {
+    char state[16];      /* "UP", "DOWN", "LOWERLAYERDOWN" */
+    char address[32];    /* its first IPv4 address, "192.168.0.100/24", or "-" */
+    char rx[24], tx[24]; /* packets received and sent, of links here */
+};
+
+/* Read it of the device NAME in the network namespace NAMESPACE (NULL: here). Returns whether it is
+ * there. */
+static bool read_link(struct lab_link *link, const char *namespace, const char *name)
 {
     LAB_OUTPUT output = {0};
     int status = namespace
@@ -254,7 +263,8 @@ static int is_visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-void lab_network_each_port(void (*each)(const char *port, int container))
+/* Call EACH for every port of the bridge, with the container that hangs on it (0: not ours). */
+static void each_port(void (*each)(const char *port, int container))
 {
     struct dirent **ports;
     int count = scandir("/sys/class/net/" LAB_BRIDGE "/brif", &ports, is_visible, versionsort);
@@ -280,7 +290,7 @@ static void draw_port(const char *port, int container)
     struct lab_link outside, inside;
     long long state = -1;
 
-    lab_network_read_link(&outside, NULL, port);
+    read_link(&outside, NULL, port);
     read_device(port, "brport/state", number, sizeof(number));
     if (!lab_parse_number(number, 0, 4, &state))
         state = 0;
@@ -288,7 +298,7 @@ static void draw_port(const char *port, int container)
            outside.tx);
     snprintf(inner, sizeof(inner), "veth%d", 2 * container - 1);
     snprintf(namespace, sizeof(namespace), "net%d", container);
-    if (container && lab_network_read_link(&inside, namespace, inner))
+    if (container && read_link(&inside, namespace, inner))
         printf("  |     ||\n  |   %-8s %s %s   in namespace %s\n", inner, inside.address,
                inside.state, namespace);
     puts("  |");
@@ -298,13 +308,13 @@ void lab_network_draw(void)
 {
     struct lab_link bridge;
 
-    if (!lab_network_read_link(&bridge, NULL, LAB_BRIDGE)) {
+    if (!read_link(&bridge, NULL, LAB_BRIDGE)) {
         puts("there is no " LAB_BRIDGE);
         return;
     }
     printf("%s  %s %s   bridge on the host, %s packets in, %s out\n  |\n", LAB_BRIDGE,
            bridge.address, bridge.state, bridge.rx, bridge.tx);
-    lab_network_each_port(draw_port);
+    each_port(draw_port);
 }
 
 static void draw_port_dot(const char *port, int container)
@@ -315,7 +325,7 @@ static void draw_port_dot(const char *port, int container)
     printf("  br0 -- \"%s\";\n", port);
     snprintf(inner, sizeof(inner), "veth%d", 2 * container - 1);
     snprintf(namespace, sizeof(namespace), "net%d", container);
-    if (!container || !lab_network_read_link(&inside, namespace, inner))
+    if (!container || !read_link(&inside, namespace, inner))
         return;
     printf("  subgraph cluster_%s { label=\"%s\"; %s [label=\"%s\\n%s\"]; }\n", namespace,
            namespace, inner, inner, inside.address);
@@ -326,13 +336,13 @@ void lab_network_draw_dot(const char *uplink)
 {
     struct lab_link bridge, out;
 
-    lab_network_read_link(&bridge, NULL, LAB_BRIDGE);
-    lab_network_read_link(&out, NULL, uplink);
+    read_link(&bridge, NULL, LAB_BRIDGE);
+    read_link(&out, NULL, uplink);
     printf("graph network {\n  node [shape=box];\n");
     printf("  br0 [label=\"br0\\n%s\"];\n  \"%s\" [label=\"%s\\n%s\"];\n", bridge.address, uplink,
            uplink, out.address);
     printf("  outside [shape=ellipse];\n  br0 -- \"%s\" [label=\"forwarding, NAT\"];\n", uplink);
     printf("  \"%s\" -- outside;\n", uplink);
-    lab_network_each_port(draw_port_dot);
+    each_port(draw_port_dot);
     puts("}");
 }

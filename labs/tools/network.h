@@ -44,18 +44,6 @@ const char *lab_network_subnet(const struct lab_network *network);
  * subnet that NETWORK needs is in use on this host. Changes nothing. */
 void lab_network_must_be_free(const struct lab_network *network);
 
-/* What the kernel says of the device NAME in the network namespace NAMESPACE (NULL: here). Returns
- * whether it is there. */
-struct lab_link {
-    char state[16];      /* "UP", "DOWN", "LOWERLAYERDOWN" */
-    char address[32];    /* its first IPv4 address, "192.168.0.100/24", or "-" */
-    char rx[24], tx[24]; /* packets received and sent, of links here */
-};
-bool lab_network_read_link(struct lab_link *link, const char *namespace, const char *name);
-
-/* Call EACH for every port of the bridge, with the container that hangs on it (0: not ours). */
-void lab_network_each_port(void (*each)(const char *port, int container));
-
 /* Print the bridge, its ports and the containers as a picture of text, or as a graph for Graphviz,
  * in which UPLINK is the device that leads outside. */
 void lab_network_draw(void);
