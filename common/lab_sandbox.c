@@ -33,6 +33,7 @@ __attribute__((noreturn)) static void become_sandbox(int from, int to, void (*bo
     if (dup2(from, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
         dup2(to, STDERR_FILENO) == -1 || close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
         lab_die("hand pipes to a sandbox");
+    clearerr(stdout); /* the parent tells its own */
     machine_proc = (int)lab_must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     parent_shown = (int)lab_must(eventfd(0, EFD_CLOEXEC));
     lab_in_sandbox = true;

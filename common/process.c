@@ -274,6 +274,7 @@ __attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *a
         lab_warn("prepare a child: %s", lab_strerror(errno));
         _exit(LAB_EXIT_CANNOT_INVOKE);
     }
+    clearerr(stdout); /* the parent tells its own */
     int status = body(argument);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         lab_warn("what a child prints is lost: %s", lab_strerror(errno));

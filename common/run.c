@@ -83,6 +83,8 @@ static int remove_run(int runs, const char *name)
 
     snprintf(path, sizeof(path), "%s/%.47s/%s", lab_runs(), name, CGROUP);
     ssize_t length = lab_read_file(path, origin, sizeof(origin));
+    if (length == -1 && errno != ENOENT)
+        return -1;
     if (length != -1 && lab_cgroup_remove_run(name, origin) == -1)
         return -1;
     if (length != -1 && unlink(path) == -1)

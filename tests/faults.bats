@@ -1,0 +1,34 @@
+#!/usr/bin/env bats
+# tests/faults/run itself: each class of result, by a program that has an error of that class.
+
+load helpers
+
+setup() { machine_before; }
+teardown() { machine_after; }
+
+# run_faults SCENARIO...: let the one openat of tests/faults/faulty.c fail.
+run_faults() {
+    local directory=$BATS_TEST_DIRNAME/faults how
+    export LABS=$BATS_TEST_TMPDIR/bin BUILD=$BATS_TEST_TMPDIR SCENARIOS=$BATS_TEST_TMPDIR/scenarios
+    mkdir "$LABS"
+    cc -std=gnu11 -D_GNU_SOURCE -O1 -fno-inline -fno-optimize-sibling-calls -o "$LABS/faulty" "$directory/faulty.c"
+    cc -std=gnu11 -D_GNU_SOURCE -O1 -o "$BUILD/inject" "$directory/inject.c"
+    for how in "$@"; do printf '[%s]\ncommand = $LABS/faulty %s\nnext = true\n' "$how" "$how"; done >"$SCENARIOS"
+    FAULTS=all run -1 timeout $((300 * SLOW)) "$directory/run"
+    echo "$output"
+}
+
+class_of() {
+    jq -rs --arg name "$1" '[.[] | select(.scenario == $name and (.words | startswith("openat"))).class] | unique[]' \
+        "$BUILD/results"
+}
+
+@test "faults: an error in silence, a wrong success, a hang, a crash and what is left are told apart" {
+    local how
+    run_faults named told unnamed fallback lie hang crash left
+    for how in unnamed fallback lie hang crash left; do assert_equal "$how $(class_of $how)" "$how $how"; done
+    assert_equal "$(class_of named)$(class_of told)" ''
+    assert_line --regexp '^(not )?ok 2 told: .*, 2 told'
+    assert_line --regexp '^not ok 3 unnamed: '
+    assert_line --regexp '^# unnamed: openat EMFILE look\+[0-9a-f]+<main\+[0-9a-f]+, call 1: status 1'
+}
