@@ -56,7 +56,7 @@ run_in() {
     assert_line --regexp '^1: lo: <LOOPBACK,UP,LOWER_UP>'
     assert_line --regexp '^ +inet 127.0.0.1/8 '
     assert_line --regexp '^2: eth0@.*,UP,'
-    assert_line --regexp '^ +inet 10\.209\.0\.2/16 '
+    assert_line --regexp '^ +inet 10\.209\.0\.2/24 '
     [ "$(grep -c '^[0-9]*: ' <<<"$output")" -eq 2 ]
     run labs09 run "$ROOTFS" ip -6 addr show eth0
     refute_output --partial inet6
@@ -617,7 +617,7 @@ on_terminal() {
     start -n first
     start -n second
     run -0 on_host ip -br addr show labs0
-    assert_output --partial 10.209.0.1/16
+    assert_output --partial 10.209.0.1/24
     assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
     labs09 kill first
     run -0 on_host ip link show labs0
@@ -627,9 +627,9 @@ on_terminal() {
     assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 0
     # A network that is in use is passed over.
     on_host ip link add used type veth peer name used-too
-    on_host ip addr add 10.209.7.1/24 dev used
+    on_host ip addr add 10.209.0.129/25 dev used
     run -0 labs09 run "$ROOTFS" ip -4 addr show eth0
-    assert_output --partial "inet 10.210.0.2/16"
+    assert_output --partial "inet 10.210.0.2/24"
 }
 
 # network_with ROUTE: the address that a container gets where the machine has this route, too.
@@ -644,12 +644,12 @@ network_with() {
     on_host ip link set vpn1 up
     on_host ip addr add 198.51.100.2/24 dev vpn0
     on_host ip link set vpn0 up
-    assert_equal "$(network_with 0.0.0.0/1 dev vpn0)" 10.209.0.2/16
-    assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1)" 10.209.0.2/16
-    assert_equal "$(network_with 10.209.7.0/24 via 198.51.100.1)" 10.210.0.2/16
+    assert_equal "$(network_with 0.0.0.0/1 dev vpn0)" 10.209.0.2/24
+    assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1)" 10.209.0.2/24
+    assert_equal "$(network_with 10.209.0.128/25 via 198.51.100.1)" 10.210.0.2/24
     # All of it is on the link; or this table is asked before ours.
-    assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 172.16.0.2/16
-    assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1 table 52)" 172.16.0.2/16
+    assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 172.16.0.2/24
+    assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1 table 52)" 172.16.0.2/24
     on_host ip route add 172.16.0.0/12 dev vpn0
     assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 192.168.0.2/24
     on_host ip route add 192.168.0.0/16 dev vpn0
@@ -759,7 +759,7 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
     answers() { [ "$(cat "$CONTAINER_LABS_STATE"/bridged-*/log | grep -c '^64 bytes from 10.209.0.1: seq=0 ')" -eq 100 ]; }
     SLOW=$((10 * SLOW)) eventually answers || fail "$(cat "$CONTAINER_LABS_STATE"/bridged-*/log)"
     # Of each its own; the kernel's view and ours are one.
-    run -0 eval 'cat "$CONTAINER_LABS_STATE"/bridged-*/log | sed -n "s/^2: eth0 .* inet \([0-9.]*\)\/16 .*/\1/p" | sort -u'
+    run -0 eval 'cat "$CONTAINER_LABS_STATE"/bridged-*/log | sed -n "s/^2: eth0 .* inet \([0-9.]*\)\/24 .*/\1/p" | sort -u'
     [ "${#lines[@]}" -eq 100 ] || fail "${#lines[@]} addresses: $output"
     assert_equal "$(labs09 ps | awk '/^bridged-/ {print $6}' | sort -u)" "$output"
     [ "$(on_host ip -o link show master labs0 | wc -l)" -eq 100 ]

@@ -35,7 +35,7 @@ const char *bridge_file(void);
 /* Set BRIDGE->boot to the present boot. Returns 0, or -1 with errno. */
 int bridge_set_boot(struct bridge *bridge);
 
-/* "10.209.0.0/16", in a static buffer */
+/* "10.209.0.0/24", in a static buffer */
 const char *bridge_network(const struct bridge *bridge);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "specification.h"
 
-/* Allow connections from NETWORK ("10.209.0.0/16") on BRIDGE to the outside, and none from the
+/* Allow connections from NETWORK ("10.209.0.0/24") on BRIDGE to the outside, and none from the
  * outside. OTHERS: where forwarding was off, a pipe to which the child first writes the number of
  * nat_rules(), and then only this network is forwarded; else -1. It takes a while: returns a child
  * for nat_wait(), or -1 with errno. */

@@ -138,13 +138,15 @@ static bool is_in_use(const struct bridge *bridge)
     return overlaps;
 }
 
-/* The networks to choose from: parts of the three that RFC 1918 leaves to private use. */
+/* The networks to choose from: parts of the three that RFC 1918 leaves to private use. They are
+ * small: who asks for all addresses of one fills a quarter of the kernel's neighbour table, which
+ * is one for all network namespaces (gc_thresh3, 1024; arp(7)). */
+enum { PREFIX = 24 };
 static const struct {
-    uint32_t first, last;
-    int prefix;
-} CANDIDATES[] = {{0x0ad10000, 0x0aef0000, 16},  /* 10.209.0.0 to 10.239.0.0 */
-                  {0xac100000, 0xac1f0000, 16},  /* 172.16.0.0 to 172.31.0.0 */
-                  {0xc0a80000, 0xc0a8ff00, 24}}; /* 192.168.0.0 to 192.168.255.0 */
+    uint32_t first, last, step;
+} CANDIDATES[] = {{0x0ad10000, 0x0aef0000, 1 << 16}, /* 10.209.0.0 to 10.239.0.0 */
+                  {0xac100000, 0xac1f0000, 1 << 16}, /* 172.16.0.0 to 172.31.0.0 */
+                  {0xc0a80000, 0xc0a8ff00, 1 << 8}}; /* 192.168.0.0 to 192.168.255.0 */
 
 /* A private network to which no route leads. */
 static void choose_network(struct bridge *bridge, const struct specification *spec)
@@ -155,17 +157,17 @@ static void choose_network(struct bridge *bridge, const struct specification *sp
             give_up(STATUS_RUNTIME, "the network asked for by --subnet is in use on this machine");
         return;
     }
-    for (size_t i = 0; i < sizeof(CANDIDATES) / sizeof(CANDIDATES[0]); i++) {
-        bridge->prefix = CANDIDATES[i].prefix;
+    bridge->prefix = PREFIX;
+    for (size_t i = 0; i < sizeof(CANDIDATES) / sizeof(CANDIDATES[0]); i++)
         for (uint32_t address = CANDIDATES[i].first; address <= CANDIDATES[i].last;
-             address += 1U << (32 - bridge->prefix)) {
+             address += CANDIDATES[i].step) {
             bridge->network = htonl(address);
             if (!is_in_use(bridge))
                 return;
         }
-    }
     give_up(STATUS_RUNTIME,
-            "10.209.0.0/16 to 10.239.0.0/16, 172.16.0.0/12 and 192.168.0.0/16 are all in use on "
+            "10.209.0.0/24 to 10.239.0.0/24, 172.16.0.0/24 to 172.31.0.0/24 and 192.168.0.0/16 are "
+            "all in use on "
             "this machine (ip route show table all); choose a network with --subnet");
 }
 

@@ -1,7 +1,7 @@
 /*
  * network.h - the bridge that connects containers, and its connection to the outside.
  *
- *     machine            labs0 10.209.0.1/16 ---- labs-PID ==== eth0 10.209.0.2 in the container
+ *     machine            labs0 10.209.0.1/24 ---- labs-PID ==== eth0 10.209.0.2 in the container
  *       |  NAT: from the network to the outside,
  *       |  and for published ports from outside to a container
  *

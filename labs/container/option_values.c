@@ -235,7 +235,7 @@ static void take_subnet(struct specification *spec, char *value)
     if (!slash || !lab_parse_number(slash + 1, 8, 30, &prefix) ||
         inet_pton(AF_INET, text, &address) != 1 ||
         (ntohl(address.s_addr) & (UINT32_MAX >> prefix)) != 0)
-        give_up(STATUS_RUNTIME, "invalid --subnet: '%s' is no network such as 10.209.0.0/16",
+        give_up(STATUS_RUNTIME, "invalid --subnet: '%s' is no network such as 10.209.0.0/24",
                 value);
     spec->subnet = address.s_addr;
     spec->prefix = (int)prefix;
