@@ -62,6 +62,13 @@ ssize_t lab_read_file(const char *path, char *buffer, size_t size)
     return (ssize_t)length;
 }
 
+int lab_is_there(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 ? 1 : errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+}
+
 int lab_each_name(const char *path, int (*each)(int directory, const char *name, void *argument),
                   void *argument)
 {

@@ -25,6 +25,10 @@ void lab_free_string(char **string);
  * Returns its length, or -1 with errno; EFBIG where it does not fit. */
 ssize_t lab_read_file(const char *path, char *buffer, size_t size);
 
+/* Returns 1 where PATH is there (a link counts, wherever it leads), 0 where it is not, -1 with
+ * errno where that cannot be told. */
+int lab_is_there(const char *path);
+
 /* Call EACH with the names in the directory PATH, but for "." and "..", until it returns another
  * value than 0; DIRECTORY is a descriptor of the directory. Returns that value, or 0 after the last
  * name, or -1 with errno where the directory cannot be opened or read. */

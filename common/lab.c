@@ -217,15 +217,13 @@ const char *lab_path(const char *format, ...)
 
 bool lab_exists(const char *format, ...)
 {
-    struct stat status;
     LAB_FORMAT(line, format);
     const char *path = lab_expand(line, false);
+    int there = lab_is_there(path);
 
-    if (lstat(path, &status) == 0)
-        return true;
-    if (errno != ENOENT && errno != ENOTDIR)
+    if (there == -1)
         lab_die("look at %s", path); /* that is not an answer */
-    return false;
+    return there;
 }
 
 const char *lab_text(const char *format, ...)

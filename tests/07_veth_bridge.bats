@@ -4,7 +4,11 @@
 load helpers
 load network
 
-setup() { machine_before; }
+setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
+setup() {
+    machine_before
+    export REFUSE=$BATS_FILE_TMPDIR/refuse
+}
 teardown() {
     end_what_waits
     machine_after
@@ -185,6 +189,103 @@ ROWS
         same_host'
 }
 
+# refuses WORDS VERB: VERB is refused with WORDS and with the name of the notes, and removes nothing.
+refuses_notes='
+    refuses() {
+        ip -o link >/mnt/links
+        "$LABS/07_veth_bridge" "$2" >/mnt/out 2>&1; [ $? = 1 ] || { echo "status: $*"; cat /mnt/out; exit 1; }
+        [ "$(wc -l </mnt/out)" = 1 ] && grep -qF -e "/run/container-labs-net/07$1; nothing was taken down: undo by hand what it names, then type: rm /run/container-labs-net/07" /mnt/out ||
+            { echo "not: $1"; cat /mnt/out; exit 1; }
+        ip -o link | diff /mnt/links - && [ -e /run/netns/net1 ] && [ -e /run/netns/net2 ] || exit
+    }
+    notes=/run/container-labs-net/07'
+
+@test "07 down: damaged notes are refused, with their name and what to do, and nothing is removed" {
+    on_host "$refuses_notes"'
+        "$LABS/07_veth_bridge" up >/dev/null || exit
+        ip link add keep type veth peer name kept
+        cp $notes /mnt/notes
+        lines=$(wc -l <$notes)
+        for size in $(seq 0 $(($(stat -c %s $notes) - 1))); do
+            head -c $size /mnt/notes >$notes
+            "$LABS/07_veth_bridge" down >/mnt/out 2>&1 && { echo "of $size bytes: taken"; exit 1; }
+        done
+        refuses ", line $lines: damaged, or of another version" down
+        head -n -1 /mnt/notes >$notes
+        refuses ": its end is missing" down
+        for line in "ip link del keep" "link keep" "0 link keep" "0 link veth2 " "0 file /etc/passwd" "0 rule rm -w -t nat -D A b" \
+            "0 rule /bin/sh -w -t nat -D A b --comment container-labs:08" "0 sysctl kernel/core_pattern=1" "0 directory /etc/netns/../x" \
+            "-- link veth2" "0 reboot now" "end" "" "$(printf "%0600d" 0) link veth2"; do
+            { head -n 1 /mnt/notes; echo "$line"; tail -n +2 /mnt/notes; } >$notes
+            refuses ", line 2: damaged, or of another version" down
+        done
+        refuses ", line 2: damaged, or of another version" status
+        refuses ", line 2: damaged, or of another version" up
+        { cat /mnt/notes; echo "0 link veth2"; } >$notes
+        refuses ", line $((lines + 1)): damaged, or of another version" down
+        printf "ip link del br0\n# complete\n" >$notes
+        refuses ", line 1: damaged, or of another version" down
+        cat /mnt/notes >$notes
+        ip link del keep
+        "$LABS/07_veth_bridge" down >/dev/null || exit
+        same_host'
+}
+
+@test "07 down: notes that another user may have written are refused, and a link is not followed" {
+    on_host "$refuses_notes"'
+        "$LABS/07_veth_bridge" up >/dev/null || exit
+        chmod 666 $notes
+        refuses ": it is not a file that only you can write" down
+        chmod 644 $notes
+        chown 65534 $notes
+        refuses ": it is not a file that only you can write" down
+        chown 0 $notes
+        mv $notes /mnt/notes
+        ln -s /mnt/notes $notes
+        refuses ": it is a symbolic link" down
+        rm $notes && mkfifo $notes
+        refuses ": it is not a file that only you can write" down
+        rm $notes && cp /mnt/notes $notes
+        "$LABS/07_veth_bridge" down >/dev/null || exit
+        same_host'
+}
+
+@test "07 down: what cannot be looked for is named and stays noted" {
+    on_host '
+        "$LABS/07_veth_bridge" up >/dev/null || exit
+        "$REFUSE" setns:EPERM -- "$LABS/07_veth_bridge" down >/dev/null 2>/mnt/err; [ $? = 1 ] || exit
+        within "cannot be told whether it is there: netns net[12]: EPERM" 2 cat /mnt/err || exit
+        "$REFUSE" socket:EMFILE -- "$LABS/07_veth_bridge" down >/dev/null 2>/mnt/err; [ $? = 1 ] || exit
+        within "cannot be told whether it is there: netns net[12]: EMFILE" 2 cat /mnt/err || exit
+        within "netns net[12]" 2 cat /run/container-labs-net/07 || exit
+        for limit in 4 5 6 7 8 9 10; do
+            (ulimit -n $limit; "$LABS/07_veth_bridge" down >/dev/null 2>/mnt/err) && break
+            [ -s /mnt/err ] && [ -e /run/container-labs-net/07 ] || { echo "with $limit descriptors"; cat /mnt/err; exit 1; }
+        done
+        "$LABS/07_veth_bridge" down >/dev/null || exit
+        same_host'
+}
+
+@test "07 down: it goes on where an earlier one was killed in the middle of a command" {
+    on_host '
+        "$LABS/07_veth_bridge" up >/dev/null || exit
+        # What ip netns del leaves between its two calls, and ip netns add before its last one.
+        umount /run/netns/net2
+        "$LABS/07_veth_bridge" down >/dev/null 2>/mnt/err || exit
+        within . 0 cat /mnt/err || exit
+        same_host'
+}
+
+@test "07 up: a full /run is told, and what was done is taken back" {
+    on_host '
+        mount -t tmpfs -o size=64k tmpfs /run
+        head -c 60K /dev/zero >/run/full # a page is left: for the notes, not for them and new ones
+        "$LABS/07_veth_bridge" up >/dev/null 2>/mnt/err; [ $? = 1 ] || exit
+        within "write /run/container-labs-net/07: ENOSPC" 1 cat /mnt/err || exit
+        [ "$(ls -A /run)" = full ] && umount /run || exit
+        same_host'
+}
+
 @test "07 up: a command that fails takes back what was done" {
     on_host '
         stub brctl "echo no bridge for you; exit 3"
@@ -210,7 +311,7 @@ ROWS
 @test "07 up: a reader that goes away does not cut it short" {
     on_host '
         "$LABS/07_veth_bridge" up | head -n 1
-        within "# complete" 1 cat /run/container-labs-net/07 || exit
+        within "^end complete" 1 cat /run/container-labs-net/07 || exit
         "$LABS/07_veth_bridge" down | head -n 1
         same_host'
 }

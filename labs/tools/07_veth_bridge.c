@@ -15,8 +15,7 @@ int bridge_tool(int argc, char *argv[]);
 static struct lab_network network = LAB_NETWORK_OF_THE_ARTICLE;
 
 /*
- * The network of the page, for any number of containers. lab_undo() notes for `down` how each part
- * goes.
+ * The network of the page, for any number of containers. lab_undo() notes each part for `down`.
  */
 
 /* Container n: a network namespace, and a cable of which one end lies in it. */
@@ -24,9 +23,9 @@ static void plug_cable_into(int n)
 {
     int inside = 2 * n - 1, outside = 2 * n;
 
-    lab_undo("ip netns del net%d", n);
+    lab_undo("netns net%d", n);
     lab_shell_run("ip netns add net%d", n);
-    lab_undo("ip link del veth%d", outside);
+    lab_undo("link veth%d", outside);
     lab_shell_run("ip link add veth%d type veth peer name veth%d", inside, outside);
     lab_shell_run("ip link set veth%d netns net%d", inside, n);
     lab_shell_run("ip netns exec net%d ip addr add %s dev veth%d", n,
@@ -37,7 +36,7 @@ static void plug_cable_into(int n)
 /* The switch: a bridge with the other end of every cable in one of its ports. */
 static void build_bridge(void)
 {
-    lab_undo("ip link del br0");
+    lab_undo("link br0");
     lab_shell_run("brctl addbr br0");
     for (int n = 1; n <= network.namespaces; n++)
         lab_shell_run("ip link set dev veth%d master br0", 2 * n);

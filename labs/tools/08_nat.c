@@ -23,15 +23,15 @@ static void network_of_lab_07(void)
 {
     for (int n = 1; n <= network.namespaces; n++) {
         const char *address = lab_network_address_length(&network, n);
-        lab_undo("ip netns del net%d", n);
+        lab_undo("netns net%d", n);
         lab_shell_run("ip netns add net%d", n);
-        lab_undo("ip link del veth%d", 2 * n);
+        lab_undo("link veth%d", 2 * n);
         lab_shell_run("ip link add veth%d type veth peer name veth%d", 2 * n - 1, 2 * n);
         lab_shell_run("ip link set veth%d netns net%d", 2 * n - 1, n);
         lab_shell_run("ip netns exec net%d ip addr add %s dev veth%d", n, address, 2 * n - 1);
         lab_shell_run("ip netns exec net%d ip link set veth%d up", n, 2 * n - 1);
     }
-    lab_undo("ip link del br0");
+    lab_undo("link br0");
     lab_shell_run("brctl addbr br0");
     lab_shell_run("ip addr add %s dev br0", lab_network_address_length(&network, 0));
     lab_shell_run("ip link set br0 up");

@@ -2,112 +2,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "lab.h"
 #include "lock.h"
-#include "nft.h"
+#include "notes.h"
 #include "process.h"
 
-#define NOTES "/run/container-labs-net"
-
-enum { MAXIMUM_LINES = 4096, MAXIMUM_BYTES = 256 * 1024 };
-
-static const char COMPLETE[] = "# complete";
-
-static struct {
-    pid_t process;      /* whose changes these are; 0: none have begun */
-    const char *number; /* of the lab */
-    int lock, notes;    /* descriptors: of NOTES, locked, and of the lab's file in it */
-    char last[512];     /* the line noted last */
-    bool any;           /* whether a line was noted at all */
-} changes = {.lock = -1, .notes = -1};
+static pid_t changing; /* the process whose changes are made now; 0: none have begun */
+static struct lab_notes notes;
 
 /* The lock on all notes. The commands that we run inherit it: so after kill -9 of `up`, `down`
  * waits until the command that was at work has ended, too. Returns its descriptor. */
 static int lock_notes(void)
 {
-    int lock = lab_lock_directory(NOTES, 0755, LAB_LOCK_PATIENCE);
+    int lock = lab_lock_directory(LAB_NOTES, 0755, LAB_LOCK_PATIENCE);
 
     if (lock == -1 || fcntl(lock, F_SETFD, 0) == -1)
-        lab_lock_die(NOTES);
+        lab_lock_die(LAB_NOTES);
     return lock;
-}
-
-static const char *notes_of(const char *number)
-{
-    static char path[64];
-
-    snprintf(path, sizeof(path), NOTES "/%s", number);
-    return path;
-}
-
-/* Which network namespace is at PATH: its cookie, a number that no other one is given until the
- * machine starts again (SO_NETNS_COOKIE, Linux 5.14). Where that cannot be had, its inode, whose
- * number may be given away again. 0: there is none. */
-static unsigned long long network_cookie(const char *path)
-{
-    struct stat status;
-    uint64_t cookie;
-    socklen_t size = sizeof(cookie);
-    lab_fd there = open(path, O_RDONLY | O_CLOEXEC);
-    lab_fd here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
-    if (there == -1 || fstat(there, &status) == -1)
-        return 0;
-    if (here == -1 || setns(there, CLONE_NEWNET) == -1)
-        return status.st_ino;
-    lab_fd inside = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (inside == -1 || getsockopt(inside, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == -1)
-        cookie = status.st_ino;
-    if (setns(here, CLONE_NEWNET) == -1)
-        lab_die("setns back to our own network namespace");
-    return cookie;
-}
-
-/* What tells the thing that a line takes back from another one of the same name: 0 for none. */
-static unsigned long long identity_of(const char *line)
-{
-    char name[64], path[128];
-
-    if (sscanf(line, "ip link del %63s", name) == 1)
-        return if_nametoindex(name);
-    if (sscanf(line, "ip netns del %63s", name) != 1)
-        return 0;
-    snprintf(path, sizeof(path), "/run/netns/%s", name);
-    return network_cookie(path);
-}
-
-static void note(const char *line)
-{
-    if (dprintf(changes.notes, "%s\n", line) < 0)
-        lab_die("write %s", notes_of(changes.number));
-}
-
-/* What the last line is about has been made by now: note which one it is. */
-static void note_identity(void)
-{
-    char line[64];
-    unsigned long long identity = identity_of(changes.last);
-
-    if (identity) {
-        snprintf(line, sizeof(line), "# made %llu", identity);
-        note(line);
-    }
-    changes.last[0] = '\0';
 }
 
 /*
@@ -145,139 +66,104 @@ static void heed_signals(void)
  * Taking back.
  */
 
-/* Is there nothing to do for LINE, because the thing is gone or was replaced (MADE is its identity,
- * 0: not known)? */
-static bool is_gone(const char *line, unsigned long long made)
+/* Do what takes CHANGE back. Returns 1, 0 where others use it, or -1 when it has printed why not.
+ */
+static int run(const struct lab_change *change)
 {
-    char name[128] = "/", path[160];
-    const char *deletes = strstr(line, " -D ");
-
-    if (strncmp(line, "ip ", 3) == 0) {
-        unsigned long long present = identity_of(line);
-        if (present && made && present != made)
-            lab_warn("left alone, because it is not the one that was made here: %s", line);
-        return !present || (made && present != made);
-    }
-    if (sscanf(line, "rmdir --ignore-fail-on-non-empty %127s", name) == 1 ||
-        sscanf(line, "rm /%126s", name + 1) == 1)
-        return access(name, F_OK) == -1;
-    if (sscanf(line, "sysctl -q -w %127[^=]", name) == 1) {
-        snprintf(path, sizeof(path), "/proc/sys/%s", name);
-        return access(path, F_OK) == -1;
-    }
-    /* iptables -C says by 1 that a rule is not there; others are troubles of its own. */
-    if (deletes)
-        return lab_command(NULL, "%.*s -C %s", (int)(deletes - line), line, deletes + 4) == 1;
-    return false;
-}
-
-/* The directory of `ip netns`, which is a mount on itself: with a namespace of others in it, it is
- * busy, and stays. */
-static void remove_netns_directory(void)
-{
-    if (umount2("/run/netns", UMOUNT_NOFOLLOW) == 0 || errno == EINVAL)
-        rmdir("/run/netns");
-}
-
-/* Run one line. Returns whether nothing of it is left to do. */
-static bool take_back(const char *line, unsigned long long made)
-{
-    char table[32], chain[32];
+    const struct lab_kind *kind = change->kind;
+    const char *blank = *kind->command ? " " : "";
     LAB_OUTPUT output = {0};
 
-    int names = sscanf(line, "nft delete %*s ip %31s %31s", table, chain);
-    if (names >= 1) {
-        const struct lab_nft_part part = {table, names == 2 ? chain : NULL};
-        int failed = lab_nft_delete_empty(&part, 1);
-        if (failed == 0)
-            lab_type("%s", line);
-        return failed == 0 || errno == ENOENT || errno == EBUSY;
-    }
-    if (strcmp(line, "rmdir /run/netns") == 0)
-        return remove_netns_directory(), true;
-    if (is_gone(line, made))
-        return true;
-    lab_type("%s", line);
-    if (lab_command(&output, "%s", line) == 0)
-        return true;
+    int taken = kind->take_away ? kind->take_away(change->thing) : 1;
+    if (taken == -1)
+        lab_warn("%s %s: %s", kind->command, change->thing, lab_strerror(errno));
+    if (taken == 1)
+        lab_type("%s%s%s", kind->command, blank, change->thing);
+    if (kind->take_away)
+        return taken;
+    if (lab_command(&output, "%s%s%s", kind->command, blank, change->thing) == 0)
+        return 1;
     output.text[strcspn(output.text, "\n")] = '\0';
-    lab_warn("%s: %s (exit status %d)", line, output.text, output.status);
-    return false;
+    lab_warn("%s%s%s: %s (exit status %d)", kind->command, blank, change->thing, output.text,
+             output.status);
+    return -1;
 }
 
-/* The lines of the file into LINES, at most MAXIMUM. Returns how many. */
-static int split_lines(char *text, char *lines[], int maximum)
+/* The same, unless it is gone already, or was replaced: that is 1, too. */
+static int take_back(const struct lab_change *change)
 {
-    int count = 0;
+    const struct lab_kind *kind = change->kind;
+    unsigned long long present = 0;
 
-    for (char *line = strtok(text, "\n"); line && count < maximum; line = strtok(NULL, "\n"))
-        lines[count++] = line;
-    return count;
+    int there = kind->look ? kind->look(change->thing, &present) : 1;
+    if (there == -1)
+        lab_warn("not taken back, because it cannot be told whether it is there: %s %s: %s",
+                 kind->name, change->thing, lab_strerror(errno));
+    if (there != 1)
+        return there == 0 ? 1 : -1;
+    if (!present || !change->made || present == change->made)
+        return run(change);
+    lab_warn("left alone, because it is not the one that was made here: %s %s", kind->name,
+             change->thing);
+    return 1;
 }
 
-/* With the lock held: run all lines of PATH and remove it, or leave in it what failed. */
-static int take_back_all(const char *path)
+/* With the lock held: take back all that is noted and remove the notes, or leave in them what
+ * failed. Returns how many failed. */
+static int take_back_all(void)
 {
-    static char text[MAXIMUM_BYTES], left[MAXIMUM_BYTES], *lines[MAXIMUM_LINES];
-    size_t length = 0;
-    int failed = 0;
+    int failed = 0, count = notes.count;
 
-    if (lab_read_file(path, text, sizeof(text)) == -1)
-        lab_die("read %s", path);
-    int count = split_lines(text, lines, MAXIMUM_LINES);
     for (int i = count - 1; i >= 0; i--) {
-        unsigned long long made = 0;
-        if (i + 1 < count)
-            sscanf(lines[i + 1], "# made %llu", &made);
-        if (*lines[i] != '#' && !take_back(lines[i], made))
-            failed++;
-        else if (*lines[i] != '#')
-            lines[i] = "#";
+        int taken = take_back(&notes.list[i]);
+        failed += taken == -1;
+        /* What uses it may be what has failed. */
+        if (taken == 1 || (taken == 0 && failed == 0))
+            notes.list[i].kind = NULL;
     }
     if (failed == 0)
-        return unlink(path) == -1 ? 1 : 0;
+        return lab_notes_remove(notes.number) == -1 ? 1 : 0;
+    notes.count = 0;
     for (int i = 0; i < count; i++)
-        if (strcmp(lines[i], "#") != 0)
-            length += (size_t)snprintf(left + length, sizeof(left) - length, "%s\n", lines[i]);
-    lab_fd notes = open(NOTES, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (notes == -1 || lab_write_text_in(notes, strrchr(path, '/') + 1, left, 0644) == -1)
-        lab_warn("write %s: %s", path, lab_strerror(errno)); /* the old one is there yet */
+        if (notes.list[i].kind)
+            notes.list[notes.count++] = notes.list[i];
+    if (lab_notes_write(&notes) == -1) /* the old ones are there yet */
+        lab_warn("write %s: %s", lab_notes_path(notes.number), lab_strerror(errno));
     return failed;
 }
 
 int lab_changes_take_back(const char *number)
 {
-    struct stat status;
+    int lock = lock_notes(), failed = -1;
 
-    if (!lab_changes_are_there(number))
-        return -1;
-    int lock = lock_notes();
     block_signals(SIG_BLOCK);
-    int failed = stat(notes_of(number), &status) == 0 ? take_back_all(notes_of(number)) : -1;
-    rmdir(NOTES); /* fails while another lab has its changes in it, as it should */
+    if (lab_notes_read(&notes, number))
+        failed = take_back_all();
+    else if (lab_notes_remove(number) == -1)
+        failed = 1;
     close(lock);
     block_signals(SIG_UNBLOCK);
     return failed;
 }
 
-bool lab_changes_include(const char *number, const char *undo)
+bool lab_changes_include(const char *number, const char *kind, const char *thing)
 {
-    char text[MAXIMUM_BYTES];
-    const char *found = text;
+    static struct lab_notes others;
 
-    if (lab_read_file(notes_of(number), text, sizeof(text)) == -1)
+    if (!lab_notes_read(&others, number))
         return false;
-    while ((found = strstr(found, undo)) != NULL) {
-        if ((found == text || found[-1] == '\n') && found[strlen(undo)] == '\n')
+    for (int i = 0; i < others.count; i++)
+        if (strcmp(others.list[i].kind->name, kind) == 0 &&
+            strcmp(others.list[i].thing, thing) == 0)
             return true;
-        found++;
-    }
     return false;
 }
 
 bool lab_changes_are_there(const char *number)
 {
-    return access(notes_of(number), F_OK) == 0;
+    static struct lab_notes present;
+
+    return lab_notes_read(&present, number);
 }
 
 /*
@@ -287,14 +173,13 @@ bool lab_changes_are_there(const char *number)
 /* By exit(3), unless all changes were made. A forked child inherits this and is not meant. */
 static void roll_back(void)
 {
-    if (changes.process != getpid())
+    if (changing != getpid())
         return;
-    changes.process = 0;
-    int failed = take_back_all(notes_of(changes.number));
-    rmdir(NOTES);
-    if (failed)
-        lab_warn("not everything could be taken back: see %s", notes_of(changes.number));
-    else if (changes.any)
+    changing = 0;
+    bool any = notes.count > 0;
+    if (take_back_all() > 0)
+        lab_warn("not everything could be taken back: see %s", lab_notes_path(notes.number));
+    else if (any)
         lab_warn("what was done has been taken back");
     fflush(stdout);
     block_signals(SIG_UNBLOCK); /* one that has come ends the process here, as it should */
@@ -302,44 +187,52 @@ static void roll_back(void)
 
 void lab_changes_begin(const char *number)
 {
-    char text[MAXIMUM_BYTES];
-    const char *path = notes_of(number);
-
-    changes.lock = lock_notes();
-    if (lab_read_file(path, text, sizeof(text)) != -1)
+    lock_notes();
+    if (lab_notes_read(&notes, number))
         lab_exit(EXIT_FAILURE, "%s; take it down first: sudo %s down",
-                 strstr(text, COMPLETE) ? "it is up already" : "an earlier `up` was cut short",
+                 notes.complete ? "it is up already" : "an earlier `up` was cut short",
                  program_invocation_name);
     block_signals(SIG_BLOCK);
-    changes.notes = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
-    if (changes.notes == -1)
-        lab_die("create %s", path);
-    changes.number = number;
-    changes.process = getpid();
+    changing = getpid();
     if (atexit(roll_back) != 0)
         lab_die("atexit");
+}
+
+/* The last change has been made by now: note which thing it has made. */
+static void note_identity(void)
+{
+    struct lab_change *last = &notes.list[notes.count - 1];
+
+    if (notes.count > 0 && last->kind->has_identity &&
+        last->kind->look(last->thing, &last->made) == -1)
+        lab_die("look at the %s %s", last->kind->name, last->thing);
 }
 
 void lab_undo(const char *format, ...)
 {
     va_list arguments;
+    char text[512];
 
-    if (!changes.process)
+    if (!changing)
         return;
     note_identity();
     heed_signals();
     va_start(arguments, format);
-    vsnprintf(changes.last, sizeof(changes.last), format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    note(changes.last);
-    changes.any = true;
+    if (!lab_notes_add(&notes, text, 0))
+        lab_exit(EXIT_FAILURE, "what `down` would not know cannot be made: %s", text);
+    if (lab_notes_write(&notes) == -1)
+        lab_die("write %s", lab_notes_path(notes.number));
 }
 
 void lab_changes_end(void)
 {
     note_identity();
     heed_signals();
-    note(COMPLETE);
-    changes.process = 0;
+    notes.complete = true;
+    if (lab_notes_write(&notes) == -1)
+        lab_die("write %s", lab_notes_path(notes.number));
+    changing = 0;
     block_signals(SIG_UNBLOCK);
 }

@@ -97,12 +97,12 @@ void lab_iptables_add(const char *number, const char *table, const char *chain, 
     vsnprintf(text, sizeof(text), rule, arguments);
     va_end(arguments);
     if (chosen.nf_tables && !lab_nft_exists(table, NULL))
-        lab_undo("nft delete table ip %s", table);
+        lab_undo("table %s", table);
     if (chosen.nf_tables && !lab_nft_exists(table, chain))
-        lab_undo("nft delete chain ip %s %s", table, chain);
+        lab_undo("chain %s %s", table, chain);
     /* -w: wait for another iptables that is at work, instead of failing. */
-    lab_undo("%s -w -t %s -D %s %s -m comment --comment container-labs:%s", chosen.command, table,
-             chain, text, number);
+    lab_undo("rule %s -w -t %s -D %s %s -m comment --comment container-labs:%s", chosen.command,
+             table, chain, text, number);
     lab_shell_run("%s -w -t %s -%c %s %s -m comment --comment container-labs:%s", chosen.command,
                   table, how, chain, text, number);
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "change.h"
 #include "command.h"
@@ -109,49 +108,40 @@ const char *lab_network_subnet(const struct lab_network *network)
  * What must be free.
  */
 
-/* Exit because THING is there already, with the lab that has made it, if UNDO is in its notes, or
- * with the command that SHOWS what it is. */
-__attribute__((noreturn)) static void is_there_already(const char *thing, const char *undo,
-                                                       const char *shows)
+/* Exit because NAME, in WORDS a KIND of thing, is there already, with the lab that has made it, if
+ * it is in its notes, or with the command that SHOWS what it is. */
+__attribute__((noreturn)) static void is_there_already(const char *words, const char *kind,
+                                                       const char *name, const char *shows)
 {
-    const char *maker = lab_changes_include("07", undo)   ? "07_veth_bridge"
-                        : lab_changes_include("08", undo) ? "08_nat"
-                                                          : NULL;
+    const char *maker = lab_changes_include("07", kind, name)   ? "07_veth_bridge"
+                        : lab_changes_include("08", kind, name) ? "08_nat"
+                                                                : NULL;
 
     if (maker)
-        lab_exit(EXIT_FAILURE, "%s is there already (made by %s up); run `sudo %s down` first",
-                 thing, maker, lab_typed(maker));
-    lab_exit(EXIT_FAILURE, "%s is there already (not made by these labs): see `%s`", thing, shows);
+        lab_exit(EXIT_FAILURE,
+                 "the %s %s is there already (made by %s up); run `sudo %s down` first", words,
+                 name, maker, lab_typed(maker));
+    lab_exit(EXIT_FAILURE, "the %s %s is there already (not made by these labs): see `%s`", words,
+             name, shows);
 }
 
 static void link_must_be_free(const char *name)
 {
-    char thing[64], undo[64], shows[64];
+    char shows[64];
 
     if (if_nametoindex(name) == 0) {
         if (errno != ENODEV)
             lab_die("look for the link %s", name);
         return;
     }
-    snprintf(thing, sizeof(thing), "the link %s", name);
-    snprintf(undo, sizeof(undo), "ip link del %s", name);
     snprintf(shows, sizeof(shows), "ip link show dev %s", name);
-    is_there_already(thing, undo, shows);
+    is_there_already("link", "link", name, shows);
 }
 
 static void namespace_must_be_free(const char *name)
 {
-    char thing[64], undo[64], path[64];
-
-    snprintf(path, sizeof(path), "/run/netns/%s", name);
-    if (access(path, F_OK) == -1) {
-        if (errno != ENOENT)
-            lab_die("look for %s", path);
-        return;
-    }
-    snprintf(thing, sizeof(thing), "the network namespace %s", name);
-    snprintf(undo, sizeof(undo), "ip netns del %s", name);
-    is_there_already(thing, undo, "ip netns list");
+    if (lab_exists("/run/netns/%s", name))
+        is_there_already("network namespace", "netns", name, "ip netns list");
 }
 
 /* Exit when LINES of `ip`, which are about addresses or routes within or AROUND the subnet, are

@@ -93,8 +93,8 @@ static int bring_up(const struct lab_updown *tool)
         lab_host_must_have_uplink(wanted.uplink);
     for (int i = 0; i < wanted.published_count; i++)
         lab_host_port_must_be_free(wanted.published[i].host_port);
-    if (access("/run/netns", F_OK) == -1)
-        lab_undo("rmdir /run/netns"); /* the first `ip netns add` makes it */
+    if (!lab_exists("/run/netns"))
+        lab_undo("netns-directory /run/netns"); /* the first `ip netns add` makes it */
     tool->up(&wanted);
     lab_changes_end();
     return EXIT_SUCCESS;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "change.h"
 #include "command.h"
@@ -57,8 +56,8 @@ void lab_host_note_forwarding(void)
      * there. */
     lab_host_forwarding(text, sizeof(text));
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        lab_undo("sysctl -q -w %s", line);
-    lab_undo("sysctl -q -w net/ipv4/ip_forward=0");
+        lab_undo("sysctl %s", line);
+    lab_undo("sysctl net/ipv4/ip_forward=0");
 }
 
 /* Whether the resolv.conf(5) at PATH names a server of this kind. */
@@ -77,9 +76,9 @@ static bool names_server(const char *path, enum lab_server wanted)
 /* Make the directory PATH, to be removed by `down` if nobody has put anything else into it. */
 static void make_directory(const char *path)
 {
-    if (access(path, F_OK) == 0)
+    if (lab_exists("%s", path))
         return;
-    lab_undo("rmdir --ignore-fail-on-non-empty %s", path);
+    lab_undo("directory %s", path);
     lab_shell_run("mkdir %s", path);
 }
 
@@ -100,10 +99,10 @@ void lab_host_give_resolver(const struct lab_network *network)
     for (int n = 1; n <= network->namespaces; n++) {
         snprintf(directory, sizeof(directory), "/etc/netns/net%d", n);
         snprintf(file, sizeof(file), "%s/resolv.conf", directory);
-        if (access(file, F_OK) == 0)
+        if (lab_exists("%s", file))
             continue;
         make_directory(directory);
-        lab_undo("rm %s", file);
+        lab_undo("file %s", file);
         lab_shell_run("cp %s %s", upstream, file);
     }
 }
