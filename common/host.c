@@ -1,12 +1,15 @@
 #include "host.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "error.h"
 #include "file.h"
+#include "nft.h"
 
 bool lab_host_port_is_free(int port, bool udp)
 {
@@ -58,4 +61,18 @@ enum lab_server lab_host_server_in(const char *line)
         return LAB_SERVER_NONE;
     return strncmp(server, "127.", 4) == 0 || strcmp(server, "::1") == 0 ? LAB_SERVER_LOOPBACK
                                                                          : LAB_SERVER_ELSEWHERE;
+}
+
+void lab_host_warn_of_closed_forward(const char *bridge)
+{
+    char chain[256];
+    int found = lab_nft_closed_forward(bridge, chain, sizeof(chain));
+
+    /* A kernel without nf_tables has no such chain. */
+    if (found == -1 && errno != EPROTONOSUPPORT && errno != EINVAL && errno != EOPNOTSUPP)
+        lab_warn("whether nftables lets %s pass cannot be told: %s", bridge, lab_strerror(errno));
+    if (found == 1)
+        lab_warn("the %s drops what its rules do not accept: what comes from %s may not reach the "
+                 "outside; with firewalld: firewall-cmd --zone=trusted --add-interface=%s",
+                 chain, bridge, bridge);
 }

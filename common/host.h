@@ -16,6 +16,9 @@ bool lab_host_port_is_free(int port, bool udp);
 enum lab_server { LAB_SERVER_NONE, LAB_SERVER_LOOPBACK, LAB_SERVER_ELSEWHERE };
 enum lab_server lab_host_server_in(const char *line);
 
+/* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded. */
+void lab_host_warn_of_closed_forward(const char *bridge);
+
 /* While net.ipv4.ip_forward is 0: what the kernel will change along with it, and has to be set
  * again after a later 0, as lines "net/ipv4/conf/all/accept_redirects=1" in TEXT, SIZE bytes. The
  * kernel turns accept_redirects of "all" against ip_forward, and forwarding of every device with

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -95,24 +96,46 @@ static int open_netlink(void)
     return lab_take_fd(&netlink);
 }
 
-/* The number in an attribute of the answer HEADER, or 0. */
-static uint32_t find_number(const struct nlmsghdr *header, int type)
-{
-    const char *at = (const char *)NLMSG_DATA(header) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
-    const char *end = (const char *)header + header->nlmsg_len;
-    struct nlattr attribute;
-    uint32_t number;
+/* Attributes one behind the other, or what is in one of them. .at is NULL where there is none. */
+struct attributes {
+    const char *at, *end;
+};
 
-    for (; end - at >= (ptrdiff_t)sizeof(attribute); at += NLA_ALIGN(attribute.nla_len)) {
-        memcpy(&attribute, at, sizeof(attribute));
-        if (attribute.nla_len < NLA_HDRLEN || attribute.nla_len > end - at)
+static struct attributes attributes_of(const struct nlmsghdr *header)
+{
+    return (struct attributes){(const char *)NLMSG_DATA(header) +
+                                   NLMSG_ALIGN(sizeof(struct nfgenmsg)),
+                               (const char *)header + header->nlmsg_len};
+}
+
+/* What is in the first attribute of the type TYPE among THESE. */
+static struct attributes find(struct attributes these, int type)
+{
+    struct nlattr attribute;
+
+    while (these.at && these.end - these.at >= (ptrdiff_t)sizeof(attribute)) {
+        memcpy(&attribute, these.at, sizeof(attribute));
+        if (attribute.nla_len < NLA_HDRLEN || attribute.nla_len > these.end - these.at)
             break;
-        if (attribute.nla_type == type && attribute.nla_len >= NLA_HDRLEN + sizeof(number)) {
-            memcpy(&number, at + NLA_HDRLEN, sizeof(number));
-            return ntohl(number);
-        }
+        if ((attribute.nla_type & NLA_TYPE_MASK) == type)
+            return (struct attributes){these.at + NLA_HDRLEN, these.at + attribute.nla_len};
+        these.at += NLA_ALIGN(attribute.nla_len);
     }
-    return 0;
+    return (struct attributes){0};
+}
+
+static uint32_t as_number(struct attributes value)
+{
+    uint32_t number = 0;
+
+    if (value.at && value.end - value.at >= (ptrdiff_t)sizeof(number))
+        memcpy(&number, value.at, sizeof(number));
+    return ntohl(number);
+}
+
+static const char *as_text(struct attributes value)
+{
+    return value.at && value.end > value.at && value.end[-1] == '\0' ? value.at : "";
 }
 
 /* Send, and return the errno of the first message that failed, or 0 of the acknowledgement. From an
@@ -132,7 +155,7 @@ static int transact(int netlink, const struct request *request, int type, uint32
             if (header->nlmsg_type == NLMSG_ERROR)
                 return -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
             if (number)
-                *number = find_number(header, type);
+                *number = as_number(find(attributes_of(header), type));
         }
     }
 }
@@ -223,4 +246,136 @@ int lab_nft_delete_tables(const char *const tables[], int count, uint32_t genera
     close(ends[0]);
     errno = error;
     return error ? -1 : 0;
+}
+
+/*
+ * Chains that do not let forwarded packets pass.
+ */
+
+/* Send REQUEST, a dump, and call EACH for every message of the answer. Returns 0 or -1 with errno.
+ */
+static int dump(const struct request *request,
+                void (*each)(const struct nlmsghdr *header, void *argument), void *argument)
+{
+    _Alignas(struct nlmsghdr) char answer[8192];
+    lab_fd netlink = open_netlink();
+
+    if (netlink == -1 || send(netlink, request->bytes, request->length, 0) == -1)
+        return -1;
+    for (;;) {
+        ssize_t length = recv(netlink, answer, sizeof(answer), 0);
+        if (length == -1)
+            return -1;
+        for (const struct nlmsghdr *header = (const void *)answer; NLMSG_OK(header, length);
+             header = NLMSG_NEXT(header, length)) {
+            if (header->nlmsg_type == NLMSG_DONE)
+                return 0;
+            if (header->nlmsg_type == NLMSG_ERROR) {
+                errno = -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+                return -1;
+            }
+            each(header, argument);
+        }
+    }
+}
+
+enum verdict { VERDICT_NONE, VERDICT_ACCEPT, VERDICT_DROP };
+
+static enum verdict verdict_of(struct attributes expression)
+{
+    const char *name = as_text(find(expression, NFTA_EXPR_NAME));
+    struct attributes data = find(expression, NFTA_EXPR_DATA);
+    struct attributes code =
+        find(find(find(data, NFTA_IMMEDIATE_DATA), NFTA_DATA_VERDICT), NFTA_VERDICT_CODE);
+
+    if (strcmp(name, "reject") == 0)
+        return VERDICT_DROP;
+    if (strcmp(name, "immediate") != 0 || !code.at)
+        return VERDICT_NONE;
+    return as_number(code) == NF_DROP     ? VERDICT_DROP
+           : as_number(code) == NF_ACCEPT ? VERDICT_ACCEPT
+                                          : VERDICT_NONE;
+}
+
+/* What a rule does with every packet. */
+static enum verdict unconditional_verdict(struct attributes rule)
+{
+    struct attributes list = find(rule, NFTA_RULE_EXPRESSIONS), element;
+    enum verdict verdict = VERDICT_NONE;
+
+    while ((element = find(list, NFTA_LIST_ELEM)).at) {
+        const char *name = as_text(find(element, NFTA_EXPR_NAME));
+        verdict = verdict_of(element);
+        if (verdict == VERDICT_NONE && strcmp(name, "counter") != 0 && strcmp(name, "log") != 0)
+            return VERDICT_NONE; /* a condition */
+        list.at = element.at + NLA_ALIGN(element.end - element.at);
+    }
+    return verdict;
+}
+
+struct forward_chain {
+    const char *table, *chain, *device;
+    enum verdict verdict;
+    bool names_device;
+};
+
+static void add_rule(const struct nlmsghdr *header, void *argument)
+{
+    struct forward_chain *forward = argument;
+    struct attributes rule = attributes_of(header);
+
+    if (forward->device &&
+        memmem(rule.at, (size_t)(rule.end - rule.at), forward->device, strlen(forward->device) + 1))
+        forward->names_device = true;
+    if (forward->verdict == VERDICT_NONE &&
+        strcmp(as_text(find(rule, NFTA_RULE_CHAIN)), forward->chain) == 0)
+        forward->verdict = unconditional_verdict(rule);
+}
+
+struct closed_chain {
+    const char *device;
+    char *name;
+    size_t size;
+    bool found, failed;
+};
+
+static void add_chain(const struct nlmsghdr *header, void *argument)
+{
+    struct closed_chain *closed = argument;
+    struct attributes chain = attributes_of(header), hook = find(chain, NFTA_CHAIN_HOOK);
+    const int family = ((const struct nfgenmsg *)NLMSG_DATA(header))->nfgen_family;
+    struct forward_chain forward = {.table = as_text(find(chain, NFTA_CHAIN_TABLE)),
+                                    .chain = as_text(find(chain, NFTA_CHAIN_NAME)),
+                                    .device = closed->device};
+    struct request request = {0};
+
+    if (closed->found || !hook.at || (family != NFPROTO_IPV4 && family != NFPROTO_INET) ||
+        as_number(find(hook, NFTA_HOOK_HOOKNUM)) != NF_INET_FORWARD ||
+        (family == NFPROTO_IPV4 && strcmp(forward.table, "filter") == 0 &&
+         strcmp(forward.chain, "FORWARD") == 0))
+        return;
+    append_name(
+        &request,
+        append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, family),
+        NFTA_RULE_TABLE, forward.table);
+    if (dump(&request, add_rule, &forward) == -1)
+        closed->failed = true;
+    const bool drops = forward.verdict == VERDICT_DROP ||
+                       (forward.verdict == VERDICT_NONE && find(chain, NFTA_CHAIN_POLICY).at &&
+                        as_number(find(chain, NFTA_CHAIN_POLICY)) == NF_DROP);
+    closed->found = drops && !forward.names_device;
+    if (closed->found)
+        snprintf(closed->name, closed->size, "chain %s of the table %s %s", forward.chain,
+                 family == NFPROTO_INET ? "inet" : "ip", forward.table);
+}
+
+int lab_nft_closed_forward(const char *device, char *name, size_t size)
+{
+    struct request request = {0};
+    struct closed_chain closed = {.device = device, .name = name, .size = size};
+
+    append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, AF_UNSPEC);
+    if (dump(&request, add_chain, &closed) == -1 || (closed.failed && !closed.found))
+        return -1;
+    return closed.found;
 }

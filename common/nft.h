@@ -11,6 +11,7 @@
 #define LAB_NFT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A chain in a table of the family ip, or where CHAIN is NULL the table itself. */
@@ -29,6 +30,12 @@ int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
 /* The number of the present rules of nf_tables in this network namespace: the kernel counts every
  * change of any program. 0 where it cannot be asked. */
 uint32_t lab_nft_generation(void);
+
+/* Look for a base chain that keeps packets from being forwarded, whatever the chain FORWARD of
+ * iptables accepts (that one is not meant): its policy is drop, or it has a rule that drops or
+ * rejects all packets. A table with a rule that names DEVICE (NULL: none) is left out. Returns 1
+ * with "chain C of the table inet T" in NAME, 0 where there is none, or -1 with errno. */
+int lab_nft_closed_forward(const char *device, char *name, size_t size);
 
 /* Delete COUNT (8 at most) TABLES with all that is in them, if nothing was changed since
  * GENERATION. Returns 0 as soon as they are gone, or -1 with errno: ERESTART where something was.

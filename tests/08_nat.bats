@@ -289,6 +289,44 @@ round_trip='
     assert_line '08_nat: iptables-nft has rules, too: packets must pass both (iptables-nft-save)'
 }
 
+# told_of_chain NAME COMMAND...: it warns of the chain that firewalld has in its table, on one line; and of none once
+# the chain lets the bridge NAME pass, accepts by its last rule, or drops some packets only.
+told_of_chain='
+    told_of_chain() {
+        local name=$1
+        shift
+        quiet() { "$@" 2>&1 >/dev/null | grep "chain " && { echo "with: $(nft list table inet firewalld)"; exit 1; }; true; }
+        nft add table inet firewalld
+        nft add chain inet firewalld own "{ type filter hook forward priority 10; policy accept; }"
+        nft add rule inet firewalld own ct state established,related accept
+        nft add rule inet firewalld own tcp dport 7 drop
+        quiet "$@"
+        nft add rule inet firewalld own counter reject with icmpx type admin-prohibited
+        within "the chain own of the table inet firewalld drops what its rules do not accept: what comes from $name may" 1 \
+            eval "${*@Q} 2>&1 >/dev/null" || exit
+        nft insert rule inet firewalld own iifname "$name" accept
+        quiet "$@"
+        nft flush chain inet firewalld own
+        nft chain inet firewalld own "{ policy drop; }"
+        within "the chain own of the table inet firewalld drops" 1 eval "${*@Q} 2>&1 >/dev/null" || exit
+        nft add rule inet firewalld own accept
+        quiet "$@"
+        nft delete table inet firewalld
+    }'
+
+@test "08 up: a chain of nftables that drops what is forwarded is named, and doctor names it" {
+    on_host "$told_of_chain"'
+        up_and_down() { "$LABS/08_nat" up; "$LABS/08_nat" down; }
+        told_of_chain br0 up_and_down
+        iptables -P FORWARD ACCEPT
+        within "note +FORWARD policy" 0 "$LABS/doctor" "FORWARD policy" || exit
+        nft add table ip other
+        nft add chain ip other closed "{ type filter hook forward priority 0; policy drop; }"
+        within "note +FORWARD policy +the chain closed of the table ip other drops what its rules do not accept" 1 \
+            "$LABS/doctor" "FORWARD policy" || exit
+        within "firewall-cmd --zone=trusted --add-interface=labs0" 1 "$LABS/doctor" "FORWARD policy"'
+}
+
 @test "08 up: what cannot be is told on one line, and nothing is changed" {
     on_host '
         refused() {

@@ -243,6 +243,22 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
     assert_equal "$(rules_of_host)" "$before"
 }
 
+@test "full container: a chain of nftables that drops what is forwarded is named" {
+    on_host nft add table inet firewalld
+    on_host nft add chain inet firewalld own '{ type filter hook forward priority 10; policy accept; }'
+    on_host nft add rule inet firewalld own ct state established accept
+    run -0 labs09 run "$ROOTFS" true
+    assert_output ""
+    on_host nft add rule inet firewalld own reject
+    run -0 labs09 run "$ROOTFS" true
+    assert_output "09_full_container: the chain own of the table inet firewalld drops what its rules do not accept: what comes from labs0 may not reach the outside; with firewalld: firewall-cmd --zone=trusted --add-interface=labs0"
+    run -0 labs09 run --net none "$ROOTFS" true
+    assert_output ""
+    on_host nft insert rule inet firewalld own iifname labs0 accept
+    run -0 labs09 run "$ROOTFS" true
+    assert_output ""
+}
+
 @test "full container: a container reaches its own published port, where a bridge shows its frames to iptables, too" {
     local value
     [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || skip "br_netfilter is not loaded; make vm has it"

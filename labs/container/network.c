@@ -453,6 +453,7 @@ void network_connect(const struct container *container, pid_t pid)
      * bridge-nf-call-iptables lets the NAT change frames there. */
     if (container->spec.port_count > 0 && link_set_hairpin(if_nametoindex(name)) == -1)
         fail("set hairpin mode of %s", name);
+    lab_host_warn_of_closed_forward(BRIDGE);
 }
 
 void network_set_up_loopback(void)

@@ -145,6 +145,7 @@ static void up(const struct lab_wanted *wanted)
         default_route_of(n);
     lab_host_give_resolver(&network);
     let_pass();
+    lab_host_warn_of_closed_forward("br0");
     if (wanted->uplink)
         lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE_BY, subnet, wanted->uplink);
     else

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "nft.h"
 #include "run.h"
 
 /* Make a link of KIND in a network namespace, with ip(8) as the labs do. */
@@ -84,8 +85,13 @@ static bool read_forward_policy(struct lab_output *output)
 void probe_forward_policy(const void *unused)
 {
     LAB_OUTPUT output = {0};
+    char chain[256];
 
     (void)unused;
+    if (lab_nft_closed_forward(NULL, chain, sizeof(chain)) == 1)
+        probe_note("let labs0 of lab 09 and br0 of 08_nat up pass there, with firewalld: "
+                   "firewall-cmd --zone=trusted --add-interface=labs0 --add-interface=br0",
+                   "the %s drops what its rules do not accept", chain);
     if (!lab_find_command("iptables", NULL, 0))
         probe_note("see the line iptables", "unknown without iptables");
     if (!read_forward_policy(&output))
