@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "rootless.h"
 
 const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
     {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user"},
@@ -104,7 +105,11 @@ void lab_need_ids(unsigned first, unsigned count)
     if (!map)
         return;
     snprintf(missing, sizeof(missing), "%s has no ID %lu", map, end);
-    lab_cannot_run(missing, "leave this user namespace, or make one with more users and groups");
+    lab_cannot_run(
+        missing, lab_is_rootless()
+                     ? "install newuidmap (package uidmap), and get a range: sudo usermod "
+                       "--add-subuids 200000-265535 --add-subgids 200000-265535 $USER; or use sudo"
+                     : "leave this user namespace, or make one with more users and groups");
 }
 
 unsigned lab_choose_id(unsigned id)

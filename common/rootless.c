@@ -181,8 +181,7 @@ static void map_own(const char *map, unsigned own)
         cannot_enter(map);
 }
 
-/* Root has the directories of the administrator's commands in PATH, an ordinary user may not. */
-static void extend_path(void)
+void lab_extend_path(void)
 {
     char path[8192];
 
@@ -212,7 +211,7 @@ void lab_become_root(void)
     if (user == 0)
         return;
     lab_runs(); /* that of this user, not of root inside */
-    extend_path();
+    lab_extend_path();
     pid_t mapper = start_mapper(&start);
     if (unshare(CLONE_NEWUSER) == -1)
         cannot_enter("unshare CLONE_NEWUSER");

@@ -14,6 +14,10 @@
  * objects. With root, do nothing. Exits as lab_cannot_run() does where the machine refuses it. */
 void lab_become_root(void);
 
+/* Root has the directories of the administrator's commands in PATH, an ordinary user may not: add
+ * them. lab_become_root() does it. */
+void lab_extend_path(void);
+
 /* Whether lab_become_root() has entered a user namespace; and which way it took, in a line that
  * ends with what root would add. */
 bool lab_is_rootless(void);

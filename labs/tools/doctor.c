@@ -1,7 +1,9 @@
 /*
  * doctor - what this machine can do for the labs, and what to do where it cannot.
  *
- *     sudo ./labs/doctor            a line for each thing that a lab needs
+ *     sudo ./labs/doctor            a line for each thing that a lab needs, with root; then,
+ * without
+ *     ./labs/doctor                 the same without root
  *     sudo ./labs/doctor LINE...    these lines alone: "cgroup cpu"
  *     sudo ./labs/doctor --json     the same for programs
  *
@@ -11,11 +13,13 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +28,7 @@
 #include "json.h"
 #include "probe.h"
 #include "process.h"
+#include "rootless.h"
 
 #define EVERY_LAB "01 02 03 04 05 06 07 08 09"
 
@@ -32,7 +37,8 @@ struct probe {
     const char *labs; /* that cannot run without it; "": it never keeps one from running */
     void (*body)(const void *argument); /* prints what it saw and returns, or exits with a remedy */
     const void *argument;
-    bool anybody; /* it needs no root */
+    bool anybody; /* it needs no rights; else an ordinary user gets them as in a lab, in a namespace
+                   */
 };
 
 static const struct probe_call OF_ALL_LABS[] = {{"pidfd_open", "5.3", SYS_pidfd_open},
@@ -72,8 +78,8 @@ static const struct probe probes[] = {
     {"user namespace", "03 04 09", probe_namespace, "user", false},
     {"cgroup namespace", "03 04 09", probe_namespace, "cgroup", false},
     {"time namespace", "03 04", probe_namespace, "time", false},
-    {"user 65534", "03", probe_ids, NULL, true},
-    {"users from 100000 on", "04 09", probe_ids, "many", true},
+    {"user 65534", "", probe_ids, NULL, false},
+    {"users from 100000 on", "09", probe_ids, "many", false},
     {"unprivileged user namespaces", "", probe_unprivileged, NULL, true},
     {"/run", EVERY_LAB, probe_run, NULL, false},
     {"pivot_root", "01 09", probe_pivot_root, NULL, false},
@@ -112,17 +118,40 @@ static const struct probe probes[] = {
 
 enum { PROBES = sizeof(probes) / sizeof(probes[0]) };
 
-static const char *const VERDICTS[] = {"ok", "note", "no", "untried"};
+static const char *const VERDICTS[] = {"ok", "note", "no"};
 
 struct finding {
-    enum { WORKS, NOTED, FAILS, UNTRIED, UNWANTED } verdict;
+    enum { WORKS, NOTED, FAILS, UNWANTED } verdict;
     char seen[512], remedy[512];
 };
+
+/* Root tries all lines once more as this user: the one that has typed sudo, or 65534. 0: does not.
+ */
+static uid_t ordinary_user;
+
+static void become_ordinary_user(void)
+{
+    const char *group = getenv("SUDO_GID");
+
+    if (setgroups(0, NULL) == -1 || setgid(group ? (gid_t)atoi(group) : ordinary_user) == -1 ||
+        setuid(ordinary_user) == -1)
+        lab_die("become user %u", ordinary_user);
+    if (prctl(PR_SET_DUMPABLE, 1) == -1) /* it is to write its maps in /proc itself */
+        lab_die("prctl PR_SET_DUMPABLE");
+    if (unsetenv("XDG_RUNTIME_DIR") == -1)
+        lab_die("unsetenv XDG_RUNTIME_DIR");
+}
 
 static int run_probe(void *probe)
 {
     const struct probe *chosen = probe;
 
+    if (ordinary_user)
+        become_ordinary_user();
+    if (geteuid() != 0)
+        lab_extend_path();
+    if (!chosen->anybody)
+        lab_become_root();
     chosen->body(chosen->argument);
     return EXIT_SUCCESS;
 }
@@ -150,10 +179,7 @@ static void try_probe(const struct probe *probe, struct finding *finding)
 {
     LAB_OUTPUT output = {0};
 
-    *finding = (struct finding){.verdict = UNTRIED, .seen = "needs root"};
-    if (!probe->anybody && geteuid() != 0)
-        return;
-    finding->verdict = FAILS;
+    *finding = (struct finding){.verdict = FAILS};
     if (lab_listen(&output, run_probe, (void *)probe) == -1) {
         /* Not even that: every lab listens to its children through pidfds. */
         lab_fd pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -196,12 +222,16 @@ static void print_labs(const char *labs)
     putchar(']');
 }
 
-static void print_json(const struct finding findings[], const char *lost)
+static void print_json(const struct finding findings[], const char *lost, const char *lost_to_user)
 {
     bool first = true;
 
     printf("{\"cannot_run\": ");
     print_labs(lost);
+    if (lost_to_user) {
+        printf(", \"cannot_run_without_root\": ");
+        print_labs(lost_to_user);
+    }
     printf(", \"lines\": [");
     for (int i = 0; i < PROBES; i++) {
         if (findings[i].verdict == UNWANTED)
@@ -220,7 +250,7 @@ static void print_json(const struct finding findings[], const char *lost)
     printf("\n]}\n");
 }
 
-/* The labs, "07 08", that something keeps from running, or may, as far as could be tried. */
+/* The labs, "07 08", that something keeps from running. */
 static void collect_lost(const struct finding findings[], char *lost, size_t size)
 {
     char lab[] = "00";
@@ -229,8 +259,7 @@ static void collect_lost(const struct finding findings[], char *lost, size_t siz
     for (lab[1] = '1'; lab[1] <= '9'; lab[1]++) {
         bool keeps = false;
         for (int i = 0; i < PROBES; i++)
-            keeps |= (findings[i].verdict == FAILS || findings[i].verdict == UNTRIED) &&
-                     strstr(probes[i].labs, lab);
+            keeps |= findings[i].verdict == FAILS && strstr(probes[i].labs, lab);
         size_t length = strlen(lost);
         if (keeps)
             snprintf(lost + length, size - length, "%s%s", length ? " " : "", lab);
@@ -271,7 +300,7 @@ static bool wants_json(int argc, char *argv[])
 static void choose(char *argv[], struct finding findings[])
 {
     for (int i = 0; i < PROBES; i++)
-        findings[i].verdict = *argv ? UNWANTED : UNTRIED;
+        findings[i].verdict = *argv ? UNWANTED : WORKS;
     for (; *argv; argv++) {
         int i = 0;
         while (i < PROBES && strcasecmp(*argv, probes[i].name) != 0)
@@ -282,31 +311,61 @@ static void choose(char *argv[], struct finding findings[])
                 fprintf(stderr, "%s%s", probes[i].name, i == PROBES - 1 ? "\n" : ", ");
             exit(LAB_EXIT_USAGE);
         }
-        findings[i].verdict = UNTRIED;
+        findings[i].verdict = WORKS;
     }
+}
+
+/* Try what is wanted of all lines, and print each as soon as it is known where PRINT is true. */
+static void try_all(struct finding findings[], bool print)
+{
+    for (int i = 0; i < PROBES; i++) {
+        if (findings[i].verdict == UNWANTED)
+            continue;
+        try_probe(&probes[i], &findings[i]);
+        if (print)
+            print_line(&probes[i], &findings[i]);
+    }
+}
+
+/* The second answer of root: what an ordinary user can play here. Where a line says something else
+ * then, it is printed. */
+static void try_without_root(const struct finding with_root[], char *lost, size_t size, bool print)
+{
+    struct finding findings[PROBES] = {0};
+    const char *typed_sudo = getenv("SUDO_UID");
+
+    ordinary_user = typed_sudo ? (uid_t)atoi(typed_sudo) : 0;
+    if (ordinary_user == 0)
+        ordinary_user = 65534;
+    try_all(findings, false);
+    collect_lost(findings, lost, size);
+    if (!print)
+        return;
+    printf("Without root, as user %u, %s%s.\n", ordinary_user,
+           *lost ? "labs that cannot run here: " : "every lab can run here", lost);
+    for (int i = 0; i < PROBES; i++)
+        if (findings[i].verdict == FAILS && with_root[i].verdict != FAILS)
+            print_line(&probes[i], &findings[i]);
 }
 
 int main(int argc, char *argv[])
 {
     struct finding findings[PROBES] = {0};
-    char lost[64];
-    bool json = wants_json(argc, argv);
+    char lost[64], lost_to_user[64];
+    bool json = wants_json(argc, argv), all = optind == argc, root = geteuid() == 0;
 
     choose(argv + optind, findings);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (int i = 0; i < PROBES; i++) {
-        if (findings[i].verdict == UNWANTED)
-            continue;
-        try_probe(&probes[i], &findings[i]);
-        if (!json)
-            print_line(&probes[i], &findings[i]);
-    }
+    try_all(findings, !json);
     collect_lost(findings, lost, sizeof(lost));
+    if (!json && *lost)
+        printf("Labs that cannot run here%s: %s. See docs/troubleshooting.md, by line.\n",
+               root ? "" : " without root", lost);
+    else if (!json && all)
+        printf("Every lab can run here%s.\n", root ? "" : ", without root");
+    if (all && root)
+        try_without_root(findings, lost_to_user, sizeof(lost_to_user), !json);
     if (json)
-        print_json(findings, lost);
-    else if (*lost)
-        printf("Labs that cannot run here: %s. See docs/troubleshooting.md, by line.\n", lost);
-    else if (optind == argc)
-        printf("Every lab can run here.\n");
+        print_json(findings, lost, all && root ? lost_to_user : NULL);
     return *lost ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -99,9 +99,10 @@ void probe_root(const void *unused)
     unsigned long long effective = 0;
 
     (void)unused;
-    if (geteuid() != 0)
-        probe_refuse("type: sudo ./labs/doctor (the labs themselves want sudo, too)", "uid %d",
-                     (int)geteuid());
+    if (geteuid() != 0) {
+        printf("uid %d; a lab makes it root of a user namespace\n", (int)geteuid());
+        return;
+    }
     if (lab_read_file("/proc/self/status", status, sizeof(status)) == -1)
         lab_die("read /proc/self/status");
     const char *line = strstr(status, "CapEff:");
