@@ -155,7 +155,7 @@ static pid_t start_process_1000(void)
 static void try_both(const char *process, int pidfd)
 {
     int by_pid = kill(1000, 0) == -1 ? errno : 0;
-    int by_pidfd = setns(pidfd, CLONE_NEWUTS) == -1 ? errno : 0;
+    int by_pidfd = setns(pidfd, CLONE_NEWPID) == -1 ? errno : 0;
 
     printf("%s process: kill(1000) %s, setns(pidfd) %s\n", process, strerrorname_np(by_pid),
            strerrorname_np(by_pidfd));
