@@ -112,6 +112,26 @@ C
     labs09 kill stays
 }
 
+# How many inotify instances root can have, 200 at most.
+instances_of_root() {
+    on_host python3 -c '
+import ctypes
+print(sum(ctypes.CDLL(None).inotify_init() >= 0 for _ in range(200)))'
+}
+
+@test "hardening: what the kernel counts by user is the container's, and not root's" {
+    needs_own_users
+    local before
+    before=$(instances_of_root)
+    cc -static -include sys/inotify.h -include unistd.h -x c -o "$TMPDIR/watch" - <<<'
+int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n", 5); return pause(); }'
+    on_host_meanwhile "$LABS/09_full_container" run -n watches --net none -v "$TMPDIR/watch:/watch:ro" "$ROOTFS" /watch >"$TMPDIR/said"
+    wait_until grep -q full "$TMPDIR/said"
+    assert_equal "$(instances_of_root)" "$before"
+    labs09 kill watches
+    rm "$TMPDIR/watch" "$TMPDIR/said"
+}
+
 @test "hardening: root inside cannot open the memory of what run and exec send in before it is the command" {
     cc -O1 -static -o "$TMPDIR/take" "$BATS_TEST_DIRNAME/container/take.c"
     on_host_meanwhile "$LABS/09_full_container" run --name taker -v "$TMPDIR/take:/take:ro" "$ROOTFS" /take 60 >"$TMPDIR/took"

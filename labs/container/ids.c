@@ -2,16 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "lock.h"
 #include "namespace.h"
+#include "pidfd.h"
 #include "report.h"
 #include "unprivileged.h"
 
@@ -80,6 +84,21 @@ int ids_claim(uid_t *first)
     }
     errno = EAGAIN;
     return -1;
+}
+
+pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
+{
+    if (is_unprivileged())
+        return clone_process(flags | CLONE_NEWUSER, pidfd, group);
+    /* The capabilities stay. In the new namespace the flag is not set. */
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == -1 || setresuid(-1, owner, -1) == -1)
+        fail("become user %u, who is to own the user namespace", owner);
+    pid_t pid = clone_process(flags | CLONE_NEWUSER, pidfd, group);
+    const int error = errno;
+    if (pid != 0 && (setresuid(-1, 0, -1) == -1 || prctl(PR_SET_SECUREBITS, 0) == -1))
+        fail("become root again");
+    errno = error;
+    return pid;
 }
 
 int ids_map(pid_t pid, uid_t first, int socket)

@@ -9,6 +9,7 @@
 #ifndef CONTAINER_IDS_H
 #define CONTAINER_IDS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 enum { IDS_PER_CONTAINER = 65536 };
@@ -19,6 +20,12 @@ int ids_claim(uid_t *first);
 
 /* Release the range of *CLAIM (-1: none); it is -1 then. */
 void ids_release(int *claim);
+
+/* clone_process() with FLAGS and CLONE_NEWUSER, as the user OWNER. The kernel charges what the
+ * users of a namespace have (inotify instances, POSIX timers, ...) to its owner, too: root would
+ * have none left. user_namespaces(7), inc_ucount() of kernel/ucount.c. Returns as fork(2); ends by
+ * fail() where the user cannot be changed. Without root, the owner is the caller. */
+pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner);
 
 /* Map the users and groups from FIRST on into the new user namespace of process PID, then send it
  * MESSAGE_GO over SOCKET. Returns a descriptor of the namespace; -1 without root, where its users

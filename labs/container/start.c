@@ -173,8 +173,11 @@ static bool clone_container(struct container *container, const struct inside *in
 {
     lab_fd users = -1;
 
-    container->pid =
-        clone_process(namespaces_of(&container->spec), &run.monitored.pidfd, run.limits.directory);
+    container->pid = container->spec.own_users
+                         ? ids_clone(namespaces_of(&container->spec), &run.monitored.pidfd,
+                                     run.limits.directory, container->first_id)
+                         : clone_process(namespaces_of(&container->spec), &run.monitored.pidfd,
+                                         run.limits.directory);
     if (container->pid == 0) {
         close_runtime_descriptors();
         become_container(inside);

@@ -69,11 +69,11 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
     _exit(EXIT_SUCCESS);
 }
 
-static pid_t clone_unpacker(const struct unpacking *unpacking, int ours, int *pidfd)
+static pid_t clone_unpacker(const struct unpacking *unpacking, uid_t first_id, int ours, int *pidfd)
 {
-    const uint64_t users = unpacking->rights.own_users ? CLONE_NEWUSER : 0;
-    pid_t pid = clone_process(
-        users | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, pidfd, -1);
+    const uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    pid_t pid = unpacking->rights.own_users ? ids_clone(flags, pidfd, -1, first_id)
+                                            : clone_process(flags, pidfd, -1);
 
     if (pid == 0) {
         close(ours);
@@ -102,7 +102,7 @@ static bool start_unpacker(struct unpacking *unpacking, uid_t first_id, int base
         fail("socketpair");
     child_socket = sockets[0];
     unpacking->socket = sockets[1];
-    pid_t pid = clone_unpacker(unpacking, sockets[0], pidfd);
+    pid_t pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);
     close(sockets[1]);
     if (pid != -1 && unpacking->rights.own_users)
         users = ids_map(pid, first_id, sockets[0]);
