@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,19 +100,4 @@ long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count)
             sum += idle + iowait;
     }
     return (long long)sum;
-}
-
-long long lab_cpu_idle_time(void)
-{
-    enum { SIZE = 1 << 20 };
-    bool is_wanted[CPU_SETSIZE];
-    cpu_set_t cpus;
-    lab_string text = malloc(SIZE);
-
-    if (!text || lab_read_file("/proc/stat", text, SIZE) == -1)
-        return -1;
-    bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1;
-    for (int i = 0; i < CPU_SETSIZE; i++)
-        is_wanted[i] = all || CPU_ISSET(i, &cpus);
-    return lab_cpu_parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
 }

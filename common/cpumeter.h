@@ -43,12 +43,8 @@ struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
 /* The CPUs that this process may use. */
 int lab_cpu_count(void);
 
-/* The time (microseconds, summed over the CPUs that this process may use) in which nothing ran:
- * idle and iowait of /proc/stat. Returns -1 with errno. */
-long long lab_cpu_idle_time(void);
-
-/* The same of a text in the form of /proc/stat, for the CPUs in the array IS_WANTED of COUNT. In
- * ticks. */
+/* The time in which nothing ran, idle and iowait, of a text in the form of /proc/stat: in ticks,
+ * summed over the CPUs in the array IS_WANTED of COUNT. */
 long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count);
 
 #endif

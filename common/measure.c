@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -150,15 +151,32 @@ static void note_others(double at, double percent)
         snprintf(text, EVENT_SIZE, "others %.0f%%", percent);
 }
 
+/* The time (microseconds, summed over the CPUs that this process may use) in which nothing ran:
+ * idle and iowait of /proc/stat. Returns -1 with errno. */
+static long long idle_time(void)
+{
+    enum { SIZE = 1 << 20 };
+    bool is_wanted[CPU_SETSIZE];
+    cpu_set_t cpus;
+    lab_string text = malloc(SIZE);
+
+    if (!text || lab_read_file("/proc/stat", text, SIZE) == -1)
+        return -1;
+    bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1;
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        is_wanted[i] = all || CPU_ISSET(i, &cpus);
+    return lab_cpu_parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
+}
+
 double lab_use(struct lab_load *const loads[], int milliseconds)
 {
-    long long idle = lab_cpu_idle_time(), begin = lab_now();
+    long long idle = idle_time(), begin = lab_now();
     double at = seconds_now(), used = 0;
 
     measure(loads, milliseconds * 1000LL);
     for (int i = 0; loads[i]; i++)
         used += loads[i]->percent;
-    long long idle_now = lab_cpu_idle_time();
+    long long idle_now = idle_time();
     if (idle == -1 || idle_now == -1)
         lab_die("read /proc/stat");
     double all_idle = 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin);
