@@ -10,8 +10,8 @@
  *       +-- experiment    a child, in the private namespaces; killed when the supervisor dies
  *
  * Only kill -9 of the supervisor itself leaves a name behind, an empty directory in
- * /run/container-labs, or without root where lab_runs() says. It is locked as long as its run lives; the next run sweeps those that are
- * not.
+ * /run/container-labs, or without root where lab_runs() says. It is locked as long as its run
+ * lives; the next run sweeps those that are not.
  *
  * A run that needs control groups asks for them and owns one more thing: the group
  * container-labs/NN-PID in the hierarchies of its controllers. It goes with the rest. For kill -9

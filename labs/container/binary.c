@@ -83,7 +83,8 @@ int open_launcher(void)
 {
     int fd = memfd_create("launch", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    /* What its user cannot read no process with the same user can trace: begin_new_exec() of fs/exec.c. */
+    /* What its user cannot read no process with the same user can trace: begin_new_exec() of
+     * fs/exec.c. */
     if (fd == -1 || write(fd, launch_begin, launch_size) != launch_size || fchmod(fd, 0111) == -1 ||
         fcntl(fd, F_ADD_SEALS, SEALS) == -1)
         fail("make the launcher's file");

@@ -16,8 +16,9 @@ void functions_placed(uint64_t entry);
  * program with .c at its end, or one that it calls. NULL where none of them has. */
 const char *function_at(uint64_t address);
 
-/* Whether CODE, the eight bytes before the return address, ends with a call. CALLED is then the function: NULL for one
- * that is not in the program file, ANY_FUNCTION where a register says which. */
+/* Whether CODE, the eight bytes before the return address, ends with a call. CALLED is then the
+ * function: NULL for one that is not in the program file, ANY_FUNCTION where a register says which.
+ */
 extern const char ANY_FUNCTION[];
 bool function_called(const unsigned char code[8], uint64_t return_address, const char **called);
 

@@ -203,7 +203,8 @@ static void find_place(pid_t pid)
             functions_placed(peek(pid, at + sizeof(long)));
 }
 
-/* A word on the stack that is the return address of a call, or was one: other words are what earlier calls have left. */
+/* A word on the stack that is the return address of a call, or was one: other words are what
+ * earlier calls have left. */
 struct call {
     const char *caller, *called;
     bool leads_to_main;
@@ -251,8 +252,8 @@ static int read_calls(pid_t pid, uint64_t stack, struct call *calls, int size)
     return count;
 }
 
-/* Write to TEXT (SIZE bytes) the student's functions that PID is in, innermost first. Returns whether lab_die() or the
- * like is among the functions. */
+/* Write to TEXT (SIZE bytes) the student's functions that PID is in, innermost first. Returns
+ * whether lab_die() or the like is among the functions. */
 static bool list_functions(pid_t pid, char *text, size_t size)
 {
     static struct call calls[1024];
