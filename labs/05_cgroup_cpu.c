@@ -85,7 +85,7 @@ static void use_every_cpu(void)
     lab_step("a load: %d threads that never wait", threads);
     busy.pid = lab_start_busy(threads);
     check_all_cpus();
-    lab_check(busy.percent > 0, "busy uses CPU time, its own account says");
+    lab_check(busy.percent > 1, "busy uses CPU time, its own account says");
 }
 
 static void enter_the_group(void)
