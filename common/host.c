@@ -59,8 +59,27 @@ enum lab_server lab_host_server_in(const char *line)
 
     if (sscanf(line, " nameserver %63s", server) != 1)
         return LAB_SERVER_NONE;
-    return strncmp(server, "127.", 4) == 0 || strcmp(server, "::1") == 0 ? LAB_SERVER_LOOPBACK
-                                                                         : LAB_SERVER_ELSEWHERE;
+    return strncmp(server, "127.", 4) == 0 || strchr(server, ':') ? LAB_SERVER_OUT_OF_REACH
+                                                                  : LAB_SERVER_IN_REACH;
+}
+
+const char *lab_host_resolver_file(bool *out_of_reach)
+{
+    static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf",
+                                        "/run/NetworkManager/no-stub-resolv.conf"};
+    char text[16384];
+
+    *out_of_reach = false;
+    for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+        const char *line = lab_read_file(FILES[i], text, sizeof(text)) == -1 ? NULL : text;
+        for (; line; line = lab_next_line(line)) {
+            enum lab_server server = lab_host_server_in(line);
+            if (server == LAB_SERVER_IN_REACH)
+                return FILES[i];
+            *out_of_reach |= i == 0 && server == LAB_SERVER_OUT_OF_REACH;
+        }
+    }
+    return NULL;
 }
 
 void lab_host_warn_of_closed_forward(const char *bridge)

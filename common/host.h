@@ -11,10 +11,16 @@
  * ended (TIME-WAIT) do not count. errno if not, that of bind(2): EADDRINUSE. */
 bool lab_host_port_is_free(int port, bool udp);
 
-/* Whether LINE of a resolv.conf(5) names a name server, and whether that is at a loopback address,
- * which is another one in a network namespace. */
-enum lab_server { LAB_SERVER_NONE, LAB_SERVER_LOOPBACK, LAB_SERVER_ELSEWHERE };
+/* Whether LINE of a resolv.conf(5) names a name server, and whether a container on a bridge reaches
+ * it: not where it is at a loopback address, as the container has a loopback of its own, or at one
+ * of IPv6. */
+enum lab_server { LAB_SERVER_NONE, LAB_SERVER_OUT_OF_REACH, LAB_SERVER_IN_REACH };
 enum lab_server lab_host_server_in(const char *line);
+
+/* The resolv.conf(5) of this host with a name server that containers reach: /etc/resolv.conf, or
+ * the file in which systemd-resolved or NetworkManager keeps the servers behind its own one. NULL
+ * where there is none; *OUT_OF_REACH: because all of /etc/resolv.conf are out of reach. */
+const char *lab_host_resolver_file(bool *out_of_reach);
 
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded. */
 void lab_host_warn_of_closed_forward(const char *bridge);

@@ -276,6 +276,13 @@ round_trip='
         rm /run/systemd/resolve/resolv.conf
         "$LABS/08_nat" up 2>/mnt/err >/dev/null || exit
         within "the resolver of this host is at a loopback address" 1 cat /mnt/err || exit
+        "$LABS/08_nat" down >/dev/null
+        mkdir -p /run/NetworkManager
+        echo "nameserver 198.51.100.54" >/run/NetworkManager/no-stub-resolv.conf
+        echo "nameserver fe80::1%up0" >/etc/resolv.conf
+        rm /etc/netns/net1/resolv.conf
+        "$LABS/08_nat" up >/dev/null || exit
+        within "^nameserver 198.51.100.54$" 1 ip netns exec net1 cat /etc/resolv.conf || exit
         "$LABS/08_nat" down >/dev/null'
 }
 

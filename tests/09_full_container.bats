@@ -285,6 +285,60 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     run -1 outside env UDP_HOST=192.0.2.1 UDP_PORT=5353 "$ROOTFS/bin/probe" udp_ask
 }
 
+# with_servers LINE COMMAND...: where /etc/resolv.conf of the machine is this line.
+with_servers() {
+    echo "$1" >"$BATS_TEST_TMPDIR/resolv.conf"
+    shift
+    unshare --mount sh -c 'mount --bind "$0" "$(realpath /etc/resolv.conf)" && exec "$@"' "$BATS_TEST_TMPDIR/resolv.conf" \
+        nsenter --target "$HOST_PID" --net --uts --ipc -- "$@" 3>&-
+}
+
+@test "full container: name servers that a container does not reach are replaced, or a line says so" {
+    local run=("$LABS/09_full_container" run) show=("$ROOTFS" cat /etc/resolv.conf) server
+    [ -z "$CANNOT_MAP" ] || run+=(--userns host)
+    run -0 with_servers "nameserver 192.0.2.53" "${run[@]}" "${show[@]}"
+    assert_output "nameserver 192.0.2.53"
+    for server in 127.0.0.1 ::1 2001:db8::53; do
+        run -0 with_servers "nameserver $server" "${run[@]}" "${show[@]}"
+        assert_output --partial "09_full_container: the name servers in /etc/resolv.conf are at loopback addresses or ones of IPv6, which the container does not reach; give it others: -v FILE:/etc/resolv.conf"
+        refute_output --partial "nameserver $server"
+    done
+    run -0 with_servers "nameserver 127.0.0.1" "${run[@]}" --net host "${show[@]}"
+    assert_output "nameserver 127.0.0.1"
+    echo "nameserver 192.0.2.54" >"$BATS_TEST_TMPDIR/other"
+    run -0 with_servers "nameserver 127.0.0.1" "${run[@]}" -v "$BATS_TEST_TMPDIR/other:/etc/resolv.conf" "${show[@]}"
+    assert_output "nameserver 192.0.2.54"
+    mkdir -p /run/NetworkManager
+    echo "nameserver 192.0.2.55" >/run/NetworkManager/no-stub-resolv.conf
+    run -0 with_servers "nameserver 127.0.0.1" "${run[@]}" "${show[@]}"
+    assert_output "nameserver 192.0.2.55"
+    rm -r /run/NetworkManager
+}
+
+@test "full container: root's home, more than 64 groups, and a device that hides a file" {
+    local root=$TMPDIR/accounts many=(--net none)
+    cp -a "$ROOTFS" "$root"
+    echo 'root:x:0:0:root:/home/of-root:/bin/sh' >"$root/etc/passwd"
+    for number in $(seq 2000 2099); do echo "group$number:x:$number:root"; done >"$root/etc/group"
+    run -0 labs09 run "${many[@]}" "$root" sh -c 'echo $HOME; id -G | wc -w'
+    assert_output $'/home/of-root\n101'
+    run -0 labs09 run "${many[@]}" -u root "$root" sh -c 'echo $HOME; id -G | wc -w'
+    assert_output $'/home/of-root\n101'
+    rm "$root/etc/passwd"
+    run -0 labs09 run "${many[@]}" "$root" sh -c 'echo $HOME; id -u'
+    assert_output $'/root\n0'
+    run -0 labs09 run "${many[@]}" -v /dev/null:/etc/group "$root" sh -c 'cat /etc/group && echo x >/etc/group && stat -c %t:%T /etc/group'
+    assert_output 1:3
+    run -1 labs09 run "${many[@]}" --userns host -v /dev/null:/etc/group "$root" chmod 600 /etc/group
+    assert_equal "$(stat -c %a /dev/null)" 666
+    # Another device is no volume that works.
+    mknod "$TMPDIR/memory" c 1 1
+    run labs09 run "${many[@]}" --userns host -v "$TMPDIR/memory:/etc/memory" "$root" head -c 1 /etc/memory
+    assert_failure 1
+    assert_output --partial "Permission denied"
+    rm -r "$root" "$TMPDIR/memory"
+}
+
 @test "full container: exec, as another user, elsewhere, with its status" {
     start -n busy --net none -e FROM=run
     run -0 labs09 exec busy ps -o pid,args

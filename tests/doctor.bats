@@ -185,7 +185,7 @@ RELEASES
     says note surroundings 'in a container (' "where a line below says no, $ELSEWHERE"
     # What an image has kept proves nothing outside of a container.
     in_directory 0 'touch .dockerenv' "${IN_ROOT[@]}" surroundings
-    if in_first_pid_namespace; then says ok surroundings 'no container'; else says note surroundings 'in a container (docker)'; fi
+    says note surroundings 'in a chroot: no user namespace can be made, and pivot_root fails' "$ELSEWHERE"
     in_directory 0 'touch .dockerenv' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings
     says note surroundings 'in a container (docker)' "where a line below says no, $ELSEWHERE"
     in_directory 0 'mount -t tmpfs none run; touch run/.containerenv' "${pid_1[@]}" "${IN_ROOT[@]}" surroundings
@@ -292,6 +292,8 @@ ROWS
     in_directory 1 '' "${IN_ROOT[@]}" 'mount namespace'
     says no 'mount namespace' 'make / MS_PRIVATE: EINVAL (Invalid argument)' \
         'the present root is no mount, as in a chroot: mount --bind'
+    in_directory 0 '' "${IN_ROOT[@]}" surroundings
+    says note surroundings 'in a chroot: no user namespace can be made, and pivot_root fails' "$ELSEWHERE"
     in_directory 0 'mount --rbind /mnt/root /mnt/root' "${IN_ROOT[@]}" 'mount namespace'
     says ok 'mount namespace' 'made, and a tmpfs mounted in it'
 }

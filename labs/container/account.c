@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -74,6 +76,19 @@ static bool is_member(const struct group *entry, const char *name)
     return false;
 }
 
+static void add_group(struct account *account, gid_t group)
+{
+    gid_t *more = reallocarray(account->groups, (size_t)account->group_count + 1, sizeof(*more));
+
+    if (!more)
+        fail("remember the groups of %s", account->name);
+    if (account->group_count == NGROUPS_MAX)
+        give_up(STATUS_RUNTIME, "%s is in more than %d groups, which the kernel does not allow",
+                account->name, NGROUPS_MAX);
+    account->groups = more;
+    account->groups[account->group_count++] = group;
+}
+
 /* The group WORD (NULL: none asked for), and the supplementary ones of the account's user. */
 static bool find_groups(struct account *account, const char *word)
 {
@@ -87,9 +102,8 @@ static bool find_groups(struct account *account, const char *word)
             account->group = entry->gr_gid;
             found = true;
         }
-        if (!word && *account->name && is_member(entry, account->name) &&
-            account->group_count < (int)(sizeof(account->groups) / sizeof(account->groups[0])))
-            account->groups[account->group_count++] = entry->gr_gid;
+        if (!word && *account->name && is_member(entry, account->name))
+            add_group(account, entry->gr_gid);
     }
     close_read(file, "etc/group");
     if (!found && is_number)
@@ -101,10 +115,10 @@ void find_account(struct account *account, const char *user)
 {
     char word[256];
 
-    *account = (struct account){.home = "/root"};
+    *account = (struct account){0};
+    strcpy(account->home, user ? "/" : "/root"); /* where /etc/passwd has none */
     if (!user)
-        return;
-    strcpy(account->home, "/");
+        user = "0";
     if (snprintf(word, sizeof(word), "%s", user) >= (int)sizeof(word))
         give_up(STATUS_RUNTIME, "the user's name is too long");
     char *group = strchr(word, ':');

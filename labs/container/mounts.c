@@ -216,7 +216,22 @@ static int make_root(const struct container *container, int base, int users, int
     return root;
 }
 
-/* A volume is shown as it is on the machine, mounts in it included; no device in it works. */
+/* Whether the file SOURCE is one of the devices that every container has. */
+static bool is_harmless_device(int source)
+{
+    struct stat status;
+
+    if (fstat(source, &status) == -1)
+        fail("stat a volume");
+    for (int i = 0; S_ISCHR(status.st_mode) && i < DEVICE_COUNT; i++)
+        if (status.st_rdev == makedev(DEVICES[i].major, DEVICES[i].minor))
+            return true;
+    return false;
+}
+
+/* A volume is shown as it is on the machine, mounts in it included; no device in it works. But
+ * /dev/null as a volume hides a file: it works, and nothing about the machine's file can be changed
+ * (RDONLY does not concern what is written to a device). */
 static int make_volume(const struct volume *volume, int users)
 {
     lab_fd source = open(volume->source, O_PATH | O_CLOEXEC);
@@ -224,6 +239,12 @@ static int make_volume(const struct volume *volume, int users)
 
     if (mount == -1)
         fail("volume '%s'", volume->source);
+    if (is_harmless_device(source)) {
+        if (set_mount(mount, "", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, -1,
+                      false) == -1)
+            fail("volume '%s'", volume->source);
+        return lab_take_fd(&mount);
+    }
     unsigned attributes =
         MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (volume->read_only ? MOUNT_ATTR_RDONLY : 0);
     if (set_mount(mount, "", attributes, -1, true) == -1)

@@ -7,34 +7,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "host.h"
 #include "report.h"
 
-/* The machine's own name servers, but for those that listen on its lo alone: behind such a one,
- * systemd has the real ones. */
+/* Whether a volume is shown at /etc/resolv.conf. */
+static bool has_own_servers(const struct specification *spec)
+{
+    for (int i = 0; i < spec->volume_count; i++)
+        if (strcmp(spec->volumes[i].target, "/etc/resolv.conf") == 0)
+            return true;
+    return false;
+}
+
+/* What a container on a bridge cannot reach is left out of the machine's own file. */
+static void read_servers(struct resolver *names, const struct specification *spec)
+{
+    char text[sizeof(names->servers) - 1], *rest = NULL; /* room for a last newline */
+    bool out_of_reach;
+    const char *file = lab_host_resolver_file(&out_of_reach);
+    const bool reaches_all = !file && spec->network == NETWORK_HOST;
+
+    if (reaches_all)
+        file = "/etc/resolv.conf";
+    else if (!file && out_of_reach && !has_own_servers(spec))
+        lab_warn("the name servers in /etc/resolv.conf are at loopback addresses or ones of IPv6, "
+                 "which the container does not reach; give it others: -v FILE:/etc/resolv.conf");
+    if (!file || lab_read_file(file, text, sizeof(text)) == -1)
+        return;
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        if (reaches_all || lab_host_server_in(line) != LAB_SERVER_OUT_OF_REACH)
+            strcat(strcat(names->servers, line), "\n");
+}
+
 void resolver_read(struct resolver *names, const struct container *container)
 {
-    static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
-    char text[sizeof(names->servers) - 1]; /* room for a last newline */
     char address[INET_ADDRSTRLEN];
-    bool found = false;
 
     names->servers[0] = names->hosts[0] = '\0';
     if (container->spec.network == NETWORK_NONE)
         return;
-    for (size_t i = 0; i < 2 && !found; i++) {
-        char *rest = NULL;
-        if (lab_read_file(FILES[i], text, sizeof(text)) == -1)
-            continue;
-        names->servers[0] = '\0';
-        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-            enum lab_server server = lab_host_server_in(line);
-            found |= server == LAB_SERVER_ELSEWHERE;
-            if (server != LAB_SERVER_LOOPBACK)
-                strcat(strcat(names->servers, line), "\n");
-        }
-    }
+    read_servers(names, &container->spec);
     if (container->address.s_addr == 0)
         return;
     inet_ntop(AF_INET, &container->address, address, sizeof(address));

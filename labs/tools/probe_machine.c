@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
@@ -62,6 +63,16 @@ static const char *container_kind(void)
     return access("/run/.containerenv", F_OK) == 0 ? "podman" : "of an unknown kind";
 }
 
+/* Whether the root of this process is another one than that of process 1. Where only root may look,
+ * and this is not root, it is taken for the same. */
+static bool is_in_chroot(void)
+{
+    struct stat first, own;
+
+    return stat("/proc/1/root", &first) == 0 && stat("/", &own) == 0 &&
+           !lab_same_file(&first, &own);
+}
+
 void probe_surroundings(const void *unused)
 {
     char release[256] = "";
@@ -72,6 +83,8 @@ void probe_surroundings(const void *unused)
     if (strstr(release, "Microsoft"))
         probe_refuse("in PowerShell: wsl --set-version DISTRIBUTION 2",
                      "WSL 1 has no Linux kernel");
+    if (is_in_chroot())
+        probe_note(ELSEWHERE, "in a chroot: no user namespace can be made, and pivot_root fails");
     if (strstr(release, "microsoft")) /* each distribution is one of its containers */
         printf("WSL 2: a virtual machine with its own kernel\n");
     else if (kind)

@@ -60,19 +60,6 @@ void lab_host_note_forwarding(void)
     lab_undo("sysctl net/ipv4/ip_forward=0");
 }
 
-/* Whether the resolv.conf(5) at PATH names a server of this kind. */
-static bool names_server(const char *path, enum lab_server wanted)
-{
-    char text[16384];
-
-    if (lab_read_file(path, text, sizeof(text)) == -1)
-        return false;
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        if (lab_host_server_in(line) == wanted)
-            return true;
-    return false;
-}
-
 /* Make the directory PATH, to be removed by `down` if nobody has put anything else into it. */
 static void make_directory(const char *path)
 {
@@ -84,17 +71,15 @@ static void make_directory(const char *path)
 
 void lab_host_give_resolver(const struct lab_network *network)
 {
-    static const char upstream[] = "/run/systemd/resolve/resolv.conf";
     char directory[64], file[96];
+    bool out_of_reach;
+    const char *upstream = lab_host_resolver_file(&out_of_reach);
 
-    if (!names_server("/etc/resolv.conf", LAB_SERVER_LOOPBACK) ||
-        names_server("/etc/resolv.conf", LAB_SERVER_ELSEWHERE))
+    if (out_of_reach && !upstream)
+        lab_warn("the resolver of this host is at a loopback address or one of IPv6, which "
+                 "containers cannot reach: write their own /etc/netns/NAME/resolv.conf");
+    if (!out_of_reach || !upstream || strcmp(upstream, "/etc/resolv.conf") == 0)
         return;
-    if (!names_server(upstream, LAB_SERVER_ELSEWHERE)) {
-        lab_warn("the resolver of this host is at a loopback address, which containers cannot "
-                 "reach: write their own /etc/netns/NAME/resolv.conf");
-        return;
-    }
     make_directory("/etc/netns");
     for (int n = 1; n <= network->namespaces; n++) {
         snprintf(directory, sizeof(directory), "/etc/netns/net%d", n);
