@@ -124,6 +124,7 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
     assert_line --regexp '^ +262144 +10000 +10000$'
 }
 
+# bats test_tags=alone
 @test "06 experiment: where others leave next to nothing, nothing is compared, and it says so" {
     local cpu group=$CPU/beside-$$
     cpu=$(taskset -pc $$ | sed -E 's/.*: ([0-9]+).*/\1/')
