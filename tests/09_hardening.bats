@@ -145,6 +145,83 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/take" "$TMPDIR/took"
 }
 
+# forge PATH: make a directory of containers whose container "mine" is a process of the machine, $victim.
+forge() {
+    local began
+    sleep 1000 3>&- &
+    victim=$!
+    BACKGROUND+=("$victim")
+    began=$(sed 's/.*) //' "/proc/$victim/stat" | cut -d ' ' -f 20)
+    start -n mine --net none
+    mkdir -m 700 "$1"
+    cp -r "$CONTAINER_LABS_STATE/mine" "$1/mine"
+    labs09 kill mine
+    sed -i "s/^pid=.*/pid=$victim/; s/^pid_began=.*/pid_began=$began/" "$1/mine/state"
+    exec 8<"$1/mine" # a runtime that lives has this lock
+    flock 8
+}
+
+@test "hardening: a directory of containers that another user can change is refused, and so is its forged state" {
+    local victim forged=$TMPDIR/forged command
+    forge "$forged"
+    chown 4242 "$forged"
+    for command in "kill mine" "exec mine true" "logs mine" ps prune "run --net none $ROOTFS true"; do
+        # shellcheck disable=SC2086 # its words
+        CONTAINER_LABS_STATE=$forged run labs09 $command
+        assert_failure
+        assert_output "09_full_container: $forged is not a private directory of this user: make it one (mode 0700), or name another one in CONTAINER_LABS_STATE"
+    done
+    chown 0 "$forged"
+    # Below a directory of another user, in one that all can write to, and by a link there.
+    mkdir "$TMPDIR/theirs" "$TMPDIR/all"
+    mv "$forged" "$TMPDIR/theirs/forged"
+    ln -s "$TMPDIR/theirs" "$TMPDIR/link"
+    ln -s "$TMPDIR/theirs" "$TMPDIR/all/link"
+    chown 4242 "$TMPDIR/theirs"
+    chmod 777 "$TMPDIR/all"
+    for command in theirs link all/link; do
+        CONTAINER_LABS_STATE=$TMPDIR/$command/forged run -1 labs09 kill mine
+        assert_output --regexp "^09_full_container: other users can change $TMPDIR/(theirs|all), so what is found in "
+    done
+    kill -0 "$victim"
+    # Where the state is root's, it is believed.
+    chown 0 "$TMPDIR/theirs"
+    CONTAINER_LABS_STATE=$TMPDIR/link/forged run -0 labs09 kill mine
+    wait "$victim" || assert_equal $? 137
+    exec 8<&-
+    rm -r "$TMPDIR/theirs" "$TMPDIR/all" "$TMPDIR/link"
+}
+
+@test "hardening: a layer that another user puts in the place of root's is refused" {
+    cc -D_GNU_SOURCE -shared -fPIC -o "$BATS_TEST_TMPDIR/swaps.so" -x c - <<'C'
+#include <string.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+/* The user is quick: just after mkdirat(2) another directory has the name, with a link to root's in it. */
+int mkdirat(int directory, const char *name, mode_t mode)
+{
+    int result = syscall(SYS_mkdirat, directory, name, mode);
+    if (result == 0 && strstr(name, ".layer") && renameat(directory, name, directory, "away") == 0 &&
+        renameat(directory, "trap", directory, name) == -1)
+        perror("trap");
+    if (result == -1 && strcmp(name, "upper") == 0)
+        return 0;
+    return result;
+}
+C
+    mkdir -p "$TMPDIR/layers/trap" "$TMPDIR/precious"
+    ln -s "$TMPDIR/precious" "$TMPDIR/layers/trap/upper"
+    chown -h 4242 "$TMPDIR/layers" "$TMPDIR/layers/trap" "$TMPDIR/layers/trap/upper"
+    run -125 on_host env "LD_PRELOAD=$BATS_TEST_TMPDIR/swaps.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+        "$LABS/09_full_container" run --net none ${CANNOT_MAP:+--userns host} --layer "$TMPDIR/layers" "$ROOTFS" true
+    assert_output --partial "make the layer of"
+    assert_output --partial "EPERM"
+    assert_equal "$(stat -c %u "$TMPDIR/precious")" 0
+    rm -r "$TMPDIR/layers" "$TMPDIR/precious"
+}
+
 @test "hardening: a runtime killed after its container's end leaves no claim behind what --rm=false keeps" {
     labs09 run -d -n kept --rm=false -p 8084:80 "$ROOTFS" sleep 1000
     local runtime
@@ -398,7 +475,7 @@ with_reader_gone() {
 }
 
 @test "hardening: who waits for the other containers' lock can be interrupted" {
-    mkdir "$CONTAINER_LABS_STATE"
+    mkdir -m 700 "$CONTAINER_LABS_STATE"
     exec 8<"$CONTAINER_LABS_STATE"
     flock 8
     env --default-signal=INT nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run --net none "$ROOTFS" true 8<&- 3>&- &

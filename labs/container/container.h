@@ -33,6 +33,11 @@ struct container {
  */
 const char *state_directory(void);
 
+/* Exit with one line where another user can change what is in it: a forged state would name any
+ * process as the container's. It is the caller's, of mode 0700, and its parents are root's or the
+ * caller's, and not writable by others unless they are sticky. */
+void check_state_directory(void);
+
 /* The name of PATH below CONTAINER's directory, in one of four static buffers. */
 const char *state_path(const struct container *container, const char *path);
 

@@ -27,6 +27,19 @@ static void layer_name(const struct container *container, char *name, size_t siz
     snprintf(name, size, "%s-%s.layer", container->spec.name, container->runtime_name);
 }
 
+/* The parent may be another user's, who can put another directory in the place of ours. */
+static bool is_private(int directory)
+{
+    struct stat status;
+
+    if (fstat(directory, &status) == -1)
+        return false;
+    if (status.st_uid == geteuid() && (status.st_mode & 077) == 0)
+        return true;
+    errno = EPERM;
+    return false;
+}
+
 int storage_make_layer(const struct container *container)
 {
     char name[NAME_SIZE + 48];
@@ -35,7 +48,8 @@ int storage_make_layer(const struct container *container)
     layer_name(container, name, sizeof(name));
     if (parent == -1 || mkdirat(parent, name, 0700) == -1)
         return -1;
-    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    lab_fd layer = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return layer != -1 && is_private(layer) ? lab_take_fd(&layer) : -1;
 }
 
 int storage_remove_layer(const struct container *container)

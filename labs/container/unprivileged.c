@@ -24,22 +24,8 @@ bool is_unprivileged(void)
 
 void begin_service(void)
 {
-    struct stat status;
-
     unprivileged = geteuid() != 0;
-    if (!unprivileged)
-        return;
-    const char *directory = state_directory(); /* of this user, and not of root inside */
-    if (lstat(directory, &status) == -1) {
-        if (errno == ENOENT)
-            return; /* it will be made, with mode 0700 */
-        lab_die("look at %s", directory);
-    }
-    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-        lab_exit(lab_exit_failure,
-                 "%s is not a private directory of this user: make it one (mode 0700), or name "
-                 "another one in CONTAINER_LABS_STATE",
-                 directory);
+    check_state_directory(); /* of this user, and not of root inside */
 }
 
 /* Call EACH for the lines of MAP, in the form of /proc/self/uid_map, that lie below 65536: its
