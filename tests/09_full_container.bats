@@ -213,6 +213,39 @@ either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "$2"; else ech
     assert_failure
 }
 
+@test "full container: a published port is reached by ::1, as long as the container is there" {
+    local bytes=2000000 relay
+    # An echo: what is sent comes back, while both directions are full.
+    labs09 run -d -n echo -p 8080:80 -p 8081:81 "$ROOTFS" sh -c 'nc -ll -p 80 -e cat & exec nc -ll -p 81 -e echo second'
+    eventually machine_reaches ::1 8081 second
+    head -c "$bytes" /dev/urandom >"$BATS_TEST_TMPDIR/sent"
+    on_host timeout 20 busybox nc ::1 8080 <"$BATS_TEST_TMPDIR/sent" >"$BATS_TEST_TMPDIR/back" &
+    on_host timeout 20 busybox nc ::1 8080 <"$BATS_TEST_TMPDIR/sent" >"$BATS_TEST_TMPDIR/back-too"
+    wait $!
+    cmp "$BATS_TEST_TMPDIR/sent" "$BATS_TEST_TMPDIR/back"
+    cmp "$BATS_TEST_TMPDIR/sent" "$BATS_TEST_TMPDIR/back-too"
+    # It holds nothing of the runtime, and listens at ::1 alone.
+    run -0 on_host ss -Hltn
+    assert_equal "$(awk '{print $4}' <<<"$output" | sort)" $'[::1]:8080\n[::1]:8081'
+    relay=$(pgrep -P "$(container_runtimes)" | grep -vx "$(pid_of echo)")
+    assert_equal "$(find "/proc/$relay/fd" -type l | wc -l)" 2
+    labs09 kill echo
+    run on_host busybox nc -w 1 ::1 8080 </dev/null
+    assert_failure
+    # And it goes with a runtime that is killed.
+    labs09 run -d -n echo -p 8080:80 "$ROOTFS" sleep 1000
+    kill -9 "$(container_runtimes)"
+    eventually says_nothing_of 8080 on_host ss -Hltn
+    labs09 prune
+    on_host_meanwhile python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6); s.bind(("::1", 8083)); s.listen(); time.sleep(100)'
+    eventually eval 'on_host ss -Hltn | grep -q 8083'
+    refused 125 "port 8083/tcp is in use on this machine, at ::1" -p 8083:80 "$ROOTFS" true
+    # A machine without IPv6 has no ::1.
+    on_host sysctl -qw net.ipv6.conf.lo.disable_ipv6=1
+    run -0 labs09 run -p 8084:80 "$ROOTFS" true
+    on_host sysctl -qw net.ipv6.conf.lo.disable_ipv6=0
+}
+
 machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | grep -q "$3"; }
 
 @test "full container: a published port is reached by localhost, and the machine's localhost by no container" {

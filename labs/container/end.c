@@ -13,6 +13,7 @@
 #include "network.h"
 #include "pidfd.h"
 #include "process.h"
+#include "relay.h"
 #include "remove.h"
 #include "report.h"
 #include "runtime.h"
@@ -62,6 +63,7 @@ static bool give_back_claims(struct container *container)
 static bool give_back(struct container *container)
 {
     end_process(&run.monitored.pidfd);
+    relay_end();
     bool all = limits_remove(&run.limits, container) == 0;
     remove_pause = continue_in_background;
     run.when = time(NULL);

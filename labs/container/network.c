@@ -19,6 +19,7 @@
 #include "netlink.h"
 #include "nft.h"
 #include "process.h"
+#include "relay.h"
 #include "report.h"
 #include "state.h"
 
@@ -406,6 +407,7 @@ void network_join(struct container *container)
     else
         claim_free_address(container, &bridge);
     claim_ports(container);
+    relay_start(container);
 }
 
 static void add_rules(const struct container *container, void *rules)

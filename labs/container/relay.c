@@ -1,0 +1,147 @@
+#include "relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "process.h"
+#include "report.h"
+
+enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128 };
+
+static pid_t relay; /* 0: none */
+
+/* Copy until FROM ends, then end TO. */
+static void copy(int from, int to)
+{
+    char buffer[16384];
+    ssize_t length;
+
+    while ((length = read(from, buffer, sizeof(buffer))) > 0)
+        for (ssize_t done = 0, part; done < length; done += part)
+            if ((part = write(to, buffer + done, (size_t)(length - done))) == -1)
+                return;
+    shutdown(to, SHUT_WR);
+}
+
+/* Serve one CONNECTION, by a process for each direction: neither waits for the other. */
+__attribute__((noreturn)) static void serve(int connection, const struct sockaddr_in *target)
+{
+    lab_fd inside = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (inside == -1 || connect(inside, (const void *)target, sizeof(*target)) == -1)
+        _exit(STATUS_RUNTIME);
+    pid_t child = lab_fork();
+    if (child == -1)
+        _exit(STATUS_RUNTIME);
+    if (child == 0)
+        copy(inside, connection);
+    else
+        copy(connection, inside);
+    _exit(child > 0 ? lab_wait(child) : 0);
+}
+
+/* Accept what comes, for ever. */
+__attribute__((noreturn)) static void accept_connections(struct pollfd listeners[], int count,
+                                                         const struct sockaddr_in targets[])
+{
+    int connections = 0;
+
+    for (;;) {
+        while (connections > 0 &&
+               waitpid(-1, NULL, connections < MAXIMUM_CONNECTIONS ? WNOHANG : 0) > 0)
+            connections--;
+        if (poll(listeners, (nfds_t)count, -1) == -1)
+            _exit(STATUS_RUNTIME);
+        for (int i = 0; i < count; i++) {
+            int connection =
+                listeners[i].revents ? accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+            pid_t child = connection == -1 ? -1 : lab_fork();
+            if (child == 0)
+                serve(connection, &targets[i]);
+            connections += child > 0;
+            lab_close_fd(&connection);
+        }
+    }
+}
+
+/* Listen at ::1. Returns the socket, or -1 where this machine has no such address. */
+static int listen_locally(uint16_t port)
+{
+    const struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    lab_fd listener = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (listener == -1 && errno == EAFNOSUPPORT)
+        return -1;
+    if (listener == -1 ||
+        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == -1)
+        fail("make a socket for port %u of ::1", port);
+    if (bind(listener, (const void *)&address, sizeof(address)) == 0 &&
+        listen(listener, WAITING) == 0)
+        return lab_take_fd(&listener);
+    if (errno == EADDRINUSE)
+        give_up(STATUS_RUNTIME, "port %u/tcp is in use on this machine, at ::1", port);
+    if (errno != EADDRNOTAVAIL)
+        fail("listen on port %u of ::1", port);
+    return -1;
+}
+
+/* Close all descriptors but the listeners, whose numbers ascend: locks, and pipes whose readers
+ * wait for their end. */
+static void keep_listeners(const struct pollfd listeners[], int count)
+{
+    unsigned next = 0;
+
+    for (int i = 0; i < count; i++) {
+        const unsigned fd = (unsigned)listeners[i].fd;
+        if (fd > next)
+            close_range(next, fd - 1, 0);
+        next = fd + 1;
+    }
+    close_range(next, ~0U, 0);
+}
+
+void relay_start(const struct container *container)
+{
+    struct pollfd listeners[MAXIMUM_ITEMS];
+    struct sockaddr_in targets[MAXIMUM_ITEMS];
+    int count = 0;
+
+    for (int i = 0; i < container->spec.port_count; i++) {
+        const struct port *port = &container->spec.ports[i];
+        int listener = port->udp ? -1 : listen_locally(port->outside);
+        if (listener == -1)
+            continue;
+        listeners[count] = (struct pollfd){.fd = listener, .events = POLLIN};
+        targets[count++] = (struct sockaddr_in){
+            .sin_family = AF_INET, .sin_port = htons(port->inside), .sin_addr = container->address};
+    }
+    if (count == 0)
+        return;
+    relay = lab_fork();
+    if (relay == -1)
+        fail("fork for the ports at ::1");
+    if (relay == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        signal(SIGCHLD, SIG_DFL);
+        keep_listeners(listeners, count);
+        accept_connections(listeners, count, targets);
+    }
+    while (count > 0)
+        close(listeners[--count].fd);
+}
+
+void relay_end(void)
+{
+    if (relay == 0)
+        return;
+    kill(relay, SIGKILL);
+    lab_wait(relay);
+    relay = 0;
+}
