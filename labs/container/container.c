@@ -33,8 +33,7 @@ static bool others_can_change(const struct stat *status)
         lab_die("look at /");
     if (status->st_uid != geteuid() && status->st_uid != top.st_uid)
         return true;
-    return S_ISDIR(status->st_mode) && (status->st_mode & 022) != 0 &&
-           !(status->st_mode & S_ISVTX);
+    return S_ISDIR(status->st_mode) && (status->st_mode & 022) != 0 && !(status->st_mode & S_ISVTX);
 }
 
 /* Check what leads to PATH, from / on. */

@@ -101,6 +101,19 @@ pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
     return pid;
 }
 
+bool has_no_user_namespaces(void)
+{
+    const int error = errno;
+    char limit[32];
+    bool none = error == EINVAL && access("/proc/self/ns/user", F_OK) == -1 && errno == ENOENT;
+
+    if (error == ENOSPC &&
+        lab_read_file("/proc/sys/user/max_user_namespaces", limit, sizeof(limit)) != -1)
+        none = strcmp(limit, "0") == 0;
+    errno = error;
+    return none;
+}
+
 int ids_map(pid_t pid, uid_t first, int socket)
 {
     const struct message go = {.kind = MESSAGE_GO};

@@ -9,6 +9,7 @@
 #ifndef CONTAINER_IDS_H
 #define CONTAINER_IDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,6 +27,10 @@ void ids_release(int *claim);
  * have none left. user_namespaces(7), inc_ucount() of kernel/ucount.c. Returns as fork(2); ends by
  * fail() where the user cannot be changed. Without root, the owner is the caller. */
 pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner);
+
+/* ids_clone() has failed with errno: whether this kernel has no user namespaces, or they are turned
+ * off. Another error must not open a wall. */
+bool has_no_user_namespaces(void);
 
 /* Map the users and groups from FIRST on into the new user namespace of process PID, then send it
  * MESSAGE_GO over SOCKET. Returns a descriptor of the namespace; -1 without root, where its users

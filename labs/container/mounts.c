@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "newmount.h"
 #include "report.h"
@@ -135,13 +136,27 @@ static int make_overlay(int lower, const struct layer *layer, bool unsafe)
     return new_mount("overlay", options, 0);
 }
 
+static const char *name_of_root(const struct specification *spec)
+{
+    return spec->root ? spec->root : "busybox";
+}
+
+/* With errno. */
+__attribute__((noreturn)) static void give_up_mapping(const struct specification *spec)
+{
+    give_up(STATUS_RUNTIME,
+            "root file system '%s': this kernel or file system cannot show files with other "
+            "owners: %s; put it on another file system (`%s 'idmapped mounts'` tries the one it is "
+            "started on), or let root inside be root outside by --userns host",
+            name_of_root(spec), lab_strerror(errno), lab_typed("doctor"));
+}
+
 /* Whether overlayfs can have its upper directory there at all: it needs d_type and trusted xattrs,
  * and not to be an overlay itself. */
 __attribute__((noreturn)) static void fail_with_overlay(const struct container *container,
-                                                        int upper)
+                                                        int upper, bool mapped)
 {
     const struct specification *spec = &container->spec;
-    const char *root = spec->root ? spec->root : "busybox";
     int error = errno;
     struct statfs system;
 
@@ -151,17 +166,22 @@ __attribute__((noreturn)) static void fail_with_overlay(const struct container *
         give_up(STATUS_RUNTIME, "a layer in %s would be an overlay on an overlay", spec->layer);
     errno = error;
     if (error == ELOOP)
-        fail("the layer in %s lies in the root file system '%s'", spec->layer, root);
-    fail("overlay '%s' with a layer in %s", root, spec->layer ? spec->layer : "memory");
+        fail("the layer in %s lies in the root file system '%s'", spec->layer, name_of_root(spec));
+    if (error == EINVAL && mapped) /* an overlay of mapped mounts: Linux 5.19 */
+        give_up_mapping(spec);
+    fail("overlay '%s' with a layer in %s", name_of_root(spec),
+         spec->layer ? spec->layer : "memory");
 }
 
-int mounts_map_base(int base, int users)
+int mounts_show_base(const struct specification *spec, int base, int users)
 {
-    lab_fd mapped = clone_mount(base, "", false);
+    lab_fd shown = clone_mount(base, "", false);
 
-    if (mapped == -1 || set_mount(mapped, "", MOUNT_ATTR_IDMAP, users, false) == -1)
-        return -1;
-    return lab_take_fd(&mapped);
+    if (shown == -1)
+        fail("show the root file system '%s'", name_of_root(spec));
+    if (users != -1 && set_mount(shown, "", MOUNT_ATTR_IDMAP, users, false) == -1)
+        give_up_mapping(spec);
+    return lab_take_fd(&shown);
 }
 
 /* Before Linux 6.15 overlayfs accepts no unattached mount as a layer. Then LOWER and a layer in
@@ -190,27 +210,18 @@ static int make_overlay_attached(const struct container *container, int base, in
     return make_overlay(attached, layer, container->spec.layer);
 }
 
-/* The root: an overlay of the layer on the base. -1 with *CANNOT_MAP where it is the mapping of the
- * owners that is not possible. */
-static int make_root(const struct container *container, int base, int users, int used[2],
-                     bool *cannot_map)
+/* The root: an overlay of the layer on the base. */
+static int make_root(const struct container *container, int base, int users, int used[2])
 {
     struct layer layer;
-    lab_fd lower = users == -1 ? clone_mount(base, "", false) : mounts_map_base(base, users);
+    lab_fd lower = mounts_show_base(&container->spec, base, users);
 
-    *cannot_map = lower == -1 && users != -1;
-    if (*cannot_map)
-        return -1;
-    if (lower == -1)
-        fail("show the root file system '%s'", container->spec.root);
     make_layer(&layer, container, base);
     int root = make_overlay(lower, &layer, container->spec.layer);
     if (root == -1 && errno == EINVAL)
         root = make_overlay_attached(container, base, lower, &layer);
-    if (root == -1 && users != -1)
-        *cannot_map = true;
-    else if (root == -1)
-        fail_with_overlay(container, layer.upper);
+    if (root == -1)
+        fail_with_overlay(container, layer.upper, users != -1);
     close(layer.upper), close(layer.work);
     used[0] = lab_take_fd(&lower), used[1] = layer.place;
     return root;
@@ -257,16 +268,11 @@ static int make_volume(const struct volume *volume, int users)
     return lab_take_fd(&mount);
 }
 
-enum mounts_result mounts_make(struct mounts *mounts, const struct container *container, int base,
-                               int users)
+void mounts_make(struct mounts *mounts, const struct container *container, int base, int users)
 {
     const struct specification *spec = &container->spec;
-    bool cannot_map = false;
 
-    mounts->used[0] = mounts->used[1] = -1;
-    mounts->root = make_root(container, base, users, mounts->used, &cannot_map);
-    if (cannot_map)
-        return MOUNTS_CANNOT_MAP;
+    mounts->root = make_root(container, base, users, mounts->used);
     for (int i = 0; i < spec->volume_count; i++)
         mounts->volumes[i] = make_volume(&spec->volumes[i], users);
     /* nosuid: no_new_privs ignores set-user-ID bits as well, but execve(2) of a file with a
@@ -276,5 +282,4 @@ enum mounts_result mounts_make(struct mounts *mounts, const struct container *co
     if (attributes != 0 && set_mount(mounts->root, "", attributes, -1, false) == -1)
         fail("let no device and no set-user-ID program work in the root");
     mounts->device = make_device_directory(container->first_id, spec->terminal);
-    return MOUNTS_MADE;
 }

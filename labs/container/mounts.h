@@ -30,19 +30,14 @@ struct mounts {
     int used[2]; /* what the root was made of: to be closed when there is time, it takes some */
 };
 
-enum mounts_result {
-    MOUNTS_MADE,
-    MOUNTS_CANNOT_MAP, /* this kernel or a file system cannot show files with other owners */
-};
-
 /* Make the mounts of CONTAINER; errors end by fail(). USERS is the container's user namespace, or
  * -1: then files keep the owners they have. BASE is a descriptor of the base directory. */
-enum mounts_result mounts_make(struct mounts *mounts, const struct container *container, int base,
-                               int users);
+void mounts_make(struct mounts *mounts, const struct container *container, int base, int users);
 
-/* A mount of the directory BASE whose files are owned as USERS, a user namespace, maps them: its
- * descriptor, or -1 where this kernel or file system cannot do that. */
-int mounts_map_base(int base, int users);
+/* A mount of BASE, the base directory of SPEC, whose files are owned as USERS, a user namespace,
+ * maps them; with -1 by their owners. Returns its descriptor. Ends by give_up() where this kernel
+ * or file system cannot do that: root inside would be root outside. */
+int mounts_show_base(const struct specification *spec, int base, int users);
 
 /* File systems that show what the namespaces of the process that makes them have. */
 struct pseudo_mounts {

@@ -36,7 +36,6 @@
 #include "session.h"
 #include "state.h"
 #include "state_file.h"
-#include "storage.h"
 #include "streams.h"
 #include "sweep.h"
 #include "terminal.h"
@@ -115,16 +114,13 @@ static void claim(struct container *container)
  */
 
 /* Make the mounts and the network while the child makes its own mounts, and send them. */
-static enum mounts_result send_mounts(const struct container *container, int users)
+static void send_mounts(const struct container *container, int users)
 {
     const struct message message = {.kind = MESSAGE_MOUNTS};
     int fds[MAXIMUM_FDS], count = 0;
     struct mounts mounts;
 
-    if (mounts_make(&mounts, container, run.base, users) == MOUNTS_CANNOT_MAP) {
-        lab_close_fd(&mounts.used[0]), lab_close_fd(&mounts.used[1]);
-        return MOUNTS_CANNOT_MAP;
-    }
+    mounts_make(&mounts, container, run.base, users);
     fds[count++] = mounts.root;
     fds[count++] = mounts.device;
     for (int i = 0; i < container->spec.volume_count; i++)
@@ -137,7 +133,6 @@ static enum mounts_result send_mounts(const struct container *container, int use
     while (count > 0)
         close(fds[--count]);
     lab_close_fd(&mounts.used[0]), lab_close_fd(&mounts.used[1]);
-    return MOUNTS_MADE;
 }
 
 /* In the child: close what belongs to the runtime. A copy would keep its lock, and its ends of the
@@ -153,22 +148,7 @@ static void close_runtime_descriptors(void)
     session_close();
 }
 
-/* clone3(2) has failed with errno: whether this kernel has no user namespaces, or they are turned
- * off. Another error must not open a wall. */
-static bool has_no_user_namespaces(void)
-{
-    const int error = errno;
-    char limit[32];
-    bool none = error == EINVAL && access("/proc/self/ns/user", F_OK) == -1 && errno == ENOENT;
-
-    if (error == ENOSPC &&
-        lab_read_file("/proc/sys/user/max_user_namespaces", limit, sizeof(limit)) != -1)
-        none = strcmp(limit, "0") == 0;
-    errno = error;
-    return none;
-}
-
-/* Start the process. Returns false where this kernel cannot give it users of its own. */
+/* Start the process. Returns false where this kernel has no user namespaces. */
 static bool clone_container(struct container *container, const struct inside *inside)
 {
     lab_fd users = -1;
@@ -193,27 +173,20 @@ static bool clone_container(struct container *container, const struct inside *in
     if (container->spec.own_users)
         users = ids_map(container->pid, container->first_id, run.socket);
     forbid_tracing(); /* without root, that would have forbidden to write the maps */
-    return send_mounts(container, users) == MOUNTS_MADE;
+    send_mounts(container, users);
+    return true;
 }
 
-/* Prepare a second attempt, with the machine's users. The layer is made again: overlayfs accepts
- * none twice. */
+/* Prepare a second attempt, with the machine's users. */
 static void prepare_host_users(struct container *container)
 {
-    if (run.monitored.pidfd == -1)
-        lab_warn("--userns auto: a user namespace cannot be made: %s; root inside is root outside",
-                 lab_strerror(errno));
-    else
-        lab_warn("--userns auto: this kernel or file system cannot show files with other owners; "
-                 "root inside is root outside");
-    end_process(&run.monitored.pidfd);
+    lab_warn("--userns auto: a user namespace cannot be made: %s; root inside is root outside",
+             lab_strerror(errno));
     int *const made_again[] = {&run.socket, &run.monitored.input, &run.monitored.output,
                                &run.monitored.error};
     for (size_t i = 0; i < sizeof(made_again) / sizeof(made_again[0]); i++)
         lab_close_fd(made_again[i]);
     child_socket = -1;
-    if (storage_remove_layer(container) == -1)
-        give_up(STATUS_RUNTIME, "the container cannot be started");
     container->spec.own_users = false;
     container->first_id = 0;
     ids_release(&run.ids);
@@ -230,7 +203,7 @@ static void start(struct container *container)
                     .terminals = -1},
     };
 
-    for (int attempt = 0;; attempt++) {
+    for (;;) {
         run.socket = child_socket = make_streams(&inside.command.ends, &run.monitored,
                                                  &container->spec, container->first_id);
         terminal_size(&inside.command.rows, &inside.command.columns);
@@ -238,8 +211,6 @@ static void start(struct container *container)
         close_streams(&inside.command.ends);
         if (started)
             return;
-        if (attempt > 0)
-            give_up(STATUS_RUNTIME, "the container cannot be started");
         prepare_host_users(container);
     }
 }

@@ -18,11 +18,11 @@
 #include "ids.h"
 #include "inside.h"
 #include "mounts.h"
-#include "newmount.h"
 #include "pidfd.h"
 #include "privileges.h"
 #include "process.h"
 #include "report.h"
+#include "unprivileged.h"
 
 /* What the process has from the runtime. */
 struct unpacking {
@@ -83,18 +83,21 @@ static pid_t clone_unpacker(const struct unpacking *unpacking, uid_t first_id, i
 }
 
 /* Show BASE to the process with the container's users, as the container will have it. */
-static int send_base(int base, int users)
+static void send_base(const struct container *container, int base, int users)
 {
     const struct message message = {.kind = MESSAGE_MOUNTS};
-    lab_fd shown = users == -1 ? clone_mount(base, "", false) : mounts_map_base(base, users);
+    lab_fd shown = mounts_show_base(&container->spec, base, users);
 
-    return shown == -1 ? -1 : send_message(child_socket, &message, &shown, 1);
+    if (send_message(child_socket, &message, &shown, 1) == -1)
+        fail("send the base to the process that unpacks it");
 }
 
-/* Start the process; child_socket is our end of its socket. Returns false where the kernel or the
- * file system of BASE cannot give it users of its own. */
-static bool start_unpacker(struct unpacking *unpacking, uid_t first_id, int base, int *pidfd)
+/* Start the process; child_socket is our end of its socket. Where this kernel has no user
+ * namespaces it has the machine's users, as the container itself will have. */
+static void start_unpacker(struct unpacking *unpacking, const struct container *container, int base,
+                           int *pidfd)
 {
+    const uid_t first_id = container->first_id;
     int sockets[2];
     lab_fd users = -1;
 
@@ -103,16 +106,17 @@ static bool start_unpacker(struct unpacking *unpacking, uid_t first_id, int base
     child_socket = sockets[0];
     unpacking->socket = sockets[1];
     pid_t pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);
-    close(sockets[1]);
-    if (pid != -1 && unpacking->rights.own_users)
-        users = ids_map(pid, first_id, sockets[0]);
-    if (pid != -1 && send_base(base, users) == 0)
-        return true;
-    if (!unpacking->rights.own_users)
+    if (pid == -1 && unpacking->rights.own_users && !is_unprivileged() &&
+        has_no_user_namespaces()) {
+        unpacking->rights.own_users = false;
+        pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);
+    }
+    if (pid == -1)
         fail("start a process that unpacks '%s'", unpacking->name);
-    end_process(pidfd);
-    lab_close_fd(&child_socket);
-    return false;
+    close(sockets[1]);
+    if (unpacking->rights.own_users)
+        users = ids_map(pid, first_id, sockets[0]);
+    send_base(container, base, users);
 }
 
 void unpack_archive(const struct container *container, int archive, int base, int *pidfd,
@@ -129,10 +133,7 @@ void unpack_archive(const struct container *container, int archive, int base, in
     siginfo_t end = {0};
     int result;
 
-    if (!start_unpacker(&unpacking, container->first_id, base, pidfd)) {
-        unpacking.rights.own_users = false; /* as the container itself will be started */
-        start_unpacker(&unpacking, 0, base, pidfd);
-    }
+    start_unpacker(&unpacking, container, base, pidfd);
     do {
         wait_for(child_socket);
         result = receive_message(child_socket, &message, NULL, NULL);

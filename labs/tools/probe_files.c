@@ -87,11 +87,11 @@ void probe_overlay(const void *unused)
 }
 
 /* A directory on this file system with its files owned by others than they are: what lets root in a
- * container of lab 09 be an ordinary user outside. Where it fails, such a container has the
- * machine's users. The namespace is that of a child, which ends with this process. */
+ * container of lab 09 be an ordinary user outside. Where it fails, such a container starts
+ * with --userns host alone. The namespace is that of a child, which ends with this process. */
 void probe_idmapped(const void *unused)
 {
-    static const char remedy[] = "containers of lab 09 start with --userns host; a newer kernel or "
+    static const char remedy[] = "containers of lab 09 need --userns host here; a newer kernel or "
                                  "another file system can do it";
     char path[64];
 
