@@ -2,15 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "file.h"
-#include "host.h"
 #include "lock.h"
 #include "namespace.h"
+#include "nft.h"
 #include "record.h"
 #include "rootless.h"
 
@@ -18,8 +19,10 @@ static const char KIND[] = "forwarding", IP_FORWARD[] = "/proc/sys/net/ipv4/ip_f
 
 struct record {
     char path[288];
-    int lock;        /* of the directory; -1: there is none, and no record in it */
-    bool is_there;   /* the record of this network namespace */
+    int lock;      /* of the directory; -1: there is none, and no record in it */
+    bool is_there; /* the record of this network namespace */
+    int was;       /* ip_forward before the first lab: 0 or 1 */
+    unsigned missing;
     char users[64];  /* "08 09 " */
     char rest[8192]; /* lines of what is to be set again */
 };
@@ -45,12 +48,14 @@ static void close_record(struct record *record)
 
 static int read_record(struct record *record)
 {
-    char text[sizeof(record->users) + sizeof(record->rest)];
+    char text[sizeof(record->users) + sizeof(record->rest) + 64];
     int length = 0;
 
     if (lab_record_read(record->path, KIND, text, sizeof(text)) == -1)
         return errno == ENOENT ? 0 : -1;
-    if (sscanf(text, "users%63[0-9 ]%n", record->users, &length) != 1 || text[length] != '\n') {
+    if (sscanf(text, "users%63[0-9 ]\nwas %d missing %u%n", record->users, &record->was,
+               &record->missing, &length) != 3 ||
+        text[length] != '\n') {
         errno = EBADMSG;
         return -1;
     }
@@ -81,9 +86,10 @@ static int open_record(struct record *record, bool make)
 
 static int write_record(const struct record *record)
 {
-    char text[sizeof(record->users) + sizeof(record->rest) + 16];
+    char text[sizeof(record->users) + sizeof(record->rest) + 64];
 
-    snprintf(text, sizeof(text), "users %s\n%s", record->users, record->rest);
+    snprintf(text, sizeof(text), "users %s\nwas %d missing %u\n%s", record->users, record->was,
+             record->missing, record->rest);
     return lab_record_write(record->path, KIND, text);
 }
 
@@ -104,22 +110,50 @@ static void remove_user(struct record *record, const char *user)
         memmove(at, at + 3, strlen(at + 3) + 1); /* "08 " */
 }
 
+/* Add the line PATH=VALUE, PATH below /proc/sys, unless the value is that of ip_forward, which the
+ * kernel gives it anyway: UNLESS. */
+static int add_setting(struct record *record, const char *path, const char *unless)
+{
+    char full[160], value[32];
+    size_t length = strlen(record->rest), size = sizeof(record->rest) - length;
+
+    snprintf(full, sizeof(full), "/proc/sys/%s", path);
+    if (lab_read_file(full, value, sizeof(value)) == -1)
+        return errno == ENOENT ? 0 : -1;
+    if (strcmp(value, unless) == 0 ||
+        snprintf(record->rest + length, size, "%s=%s\n", path, value) < (int)size)
+        return 0;
+    errno = EFBIG;
+    return -1;
+}
+
+/* Add what the kernel changes along with ip_forward: it turns accept_redirects of "all" against it,
+ * and forwarding of every device with it. networking/ip-sysctl in the kernel's documentation. */
+static int add_settings(struct record *record)
+{
+    glob_t found = {0};
+    int result = add_setting(record, "net/ipv4/conf/all/accept_redirects", "");
+
+    if (result == 0 && glob("/proc/sys/net/ipv4/conf/*/forwarding", GLOB_ERR, NULL, &found) != 0)
+        result = -1;
+    for (size_t i = 0; result == 0 && i < found.gl_pathc; i++)
+        result = add_setting(record, found.gl_pathv[i] + strlen("/proc/sys/"), "0");
+    globfree(&found);
+    return result;
+}
+
 static int use(struct record *record, const char *user)
 {
-    int on = record->is_there ? 0 : is_on();
-
-    if (on != 0)
-        return on == 1 ? 0 : -1;
-    if (!record->is_there)
-        lab_host_forwarding(record->rest, sizeof(record->rest));
-    if (strstr(record->rest, "=?\n")) { /* it could not be read, so it could not be set again */
-        errno = EIO;
-        return -1;
+    if (!record->is_there) {
+        record->was = is_on();
+        record->missing = lab_nft_missing();
+        if (record->was == -1 || (record->was == 0 && add_settings(record) == -1))
+            return -1;
     }
     remove_user(record, user);
     size_t length = strlen(record->users);
     snprintf(record->users + length, sizeof(record->users) - length, "%s ", user);
-    return write_record(record) == -1 ? -1 : 1;
+    return write_record(record) == -1 ? -1 : !record->was;
 }
 
 int lab_forwarding_use(const char *user)
@@ -165,7 +199,7 @@ static int turn_off(struct record *record)
     return 0;
 }
 
-static int leave(struct record *record, const char *user, bool keep)
+static int leave(struct record *record, const char *user, bool keep, unsigned *missing)
 {
     remove_user(record, user);
     /* Before it is turned off: where that fails, the next call tries again. */
@@ -173,20 +207,22 @@ static int leave(struct record *record, const char *user, bool keep)
         return -1;
     if (*record->users && !keep)
         return 1;
-    if (!keep && turn_off(record) == -1)
+    *missing = record->missing;
+    if (!keep && !record->was && turn_off(record) == -1)
         return -1;
-    return unlink(record->path);
+    return unlink(record->path) == -1 ? -1 : keep || record->was;
 }
 
-int lab_forwarding_leave(const char *user, bool keep)
+int lab_forwarding_leave(const char *user, bool keep, unsigned *missing)
 {
     struct record record;
-    int result = 0;
+    int result = 1;
 
+    *missing = 0;
     if (open_record(&record, false) == -1)
         return -1;
     if (record.is_there)
-        result = leave(&record, user, keep);
+        result = leave(&record, user, keep, missing);
     close_record(&record);
     return result;
 }

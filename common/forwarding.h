@@ -4,10 +4,11 @@
  *     /run/container-labs.forwarding/    locked while a record is read or written
  *         COOKIE                         of a network namespace, a record (record.h):
  *             users 08 09
+ *             was 0 missing 63                         ip_forward, and lab_nft_missing() of nft.h
  *             net/ipv4/conf/all/accept_redirects=1     what is to be set again, and more of those
  *
- * There is a record as long as a lab uses forwarding that was off before. The functions return -1
- * with errno, and nothing has changed that the next call would not find.
+ * There is a record as long as a lab uses forwarding. The functions return -1 with errno, and
+ * nothing has changed that the next call would not find.
  */
 #ifndef LAB_FORWARDING_H
 #define LAB_FORWARDING_H
@@ -17,8 +18,8 @@
 /* The directory, for messages. */
 const char *lab_forwarding_records(void);
 
-/* USER ("08") is about to write 1 to ip_forward. Returns 1, or 0 where it is 1 already and not
- * because of these labs: then it stays. */
+/* USER ("08") is about to write 1 to ip_forward, and to make rules. Returns 1, or 0 where it is 1
+ * already and not because of these labs: then it stays. */
 int lab_forwarding_use(const char *user);
 
 /* Whether another lab than USER uses it: 1 or 0. */
@@ -26,8 +27,9 @@ int lab_forwarding_is_shared(const char *user);
 
 /* USER does not need it any more; it may never have used it. Where no other lab does, write 0 to
  * ip_forward and set again what the kernel has changed along with it; KEEP: leave it on for good,
- * because programs outside of these labs rely on it. Returns 1 where another lab uses it, else 0.
- */
-int lab_forwarding_leave(const char *user, bool keep);
+ * because programs outside of these labs rely on it. Returns 0 where it was turned off, 1 where it
+ * is left as it is. *MISSING is what lab_nft_missing() was before the first lab, or 0 where another
+ * lab still has its rules. */
+int lab_forwarding_leave(const char *user, bool keep, unsigned *missing);
 
 #endif

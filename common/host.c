@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,36 +20,6 @@ bool lab_host_port_is_free(int port, bool udp)
         (!udp && setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == -1))
         return false;
     return bind(listener, (void *)&address, sizeof(address)) == 0;
-}
-
-/* The value of a file below /proc/sys, "?" where it cannot be read. In a static buffer. */
-static const char *sysctl_value(const char *path)
-{
-    static char value[32];
-    char full[160];
-
-    snprintf(full, sizeof(full), "/proc/sys/%s", path);
-    if (lab_read_file(full, value, sizeof(value)) == -1)
-        return "?";
-    return value;
-}
-
-void lab_host_forwarding(char *text, size_t size)
-{
-    static const char all_redirects[] = "net/ipv4/conf/all/accept_redirects";
-    glob_t found = {0};
-    size_t length =
-        (size_t)snprintf(text, size, "%s=%s\n", all_redirects, sysctl_value(all_redirects));
-
-    glob("/proc/sys/net/ipv4/conf/*/forwarding", 0, NULL, &found);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        const char *path = found.gl_pathv[i] + strlen("/proc/sys/");
-        const char *value = sysctl_value(path);
-        size_t needed = strlen(path) + strlen(value) + 2;
-        if (strcmp(value, "0") != 0 && length + needed < size)
-            length += (size_t)snprintf(text + length, size - length, "%s=%s\n", path, value);
-    }
-    globfree(&found);
 }
 
 enum lab_server lab_host_server_in(const char *line)

@@ -1,5 +1,5 @@
 /*
- * host.h - what the network of this host is like: ports, resolvers, forwarding.
+ * host.h - what the network of this host is like: ports and resolvers.
  */
 #ifndef LAB_HOST_H
 #define LAB_HOST_H
@@ -24,11 +24,5 @@ const char *lab_host_resolver_file(bool *out_of_reach);
 
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded. */
 void lab_host_warn_of_closed_forward(const char *bridge);
-
-/* While net.ipv4.ip_forward is 0: what the kernel will change along with it, and has to be set
- * again after a later 0, as lines "net/ipv4/conf/all/accept_redirects=1" in TEXT, SIZE bytes. The
- * kernel turns accept_redirects of "all" against ip_forward, and forwarding of every device with
- * it. networking/ip-sysctl in the kernel's documentation. */
-void lab_host_forwarding(char *text, size_t size);
 
 #endif

@@ -207,6 +207,36 @@ int lab_nft_delete_empty(const struct lab_nft_part parts[], int count)
     return errno ? -1 : 0;
 }
 
+const struct lab_nft_part lab_nft_parts[LAB_NFT_PARTS] = {
+    {"nat", "PREROUTING"}, {"nat", "OUTPUT"},     {"nat", "POSTROUTING"}, {"nat", NULL},
+    {"filter", "INPUT"},   {"filter", "FORWARD"}, {"filter", NULL},
+};
+
+unsigned lab_nft_missing(void)
+{
+    unsigned missing = 0;
+
+    for (int i = 0; i < LAB_NFT_PARTS; i++)
+        if (!lab_nft_exists(lab_nft_parts[i].table, lab_nft_parts[i].chain))
+            missing |= 1U << i;
+    return missing;
+}
+
+void lab_nft_delete_missing(unsigned missing)
+{
+    struct lab_nft_part parts[LAB_NFT_PARTS];
+    int count = 0;
+
+    for (int i = 0; i < LAB_NFT_PARTS; i++)
+        if (missing & 1U << i)
+            parts[count++] = lab_nft_parts[i];
+    if (count == 0 || lab_nft_delete_empty(parts, count) == 0)
+        return;
+    /* A part that others use now stays: each of the others alone. */
+    for (int i = 0; i < count; i++)
+        lab_nft_delete_empty(&parts[i], 1);
+}
+
 uint32_t lab_nft_generation(void)
 {
     struct request request = {0};

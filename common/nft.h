@@ -27,6 +27,16 @@ bool lab_nft_exists(const char *table, const char *chain);
  * has another policy, ENOENT where one is not there. */
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
 
+/* What iptables-nft(8) makes for rules of NAT and forwarding, and leaves when they are removed. */
+enum { LAB_NFT_PARTS = 7 };
+extern const struct lab_nft_part lab_nft_parts[LAB_NFT_PARTS];
+
+/* Those that do not exist: a set of bits, 1 << INDEX. One that cannot be looked for is not one. */
+unsigned lab_nft_missing(void);
+
+/* Delete those of MISSING that are empty now. */
+void lab_nft_delete_missing(unsigned missing);
+
 /* The number of the present rules of nf_tables in this network namespace: the kernel counts every
  * change of any program. 0 where it cannot be asked. */
 uint32_t lab_nft_generation(void);

@@ -286,3 +286,51 @@ nothing_is_left() {
     refute_output --partial "all in use"
     nothing_is_left
 }
+
+# What is set on that machine of forwarding, but for devices that a lab has made.
+forwarding_of_host() {
+    on_host sh -c 'cd /proc/sys/net/ipv4 && grep -H . ip_forward conf/all/accept_redirects conf/*/forwarding | grep -v -e /br0/ -e /labs0/ -e /veth'
+}
+
+@test "faults: forwarding is turned off by the last lab that needs it, in whatever order they end" {
+    local order lab up before
+    outside_up
+    on_host ip route add default via 192.0.2.2
+    on_host sysctl -qw net.ipv4.conf.all.accept_redirects=1 net.ipv4.conf.up0.forwarding=1
+    before=$(forwarding_of_host)
+    for order in "09 08 09 08" "09 08 08 09" "08 09 08 09" "08 09 09 08"; do
+        up=
+        for lab in $order; do
+            case "$up $lab" in
+            *08*08) on_host "$LABS/08_nat" down >/dev/null ;;
+            *09*09) labs09 kill a ;;
+            *08) on_host "$LABS/08_nat" up >/dev/null ;;
+            *09) start -n a --cap-add NET_RAW >/dev/null ;;
+            esac
+            if [[ $up == *"$lab"* ]]; then up=${up/$lab/}; else up+=" $lab"; fi
+            if [[ $up == *08* ]]; then run -0 on_host ip netns exec net1 ping -c 1 -W 2 192.0.2.2; fi
+            if [[ $up == *09* ]]; then run -0 labs09 exec a ping -c 1 -W 2 192.0.2.2; fi
+        done
+        assert_equal "$(forwarding_of_host)" "$before"
+        assert_equal "$(on_host nft list ruleset)" ""
+        assert [ ! -e /run/container-labs.forwarding ]
+    done
+    # A damaged record is not taken for none.
+    start -n a
+    local record
+    record=$(echo /run/container-labs.forwarding/*)
+    cp "$record" "$TMPDIR/whole"
+    head -c -2 "$TMPDIR/whole" >"$record"
+    run -1 on_host "$LABS/08_nat" up
+    assert_line --partial "record in /run/container-labs.forwarding that ip_forward becomes 1: EBADMSG (Bad message); a record there is damaged"
+    labs09 kill a
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    run -1 labs09 prune
+    assert_line --partial "EBADMSG (Bad message)"
+    cp "$TMPDIR/whole" "$record"
+    rm "$TMPDIR/whole"
+    nothing_is_left
+    # It stays noted until that can be told.
+    run -0 on_host "$LABS/08_nat" down
+    assert_equal "$(forwarding_of_host)" "$before"
+}

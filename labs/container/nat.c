@@ -43,22 +43,6 @@ static const char FORWARD[] =
  * policy. */
 #define GUARD "FORWARD ! -i %1$s ! -o %1$s -j DROP\n"
 
-/* What iptables-nft(8) creates for these rules, and leaves when they are removed. */
-static const struct lab_nft_part PARTS[] = {
-    {"nat", "PREROUTING"}, {"nat", "OUTPUT"},   {"nat", "POSTROUTING"}, {"nat", NULL},
-    {"filter", "FORWARD"}, {"filter", "INPUT"}, {"filter", NULL}};
-enum { PART_COUNT = sizeof(PARTS) / sizeof(PARTS[0]) };
-
-unsigned nat_missing(void)
-{
-    unsigned missing = 0;
-
-    for (int i = 0; i < PART_COUNT; i++)
-        if (!lab_nft_exists(PARTS[i].table, PARTS[i].chain))
-            missing |= 1U << i;
-    return missing;
-}
-
 /* Where to find COMMAND: the PATH of root by su(1) without a minus sign has no /usr/sbin. */
 static const char *find(const char *command)
 {
@@ -189,33 +173,18 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
     }
 }
 
-/* A part that others use now stays; then remove each of the others alone. */
-static void remove_chains(unsigned missing)
-{
-    struct lab_nft_part parts[PART_COUNT];
-    int count = 0;
-
-    for (int i = 0; i < PART_COUNT; i++)
-        if (missing & 1U << i)
-            parts[count++] = PARTS[i];
-    if (count == 0 || lab_nft_delete_empty(parts, count) == 0)
-        return;
-    for (int i = 0; i < count; i++)
-        lab_nft_delete_empty(&parts[i], 1);
-}
-
 /* Remove the tables as a whole, if nat_up() made them and no rule was changed since GENERATION. It
  * is ten times quicker than iptables-restore(8). Returns whether they are gone. */
 static bool remove_tables(unsigned missing, uint32_t generation)
 {
-    const char *tables[PART_COUNT];
+    const char *tables[LAB_NFT_PARTS];
     int count = 0;
 
-    for (int i = 0; i < PART_COUNT; i++) {
+    for (int i = 0; i < LAB_NFT_PARTS; i++) {
         if (!(missing & 1U << i))
             return false;
-        if (!PARTS[i].chain)
-            tables[count++] = PARTS[i].table;
+        if (!lab_nft_parts[i].chain)
+            tables[count++] = lab_nft_parts[i].table;
     }
     return generation != 0 && lab_nft_delete_tables(tables, count, generation) == 0;
 }
@@ -258,7 +227,7 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
     if (remove_tables(missing, generation))
         return 0;
     remove_rules(bridge, network, guarded);
-    remove_chains(missing);
+    lab_nft_delete_missing(missing);
     const int chains = count_rules(CHAIN), links = count_rules(bridge);
     if (chains == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
         return lab_nft_exists("nat", CHAIN) || lab_nft_exists("filter", CHAIN) ? -1 : 0;

@@ -28,10 +28,6 @@ void nat_add_port(FILE *rules, const struct port *port, struct in_addr address);
 /* Replace the rules for the published ports by RULES. Returns what nat_wait() does. */
 int nat_publish(const char *rules);
 
-/* The tables and chains that iptables-nft(8) needs for the rules and that do not exist yet: a set
- * of bits for nat_down(). */
-unsigned nat_missing(void);
-
 /* How many changes nat_up() and nat_publish() are to lab_nft_generation(): a table each. */
 enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
 

@@ -88,19 +88,17 @@ static int others_rely_on_it(const struct bridge *bridge)
 }
 
 /* Switch forwarding off again, unless others rely on it. ALONE: there are no rules but our own.
- * Returns 0, or -1 after a warning. */
-static int stop_forwarding(const struct bridge *bridge, bool alone)
+ * MISSING: see lab_forwarding_leave(). Returns 0, or -1 after a warning. */
+static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *missing)
 {
     int on = bridge->forwarded ? 0 : read_forwarding(), keep = 0;
     const int shared = on == 1 ? lab_forwarding_is_shared(LAB) : 0;
 
-    if (bridge->forwarded)
-        return 0;
     if (on == 1 && shared == 0 && !alone)
         keep = others_rely_on_it(bridge);
     if (keep == -1)
         return -1;
-    if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep) != -1)
+    if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
         return 0;
     lab_warn("write 0 to %s, and what %s has: %s", FORWARDING, lab_forwarding_records(),
              lab_strerror(errno));
@@ -114,15 +112,19 @@ static int remove_network(struct bridge *bridge)
      * other changes of the network while it removes one. */
     const bool alone =
         bridge->rules != 0 && lab_nft_generation() == bridge->rules && !nat_has_legacy();
-    if (alone && stop_forwarding(bridge, true) == -1)
+    unsigned missing = 0;
+
+    if (alone && stop_forwarding(bridge, true, &missing) == -1)
         return -1;
-    if (nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing,
+    if (nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing | missing,
                  bridge->rules) == -1) {
         lab_warn("the rules of %s cannot be removed: iptables-save shows them", BRIDGE);
         return -1;
     }
-    if (!alone && stop_forwarding(bridge, false) == -1)
+    if (!alone && stop_forwarding(bridge, false, &missing) == -1)
         return -1;
+    if (!alone)
+        lab_nft_delete_missing(missing);
     if (remove_bridge() == 0 && bridge_forget() == 0)
         return 0;
     lab_warn("remove %s: %s", BRIDGE, lab_strerror(errno));
@@ -192,7 +194,7 @@ static void create_network(struct bridge *bridge)
         fail("read the boot ID of this machine");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
     bridge->others = 0;    /* until network_wait_for_rules() */
-    bridge->missing = nat_missing();
+    bridge->missing = lab_nft_missing();
     bridge->rules = 0;
     before = lab_nft_generation();
     bridge->last = 1;

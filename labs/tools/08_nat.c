@@ -133,10 +133,8 @@ static void up(const struct lab_wanted *wanted)
     const char *subnet = lab_network_subnet(&network);
 
     printf("iptables: %s (%s)\n", lab_iptables(), lab_iptables_backend());
-    if (strcmp(lab_text("/proc/sys/net/ipv4/ip_forward"), "0") == 0) {
-        lab_host_note_forwarding();
+    if (lab_host_note_forwarding())
         turn_forwarding_on();
-    }
     network_of_lab_07();
     /* Somebody may have switched it off for new devices. It goes with br0. */
     if (strcmp(lab_text("/proc/sys/net/ipv4/conf/br0/forwarding"), "0") == 0)

@@ -3,11 +3,9 @@
 #include <linux/magic.h>
 #include <net/if.h>
 #include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -15,6 +13,8 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "forwarding.h"
+#include "namespace.h"
 #include "nft.h"
 #include "notes.h"
 
@@ -24,23 +24,6 @@ static int look_for_link(const char *name, unsigned long long *index)
     return *index ? 1 : errno == ENODEV ? 0 : -1;
 }
 
-/* The cookie of our network namespace, a number that no other one is given until the machine starts
- * again: SO_NETNS_COOKIE, Linux 5.14. Returns 1, 0 where the kernel has none, -1 with errno. */
-static int read_cookie(unsigned long long *cookie)
-{
-    uint64_t value;
-    socklen_t size = sizeof(value);
-    lab_fd any_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    if (any_socket == -1)
-        return -1;
-    if (getsockopt(any_socket, SOL_SOCKET, SO_NETNS_COOKIE, &value, &size) == -1)
-        return errno == ENOPROTOOPT ? 0 : -1;
-    *cookie = value;
-    return 1;
-}
-
-/* Without a cookie its identity is the number of its inode, which may be given away again. */
 static int look_for_namespace(const char *name, unsigned long long *identity)
 {
     char path[64];
@@ -60,7 +43,7 @@ static int look_for_namespace(const char *name, unsigned long long *identity)
     lab_fd here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (here == -1 || setns(there, CLONE_NEWNET) == -1)
         return -1;
-    int result = read_cookie(identity), error = errno;
+    int result = lab_network_cookie(identity), error = errno;
     if (setns(here, CLONE_NEWNET) == -1)
         lab_die("setns back to our own network namespace");
     errno = error;
@@ -73,13 +56,15 @@ static int look_for_path(const char *path, unsigned long long *identity)
     return lab_is_there(path);
 }
 
-static int look_for_sysctl(const char *setting, unsigned long long *identity)
+/* It stays on while another lab uses it. */
+static int stop_forwarding(const char *setting)
 {
-    char path[160];
+    unsigned missing;
 
-    (void)identity;
-    snprintf(path, sizeof(path), "/proc/sys/%.*s", (int)strcspn(setting, "="), setting);
-    return lab_is_there(path);
+    (void)setting;
+    int left = lab_forwarding_leave("08", false, &missing);
+    lab_nft_delete_missing(missing);
+    return left == -1 ? -1 : !left;
 }
 
 /* iptables -C exits with 1 where the rule is not there. */
@@ -131,8 +116,7 @@ const struct lab_kind lab_kinds[] = {
      remove_netns_directory},
     {"directory", "/etc/netns(/net[0-9]{1,3})?", "rmdir", false, look_for_path, remove_directory},
     {"file", "/etc/netns/net[0-9]{1,3}/resolv[.]conf", "rm", false, look_for_path, NULL},
-    {"sysctl", "net/ipv4/(ip_forward|conf/[^/ ]+/(forwarding|accept_redirects))=[0-9]+",
-     "sysctl -q -w", false, look_for_sysctl, NULL},
+    {"forwarding", "net/ipv4/ip_forward=0", "sysctl -q -w", false, NULL, stop_forwarding},
     {"rule",
      "(/[!-~]*/)?iptables[a-z-]* -w -t (filter|nat) -D [A-Z-]+ [ -~]+ --comment "
      "container-labs:[0-9]{2}",

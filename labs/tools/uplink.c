@@ -1,5 +1,6 @@
 #include "uplink.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "forwarding.h"
 #include "host.h"
 #include "iptables.h"
 #include "process.h"
@@ -48,16 +50,15 @@ void lab_host_port_must_be_free(int port)
         lab_die_remedy("`ss -ltnp` shows who listens", "publish port %d of this host", port);
 }
 
-void lab_host_note_forwarding(void)
+bool lab_host_note_forwarding(void)
 {
-    char text[16384];
-
-    /* `down` runs these lines from the last one: ip_forward, which sets all of the others, is first
-     * there. */
-    lab_host_forwarding(text, sizeof(text));
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-        lab_undo("sysctl %s", line);
-    lab_undo("sysctl net/ipv4/ip_forward=0");
+    lab_undo("forwarding net/ipv4/ip_forward=0");
+    int ours = lab_forwarding_use("08");
+    if (ours == -1)
+        lab_die_remedy(
+            errno == EBADMSG ? "a record there is damaged: see what it says, and remove it" : NULL,
+            "record in %s that ip_forward becomes 1", lab_forwarding_records());
+    return ours;
 }
 
 /* Make the directory PATH, to be removed by `down` if nobody has put anything else into it. */

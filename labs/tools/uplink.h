@@ -19,8 +19,9 @@ void lab_host_must_have_uplink(const char *wanted);
 /* Exit with 1 and one line where a TCP port of this host is listened on. */
 void lab_host_port_must_be_free(int port);
 
-/* Note all of it with lab_undo(), and ip_forward itself. */
-void lab_host_note_forwarding(void);
+/* Note with lab_undo() that lab 08 forwards packets (forwarding.h). Returns whether ip_forward has
+ * to be turned on, or has been turned on by another lab. */
+bool lab_host_note_forwarding(void);
 
 /* A resolver at a loopback address of the host (systemd-resolved: 127.0.0.53) is none for a network
  * namespace, which has a loopback of its own. In that case give each container of NETWORK the
