@@ -14,6 +14,7 @@
 #include "load.h"
 #include "page.h"
 #include "process.h"
+#include "rootless.h"
 #include "run.h"
 
 enum { LINE = 4096, BUFFERS = 4 };
@@ -305,7 +306,8 @@ static void show_group(enum lab_controller controller)
         lab_type("echo +%s > $%s/../cgroup.subtree_control", name, variable);
 }
 
-void lab_own_groups(const char *controllers)
+/* The set of bits for a list such as "cpu pids". */
+static unsigned controllers_named(const char *controllers)
 {
     char words[64], *rest;
     unsigned set = 0;
@@ -313,8 +315,32 @@ void lab_own_groups(const char *controllers)
     snprintf(words, sizeof(words), "%s", controllers);
     for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
         set |= LAB_BIT(controller_named(word));
+    return set;
+}
+
+void lab_own_groups(const char *controllers)
+{
+    const unsigned set = controllers_named(controllers);
+
     lab_run_cgroup(&groups, set, 0);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (set & LAB_BIT(i))
             show_group(i);
+}
+
+bool lab_may_own_groups(const char *controllers)
+{
+    char directory[LAB_CGROUP_PATH];
+    struct lab_hierarchies where;
+
+    if (lab_hierarchies_find(&where) == -1)
+        lab_die("read /proc/self/mountinfo");
+    if (!lab_is_rootless() || lab_hierarchies_delegated(&where, controllers_named(controllers),
+                                                        directory, sizeof(directory)) == 0) {
+        lab_own_groups(controllers);
+        return true;
+    }
+    lab_say("NOT SHOWN: control groups. Without root they need a group of v2 that belongs to you:\n"
+            "systemd-run --user --scope -p Delegate=yes COMMAND runs COMMAND in one.");
+    return false;
 }

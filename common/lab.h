@@ -53,18 +53,20 @@ const char *lab_namespaces_differing(pid_t a, pid_t b);
 void lab_show_namespaces(int columns, ...);
 
 /* What a run owns. lab_own_network: a network namespace with its own /sys and /run. lab_own_groups("cpu pids"): its
- * control group in the hierarchy of each controller; $CPU and $PIDS are its directories. lab_dialect: in v1 or v2. */
+ * control group in the hierarchy of each controller; $CPU and $PIDS are its directories. (lab_may_own_groups:
+ * or says why it cannot without root, and returns false.) lab_dialect: in v1 or v2. */
 void lab_own_network(void);
 void lab_own_groups(const char *controllers);
+bool lab_may_own_groups(const char *controllers);
 int lab_dialect(const char *controller);
 
 /* End with status 77 unless all commands of "ip:iproute2 busy:" are in PATH, each with its package. (None: a program of
  * the labs, whose directory is added to PATH.) The path of a busybox: $BUSYBOX, or the one in PATH. */
 LAB_PRINTF(1, 2) void lab_need_commands(const char *commands, ...);
 const char *lab_need_busybox(bool is_static);
-/* Users and groups of the present user namespace: end unless it has these; ID, or 0 where it has no ID. */
-void lab_need_ids(unsigned first, unsigned count);
-unsigned lab_choose_id(unsigned id);
+/* Users and groups of the present user namespace: FIRST, or 0 where it has no FIRST, and as many of *COUNT from there
+ * on as it has. */
+unsigned lab_choose_ids(unsigned first, unsigned *count);
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
 void lab_wait_for_link(const char *device); /* until it carries packets, a moment after it is set up */
 

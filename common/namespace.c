@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "rootless.h"
 
 const struct lab_namespace lab_namespaces[LAB_NAMESPACES] = {
     {"user", "user", 'U', CLONE_NEWUSER, "CLONE_NEWUSER", "user"},
@@ -96,27 +95,15 @@ static const char *map_without(unsigned first, unsigned count, unsigned long *en
     return NULL;
 }
 
-void lab_need_ids(unsigned first, unsigned count)
-{
-    char missing[128];
-    unsigned long end;
-    const char *map = map_without(first, count, &end);
-
-    if (!map)
-        return;
-    snprintf(missing, sizeof(missing), "%s has no ID %lu", map, end);
-    lab_cannot_run(
-        missing, lab_is_rootless()
-                     ? "install newuidmap (package uidmap), and get a range: sudo usermod "
-                       "--add-subuids 200000-265535 --add-subgids 200000-265535 $USER; or use sudo"
-                     : "leave this user namespace, or make one with more users and groups");
-}
-
-unsigned lab_choose_id(unsigned id)
+unsigned lab_choose_ids(unsigned first, unsigned *count)
 {
     unsigned long end;
 
-    return map_without(id, 1, &end) ? 0 : id;
+    if (map_without(first, 1, &end))
+        first = 0;
+    while (count && *count > 1 && map_without(first, *count, &end))
+        *count = end > first ? (unsigned)end - first : 1;
+    return first;
 }
 
 const char *lab_namespaces_differing(pid_t a, pid_t b)

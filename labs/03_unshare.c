@@ -188,7 +188,7 @@ static void new_user_alone(void)
 
 static void own_root(void)
 {
-    const unsigned user = lab_choose_id(65534);
+    const unsigned user = lab_choose_ids(65534, NULL);
     struct stat process;
 
     lab_step("user: root inside, an ordinary user outside");

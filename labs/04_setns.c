@@ -207,7 +207,7 @@ static void enter_user_as_root(void)
 static void root_inside(void)
 {
     const unsigned user =
-        lab_choose_id(100000); /* 0: an ordinary user's own, and there is no other */
+        lab_choose_ids(100000, NULL); /* 0: an ordinary user's own, and there is no other */
     struct stat status = {0};
 
     lab_step("beyond the article: enter a user namespace");

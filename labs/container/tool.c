@@ -48,7 +48,9 @@ static const char HELP[] =
     "  --shell         experiment: end with a shell in the container\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"
-    "Containers are kept in /run/container-labs.service, or in $CONTAINER_LABS_STATE.\n";
+    "Containers are kept in /run/container-labs.service, or in $CONTAINER_LABS_STATE. Without "
+    "root\n"
+    "they are the caller's alone, in a private directory, and have no bridge and no limits.\n";
 
 static const struct {
     const char *word;
