@@ -145,6 +145,20 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/take" "$TMPDIR/took"
 }
 
+@test "hardening: what the kernel keeps for ptys and TCP is limited" {
+    cc -O1 -static -o "$TMPDIR/fill" "$BATS_TEST_DIRNAME/container/fill.c"
+    local inside=(-v "$TMPDIR/fill:/fill:ro" "$ROOTFS" /fill)
+    run -0 labs09 run --net none "${inside[@]}" ptys
+    assert_output 256
+    # On v2 it is part of the memory that is limited, and may end the container.
+    run labs09 run --net none --memory 32m "${inside[@]}" tcp
+    [ "$status" -eq 137 ] || [ "$output" -lt 96 ] || fail "$output MiB"
+    # The attack works where nothing is limited.
+    run -0 labs09 run --net none --memory max "${inside[@]}" tcp
+    [ "$output" -gt 200 ] || fail "$output MiB"
+    rm "$TMPDIR/fill"
+}
+
 # forge PATH: make a directory of containers whose container "mine" is a process of the machine, $victim.
 forge() {
     local began

@@ -59,6 +59,22 @@ static int set_cpu(const struct lab_cgroup *group, const struct specification *s
     return lab_cgroup_set_shares(group, (int)spec->cpu_shares);
 }
 
+/* v1 counts what the kernel keeps for TCP apart; some kernels do not have this file. */
+static int set_memory(const struct lab_cgroup *group, long long bytes)
+{
+    char text[32];
+
+    if (lab_cgroup_set_memory(group, bytes) == -1)
+        return -1;
+    if (lab_cgroup_version(group, LAB_MEMORY) == 2)
+        return 0;
+    const char *path = lab_cgroup_file(group, LAB_MEMORY, "memory.kmem.tcp.limit_in_bytes");
+    snprintf(text, sizeof(text), "%lld", bytes);
+    if (lab_write_file(path, text) == -1 && errno != ENOENT)
+        fail("write %s", path);
+    return 0;
+}
+
 /* A container without limits could use up the machine, so a missing controller is an error. */
 static void need_controllers(const struct lab_hierarchies *where)
 {
@@ -106,7 +122,7 @@ void limits_make(struct limits *limits, const struct container *container)
     if (make_group(limits, name) == -1)
         lab_cgroup_die();
     if (set_cpu(group, spec) == -1 ||
-        (spec->memory != UNLIMITED && lab_cgroup_set_memory(group, spec->memory) == -1) ||
+        (spec->memory != UNLIMITED && set_memory(group, spec->memory) == -1) ||
         (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
         lab_cgroup_die();
     open_group_files(limits);

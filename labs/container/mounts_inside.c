@@ -171,6 +171,7 @@ void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *s
     const char *const TERMINALS[][2] = {{"newinstance", NULL},
                                         {"ptmxmode", "0666"},
                                         {"mode", "0620"},
+                                        {"max", "256"}, /* no limit of memory counts them on v1 */
                                         {has_tty ? "gid" : NULL, "5"},
                                         {0}};
     static const char *const MEMORY[][2] = {{"mode", "1777"}, {"size", "64m"}, {0}};
