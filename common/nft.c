@@ -168,35 +168,39 @@ static int transact_alone(const struct request *request)
     return netlink == -1 ? errno : transact(netlink, request, 0, NULL);
 }
 
-bool lab_nft_exists(const char *table, const char *chain)
+int lab_nft_exists(const char *table, const char *chain)
 {
     struct request request = {0};
 
     append_subject(&request, chain ? NFT_MSG_GETCHAIN : NFT_MSG_GETTABLE, NLM_F_ACK, table, chain);
-    return transact_alone(&request) == 0;
+    errno = transact_alone(&request);
+    return errno == 0 ? 1 : errno == ENOENT ? 0 : -1;
 }
 
-/* Whether it is a chain with another policy than the one it was made with. */
-static bool has_policy(const struct lab_nft_part *part)
+/* Returns 0, EBUSY where it is a chain with another policy than the one it was made with, or the
+ * errno with which the kernel cannot be asked. */
+static int look_at_policy(const struct lab_nft_part *part)
 {
     struct request request = {0};
     uint32_t policy = NF_ACCEPT;
-    lab_fd netlink = part->chain ? open_netlink() : -1;
 
+    if (!part->chain)
+        return 0;
+    lab_fd netlink = open_netlink();
     append_subject(&request, NFT_MSG_GETCHAIN, NLM_F_ACK, part->table, part->chain);
-    return netlink != -1 && transact(netlink, &request, NFTA_CHAIN_POLICY, &policy) == 0 &&
-           policy != NF_ACCEPT;
+    int error = netlink == -1 ? errno : transact(netlink, &request, NFTA_CHAIN_POLICY, &policy);
+    return error ? error : policy == NF_ACCEPT ? 0 : EBUSY;
 }
 
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count)
 {
     struct request request = {0};
 
-    for (int i = 0; i < count; i++)
-        if (has_policy(&parts[i])) {
-            errno = EBUSY;
+    for (int i = 0; i < count; i++) {
+        errno = look_at_policy(&parts[i]);
+        if (errno)
             return -1;
-        }
+    }
     append_frame(&request, NFNL_MSG_BATCH_BEGIN);
     for (int i = 0; i < count; i++)
         append_subject(&request, parts[i].chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELTABLE,
@@ -264,7 +268,8 @@ int lab_nft_delete_tables(const char *const tables[], int count, uint32_t genera
         return -1;
     pid_t child = fork();
     if (child == 0) {
-        dup2(ends[1], 0);
+        if (dup2(ends[1], 0) == -1)
+            _exit(1);
         close_range(1, ~0U, 0); /* locks too, and pipes whose readers wait for their end */
         int netlink = open_netlink();
         error = netlink == -1 ? errno : transact(netlink, &request, 0, NULL);

@@ -19,8 +19,8 @@ struct lab_nft_part {
     const char *table, *chain;
 };
 
-/* Whether it is there. */
-bool lab_nft_exists(const char *table, const char *chain);
+/* Returns 1 where it is there, 0 where it is not, -1 with errno where that cannot be told. */
+int lab_nft_exists(const char *table, const char *chain);
 
 /* Delete COUNT (8 at most) PARTS in this order, if nothing is in any of them and every chain has
  * still the policy ACCEPT: all or none. Returns 0, or -1 with errno: EBUSY where something is or

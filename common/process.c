@@ -331,8 +331,9 @@ static int exec_question(void *argument)
 {
     const struct question *question = argument;
 
+    /* The status is not one of the program's own answers. */
     if (dup2(question->errors, STDERR_FILENO) == -1 || setenv("LC_ALL", "C", 1) == -1)
-        lab_die("prepare %s", question->argv[0]);
+        lab_exit(LAB_EXIT_CANNOT_INVOKE, "prepare %s: %s", question->argv[0], lab_strerror(errno));
     lab_exec((char *const *)question->argv);
 }
 

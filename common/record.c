@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -23,10 +24,15 @@ static ssize_t read_all(const char *path, char *text, size_t size)
 {
     size_t length = 0;
     ssize_t count;
+    struct stat status;
     lab_fd fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-    if (fd == -1)
+    if (fd == -1 || fstat(fd, &status) == -1)
         return -1;
+    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022)) {
+        errno = EPERM;
+        return -1;
+    }
     while ((count = read(fd, text + length, size - length)) > 0) {
         length += (size_t)count;
         if (length == size) {

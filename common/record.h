@@ -13,7 +13,8 @@
 
 /* Read what stands between the first line and the last of the record PATH, of KIND ("state"), into
  * TEXT, SIZE bytes. Links are not followed. Returns 0, or -1 with errno: ENOENT where there is
- * none; EBADMSG where it is damaged, or of another kind or version. */
+ * none; EPERM where it is not a file that the caller alone can write; EBADMSG where it is damaged,
+ * or of another kind or version. */
 int lab_record_read(const char *path, const char *kind, char *text, size_t size);
 
 /* Write the record PATH with TEXT, whole lines, by way of PATH.new and rename(2): a reader finds

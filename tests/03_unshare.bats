@@ -5,6 +5,7 @@
 
 load helpers
 
+setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
 setup() { machine_before; }
 teardown() { machine_after; }
 
@@ -518,4 +519,17 @@ type_before_step() {
     assert_line --partial "pid 1"
     assert_line --partial "devices 1"
     refute_line "$(readlink /proc/self/ns/uts)"
+}
+
+@test "03 tool: a pipe that fails is told, nothing is run and no process stays" {
+    touch "$TMPDIR/uts"
+    local arguments
+    for arguments in "-u -f" "--uts=$TMPDIR/uts" "--uts=$TMPDIR/uts -f"; do
+        # shellcheck disable=SC2086 # words
+        run -1 --separate-stderr timeout 10 "$BATS_FILE_TMPDIR/refuse" write:EIO:2=1 -- \
+            "$LABS/03_unshare" $arguments touch "$TMPDIR/ran" 3>&-
+        assert_equal "$stderr" "03_unshare: write to a pipe: EIO (Input/output error)"
+        [ ! -e "$TMPDIR/ran" ]
+    done
+    rm "$TMPDIR/uts"
 }

@@ -210,21 +210,25 @@ refuses_notes='
             head -c $size /mnt/notes >$notes
             "$LABS/07_veth_bridge" down >/mnt/out 2>&1 && { echo "of $size bytes: taken"; exit 1; }
         done
-        refuses ", line $lines: damaged, or of another version" down
+        refuses ": damaged, or of another version" down
         head -n -1 /mnt/notes >$notes
-        refuses ": its end is missing" down
+        refuses ": damaged, or of another version" down
+        sed "/^complete/d" /mnt/notes >$notes
+        refuses ": line $((lines - 1)) is damaged" down
         for line in "ip link del keep" "link keep" "0 link keep" "0 link veth2 " "0 file /etc/passwd" "0 rule rm -w -t nat -D A b" \
             "0 rule /bin/sh -w -t nat -D A b --comment container-labs:08" "0 sysctl kernel/core_pattern=1" "0 directory /etc/netns/../x" \
-            "-- link veth2" "0 reboot now" "end" "" "$(printf "%0600d" 0) link veth2"; do
+            "-- link veth2" "-1 link veth2" "+1 link veth2" "00 link veth2" "0 reboot now" "end" "" "$(printf "%0600d" 0) link veth2"; do
             { head -n 1 /mnt/notes; echo "$line"; tail -n +2 /mnt/notes; } >$notes
-            refuses ", line 2: damaged, or of another version" down
+            refuses ": line 2 is damaged" down
         done
-        refuses ", line 2: damaged, or of another version" status
-        refuses ", line 2: damaged, or of another version" up
+        refuses ": line 2 is damaged" status
+        refuses ": line 2 is damaged" up
         { cat /mnt/notes; echo "0 link veth2"; } >$notes
-        refuses ", line $((lines + 1)): damaged, or of another version" down
+        refuses ": damaged, or of another version" down
+        sed "s/^complete/&\n0 link veth2/" /mnt/notes >$notes
+        refuses ": line $lines is damaged" down
         printf "ip link del br0\n# complete\n" >$notes
-        refuses ", line 1: damaged, or of another version" down
+        refuses ": damaged, or of another version" down
         cat /mnt/notes >$notes
         ip link del keep
         "$LABS/07_veth_bridge" down >/dev/null || exit
@@ -235,16 +239,16 @@ refuses_notes='
     on_host "$refuses_notes"'
         "$LABS/07_veth_bridge" up >/dev/null || exit
         chmod 666 $notes
-        refuses ": it is not a file that only you can write" down
+        refuses ": not written by you" down
         chmod 644 $notes
         chown 65534 $notes
-        refuses ": it is not a file that only you can write" down
+        refuses ": not written by you" down
         chown 0 $notes
         mv $notes /mnt/notes
         ln -s /mnt/notes $notes
-        refuses ": it is a symbolic link" down
+        refuses ": a link" down
         rm $notes && mkfifo $notes
-        refuses ": it is not a file that only you can write" down
+        refuses ": not written by you" down
         rm $notes && cp /mnt/notes $notes
         "$LABS/07_veth_bridge" down >/dev/null || exit
         same_host'
@@ -311,7 +315,7 @@ refuses_notes='
 @test "07 up: a reader that goes away does not cut it short" {
     on_host '
         "$LABS/07_veth_bridge" up | head -n 1
-        within "^end complete" 1 cat /run/container-labs-net/07 || exit
+        within "^complete" 1 cat /run/container-labs-net/07 || exit
         "$LABS/07_veth_bridge" down | head -n 1
         same_host'
 }

@@ -4,7 +4,11 @@
 load helpers
 load network
 
-setup() { machine_before; }
+setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
+setup() {
+    machine_before
+    export REFUSE=$BATS_FILE_TMPDIR/refuse
+}
 teardown() {
     end_what_waits
     machine_after
@@ -360,6 +364,31 @@ s, _ = l.accept(); s.close(); c.close()"
         "$LABS/07_veth_bridge" down >/dev/null
         ip route del default
         refused "this host has no default route: there is no way out to share; try \`ip route add default via ROUTER\`"'
+}
+
+@test "08 up: what cannot be told is told, and nothing is changed" {
+    on_host '
+        refused() {
+            "${@:2}" >/mnt/out 2>&1; [ $? = 1 ] || { echo "status: $1"; cat /mnt/out; exit 1; }
+            within "$1" 1 cat /mnt/out || exit
+            rm -f /mnt/stubs/*
+            same_host || exit
+        }
+        up="$LABS/08_nat up --publish 8080:net1:80"
+        stub iptables "[ \"\$1\" != -V ] || kill -9 \$\$; exec \"\$real\" \"\$@\""
+        refused "iptables -V: .*\(exit status 137\)" $up
+        stub iptables-save "echo broken >&2; exit 3"
+        refused "iptables-save -t filter: broken \(exit status 3\)" $up
+        stub ip "case \$* in *show\ default) echo broken >&2; exit 2; esac; exec \"\$real\" \"\$@\""
+        refused "ip -4 route show default: broken \(exit status 2\)" $up
+        refused "publish port 8080 of this host: EACCES \(Permission denied\)$" "$REFUSE" bind:EACCES:2=16 -- $up
+        refused "publish port 8080 of this host: EPERM \(Operation not permitted\)$" "$REFUSE" setsockopt:EPERM:2=2 -- $up
+        refused "publish port 8080 of this host: EMFILE \(Too many open files\)$" "$REFUSE" socket:EMFILE:1=$((0x80001)) -- $up
+        # A file whose reading fails.
+        mount --bind /proc/$$/mem /proc/sys/net/ipv4/conf/all/accept_redirects
+        "$LABS/08_nat" up >/mnt/out 2>&1; [ $? = 1 ] || exit
+        umount /proc/sys/net/ipv4/conf/all/accept_redirects
+        same_host'
 }
 
 @test "08 up: wrong arguments are status 2 with one line" {

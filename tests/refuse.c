@@ -22,6 +22,7 @@ static const struct {
     const char *name;
     unsigned number;
 } calls[] = {
+    {"bind", SYS_bind},
     {"chroot", SYS_chroot},
     {"clone", SYS_clone},
     {"clone3", SYS_clone3},
@@ -44,6 +45,7 @@ static const struct {
     {"sched_getaffinity", SYS_sched_getaffinity},
     {"sethostname", SYS_sethostname},
     {"seccomp", SYS_seccomp},
+    {"setsockopt", SYS_setsockopt},
     {"setns", SYS_setns},
     {"socket", SYS_socket},
     {"umount2", SYS_umount2},

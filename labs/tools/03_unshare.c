@@ -288,7 +288,17 @@ static void keep_namespaces_of(pid_t pid)
 static bool wait_at(const int gate[2])
 {
     close(gate[1]);
-    return read(gate[0], &(char){0}, 1) == 1;
+    ssize_t count = read(gate[0], &(char){0}, 1);
+    if (count == -1)
+        lab_die("read from a pipe");
+    return count == 1;
+}
+
+/* Let the other side go on. */
+static void open_gate(const int gate[2])
+{
+    if (write(gate[1], "", 1) != 1)
+        lab_die("write to a pipe");
 }
 
 /* Pass on how the child ended: a signal that killed it kills this process too, so that the caller
@@ -326,6 +336,19 @@ static pid_t start_keeper(const int left[2])
     exit(EXIT_SUCCESS);
 }
 
+static void wait_for_keeper(pid_t keeper)
+{
+    int status = lab_wait(keeper);
+
+    if (status == -1)
+        lab_die("wait for the process that makes the mounts");
+    if (status > 128)
+        lab_exit(EXIT_FAILURE, "the process that makes the mounts was ended by %s",
+                 lab_signal_name(status - 128));
+    if (status != 0)
+        exit(EXIT_FAILURE); /* it has said why */
+}
+
 /* Leave the namespaces and, with --fork, return in a child. The child exists before the mounts are
  * made, because it makes the PID namespace, and begins after them, so that nothing runs if they
  * fail. */
@@ -348,14 +371,20 @@ static void enter_namespaces(void)
         lab_die("fork");
     if (wanted.fork && child == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
+        close(left[1]); /* the keeper has the end of the other pipe, and would wait for us as we for
+                           it */
         if (wait_at(kept))
             return;
         exit(EXIT_FAILURE);
     }
-    if (keeper && (write(left[1], "", 1) != 1 || lab_wait(keeper) != 0))
-        exit(EXIT_FAILURE);
-    if (child && write(kept[1], "", 1) == 1)
+    if (keeper) {
+        open_gate(left);
+        wait_for_keeper(keeper);
+    }
+    if (child) {
+        open_gate(kept);
         end_like(child, &before);
+    }
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 

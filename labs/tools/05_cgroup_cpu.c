@@ -211,7 +211,13 @@ static int limited(char *command_line[], int pidfd, int signals, const sigset_t 
     else if (lab_cgroup_enter(&group, (pid_t)wanted.pid) == -1)
         lab_cgroup_die();
     lab_fd ended = command ? (int)syscall(SYS_pidfd_open, command, 0) : dup(pidfd);
-    lab_wait_passing_on(ended, signals, command);
+    if (ended == -1 || lab_wait_passing_on(ended, signals, command) == -1) {
+        int error = errno;
+        if (command && kill(command, SIGKILL) == 0)
+            lab_wait(command);
+        errno = error;
+        lab_die("wait for process %lld", command ? command : wanted.pid);
+    }
     int status = command ? lab_wait(command) : EXIT_SUCCESS;
     sample(&group, &after);
     if (watcher)

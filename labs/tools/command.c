@@ -49,6 +49,26 @@ int lab_command(struct lab_output *output, const char *format, ...)
     return run_line(output ? output : &dropped, line, lab_ask_command);
 }
 
+/* Exit unless LINE has succeeded. */
+static void must_succeed(const char *line, struct lab_output *output)
+{
+    if (output->status == 0)
+        return;
+    output->text[strcspn(output->text, "\n")] = '\0';
+    lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output->text, output->status);
+}
+
+void lab_must_command(struct lab_output *output, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    lab_string line = format_line(format, arguments);
+    va_end(arguments);
+    lab_command(output, "%s", line);
+    must_succeed(line, output);
+}
+
 void lab_shell_run(const char *format, ...)
 {
     va_list arguments;
@@ -60,10 +80,8 @@ void lab_shell_run(const char *format, ...)
     va_end(arguments);
     snprintf(line, sizeof(line), "%s", words);
     lab_type("%s", line);
-    if (run_line(&output, words, lab_listen_command) == 0)
-        return;
-    output.text[strcspn(output.text, "\n")] = '\0';
-    lab_exit(lab_exit_failure, "%s: %s (exit status %d)", line, output.text, output.status);
+    run_line(&output, words, lab_listen_command);
+    must_succeed(line, &output);
 }
 
 void lab_exec_shell(void)

@@ -14,6 +14,10 @@
 __attribute__((format(printf, 2, 3))) int lab_command(struct lab_output *output, const char *format,
                                                       ...);
 
+/* The same, and it must succeed: otherwise what it said is the error, and the process exits. */
+__attribute__((format(printf, 2, 3))) void lab_must_command(struct lab_output *output,
+                                                            const char *format, ...);
+
 /* Show a command and run it. It must succeed: otherwise what it said is the error, and the process
  * exits. What it says when it succeeds is not shown. */
 __attribute__((format(printf, 1, 2))) void lab_shell_run(const char *format, ...);

@@ -1,5 +1,6 @@
 #include "iptables.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,19 +19,35 @@ static struct {
 
 static const char NFT_SAVE[] = "iptables-nft-save", LEGACY_SAVE[] = "iptables-legacy-save";
 
+/* Whether tables of legacy iptables are in use. To ask iptables-legacy-save on a machine without
+ * any would load modules. */
+static bool has_legacy_tables(void)
+{
+    static const char path[] = "/proc/net/ip_tables_names";
+    char tables[256];
+    ssize_t length = lab_read_file(path, tables, sizeof(tables));
+
+    if (length == -1 && errno != ENOENT)
+        lab_die("read %s", path);
+    return length > 0;
+}
+
 /* Whether `COMMAND`, an iptables-save, prints a rule or a policy that drops. */
 static bool has_rules(const char *command)
 {
-    char tables[256];
     LAB_OUTPUT saved = {0};
 
-    /* The file lists the tables of legacy iptables that are in use. To ask iptables-legacy-save on
-     * a machine without any would load modules. */
-    if (command == LEGACY_SAVE &&
-        lab_read_file("/proc/net/ip_tables_names", tables, sizeof(tables)) <= 0)
+    if (command == LEGACY_SAVE && !has_legacy_tables())
         return false;
-    return lab_find_command(command, NULL, 0) && lab_command(&saved, "%s", command) == 0 &&
-           (strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP ["));
+    if (!lab_find_command(command, NULL, 0)) {
+        if (errno != ENOENT)
+            lab_die("find %s", command);
+        return false;
+    }
+    /* It fails by itself where the kernel does not have its kind. */
+    if (lab_command(&saved, "%s", command) >= LAB_EXIT_CANNOT_INVOKE)
+        lab_exit(EXIT_FAILURE, "%s: %s (exit status %d)", command, saved.text, saved.status);
+    return saved.status == 0 && (strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP ["));
 }
 
 int lab_iptables_saves(const char *saves[2])
@@ -62,7 +79,7 @@ void lab_iptables_choose(void)
 
     snprintf(chosen.command, sizeof(chosen.command), "%s", wanted && *wanted ? wanted : "iptables");
     lab_need_commands("%s:iptables", chosen.command);
-    lab_command(&version, "%s -V", chosen.command);
+    lab_must_command(&version, "%s -V", chosen.command);
     chosen.nf_tables = strstr(version.text, "nf_tables") != NULL;
     warn_of_the_other();
 }
@@ -83,8 +100,21 @@ bool lab_iptables_has_chain(const char *table, const char *chain)
     LAB_OUTPUT saved = {0};
 
     snprintf(line, sizeof(line), "\n:%s ", chain);
-    return lab_command(&saved, "%s-save -t %s", chosen.command, table) == 0 &&
-           strstr(saved.text, line);
+    lab_must_command(&saved, "%s-save -t %s", chosen.command, table);
+    return strstr(saved.text, line);
+}
+
+/* iptables-nft makes the table, or CHAIN in it, unless it is there: then note it for `down`. */
+static void note_if_missing(const char *table, const char *chain)
+{
+    int there = chosen.nf_tables ? lab_nft_exists(table, chain) : 1;
+
+    if (there == -1)
+        lab_die("look for %s %s in nf_tables", table, chain ? chain : "");
+    if (there == 0 && chain)
+        lab_undo("chain %s %s", table, chain);
+    else if (there == 0)
+        lab_undo("table %s", table);
 }
 
 void lab_iptables_add(const char *number, const char *table, const char *chain, char how,
@@ -96,10 +126,8 @@ void lab_iptables_add(const char *number, const char *table, const char *chain, 
     va_start(arguments, rule);
     vsnprintf(text, sizeof(text), rule, arguments);
     va_end(arguments);
-    if (chosen.nf_tables && !lab_nft_exists(table, NULL))
-        lab_undo("table %s", table);
-    if (chosen.nf_tables && !lab_nft_exists(table, chain))
-        lab_undo("chain %s %s", table, chain);
+    note_if_missing(table, NULL);
+    note_if_missing(table, chain);
     /* -w: wait for another iptables that is at work, instead of failing. */
     lab_undo("rule %s -w -t %s -D %s %s -m comment --comment container-labs:%s", chosen.command,
              table, chain, text, number);
@@ -116,7 +144,7 @@ void lab_iptables_print(const char *number)
     snprintf(mark, sizeof(mark), "container-labs:%s", number);
     for (int i = 0; i < count; i++) {
         LAB_OUTPUT saved = {0};
-        lab_command(&saved, "%s -c", saves[i]);
+        lab_must_command(&saved, "%s -c", saves[i]);
         if (!strstr(saved.text, mark))
             continue;
         printf("rules, with packets and bytes (%s):\n", saves[i]);

@@ -1,34 +1,23 @@
 #include "notes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "file.h"
+#include "record.h"
 
-static const char HEADER[] = "container-labs changes 1";
-static const char COMPLETE[] = "end complete", UNFINISHED[] = "end unfinished";
+static const char RECORD[] = "changes", COMPLETE[] = "complete", UNFINISHED[] = "unfinished";
 
 const char *lab_notes_path(const char *number)
 {
     static char path[64];
 
     snprintf(path, sizeof(path), LAB_NOTES "/%s", number);
-    return path;
-}
-
-/* Where lab_notes_write() writes. A process that is killed there leaves it. */
-static const char *new_path(const char *number)
-{
-    static char path[64];
-
-    snprintf(path, sizeof(path), LAB_NOTES "/.%s.new", number);
     return path;
 }
 
@@ -64,109 +53,90 @@ bool lab_notes_add(struct lab_notes *notes, const char *text, unsigned long long
     return true;
 }
 
-/* Read the LINE with the number NUMBER into NOTES. Returns whether it can stand there. */
-static bool read_line(struct lab_notes *notes, const char *line, int number, bool *ended)
+/* Read a line, "12 link veth2". Returns whether it is one. */
+static bool read_change(struct lab_notes *notes, const char *line)
 {
-    char *blank;
+    char number[32];
+    unsigned long long made = strtoull(line, NULL, 10);
+    size_t length = (size_t)snprintf(number, sizeof(number), "%llu ", made);
 
-    if (number == 1)
-        return strcmp(line, HEADER) == 0;
-    if (*ended)
-        return false;
-    notes->complete = strcmp(line, COMPLETE) == 0;
-    *ended = notes->complete || strcmp(line, UNFINISHED) == 0;
-    if (*ended)
-        return true;
-    unsigned long long made = strtoull(line, &blank, 10);
-    return blank > line && *blank == ' ' && lab_notes_add(notes, blank + 1, made);
+    /* As lab_notes_write() writes it, without "+" or "00". */
+    return strncmp(line, number, length) == 0 && lab_notes_add(notes, line + length, made);
 }
 
-/* Read all lines of FILE. Returns the number of the first one that cannot stand there, 0: none. */
-static int read_lines(struct lab_notes *notes, FILE *file)
+/* Read all lines of TEXT. Returns the number of the first one that cannot stand there, 0: none. */
+static int read_lines(struct lab_notes *notes, char *text)
 {
-    char line[512];
     bool ended = false;
+    int number = 2; /* the first one is that of all records */
 
-    for (int number = 1; fgets(line, sizeof(line), file); number++) {
-        char *newline = strchr(line, '\n');
-        if (!newline)
+    for (char *line; (line = strsep(&text, "\n")) && text; number++) {
+        notes->complete = strcmp(line, COMPLETE) == 0;
+        if (ended ||
+            (!notes->complete && strcmp(line, UNFINISHED) != 0 && !read_change(notes, line)))
             return number;
-        *newline = '\0';
-        if (!read_line(notes, line, number, &ended))
-            return number;
+        ended = notes->complete || strcmp(line, UNFINISHED) == 0;
     }
-    return ended ? 0 : -1;
-}
-
-__attribute__((noreturn)) static void refuse(const char *path, const char *reason, int line)
-{
-    char where[32] = "";
-
-    if (line > 0)
-        snprintf(where, sizeof(where), ", line %d", line);
-    lab_exit(EXIT_FAILURE,
-             "%s%s: %s; nothing was taken down: undo by hand what it names, then type: rm %s", path,
-             where, reason, path);
+    return ended ? 0 : number;
 }
 
 bool lab_notes_read(struct lab_notes *notes, const char *number)
 {
+    static char text[LAB_MAXIMUM_CHANGES * sizeof(struct lab_change)];
     const char *path = lab_notes_path(number);
-    struct stat status;
-    lab_fd fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int line = 0;
 
     notes->number = number;
     notes->count = 0;
-    if (fd == -1 && errno == ENOENT)
+    if (lab_record_read(path, RECORD, text, sizeof(text)) == 0)
+        line = read_lines(notes, text);
+    else if (errno == ENOENT)
         return false;
-    if (fd == -1 && errno == ELOOP)
-        refuse(path, "it is a symbolic link", 0);
-    if (fd == -1 || fstat(fd, &status) == -1)
-        lab_die("open %s", path);
-    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022))
-        refuse(path, "it is not a file that only you can write", 0);
-    FILE *file = fdopen(fd, "r");
-    if (!file)
+    else if (errno != EBADMSG && errno != ELOOP && errno != EPERM)
         lab_die("read %s", path);
-    lab_take_fd(&fd); /* fclose() closes it */
-    int damaged = read_lines(notes, file);
-    if (ferror(file))
-        lab_die("read %s", path);
-    fclose(file);
-    if (damaged)
-        refuse(path, damaged == -1 ? "its end is missing" : "damaged, or of another version",
-               damaged);
-    return true;
+    else
+        line = -1;
+    if (line == 0)
+        return true;
+    char where[32] = "damaged, or of another version";
+    if (line > 0)
+        snprintf(where, sizeof(where), "line %d is damaged", line);
+    else if (errno != EBADMSG)
+        snprintf(where, sizeof(where), "%s", errno == ELOOP ? "a link" : "not written by you");
+    lab_exit(EXIT_FAILURE,
+             "%s: %s; nothing was taken down: undo by hand what it names, then type: rm %s", path,
+             where, path);
 }
 
 int lab_notes_write(const struct lab_notes *notes)
 {
-    const char *path = new_path(notes->number);
-    FILE *file = fopen(path, "we");
+    lab_string text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
 
-    if (!file)
+    if (!stream)
         return -1;
-    fprintf(file, "%s\n", HEADER);
     for (int i = 0; i < notes->count; i++)
-        fprintf(file, "%llu %s %s\n", notes->list[i].made, notes->list[i].kind->name,
+        fprintf(stream, "%llu %s %s\n", notes->list[i].made, notes->list[i].kind->name,
                 notes->list[i].thing);
-    fprintf(file, "%s\n", notes->complete ? COMPLETE : UNFINISHED);
-    /* fchmod(): whatever the umask says */
-    bool whole = fchmod(fileno(file), 0644) == 0 && fflush(file) == 0 && !ferror(file);
-    if (fclose(file) == -1 || !whole)
+    fprintf(stream, "%s\n", notes->complete ? COMPLETE : UNFINISHED);
+    if (fclose(stream) != 0)
         return -1;
-    return rename(path, lab_notes_path(notes->number));
+    return lab_record_write(lab_notes_path(notes->number), RECORD, text);
 }
 
 int lab_notes_remove(const char *number)
 {
-    const char *const files[] = {lab_notes_path(number), new_path(number)};
+    char path[80];
 
-    for (int i = 0; i < 2; i++)
-        if (unlink(files[i]) == -1 && errno != ENOENT) {
-            lab_warn("unlink %s: %s", files[i], lab_strerror(errno));
+    /* NN.new is left by a process that was killed in lab_record_write(). */
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s%s", lab_notes_path(number), i == 0 ? "" : ".new");
+        if (unlink(path) == -1 && errno != ENOENT) {
+            lab_warn("unlink %s: %s", path, lab_strerror(errno));
             return -1;
         }
+    }
     if (rmdir(LAB_NOTES) == 0 || errno == ENOTEMPTY)
         return 0;
     lab_warn("rmdir " LAB_NOTES ": %s", lab_strerror(errno));

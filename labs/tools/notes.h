@@ -4,11 +4,12 @@
  *
  *     container-labs changes 1
  *     12 link veth2              a change: what tells it from another of the same name, kind, thing
- *     end unfinished             or: end complete
+ *     unfinished                 or: complete
+ *     end
  *
- * They are written anew, and whole, before each change. A file that is not exactly of this form, or
- * that another user may have written, is refused. Nothing in it is run: a kind knows the form of
- * its things, and how one of them is looked for and taken back.
+ * It is a record (record.h), and written anew before each change. One that is not exactly of this
+ * form, or that another user may have written, is refused. Nothing in it is run: a kind knows the
+ * form of its things, and how one of them is looked for and taken back.
  */
 #ifndef LAB_NOTES_H
 #define LAB_NOTES_H

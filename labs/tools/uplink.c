@@ -18,7 +18,7 @@ bool lab_host_default_route(const char *wanted, char uplink[IF_NAMESIZE])
 {
     LAB_OUTPUT routes = {0};
 
-    lab_command(&routes, "ip -4 route show default");
+    lab_must_command(&routes, "ip -4 route show default");
     for (char *line = strtok(routes.text, "\n"); line; line = strtok(NULL, "\n")) {
         const char *device = strstr(line, " dev ");
         if (device && sscanf(device, " dev %15s", uplink) == 1 &&
@@ -32,6 +32,8 @@ void lab_host_must_have_uplink(const char *wanted)
 {
     char uplink[IF_NAMESIZE];
 
+    if (wanted && if_nametoindex(wanted) == 0 && errno != ENODEV)
+        lab_die("look for the network device '%s'", wanted);
     if (wanted && if_nametoindex(wanted) == 0)
         lab_exit(EXIT_FAILURE, "there is no network device '%s'", wanted);
     if (wanted && !lab_host_default_route(wanted, uplink))
@@ -47,7 +49,8 @@ void lab_host_must_have_uplink(const char *wanted)
 void lab_host_port_must_be_free(int port)
 {
     if (!lab_host_port_is_free(port, false))
-        lab_die_remedy("`ss -ltnp` shows who listens", "publish port %d of this host", port);
+        lab_die_remedy(errno == EADDRINUSE ? "`ss -ltnp` shows who listens" : NULL,
+                       "publish port %d of this host", port);
 }
 
 bool lab_host_note_forwarding(void)
@@ -99,17 +102,21 @@ static bool drops_frames(const char *save)
 {
     LAB_OUTPUT rules = {0};
 
-    return lab_command(&rules, "%s -t filter", save) == 0 && strstr(rules.text, ":FORWARD DROP") &&
-           !strstr(rules.text, "container-labs:08");
+    lab_must_command(&rules, "%s -t filter", save);
+    return strstr(rules.text, ":FORWARD DROP") && !strstr(rules.text, "container-labs:08");
 }
 
 void lab_host_report_bridge_netfilter(void)
 {
+    static const char path[] = "/proc/sys/net/bridge/bridge-nf-call-iptables";
     const char *saves[2];
     char value[8];
 
-    if (lab_read_file("/proc/sys/net/bridge/bridge-nf-call-iptables", value, sizeof(value)) == -1)
+    if (lab_read_file(path, value, sizeof(value)) == -1) {
+        if (errno != ENOENT)
+            lab_die("read %s", path);
         strcpy(value, "?");
+    }
     printf("net.bridge.bridge-nf-call-iptables = %s: frames between two ports of a bridge %s\n",
            *value == '?' ? "(no br_netfilter)" : value,
            *value == '1' ? "pass the chain FORWARD, too" : "are no matter of iptables");
