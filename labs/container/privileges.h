@@ -28,7 +28,7 @@ struct account {
     uid_t user;
     gid_t group;
     int group_count;
-    gid_t *groups;  /* of malloc(3); the process executes a command soon */
+    gid_t *groups; /* of malloc(3); the process executes a command soon */
     char name[64]; /* "" where the user is but a number */
     char home[256];
 };
