@@ -28,7 +28,7 @@
  * empty directory, nothing left behind. Arguments other than --step and --shell are for TOOL, with whose
  * status the process ends. lab_step begins a step; it ends the sandboxes of the step before, after the pause
  * of --step. lab_close sums up; main returns its status. */
-void lab_open(const char *number, const char *title, int steps, int tool(int argc, char *argv[]), int argc,
+void lab_open(const char *number, const char *title, int steps, int (*tool)(int, char **), int argc,
               char *argv[]);
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
 LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);

@@ -310,8 +310,8 @@ static void narrate(const char *number, const char *title, int steps)
     printf("%s[%s] %s%s\n", colour(BOLD), number, title, colour(NULL));
 }
 
-void lab_open(const char *number, const char *title, int steps, int tool(int argc, char *argv[]),
-              int argc, char *argv[])
+void lab_open(const char *number, const char *title, int steps, int (*tool)(int, char **), int argc,
+              char *argv[])
 {
     if (argc > 1 && !lab_is_experiment_option(argv[1]))
         exit(tool(argc, argv));

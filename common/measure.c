@@ -111,7 +111,7 @@ static void show(const struct lab_load *load, double percent)
 /* Measure LOADS at the same time for WINDOW microseconds, with a bar for each on a terminal. */
 static void measure(struct lab_load *const loads[], long long window)
 {
-    struct lab_cpu_sample first[LAB_MEASURED], last[LAB_MEASURED], now;
+    struct lab_cpu_sample first[LAB_MEASURED] = {0}, last[LAB_MEASURED], now;
     const char *terminal = getenv("TERM");
     bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
     int count = 0;

@@ -20,9 +20,9 @@ setup() {
 teardown() {
     local user pid
     for user in "$STUDENT" "$OTHER"; do
-        for pid in $(sed -n 's/^runtime=//p' "/tmp/container-labs-$user.service"/[a-z0-9]*/state 2>/dev/null); do
+        while read -r pid; do
             kill -9 "$pid" 2>/dev/null || true
-        done
+        done < <(sed -n 's/^runtime=//p' "/tmp/container-labs-$user.service"/[a-z0-9]*/state 2>/dev/null)
         STUDENT=$user labs09 prune
         refute [ -e "/tmp/container-labs-$user.service" ]
     done

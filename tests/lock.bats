@@ -14,7 +14,7 @@ teardown() {
 
 # hold DIRECTORY: a process, $HOLDER, that has the lock and is stopped.
 hold() {
-    mkdir -p -m 700 "$1"
+    install -d -m 700 "$1"
     python3 -c 'import fcntl, os, signal, sys
 fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
 os.kill(os.getpid(), signal.SIGSTOP)' "$1" 3>&- &

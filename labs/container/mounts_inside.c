@@ -311,17 +311,17 @@ void mounts_pivot(const struct mounts *mounts, const struct pseudo_mounts *own,
                   const struct container *container)
 {
     const struct specification *spec = &container->spec;
-    const bool pivots = !(spec->without & WALL_PIVOT);
+    const bool pivots = !(spec->without & WALL_PIVOT), clones = is_unprivileged();
     int devices[DEVICE_COUNT];
 
-    if (is_unprivileged())
+    if (clones)
         clone_devices(devices);
     if (pivots)
         mounts_enter_root(mounts->root);
     else
         chroot_to(mounts->root, state_path(container, ""));
     attach_to_own_directory(mounts->device, mounts->root, "dev");
-    for (int i = 0; is_unprivileged() && i < DEVICE_COUNT; i++)
+    for (int i = 0; clones && i < DEVICE_COUNT; i++)
         attach_below(devices[i], mounts->device, DEVICES[i].name);
     attach_to_own_directory(own->proc, mounts->root, "proc");
     attach_to_own_directory(own->sys, mounts->root, "sys");

@@ -96,5 +96,5 @@ int process_handles_signal(pid_t pid, int signal)
         errno = EBADMSG;
         return -1;
     }
-    return (caught | blocked) >> (signal - 1) & 1;
+    return (int)((caught | blocked) >> (signal - 1) & 1);
 }

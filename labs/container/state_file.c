@@ -218,7 +218,7 @@ static bool take_lines(struct container *container)
 int state_load(struct container *container, const char *name)
 {
     size_t lines = 1;
-    lab_string text = malloc(FILE_LIMIT);
+    static char text[FILE_LIMIT];
 
     memset(container, 0, sizeof(*container));
     container->lock = -1;
@@ -226,7 +226,7 @@ int state_load(struct container *container, const char *name)
     snprintf(container->directory, sizeof(container->directory), "%s/%s", state_directory(), name);
     if (!is_container_name(name))
         errno = ENOENT;
-    if (!text || !is_container_name(name) ||
+    if (!is_container_name(name) ||
         lab_record_read(state_path(container, "state"), RECORD, text, FILE_LIMIT) == -1) {
         if (errno == ENOTDIR) /* a file of that name */
             errno = ENOENT;

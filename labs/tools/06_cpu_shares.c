@@ -157,7 +157,7 @@ static bool as_predicted(const struct lab_load *measured, const double *predicte
  * busy machine, whether the groups divide what they have as was predicted. */
 static bool compete(int milliseconds)
 {
-    struct lab_load measured[LAB_MEASURED], *loads[LAB_MEASURED + 1] = {0};
+    struct lab_load measured[LAB_MEASURED] = {0}, *loads[LAB_MEASURED + 1] = {0};
     double predicted[LAB_MEASURED] = {0}, all = 0, all_predicted = 0;
     int cpus = CPU_COUNT(&cpus_of_run), tolerance = 8 * cpus; /* in percent of a CPU */
 
