@@ -159,6 +159,14 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/fill"
 }
 
+@test "hardening: users are not looked for in a file that never ends" {
+    start -n large --net none
+    labs09 exec large truncate -s 200G /etc/passwd
+    run -125 timeout 20 nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec -u daemon large true
+    assert_output "09_full_container: /etc/passwd in the root file system is larger than 16 MiB"
+    labs09 kill large
+}
+
 # forge PATH: make a directory of containers whose container "mine" is a process of the machine, $victim.
 forge() {
     local began

@@ -113,7 +113,10 @@ blocked_but_for() {
     blocked_but_for timer_list --without masks --userns host
     blocked_but_for key_list --without masks --userns host
     blocked_but_for kernel_pages --without masks --userns host
-    [ "$PROBES" -eq 8 ]
+    blocked_but_for interrupt_counts --without masks
+    [ "$PROBES" -eq 9 ]
+    # A kernel without PSI has no such file.
+    [ ! -e /proc/pressure/cpu ] || blocked_but_for pressure_trigger --without read-only
 }
 
 @test "isolation: the kernel as a whole" {
@@ -376,13 +379,13 @@ later
     run labs09 run --net none -v "$TMPDIR/shared:/proc/self" "$ROOTFS" true
     assert_failure 125
     assert_output --partial "no place for a mount"
-    # What covers /proc/keys is the real /dev/null, whatever the root file system has there.
+    # What covers /proc/keys is an empty file, whatever the root file system has as /dev/null.
     rm -r "$TMPDIR/linked/dev"
     mkdir "$TMPDIR/linked/dev"
     ln -s /proc/sys/kernel/core_pattern "$TMPDIR/linked/dev/null"
-    run -0 labs09 run --net none --userns host "$TMPDIR/linked" stat -c '%t:%T' /proc/keys /dev/null
-    assert_output "1:3
-1:3"
+    run -0 labs09 run --net none --userns host "$TMPDIR/linked" stat -c '%F %t:%T' /proc/keys /dev/null
+    assert_output "regular empty file 0:0
+character special file 1:3"
     rm -r "$TMPDIR/linked" "$TMPDIR/shared"
 }
 
@@ -392,4 +395,7 @@ later
     run labs09 run --net none --userns host "$ROOTFS" chmod 600 /proc/keys
     assert_failure
     assert_equal "$(stat -c %a /dev/null)" "$before"
+    # It is another file, so that a lock on it is not one on the machine's.
+    run -0 labs09 run --net none --userns host "$ROOTFS" stat -c %d:%i /proc/keys
+    refute_output "$(stat -c %d:%i /dev/null)"
 }

@@ -14,6 +14,8 @@
 #include "privileges.h"
 #include "report.h"
 
+enum { LARGEST = 16 << 20 }; /* bytes; a sparse file of terabytes costs nothing to make */
+
 /* What the root file system says is a file may be a link to anywhere, a pipe that never ends or a
  * device. Returns NULL where it is not a plain file, as if it were not there. */
 static FILE *open_plain(const char *path)
@@ -29,6 +31,9 @@ static FILE *open_plain(const char *path)
         fail("open /%s in the root file system", path);
     if (!S_ISREG(status.st_mode))
         return NULL;
+    if (status.st_size > LARGEST)
+        give_up(STATUS_RUNTIME, "/%s in the root file system is larger than %d MiB", path,
+                LARGEST >> 20);
     FILE *file = fdopen(fd, "r");
     if (!file)
         fail("open /%s in the root file system", path);

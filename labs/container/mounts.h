@@ -42,6 +42,7 @@ int mounts_show_base(const struct specification *spec, int base, int users);
 /* File systems that show what the namespaces of the process that makes them have. */
 struct pseudo_mounts {
     int proc, sys, terminals, shared_memory, queues; /* -1: none */
+    int covers;                                      /* what masks; -1: nothing is masked */
 };
 
 /* Inside, with the old root still there: the kernel lets a user namespace have /proc and /sys only

@@ -25,17 +25,17 @@ enum {
 enum {
     PLAIN = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
     FROZEN = PLAIN | MOUNT_ATTR_RDONLY,
-    COVER = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
 };
 
 /* Files that show the machine, or by which root could change it. */
 static const char *const MASKED_PROC[] = {
-    "kcore",       "kmsg",     "keys",       "kallsyms",      "timer_list",  "sched_debug",
-    "vmallocinfo", "slabinfo", "kpagecount", "kpageflags",    "kpagecgroup", "pagetypeinfo",
-    "acpi",        "asound",   "scsi",       "latency_stats", "timer_stats",
+    "interrupts",   "kcore",       "kmsg",     "keys",       "kallsyms",      "timer_list",
+    "sched_debug",  "vmallocinfo", "slabinfo", "kpagecount", "kpageflags",    "kpagecgroup",
+    "pagetypeinfo", "acpi",        "asound",   "scsi",       "latency_stats", "timer_stats",
 };
 static const char *const MASKED_SYS[] = {"firmware", "devices/virtual/powercap"};
-static const char *const READ_ONLY_PROC[] = {"sys", "sysrq-trigger", "irq", "bus", "fs"};
+static const char *const READ_ONLY_PROC[] = {"sys", "pressure", "sysrq-trigger",
+                                             "irq", "bus",      "fs"};
 
 static int need_mount(const char *type, const char *const options[][2], unsigned attributes)
 {
@@ -72,19 +72,16 @@ static void attach_below(int mount, int directory, const char *name)
         fail("mount %s", name);
 }
 
-/* Files are masked by the machine's /dev/null, opened before any file of the container is
- * reachable. Check what it is: another file in its place would be shown in /proc (CVE-2025-31133).
- */
-static int open_null_device(void)
+/* What masks: an empty file and an empty directory. The machine's /dev/null would do, but a lock
+ * (flock(2)) on it is one on the machine's. */
+static int make_covers(void)
 {
-    struct stat status;
-    lab_fd null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int covers = new_mount("tmpfs", NULL, 0);
+    lab_fd file = covers == -1 ? -1 : openat(covers, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
 
-    if (null == -1 || fstat(null, &status) == -1)
-        fail("find /dev/null");
-    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
-        give_up(STATUS_RUNTIME, "/dev/null is another file than it should be");
-    return lab_take_fd(&null);
+    if (file == -1 || mkdirat(covers, "directory", 0555) == -1)
+        fail("make what masks files of /proc");
+    return covers;
 }
 
 /* Whether no process inside can open the file, such as /proc/kcore: its owner has no mapping in the
@@ -94,25 +91,10 @@ static bool is_unreadable_inside(const struct stat *status, const struct specifi
     return spec->own_users && status->st_uid == OVERFLOW_ID && (status->st_mode & 077) == 0;
 }
 
-/* Masks: /dev/null for files, an empty file system for directories, made once and cloned. */
-struct masks {
-    int null, empty; /* empty: -1 before the first */
-};
-
-static int make_mask(struct masks *covers, bool is_directory)
-{
-    if (!is_directory)
-        return clone_mount(covers->null, "", false);
-    if (covers->empty != -1)
-        return clone_mount(covers->empty, "", false);
-    covers->empty = new_mount("tmpfs", NULL, 0);
-    return covers->empty == -1 ? -1 : fcntl(covers->empty, F_DUPFD_CLOEXEC, 0);
-}
-
-/* Cover NAMES below DIRECTORY, which must be of the file system MAGIC: files by /dev/null,
- * directories by an empty one. What this kernel does not have needs no cover. */
-static void mask(int directory, const char *const names[], size_t count, long magic,
-                 struct masks *covers, const struct specification *spec)
+/* Cover NAMES below DIRECTORY, which must be of the file system MAGIC, with COVERS. What this
+ * kernel does not have needs no cover. */
+static void mask(int directory, const char *const names[], size_t count, long magic, int covers,
+                 const struct specification *spec)
 {
     struct statfs system;
     struct stat status;
@@ -132,21 +114,20 @@ static void mask(int directory, const char *const names[], size_t count, long ma
             continue;
         if (target == -1 || fstat(target, &status) == -1)
             fail("mask %s", names[i]);
-        lab_fd cover = make_mask(covers, S_ISDIR(status.st_mode));
-        /* Read-only: the mode of the mask is that of the machine's file. */
-        if (cover == -1 || set_mount(cover, "", COVER, -1, false) == -1 ||
+        lab_fd cover = clone_mount(covers, S_ISDIR(status.st_mode) ? "directory" : "file", false);
+        if (cover == -1 || set_mount(cover, "", FROZEN, -1, false) == -1 ||
             attach(cover, target) == -1)
             fail("mask %s", names[i]);
     }
 }
 
-/* Root of a user namespace can change files of sys alone; the others belong to the machine's root,
- * whose ID has no mapping. */
+/* Root of a user namespace can change files of sys, and all users those of pressure; the others
+ * belong to the machine's root, whose ID has no mapping. */
 static void make_read_only(int proc, bool own_users)
 {
     for (size_t i = 0; i < sizeof(READ_ONLY_PROC) / sizeof(READ_ONLY_PROC[0]); i++) {
         const char *name = READ_ONLY_PROC[i];
-        if (own_users && i > 0)
+        if (own_users && i > 1)
             break;
         lab_fd copy = clone_mount(proc, name, false);
         if (copy == -1 && errno == ENOENT)
@@ -186,6 +167,10 @@ void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *s
         own->queues = need_mount("mqueue", NULL, PLAIN);
     own->sys = make_sys(spec);
     own->proc = need_mount("proc", NULL, PLAIN);
+    /* The kernel clones parts of attached mounts only: it lies below /proc until the end. */
+    own->covers = spec->without & WALL_MASKS ? -1 : make_covers();
+    if (own->covers != -1)
+        mount_over(own->covers, "/proc");
     mount_over(own->sys, "/sys");
     mount_over(own->proc, "/proc");
     if (v2 && !(spec->without & WALL_CGROUP)) {
@@ -196,17 +181,14 @@ void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *s
 
 void mounts_mask(const struct pseudo_mounts *own, const struct specification *spec)
 {
-    struct masks covers = {.null = open_null_device(), .empty = -1};
-
-    if (!(spec->without & WALL_MASKS)) {
+    if (own->covers != -1) {
         mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]), PROC_SUPER_MAGIC,
-             &covers, spec);
-        mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC, &covers,
-             spec);
+             own->covers, spec);
+        mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC,
+             own->covers, spec);
     }
     if (!(spec->without & WALL_READ_ONLY))
         make_read_only(own->proc, spec->own_users);
-    lab_close_fd(&covers.null), lab_close_fd(&covers.empty);
 }
 
 /* --without pivot: the old root stays mounted and is only out of sight. */

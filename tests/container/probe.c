@@ -362,6 +362,16 @@ static int timer_list(void)
     return tells("/proc/timer_list");
 }
 
+static int interrupt_counts(void)
+{
+    return tells("/proc/interrupts");
+}
+
+static int pressure_trigger(void)
+{
+    return opens("/proc/pressure/cpu", O_WRONLY);
+}
+
 static int key_list(void)
 {
     return OPEN_UNLESS(access("/proc/keys", F_OK)) ? errno : tells("/proc/slabinfo");
@@ -648,6 +658,8 @@ static const struct {
     PROBE(proc_irq),
     PROBE(kernel_symbols),
     PROBE(timer_list),
+    PROBE(interrupt_counts),
+    PROBE(pressure_trigger),
     PROBE(key_list),
     PROBE(kernel_pages),
     PROBE(sys_write),
