@@ -195,10 +195,10 @@ tour: all #: play all experiments in order; without root and sudo, those that ca
 
 # A test is told where the programs are; sudo would not hand on the variables by itself.
 TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS)'
-BATS = $(SUDO) env $(TEST_VARIABLES) tests/run
+BATS = $(SUDO_IF_THERE) env $(TEST_VARIABLES) tests/run
 
 .PHONY: test
-test: all $(UNIT) $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo [JOBS=N: so many at a time]
+test: all $(UNIT) $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo; without both, those that need no root [JOBS=N: so many at a time]
 	$(BATS) $(or $(FILES),tests)
 
 # What the page of lab NN is linked with, beside the library of the labs.

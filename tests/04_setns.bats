@@ -38,8 +38,8 @@ hold_targets() {
     hold T -m -u -i -n -p -C -T --mount-proc sh -c 'hostname inside && cd "$1" && mount --bind bin only-here &&
         echo >"$TMPDIR/ready" && exec sleep 1000' - "$DIR"
     hold R -U -u sh -c 'echo >"$TMPDIR/ready" && exec sleep 1000'
-    echo '0 100000 10' >"/proc/$R/uid_map"
-    echo '0 200000 10' >"/proc/$R/gid_map"
+    echo '0 20000 10' >"/proc/$R/uid_map"
+    echo '0 30000 10' >"/proc/$R/gid_map"
     before_unshare=(setpriv --reuid=65534 --regid=65534 --clear-groups)
     hold U --map-root-user -u -n sh -c 'hostname user && echo >"$TMPDIR/ready" && exec sleep 1000'
     true & # a PID that is no more

@@ -91,6 +91,17 @@ machine_before() {
     # Rows that run as an ordinary user must be able to reach what a test has made.
     chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
     machine_state >"$BATS_TEST_TMPDIR/before"
+    skip_without_root
+}
+
+# Skip the present test where it is played without root and tests/rootless.skips has it.
+skip_without_root() {
+    [ -n "${LAB_ROOTLESS:-}" ] || return 0
+    local file name reason
+    while IFS='|' read -r file name reason; do
+        # shellcheck disable=SC2053 # patterns
+        if [[ ${BATS_TEST_FILENAME##*/} == $file && $BATS_TEST_DESCRIPTION == $name ]]; then skip "without root: $reason"; fi
+    done < <(grep -v '^#' "${BASH_SOURCE[0]%/*}/rootless.skips")
 }
 
 # The kernel takes network namespaces and dead processes away a moment later: wait for that, but
