@@ -281,6 +281,14 @@ nothing_is_left() {
     run -125 with_fault "$(command -v iptables-restore)" execve error=ENOMEM run "$ROOTFS" true
     assert_output --partial "execute iptables-restore: ENOMEM (Cannot allocate memory)"
     refute_output --partial "install iptables"
+    run -125 with_fault "" memfd_create error=EMFILE:when=2+ run "$ROOTFS" true
+    assert_output --partial "EMFILE (Too many open files)"
+    run -125 with_fault "" getcwd error=ENOMEM run --net none "$ROOTFS" true
+    assert_output "09_full_container: look where the working directory '/' is: ENOMEM (Cannot allocate memory)"
+    if [ -z "$CANNOT_MAP" ]; then
+        run -125 with_fault /etc/subuid openat error=EACCES run --net none "$ROOTFS" true
+        assert_output --partial "claim user IDs: EACCES (Permission denied)"
+    fi
     run -125 with_fault "" socket error=EMFILE run "$ROOTFS" true
     assert_output --partial "EMFILE (Too many open files)"
     refute_output --partial "all in use"

@@ -61,7 +61,9 @@ static void enter_directory(const char *path)
         directory = lab_make_directory_in(root, path);
     if (directory == -1 || fchdir(directory) == -1)
         fail("working directory '%s'", path);
-    if (syscall(SYS_getcwd, present, sizeof(present)) == -1 || present[0] != '/')
+    if (syscall(SYS_getcwd, present, sizeof(present)) == -1)
+        fail("look where the working directory '%s' is", path);
+    if (present[0] != '/')
         give_up(STATUS_RUNTIME, "working directory '%s' is outside of the container", path);
 }
 

@@ -26,22 +26,26 @@ static const uid_t LOWEST = 0x70000000, END = 0x7fff0000;
 static const char TAKEN[] = "/run/container-labs.ids";
 
 /* Whether a range that begins at FIRST overlaps one in PATH, /etc/subuid or /etc/subgid, whose
- * lines are "name:first:count". */
-static bool is_delegated(const char *path, uid_t first)
+ * lines are "name:first:count": 1 or 0, or -1 with errno. */
+static int is_delegated(const char *path, uid_t first)
 {
     FILE *file = fopen(path, "re");
     char line[512];
     unsigned long given, count;
     bool taken = false;
 
-    while (file && !taken && fgets(line, sizeof(line), file)) {
+    if (!file)
+        return errno == ENOENT ? 0 : -1;
+    while (!taken && fgets(line, sizeof(line), file)) {
         const char *range = strchr(line, ':');
         taken = range && sscanf(range, ":%lu:%lu", &given, &count) == 2 &&
                 given < (unsigned long)first + IDS_PER_CONTAINER && first < given + count;
     }
-    if (file)
-        fclose(file);
-    return taken;
+    const bool failed = ferror(file);
+    int error = errno;
+    fclose(file);
+    errno = error;
+    return failed ? -1 : taken;
 }
 
 /* Lock COUNT bytes of FD from FIRST on; COUNT 0: all. Fails with EAGAIN where one is locked. */
@@ -73,7 +77,11 @@ int ids_claim(uid_t *first)
     if (fd == -1)
         return -1;
     for (*first = LOWEST; *first < END; *first += IDS_PER_CONTAINER) {
-        if (is_delegated("/etc/subuid", *first) || is_delegated("/etc/subgid", *first))
+        int users = is_delegated("/etc/subuid", *first);
+        int groups = is_delegated("/etc/subgid", *first);
+        if (users == -1 || groups == -1)
+            return -1;
+        if (users || groups)
             continue;
         if (lock_bytes(fd, (*first - LOWEST) / IDS_PER_CONTAINER, 1) == 0) {
             flock(fd, LOCK_UN);

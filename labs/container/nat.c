@@ -53,6 +53,12 @@ static const char *find(const char *command)
     return path;
 }
 
+__attribute__((noreturn)) static void give_up_restore(const char *what)
+{
+    lab_warn("%s: %s", what, lab_strerror(errno));
+    _exit(LAB_EXIT_CANNOT_INVOKE);
+}
+
 /* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. OTHERS: see
  * nat_up(). Returns the child, or -1 with errno. */
 static pid_t begin_restore(const char *text, bool quiet, int others)
@@ -61,23 +67,23 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
 
     if (input == -1 || write(input, text, strlen(text)) != (ssize_t)strlen(text) ||
-        lseek(input, 0, SEEK_SET) == -1)
+        lseek(input, 0, SEEK_SET) == -1) {
+        lab_warn("write the rules to a file in memory: %s", lab_strerror(errno));
         return -1;
-    pid_t child = lab_fork();
-    if (child == 0) {
-        const int count = others == -1 ? 0 : nat_rules();
-        if (count == -1 || (others != -1 && write(others, &count, sizeof(count)) != sizeof(count)))
-            _exit(EXIT_FAILURE);
-        int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
-        if (dup2(input, STDIN_FILENO) == -1 || (quiet && dup2(nothing, STDERR_FILENO) == -1))
-            _exit(EXIT_FAILURE);
-        execvp(find(argv[0]), argv);
-        if (errno == ENOENT)
-            _exit(LAB_EXIT_NOT_FOUND);
-        lab_warn("execute %s: %s", argv[0], lab_strerror(errno));
-        _exit(LAB_EXIT_CANNOT_INVOKE);
     }
-    return child;
+    pid_t child = lab_fork();
+    if (child != 0)
+        return child;
+    const int count = others == -1 ? 0 : nat_rules();
+    if (count == -1 || (others != -1 && write(others, &count, sizeof(count)) != sizeof(count)))
+        give_up_restore("count the present rules");
+    int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    if (dup2(input, STDIN_FILENO) == -1 || (quiet && dup2(nothing, STDERR_FILENO) == -1))
+        give_up_restore("dup2");
+    execvp(find(argv[0]), argv);
+    if (errno == ENOENT)
+        _exit(LAB_EXIT_NOT_FOUND);
+    give_up_restore("execute iptables-restore");
 }
 
 static int restore(const char *text, bool quiet)

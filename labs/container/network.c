@@ -455,7 +455,8 @@ void network_connect(const struct container *container, pid_t pid)
         fail("connect the container to %s", BRIDGE);
     /* What it sends to its own published port comes back to it by the bridge, where
      * bridge-nf-call-iptables lets the NAT change frames there. */
-    if (container->spec.port_count > 0 && link_set_hairpin(if_nametoindex(name)) == -1)
+    const unsigned outside = container->spec.port_count > 0 ? if_nametoindex(name) : 0;
+    if (container->spec.port_count > 0 && (outside == 0 || link_set_hairpin(outside) == -1))
         fail("set hairpin mode of %s", name);
     lab_host_warn_of_closed_forward(BRIDGE);
 }
