@@ -28,8 +28,7 @@
  * empty directory, nothing left behind. Arguments other than --step and --shell are for TOOL, with whose
  * status the process ends. lab_step begins a step; it ends the sandboxes of the step before, after the pause
  * of --step. lab_close sums up; main returns its status. */
-void lab_open(const char *number, const char *title, int steps, int (*tool)(int, char **), int argc,
-              char *argv[]);
+void lab_open(const char *number, const char *title, int steps, int (*tool)(int, char **), int argc, char *argv[]);
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
 LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);
 void lab_shell_is(const char *line); /* how --shell begins its shell: "chroot my_root $SHELL" */
@@ -64,8 +63,7 @@ int lab_dialect(const char *controller);
  * the labs, whose directory is added to PATH.) The path of a busybox: $BUSYBOX, or the one in PATH. */
 LAB_PRINTF(1, 2) void lab_need_commands(const char *commands, ...);
 const char *lab_need_busybox(bool is_static);
-/* Users and groups of the present user namespace: FIRST, or 0 where it has no FIRST, and as many of *COUNT from there
- * on as it has. */
+/* Users and groups of this user namespace: FIRST, or 0 where it has no FIRST; as many of *COUNT from there as it has. */
 unsigned lab_choose_ids(unsigned first, unsigned *count);
 __attribute__((noreturn)) void lab_cannot_run(const char *missing, const char *remedy);
 void lab_wait_for_link(const char *device); /* until it carries packets, a moment after it is set up */
