@@ -162,6 +162,16 @@ with tarfile.open("pax.tar", "w", format=tarfile.PAX_FORMAT) as t:
     inside pax.tar sh -c 'stat -c %s /large; echo n*'
     assert_output "0
 né 中"
+    # libarchive accepts no header of more than 1 MiB, and its words say so.
+    python3 -c '
+import tarfile
+with tarfile.open("pax.tar", "a", format=tarfile.PAX_FORMAT) as t:
+    i = tarfile.TarInfo("larger")
+    i.pax_headers = {"comment": "c" * 2000000}
+    t.addfile(i)
+'
+    run -125 labs09 run --net none pax.tar true
+    assert_output --regexp "^09_full_container: read .pax.tar.: .*( too large|exceeds)"
     # What one program alone knows is a file, as GNU tar says.
     members q.tar <<<'Q what'
     inside q.tar stat -c %F /what

@@ -110,7 +110,8 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail_with(struct arc
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
     errno = archive_errno(archive);
-    if (errno > 0 && errno != EILSEQ) /* the library's number for a format that is not right */
+    /* The library's numbers for a format that is not right, and for what it does not accept. */
+    if (errno > 0 && errno != EILSEQ && errno != EINVAL)
         fail("%s", what);
     give_up(STATUS_RUNTIME, "%s: %s", what, archive_error_string(archive));
 }
