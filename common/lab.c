@@ -201,8 +201,9 @@ void lab_mkdir(const char *format, ...)
     LAB_FORMAT(path, format);
 
     lab_type("mkdir %s", path);
-    if (mkdir(lab_expand(path, false), 0755) == -1)
-        lab_die_path(lab_expand(path, false), "mkdir");
+    const char *directory = lab_expand(path, false);
+    if (mkdir(directory, 0755) == -1)
+        lab_die_path(directory, "mkdir");
 }
 
 /*

@@ -84,6 +84,8 @@ struct lab_sandbox *lab_sandbox(void (*body)(void))
     lab_must(pipe2(to_child, O_CLOEXEC));
     lab_must(pipe2(from_child, O_CLOEXEC));
     *sandbox = (struct sandbox){.hold = to_child[1], .from = fdopen(from_child[0], "r")};
+    if (!sandbox->from)
+        lab_die("fdopen");
     sandbox->child = (pid_t)lab_must(lab_fork());
     if (sandbox->child == 0)
         become_sandbox(to_child[0], from_child[1], body);

@@ -43,10 +43,10 @@
 enum {
     PROGRAMS = 32,
     PROCESSES = 1024,
-    FRAMES = 4,
+    FRAMES = 10,
     DEPTH = 32,
     STACK_WORDS = 8192,
-    SITE = 512,
+    SITE = 1024,
     BROKEN = 125
 };
 
