@@ -56,14 +56,14 @@ bool lab_cgroup_is_first(const struct lab_cgroup *group, enum lab_controller con
 static int open_checked(const struct lab_hierarchies *where, const char *path, int flags)
 {
     struct statfs status;
-    int fd = open(path, flags | O_CLOEXEC);
+    lab_fd fd = open(path, flags | O_CLOEXEC);
 
     if (fd == -1 || where->recorded)
-        return fd;
-    if (fstatfs(fd, &status) == 0 &&
-        (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC))
-        return fd;
-    close(fd);
+        return lab_take_fd(&fd);
+    if (fstatfs(fd, &status) == -1)
+        return -1;
+    if (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC)
+        return lab_take_fd(&fd);
     errno = ENODEV;
     return -1;
 }
