@@ -205,24 +205,3 @@ student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$W
     assert_line 77
     take_back
 }
-
-@test "rootless: what kill -9 of the supervisor and of the guardian leaves in the user's group goes with the next run" {
-    has_v2 || { play_in_vm; return; }
-    local guardian
-    WAY=one
-    delegate
-    (echo "$BASHPID" >"$GROUP/shell/cgroup.procs" && mkfifo "$TMPDIR/keys" &&
-        as_student one "$LABS/05_cgroup_cpu" --step <>"$TMPDIR/keys" >"$TMPDIR/out" 2>&1) 3>&- &
-    supervisor=$!
-    yes '' | head -n 3 >"$TMPDIR/keys"
-    wait_until grep -q 'step 4 of' "$TMPDIR/out"
-    guardian=$(pgrep -x guardian)
-    kill -KILL "$guardian" "$supervisor"
-    wait "$supervisor" || true
-    assert [ -d "$GROUP/container-labs" ]
-    run student_in_group /shell "$LABS/01_chroot"
-    assert_experiment_held
-    wait_until is_gone "$GROUP/container-labs"
-    take_back
-    rm "$TMPDIR/keys" "$TMPDIR/out"
-}
