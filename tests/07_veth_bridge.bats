@@ -125,9 +125,9 @@ teardown() {
         refused "the network namespace net1 is there already (not made by these labs): see \`ip netns list\`"
         ip netns del net1
         refused "up0    inet 198.51.100.2/24 scope global up0; choose another with --subnet" --subnet 198.51.100.0/25
-        ip route add 10.8.0.0/16 via 198.51.100.1
-        refused "10.8.1.0/24 is in use already: 10.8.0.0/16 via 198.51.100.1 dev up0" --subnet 10.8.1.0/24
-        refused "10.0.0.0/8 is in use already: 10.8.0.0/16 via 198.51.100.1 dev up0" --subnet 10.0.0.0/8
+        ip route add 10.8.0.0/24 via 198.51.100.1
+        refused "10.8.0.0/24 is in use already: 10.8.0.0/24 via 198.51.100.1 dev up0" --subnet 10.8.0.0/24
+        refused "10.0.0.0/8 is in use already: 10.8.0.0/24 via 198.51.100.1 dev up0" --subnet 10.0.0.0/8
         ip route add blackhole 10.9.1.0/24
         refused "10.9.0.0/16 is in use already: blackhole 10.9.1.0/24" --subnet 10.9.0.0/16
         ip route add 0.0.0.0/1 via 198.51.100.1
