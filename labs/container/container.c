@@ -39,10 +39,14 @@ static bool others_can_change(const struct stat *status)
 /* Check what leads to PATH, from / on. */
 static void check_parents(const char *path)
 {
-    lab_string parent = strdup(path);
+    char parent[PATH_MAX];
     struct stat status;
 
-    for (char *end = parent; end && (end = strchr(end + 1, '/')) != NULL; *end = '/') {
+    if (snprintf(parent, sizeof(parent), "%s", path) >= (int)sizeof(parent)) {
+        errno = ENAMETOOLONG;
+        lab_die("look at %s", path);
+    }
+    for (char *end = parent; (end = strchr(end + 1, '/')) != NULL; *end = '/') {
         *end = '\0';
         if (lstat(parent, &status) == -1)
             lab_die("look at %s", parent);
@@ -52,8 +56,6 @@ static void check_parents(const char *path)
                      "another directory in CONTAINER_LABS_STATE",
                      parent, path);
     }
-    if (!parent)
-        lab_die("look at %s", path);
 }
 
 void check_state_directory(void)
