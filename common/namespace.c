@@ -95,12 +95,24 @@ static const char *map_without(unsigned first, unsigned count, unsigned long *en
     return NULL;
 }
 
+bool lab_is_root_of_machine(void)
+{
+    struct stat status;
+
+    if (stat("/proc/sys/kernel", &status) == -1)
+        lab_die("look at /proc/sys/kernel");
+    return status.st_uid == 0;
+}
+
 unsigned lab_choose_ids(unsigned first, unsigned *count)
 {
     unsigned long end;
 
     if (map_without(first, 1, &end))
         first = 0;
+    if (count && first == 0 && lab_is_root_of_machine())
+        lab_cannot_run("root is the machine's here, and there is no other ID for a container",
+                       "leave this user namespace, or make one with more users and groups");
     while (count && *count > 1 && map_without(first, *count, &end))
         *count = end > first ? (unsigned)end - first : 1;
     return first;

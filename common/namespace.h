@@ -44,4 +44,7 @@ const char *lab_unique_pid(void);
  * be given away again. Returns 0, or -1 with errno. */
 int lab_network_cookie(unsigned long long *cookie);
 
+/* Whether user 0 of this user namespace is that of the machine: no wall, for what this one owns. */
+bool lab_is_root_of_machine(void);
+
 #endif

@@ -373,7 +373,8 @@ bool lab_find_command(const char *command, char *path, size_t size)
 
     if (strchr(command, '/'))
         directories = "";
-    for (const char *next = directories, *colon; next; next = colon ? colon + 1 : NULL) {
+    for (const char *next = *command ? directories : NULL, *colon; next;
+         next = colon ? colon + 1 : NULL) {
         int length = (int)strcspn(next, ":");
         colon = strchr(next, ':');
         int needed = snprintf(candidate, sizeof(candidate), "%.*s%s%s", length, next,

@@ -55,7 +55,7 @@ static const struct {
     {"ls /proc/$OUTSIDE", "No such file", "ENOENT: its /proc shows its PID namespace alone"},
     {"ls $HERE", "No such file", "ENOENT: after pivot_root and umount2 no path leads there"},
     {"ip link set br0 down", "No such device", "ENODEV: its network namespace has no such link"},
-    {"echo x >/proc/sys/kernel/core_pattern", "Permission denied",
+    {"cat /proc/sys/kernel/core_pattern >/proc/sys/kernel/core_pattern", "Permission denied",
      "EACCES: the user namespace: the file is root's outside, and root inside is another user"},
     {"echo 1 >/sys/kernel/profiling", "Read-only file system",
      "EROFS: the mount of /sys is read-only: what is written there changes the whole machine"},

@@ -328,7 +328,7 @@ ROWS
     run -0 mkdir "$BATS_TEST_TMPDIR/lower" "$BATS_TEST_TMPDIR/upper" "$BATS_TEST_TMPDIR/work" "$BATS_TEST_TMPDIR/all"
     in_mounts "mount -t tmpfs none '$BATS_TEST_TMPDIR/upper'; cd '$BATS_TEST_TMPDIR/upper'; mkdir u w; cd ../all
         mount -t overlay -o lowerdir=../lower,upperdir=../upper/u,workdir=../upper/w none .; cd ." 0 'idmapped mounts'
-    says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: EINVAL' 'containers of lab 09 start with --userns host'
+    says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: EINVAL' 'containers of lab 09 need --userns host here'
     consult 0 "$REFUSE" mount_setattr:ENOSYS -- "$DOCTOR" 'idmapped mounts'
     says note 'idmapped mounts' 'mount_setattr MOUNT_ATTR_IDMAP here: ENOSYS'
     consult 0 "$REFUSE" open_tree:EPERM -- "$DOCTOR" 'idmapped mounts'
@@ -481,8 +481,8 @@ is_as_the_doctor_says() {
     agrees '' env
     agrees '05 06' "${user[@]}"
     agrees "$every" "${user[@]}" unshare --map-root-user --mount
-    agrees '' unshare --map-root-user --mount
-    agrees '' unshare --user --map-root-user --net
+    agrees 09 unshare --map-root-user --mount
+    agrees 09 unshare --user --map-root-user --net
     agrees '05 06 09' "${after[@]}" 'umount -R /sys/fs/cgroup'
     agrees '05 06 09' "${after[@]}" 'for place in $(grep " cgroup" /proc/self/mounts | cut -d " " -f 2); do mount -o remount,bind,ro "$place"; done'
     agrees '08 09' env PATH="$(path_without iptables):/usr/bin:/bin" # the last two for what is in a new root

@@ -201,10 +201,10 @@ void lab_changes_begin(const char *number)
 /* The last change has been made by now: note which thing it has made. */
 static void note_identity(void)
 {
+    if (notes.count == 0)
+        return;
     struct lab_change *last = &notes.list[notes.count - 1];
-
-    if (notes.count > 0 && last->kind->has_identity &&
-        last->kind->look(last->thing, &last->made) == -1)
+    if (last->kind->has_identity && last->kind->look(last->thing, &last->made) == -1)
         lab_die("look at the %s %s", last->kind->name, last->thing);
 }
 

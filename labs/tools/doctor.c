@@ -79,7 +79,7 @@ static const struct probe probes[] = {
     {"cgroup namespace", "03 04 09", probe_namespace, "cgroup", false},
     {"time namespace", "03 04", probe_namespace, "time", false},
     {"user 65534", "", probe_ids, NULL, false},
-    {"users from 100000 on", "", probe_ids, "many", false},
+    {"users from 100000 on", "09", probe_ids, "many", false},
     {"unprivileged user namespaces", "", probe_unprivileged, NULL, true},
     {"/run", EVERY_LAB, probe_run, NULL, false},
     {"pivot_root", "01 09", probe_pivot_root, NULL, false},
