@@ -106,7 +106,7 @@ class() {
     rm -rf "$grades"
     mkdir -p "$grades"
     find "$(realpath "$1")" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
-        xargs -0 -r -P "$(nproc)" -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
+        xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
             >"$grades/rows" || status=1
     first=$(find "$grades" -name grade.json -print -quit)
     {
