@@ -14,7 +14,7 @@ BIN     ?= labs
 ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 SUDO     = $(if $(ROOT),$(if $(shell command -v sudo 2>/dev/null),$(ROOT),\
     $(error this needs root, and no sudo is installed: become root by su -, or type make vm, which needs neither)))
-# The same where there is no sudo, for what works without root, too.
+# For what also works without root: sudo if it is installed, else nothing.
 SUDO_IF_THERE = $(if $(ROOT),$(shell command -v sudo 2>/dev/null))
 # An experiment plays without root, and by sudo where it cannot (status 77) and there is sudo.
 play = { $(1) || { status=$$?; [ $$status -eq 77 ] && [ '$(SUDO_IF_THERE)' ] || exit $$status; $(SUDO_IF_THERE) $(1); }; }

@@ -111,7 +111,7 @@ unsigned lab_choose_ids(unsigned first, unsigned *count)
     if (map_without(first, 1, &end))
         first = 0;
     if (count && first == 0 && lab_is_root_of_machine())
-        lab_cannot_run("root is the machine's here, and there is no other ID for a container",
+        lab_cannot_run("user 0 is the machine's root here, and a container has no other ID",
                        "leave this user namespace, or make one with more users and groups");
     while (count && *count > 1 && map_without(first, *count, &end))
         *count = end > first ? (unsigned)end - first : 1;

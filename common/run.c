@@ -92,7 +92,7 @@ static int remove_run(int runs, const char *name)
     return unlinkat(runs, name, AT_REMOVEDIR);
 }
 
-/* Remove the run NAME if it lives no more: if its lock can be had. */
+/* Remove the run NAME if it has ended: if its lock is free. */
 static int sweep_run(int runs, const char *name)
 {
     lab_fd fd = openat(runs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -196,7 +196,7 @@ static int kill_children(void)
 }
 
 /* Kill every descendant. What a dead child leaves behind becomes ours (PR_SET_CHILD_SUBREAPER), so
- * after some rounds nobody is left. A failed look at /proc is repeated, but not for ever. */
+ * after some rounds no process is left. A failed look at /proc is repeated, but not for ever. */
 static void kill_descendants(void)
 {
     enum { ATTEMPTS = 10 };
@@ -312,7 +312,7 @@ static void supervise(void)
  * Control groups.
  */
 
-/* Wait, as a process of its own, until nobody is left who could clear up, then do it. */
+/* Wait, as a process of its own, until no other process can clear up, then do it. */
 __attribute__((noreturn)) static void guard(int tied_to)
 {
     char nothing;

@@ -177,7 +177,7 @@ static void new_user(void)
     lab_do(write_file("/proc/self/gid_map", "0 65534 1"));
 }
 
-/* The experiment was begun by an ordinary user who has no other ID: that user's own is 0 here. */
+/* For an ordinary user without further IDs: the only ID of this namespace is 0. */
 static void new_user_alone(void)
 {
     lab_do(unshare(CLONE_NEWUSER));

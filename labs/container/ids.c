@@ -100,7 +100,7 @@ pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
         return clone_process(flags | CLONE_NEWUSER, pidfd, group);
     /* The capabilities stay. In the new namespace the flag is not set. */
     if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == -1 || setresuid(-1, owner, -1) == -1)
-        fail("become user %u, who is to own the user namespace", owner);
+        fail("become user %u, the owner of the user namespace", owner);
     pid_t pid = clone_process(flags | CLONE_NEWUSER, pidfd, group);
     const int error = errno;
     if (pid != 0 && (setresuid(-1, 0, -1) == -1 || prctl(PR_SET_SECUREBITS, 0) == -1))

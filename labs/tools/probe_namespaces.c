@@ -102,7 +102,7 @@ void probe_ids(const void *many)
         probe_note("lab 03 shows root's own ID in its place", "no user or group 65534");
     if (many && !lab_choose_ids(100000, NULL) && lab_is_root_of_machine())
         probe_refuse("leave this user namespace, or make one with more users and groups",
-                     "root is the machine's, and there is no user or group 100000");
+                     "user 0 is the machine's root, and there is no user or group 100000");
     if (many && !lab_choose_ids(100000, &count))
         probe_note(
             "install newuidmap (package uidmap), and get a range: sudo usermod --add-subuids "
