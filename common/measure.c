@@ -16,6 +16,7 @@
 #include "cpumeter.h"
 #include "error.h"
 #include "file.h"
+#include "number.h"
 #include "page.h"
 #include "process.h"
 
@@ -168,12 +169,21 @@ static long long idle_time(void)
     return lab_cpu_parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
+/* Microseconds to measure for: LAB_MEASURE of the environment is percent of the usual time. */
+static long long window_of(int milliseconds)
+{
+    const char *text = getenv("LAB_MEASURE");
+    long long percent = text ? lab_number_option("LAB_MEASURE", text, 1, 10000) : 100;
+
+    return MAX(milliseconds * 10LL * percent, SLICE);
+}
+
 double lab_use(struct lab_load *const loads[], int milliseconds)
 {
     long long idle = idle_time(), begin = lab_now();
     double at = seconds_now(), used = 0;
 
-    measure(loads, milliseconds * 1000LL);
+    measure(loads, window_of(milliseconds));
     for (int i = 0; loads[i]; i++)
         used += loads[i]->percent;
     long long idle_now = idle_time();

@@ -6,7 +6,10 @@
 load helpers
 load ends
 
-setup() { machine_before; }
+setup() {
+    machine_before
+    export LAB_MEASURE=40 # how exactly is of no importance here
+}
 teardown() { machine_after; }
 
 # The names of all experiments; with `light` of those that are no load for the CPUs, with `heavy` of the others.
@@ -203,6 +206,7 @@ eight() {
     done
 }
 
+# bats test_tags=many
 @test "run: eight of each experiment at the same moment all pass" {
     local one heavy
     heavy=$(experiments heavy)

@@ -451,7 +451,7 @@ in_namespace() {
 }
 
 @test "05 experiment: on one CPU the 150% step explains itself and is no failure" {
-    run taskset -c 0 timeout -k 1 $((30 * SLOW)) "$LABS/05_cgroup_cpu" 3>&-
+    LAB_MEASURE=40 run taskset -c 0 timeout -k 1 $((30 * SLOW)) "$LABS/05_cgroup_cpu" 3>&-
     assert_experiment_held
     assert_line --partial 'This needs two CPUs, and here is one'
     assert_line '    NOT SHOWN: no quota was used up, so the limit had nothing to hold back.'
@@ -459,8 +459,17 @@ in_namespace() {
     assert_line "  ok    no CPU of the machine is idle: 100% x 1 CPUs are in use"
 }
 
+@test "05 experiment: LAB_MEASURE is percent of the time in which it measures" {
+    LAB_MEASURE=30 run play 05_cgroup_cpu
+    assert_experiment_held
+    assert_equal "$(sed -nE 's/^    busy = .* in (0\.[0-9]).*/\1/p' <<<"$output" | sort | uniq -c | xargs)" '3 0.2 2 0.3'
+    LAB_MEASURE=0 run play 05_cgroup_cpu
+    assert_failure
+    assert_line --partial "LAB_MEASURE"
+}
+
 @test "05 experiment: on a terminal a bar moves while it measures" {
-    run env TERM=xterm script -qec "$LABS/05_cgroup_cpu" /dev/null
+    run env TERM=xterm LAB_MEASURE=40 script -qec "$LABS/05_cgroup_cpu" /dev/null
     assert_success
     assert_output --regexp 'busy  \[[ =]*\|[ =]*\] +[0-9.]+%  \(\| is the target\)'
     assert_output --partial $'\033[1A'
@@ -479,7 +488,7 @@ in_namespace() {
 
 @test "05 experiment: --plot draws a picture; without gnuplot it says so before it begins" {
     cd "$TMPDIR"
-    run play 05_cgroup_cpu --plot usage.svg
+    LAB_MEASURE=40 run play 05_cgroup_cpu --plot usage.svg
     assert_experiment_held
     assert_line "The picture is in $TMPDIR/usage.svg"
     grep -q '<svg' usage.svg

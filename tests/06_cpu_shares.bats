@@ -159,7 +159,7 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
 
 @test "06 experiment: --plot draws a picture" {
     cd "$TMPDIR"
-    run play 06_cpu_shares --plot shares.svg
+    LAB_MEASURE=50 run play 06_cpu_shares --plot shares.svg
     assert_experiment_held
     grep -q '<svg' shares.svg
     grep -q 'A alone' shares.svg

@@ -4,7 +4,10 @@
 
 load helpers
 
-setup() { machine_before; }
+setup() {
+    machine_before
+    export LAB_MEASURE=40 # how exactly is of no importance here
+}
 teardown() { machine_after; }
 
 REPO=${BATS_TEST_FILENAME%/tests/*}

@@ -3,7 +3,10 @@
 
 load helpers
 
-setup() { machine_before; }
+setup() {
+    machine_before
+    export LAB_MEASURE=40 # how exactly is of no importance here
+}
 teardown() { machine_after; }
 
 # Make the locales $@ where programs look for them.
