@@ -3,19 +3,38 @@
 
 load helpers
 
+REPO=${BATS_TEST_FILENAME%/tests/*}
+
+# Without optimization, which takes most of a compiler's time.
+make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/bin" CFLAGS=-O0 "$@"; }
+
+files_of() { (cd "$1" && find . -type f -printf '%p %T@ %s\n' | sort); }
+
+# Everything is built once, out of tree, in a copy, because others may build in the repository at the same time. What
+# make has printed, and the files of the copy before and after, are beside it.
+setup_file() {
+    local OUT=$BATS_FILE_TMPDIR/out COPY=$BATS_FILE_TMPDIR/copy
+    mkdir "$COPY"
+    cp -r "$REPO"/{Makefile,common,labs,solutions,tests} "$COPY"
+    files_of "$COPY" >"$COPY.before"
+    REPO=$COPY make_here lab-01 >"$OUT.lab-01" && REPO=$COPY make_here -j2 all >"$OUT.all" || return
+    files_of "$COPY" >"$COPY.after"
+}
+
 setup() {
     machine_before
-    REPO=${BATS_TEST_FILENAME%/tests/*}
     OUT=$BATS_TEST_TMPDIR/out
 }
 
 teardown() { machine_after; }
 
-# Without optimization, which takes most of a compiler's time.
-make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/bin" CFLAGS=-O0 "$@"; }
+# For tests that go on from there.
+built() { OUT=$BATS_FILE_TMPDIR/out; }
+copy_built() { cp -a "$BATS_FILE_TMPDIR/out" "$OUT"; }
 
 @test "make: builds a lab out of tree and says what to type; a changed header builds it again" {
-    run -0 make_here lab-01
+    built
+    run -0 cat "$OUT.lab-01"
     assert_line "Now type: sudo $OUT/bin/01_chroot"
     run -0 "$OUT/bin/01_chroot" --version
     run -0 make_here lab-01
@@ -55,6 +74,8 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
 @test "make: lab 09 alone needs libraries; one that is missing is named with its package" {
     printf '#!/bin/sh\ncase "$*" in "-E -") ! grep -q seccomp.h ;; *) exec gcc "$@" ;; esac\n' >"$TMPDIR/cc"
     chmod +x "$TMPDIR/cc"
+    copy_built
+    rm "$OUT"/build/.compiler "$OUT"/build/.container-libraries
     run -2 make_here lab-09 CC="$TMPDIR/cc"
     assert_line --partial '<seccomp.h> is missing: it is in the package libseccomp-dev (make deps installs it)'
     run -0 make_here lab-01 CC="$TMPDIR/cc"
@@ -64,7 +85,10 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
 @test "make: a build for another machine runs nothing that it builds; lab 09 then makes its filter at each start" {
     printf '#!/bin/sh\ncase $1 in -dumpmachine) echo sparc64-linux-gnu ;; *) exec gcc "$@" ;; esac\n' >"$TMPDIR/cc"
     chmod +x "$TMPDIR/cc"
+    copy_built
+    rm "$OUT"/build/.compiler "$OUT/build/labs/container/default_filter.h"
     run -0 make_here lab-02 lab-09 CC="$TMPDIR/cc"
+    assert_line '  CC  labs/container/privileges.c'
     [ ! -s "$OUT/build/labs/container/default_filter.h" ]
     "$OUT/bin/02_rootfs" "$OUT/rootfs"
     run -0 "$OUT/bin/09_full_container" run --userns host --net none "$OUT/rootfs" grep Seccomp: /proc/self/status 3>&-
@@ -113,23 +137,18 @@ make_here() { make -C "$REPO" --no-print-directory BUILD="$OUT/build" BIN="$OUT/
 }
 
 @test "make: building and cleaning elsewhere changes no file here" {
-    # In a copy: others may build in the repository at the same time.
-    mkdir "$BATS_TEST_TMPDIR/copy"
-    cp -r "$REPO"/{Makefile,common,labs,solutions,tests} "$BATS_TEST_TMPDIR/copy"
-    REPO=$BATS_TEST_TMPDIR/copy
-    tree >"$BATS_TEST_TMPDIR/tree.before"
-    run -0 make_here
-    run -0 make_here clean
-    tree | diff "$BATS_TEST_TMPDIR/tree.before" -
+    diff "$BATS_FILE_TMPDIR/copy.before" "$BATS_FILE_TMPDIR/copy.after"
+    copy_built
+    REPO=$BATS_FILE_TMPDIR/copy run -0 make_here clean
+    [ ! -e "$OUT/build" ] && [ ! -e "$OUT/bin/01_chroot" ]
+    files_of "$BATS_FILE_TMPDIR/copy" | diff "$BATS_FILE_TMPDIR/copy.before" -
 }
-
-tree() { find "$REPO" -type f -printf '%p %T@ %s\n' | sort; }
 
 # make_as_user TARGET...: as an ordinary user, for whom everything is built by now, in a machine without sudo;
 # $FIRST is before what such a user has in PATH.
 make_as_user() {
     chmod -R a+rwX "$OUT"
-    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    chmod o+x "$BATS_RUN_TMPDIR/file" "$BATS_FILE_TMPDIR"
     # shellcheck disable=SC2016 # the inner shell replaces it
     unshare --mount --propagation private sh -c '[ ! -e /usr/bin/sudo ] || mount -n --bind /dev/null /usr/bin/sudo; exec "$@"' - \
         setpriv --reuid=65534 --regid=65534 --clear-groups env PATH="${FIRST:-}/usr/local/bin:/usr/bin:/bin" HOME=/ \
@@ -145,13 +164,16 @@ make_as_user() {
         assert_line --index 0 --regexp "^make: nothing can be written in build.*; type: make BUILD=/tmp/labs BIN=/tmp/labs/bin$"
         refute_output --partial 'error:'
     done
-    run -0 make -C "$TMPDIR/checkout" --no-print-directory -s lab-01 BUILD="$OUT/build" BIN="$OUT/bin"
+    built
+    rm "$OUT/bin/01_chroot"
+    run -0 make -C "$TMPDIR/checkout" --no-print-directory -s lab-01 -W labs/01_chroot.c BUILD="$OUT/build" BIN="$OUT/bin"
     run -0 "$OUT/bin/01_chroot"
     umount "$TMPDIR/checkout"
     rmdir "$TMPDIR/checkout"
 }
 
 @test "make: trace-NN shows the calls that a lab teaches, below their steps, and no others" {
+    built
     run -0 make_here -s trace-03 STEP=7
     assert_line --index 0 --regexp '^\[03\] step 7 of [0-9]+: user: .* \(own_root\)$'
     assert_line --index 1 --regexp '^    [0-9]+ +setgroups\(0, NULL'
@@ -159,7 +181,7 @@ make_as_user() {
     assert_line --regexp '^    [0-9]+ +write\([0-9]+</proc/[0-9]+/uid_map>, "0 65534 1"'
     refute_line --partial 'step 8'
     refute_output --partial 'ok    '
-    run -0 make_here -s trace-05
+    LAB_MEASURE=1 run -0 make_here -s trace-05
     assert_line --regexp '^    [0-9]+ +mkdir\("/.*/A", 0755\) += 0$'
     assert_line --regexp '^    [0-9]+ +write\([0-9]+<.*/(cpu.cfs_quota_us|cpu.max)>, "50000'
     run -0 make_here -s trace-09
@@ -169,7 +191,7 @@ make_as_user() {
 }
 
 @test "make: where there is no sudo, what needs root is told in one line, and the rest works" {
-    make_here -s all >/dev/null
+    built
     run -2 make_as_user trace-01
     assert_output --regexp '^Makefile:[0-9]+: \*\*\* this needs root, and no sudo is installed: .* make vm, which needs neither\. +Stop\.$'
     run -0 make_as_user lab-01
@@ -187,7 +209,7 @@ make_as_user() {
 }
 
 @test "make: where there is sudo, it is used for nothing but what cannot be played without" {
-    make_here -s all >/dev/null
+    built
     mkdir "$TMPDIR/bin"
     printf '#!/bin/sh\necho "sudo: $*"\n' >"$TMPDIR/bin/sudo"
     chmod -R a+rX "$TMPDIR" && chmod +x "$TMPDIR/bin/sudo"
