@@ -194,7 +194,7 @@ tour: all #: play all experiments in order; without root and sudo, those that ca
 	done; [ -z "$$left" ] || echo "Not played without root, for the reasons above:$$left"
 
 # A test is told where the programs are; sudo would not hand on the variables by itself.
-TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS)'
+TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS)' SANITIZED='$(SANITIZED)'
 BATS = $(SUDO_IF_THERE) env $(TEST_VARIABLES) tests/run
 
 .PHONY: test
@@ -215,7 +215,7 @@ test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else 
 	$(SUDO) env $(TEST_VARIABLES) RUNS='$(RUNS)' tests/disturbed.sh $(FILES)
 
 # All but those that play no lab, build them by themselves, or play again what others play.
-LAB_TESTS := $(filter-out $(patsubst %,tests/%.bats,compilers docs locale machine make run typed),$(sort $(wildcard tests/*.bats)))
+LAB_TESTS := $(filter-out $(patsubst %,tests/%.bats,compilers docs faults locale machine make run typed),$(sort $(wildcard tests/*.bats)))
 
 # Built apart, so that a return address names a function of the source: nothing inlined, no tail calls.
 FAULTS_BUILD := $(BUILD)/faults
@@ -237,7 +237,7 @@ test-kills: #: kill -9 at N random calls of the labs leaves nothing [N=1000] [ON
 
 .PHONY: asan
 asan: #: all tests of the labs again, built with AddressSanitizer and UBSan
-	$(MAKE) test FILES='$(LAB_TESTS)' BUILD=build/asan BIN=build/asan/bin \
+	$(MAKE) test SANITIZED=1 FILES='$(LAB_TESTS)' BUILD=build/asan BIN=build/asan/bin \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 # Built apart. A test that looks at the time may fail here: the counters are what is wanted. A process that has left

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Lab 08: the experiment, seen from outside; up, status and down on a host that the test makes.
 
+# machines: 3
 load helpers
 load network
 
@@ -95,6 +96,7 @@ teardown() {
     assert_line --partial 'FAIL  the policy of the chain FORWARD has dropped it'
 }
 
+# bats test_tags=many
 @test "07 and 08 experiments: thirty of each at the same moment all pass" {
     local number lab failed=0 runs=30
     local -a started=()

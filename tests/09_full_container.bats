@@ -2,6 +2,7 @@
 # Lab 09: what is promised of a container, line by line of the table in docs/09_full_container.md, and
 # what is said where one cannot be. A machine of the test's own is used (tests/container.bash).
 
+# machines: 2
 load helpers
 load container
 

@@ -10,6 +10,7 @@ setup_file() { make_rootfs; }
 setup() { machine_before; host_up; }
 teardown() { host_down; machine_after; }
 
+# bats test_tags=v2
 @test "hardening: exec on cgroup v2 is born in the container's group" {
     has_v2 || { play_in_vm; return; }
     # Owners can be mapped on a disk's file system, before Linux 6.3 in none that is in memory.

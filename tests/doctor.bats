@@ -406,6 +406,7 @@ in_v2_group() {
     find "$group" -depth -type d -delete
 }
 
+# bats test_tags=v2
 @test "doctor: what a group of cgroup v2 refuses" {
     has_v2 || { play_in_vm; return; }
     local cannot='a group of v2 with processes of its own hands on no controllers'
@@ -440,6 +441,7 @@ in_the_root_of_a_namespace() {
     "$LABS/05_cgroup_cpu" --cpus 1 true && "$LABS/06_cpu_shares" --seconds 1 A=512:1 && "$DOCTOR"
 }
 
+# bats test_tags=v2
 @test "doctor: in a container with cgroup v2, the two commands that are printed help" {
     has_v2 || { play_in_vm; return; }
     local group=/sys/fs/cgroup/doctor-test-$$
