@@ -14,8 +14,10 @@ BIN     ?= labs
 ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 SUDO     = $(if $(ROOT),$(if $(shell command -v sudo 2>/dev/null),$(ROOT),\
     $(error this needs root, and no sudo is installed: become root by su -, or type make vm, which needs neither)))
-# For what also works without root: sudo if it is installed, else nothing.
-SUDO_IF_THERE = $(if $(ROOT),$(shell command -v sudo 2>/dev/null))
+# For what also works without root: sudo if it is installed and asks no password, or the user is in a group for which it
+# is meant; else nothing.
+SUDO_IF_THERE = $(if $(ROOT),$(shell command -v sudo 2>/dev/null | { read -r sudo && \
+    { id -nG | grep -qwE 'sudo|wheel|admin' || sudo -n true; } >/dev/null 2>&1 && echo "$$sudo"; }))
 # An experiment plays without root, and by sudo where it cannot (status 77) and there is sudo.
 play = { $(1) || { status=$$?; [ $$status -eq 77 ] && [ '$(SUDO_IF_THERE)' ] || exit $$status; $(SUDO_IF_THERE) $(1); }; }
 # A program as the shell wants it.

@@ -67,6 +67,7 @@ read_layers() {
 }
 
 @test "2.3 diff: added, changed, deleted" {
+    needs root
     local n=$RANDOM
     read_layers "rm /etc/motd; echo x >/data/one; echo y >/data/new$n; mkdir /$n"
     see "the deleted file" '^D /etc/motd$'
@@ -77,6 +78,7 @@ read_layers() {
 }
 
 @test "2.3 diff: only a device 0, 0 is a whiteout" {
+    needs root
     read_layers 'rm -r /data/deep; busybox mknod /etc/null c 1 3; rm /etc/motd; echo x >/etc/motd'
     see "the deleted directory" '^D /data/deep$'
     see "an added device" '^A /etc/null$'
@@ -84,6 +86,7 @@ read_layers() {
 }
 
 @test "2.4 diff: a directory that was deleted and made anew hides what was in it" {
+    needs root
     local n=$RANDOM
     read_layers "rm -r /data; mkdir /data; echo x >/data/two; echo x >/data/$n"
     see "the file that is there no more" '^D /data/one$'
@@ -94,6 +97,7 @@ read_layers() {
 }
 
 @test "2.4 diff: a directory that was only added to hides nothing" {
+    needs root
     local n=$RANDOM
     read_layers "echo x >/data/$n; mkdir /data/deep/er; mkdir /new"
     ends_with 0

@@ -25,6 +25,7 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 }
 
 @test "3.2 the group map has one group, ours, and setgroups is denied" {
+    needs ids
     play --user "$HELD"'echo "ours $(id -g)" | fact; show setgroups setgroups; show gid_map groups'
     see_fact "an ordinary group outside" '^ours 65533$'
     see_fact "the group map 0 65533 1" '^groups +0 65533 1$'

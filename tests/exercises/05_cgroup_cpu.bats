@@ -42,6 +42,7 @@ export -f dialect
 }
 
 @test "5.1 the kernel has the limit when the command starts" {
+    needs groups
     play 'hold sleep 30 sleep 60
           for file in $(find /sys/fs/cgroup -path "*/cpulimit-*/cpu.max" -o -path "*/cpulimit-*/cpu.cfs_quota_us"); do
               echo "${file##*/} $(cat $file)" | fact; done'
@@ -49,12 +50,14 @@ export -f dialect
 }
 
 @test "5.2 the command is in the group, in every hierarchy of it, and what it starts as well" {
+    needs groups
     play 'hold sleep 40 bash -c "sleep 60; true"; fact groups </proc/$pid/cgroup'
     see_fact "a group of its own" '^groups [0-9]+:([^:]*\bcpu\b[^:]*|):/cpulimit-[0-9]+'
     see_no_fact "the group on v1 for cpuacct as well" '^groups [0-9]+:[^:]*cpuacct[^:]*:/(shell|[^c]|$)'
 }
 
 @test "5.2 the command is held back" {
+    needs groups
     # With 20% of a CPU, 200 ms of CPU time (20 ticks, fields 14 and 15 of proc(5)) take a second, and
     # on a busy machine longer.
     play 'begun=${EPOCHREALTIME/./}
@@ -66,6 +69,7 @@ export -f dialect
 }
 
 @test "5.3 usage and throttling are reported, as the kernel counts them" {
+    needs groups
     # Until it was held back once: on a busy machine that takes longer.
     play "$OWN"'it 10 bash -c "for i in {1..200}; do for j in {1..5000}; do :; done
                     [[ \$(own cpu.stat) == *nr_throttled\ 0* ]] || break; done; own cpu.stat; times >least"
@@ -83,6 +87,7 @@ export -f dialect
 }
 
 @test "5.3 a command that wants little is not held back" {
+    needs groups
     play 'it 1000 true'
     ends_with 0
     see "0 periods, and some microseconds" '^used [1-9][0-9]* us, held back in 0 of [0-9]+ periods$'
@@ -95,6 +100,7 @@ export -f dialect
 }
 
 @test "5.4 whoever is left is killed, and the group is gone" {
+    needs groups
     # A process that was killed keeps its name until PID 1 has waited for it, but no command line.
     # One of them is deaf to SIGTERM.
     play 'it 50 bash -c "setsid sleep 60 & (trap \"\" TERM; exec sleep 61) & until [ -e end ]; do sleep 0.05; done; exit 3" &

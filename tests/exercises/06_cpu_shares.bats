@@ -41,6 +41,7 @@ about() {
 }
 
 @test "6.3 the kernel has the weights" {
+    needs groups
     # The groups live for less than a second. Looking takes the shell alone, and so less than that; where
     # it is too slow all the same, there is another chance.
     play 'look() {
@@ -68,6 +69,7 @@ about() {
 }
 
 @test "6.4 three groups, predicted and measured" {
+    needs groups
     play 'it A:100 B:200 C:500'
     ends_with 0
     about A 12.5
@@ -79,6 +81,7 @@ about() {
 percent() { awk -v of="$1" -v sum="$2" 'BEGIN { printf "%.1f", 100 * of / sum }'; }
 
 @test "6.4 two groups of any weight" {
+    needs groups
     local a=$((100 + RANDOM % 900)) b=$((100 + RANDOM % 900))
     play "it A:$a B:$b"
     about A "$(percent $a $((a + b)))"
@@ -86,11 +89,13 @@ percent() { awk -v of="$1" -v sum="$2" 'BEGIN { printf "%.1f", 100 * of / sum }'
 }
 
 @test "6.4 one group alone gets everything, whatever its weight" {
+    needs groups
     play 'it A:1'
     about A 100.0
 }
 
 @test "6.5 a group in a group shares what its parent gets" {
+    needs groups
     play 'it A:100 B:300 B/x:100 B/y:400'
     about A 25.0
     about B/x 15.0
@@ -99,12 +104,14 @@ percent() { awk -v of="$1" -v sum="$2" 'BEGIN { printf "%.1f", 100 * of / sum }'
 }
 
 @test "6.5 a name that only begins like the parent's is another one" {
+    needs groups
     play 'it AB:300 A:100 A/x:100'
     about AB 75.0
     about A/x 25.0
 }
 
 @test "6.5 deeper, and by name: the parent need not be the group before" {
+    needs groups
     play 'it A:100 B:100 A/x:100 A/x/deep:1 A/y:300'
     about B 50.0
     about A/x/deep 12.5

@@ -31,6 +31,7 @@ hold_with() {
 '
 
 @test "9.1 memory: 64 MiB, and no more" {
+    needs groups
     play "$OF$HOLD"'hold_with limits; echo "limit $(of $pid memory memory.limit_in_bytes memory.max)" | fact
         limits bash -c "head -c 200m /dev/zero | tail >/dev/null"; echo "status $?" | fact'
     see_fact "67108864 bytes" '^limit 67108864$'
@@ -38,6 +39,7 @@ hold_with() {
 }
 
 @test "9.1 processes: 16, and no more" {
+    needs groups
     play "$OF$HOLD"'hold_with limits; echo "limit $(of $pid pids pids.max)" | fact
                 limits busybox sh -c "for i in \$(seq 40); do sleep 30 & done"'
     see_fact "16" '^limit 16$'
@@ -45,6 +47,7 @@ hold_with() {
 }
 
 @test "9.1 without limits there are none" {
+    needs groups
     play "$OF$HOLD"'hold_with none; echo "limit $(of $pid pids pids.max)" | fact'
     see_fact "max" '^limit max$'
 }
@@ -117,6 +120,7 @@ cc -o calls calls.c
 }
 
 @test "9.3 umount2 is refused, and other system calls are let through" {
+    needs ids
     play 'it --without=limits --without=capabilities bash -c "touch made && chown 5 made && stat -c %u made"; stat -c "owner %u" made | fact
           it --without=limits --without=capabilities umount /proc; echo "umount: status $?" | fact'
     see_fact "files can be made and given away" '^owner 5$'

@@ -63,6 +63,14 @@ target() { if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-sys_ptrace "$@"; 
 # Here the script of a check begins.
 '
 
+# needs WORD: the check takes what a sandbox without root may not have: root (of the machine), ids (further ones) or
+# groups (control groups). LACKS is what it has not.
+needs() {
+    local words
+    words=$(sed -n "s/^$1 //p" <<<"${LACKS:-}")
+    if [ -n "$words" ]; then skip "not tried: without root, $words"; fi
+}
+
 # play [--user] SCRIPT: play it, as root or as an ordinary user, for some seconds at most. $output and
 # $status are its own. Fails where it came to a TODO, did what is not allowed, or had to be stopped.
 play() {

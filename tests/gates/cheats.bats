@@ -69,11 +69,19 @@ does_not_build() {
     refute_output --partial "BEGIN SOLUTION"
 }
 
-# inside: what the student's program prints when it is run in the sandbox.
+# inside: what the student's program prints when it is run in the sandbox: of root, and the same in that of an ordinary
+# user, without further IDs and with some.
 inside() {
+    local way of_root
     tests/kit/exercise.sh build "${name%%_*}" "$WORK/$name.c" "$WORK/$name"
     run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM" "$@"; echo "status $?"' - "$@" 3>&-
     refute_output --partial secret-of-root
+    of_root=$output
+    for way in one range; do
+        run tests/student "$way" build/sandbox --program="$WORK/$name" \
+            bash -c '"$PROGRAM" "$@"; echo "status $?"' - "$@" 3>&-
+        assert_equal "$output" "$of_root"
+    done
 }
 
 # no_points: not one TODO of the student's file holds.
@@ -355,12 +363,14 @@ C
 }
 
 @test "the machine: processes outside are not killed" {
+    # One of the user's own, too.
     sleep 60 3>&- &
-    local victim=$!
-    with_main 03 <<<"kill(-1, SIGKILL); kill($victim, SIGKILL); return 0;"
-    tests/kit/exercise.sh build 03 "$WORK/$name.c" "$WORK/$name"
-    run build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM"' 3>&-
-    kill "$victim"
+    local victim=$! own
+    setpriv --reuid=4242 --clear-groups sleep 60 3>&- &
+    own=$!
+    with_main 03 <<<"kill(-1, SIGKILL); kill($victim, SIGKILL); kill($own, SIGKILL); return 0;"
+    inside
+    kill "$victim" "$own"
 }
 
 @test "the machine: a program that reads trusted attributes does nothing else with that right" {

@@ -79,6 +79,53 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     assert_output --partial "not graded: the checks of 04_setns did not come to an end"
 }
 
+# What each of three accounts types, in a copy of the project of its own; $1 is an empty directory, the rest is the
+# project. useradd(8) has an /etc of its own here, and gives each account a range of further IDs.
+# shellcheck disable=SC2016 # another shell expands it
+CLASSROOM='
+set -e
+mount -t tmpfs -o mode=755 tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/home" "$1/class"
+for name in alice bob teacher; do
+    mkdir "$1/home/$name"
+    tar -C "$2" --exclude=./build/vm --exclude=./work --exclude=.git -cf - . | tar -C "$1/home/$name" -xf -
+done
+mount -t overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" overlay /etc
+mount --bind "$1/home" /home
+if [ -e /usr/bin/sudo ]; then mount --bind /dev/null /usr/bin/sudo; fi
+as() { setpriv --reuid="$1" --regid="$1" --init-groups --reset-env make -s -C "/home/$1" "${@:2}" </dev/null; }
+for name in alice bob teacher; do
+    useradd --no-create-home --home-dir "/home/$name" "$name"
+    chown -R "$name:$name" "/home/$name"
+done
+as alice run-01
+as alice exercise-01
+cp "/home/alice/solutions/01_chroot.c" /home/alice/work/
+as alice check-01
+as bob exercise-01
+as bob exercise-03
+cp "/home/bob/solutions/03_unshare.c" /home/bob/work/
+as bob grade
+for name in alice bob; do
+    as $name submit
+    cp "/home/$name/build/submission.tar" "$1/class/$name.tar"
+done
+as teacher grade SUBMISSIONS="$1/class"
+cat /home/teacher/build/grades/grades.csv
+'
+
+@test "class: three accounts without sudo, from the first experiment to the grades" {
+    mkdir "$TMPDIR/server"
+    run -0 unshare --mount --propagation private bash -c "$CLASSROOM" - "$TMPDIR/server" "$REPO" 3>&-
+    assert_line --regexp '^\[01\] [0-9]+ checks held, 0 failed$'
+    assert_line "4 of 4 TODOs hold: 7 of 7 points"
+    assert_line --regexp '^01_chroot +0/4 +0/7 *$'
+    assert_line --regexp '^03_unshare +4/4 +7/7 *$'
+    assert_line --regexp '^"alice",7,'
+    assert_line --regexp '^"bob",7,'
+    rmdir "$TMPDIR/server"
+}
+
 @test "submit: the sources, and nothing else" {
     mkdir -p "$CLASS/work/.state"
     run -2 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-

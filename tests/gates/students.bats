@@ -29,13 +29,16 @@ within_20_seconds() {
     [ "$seconds" -le $((60 * SLOW)) ] || fail "stopped after $seconds seconds"
 }
 
+# What stands before the checks that `misbehaves` makes: the words that make them those of an ordinary user.
+AS=()
+
 # misbehaves WORDS BODY: checked alone (one check of exercise 01), it is stopped within 20 seconds,
 # and the report has WORDS.
 misbehaves() {
     local words=$1 before=$SECONDS
     program_does "$2"
     "$REPO/tests/kit/exercise.sh" build 01 "$WORK/01_chroot.c" "$WORK/01_chroot" 3>&-
-    run env ONLY='^1.1 the loader' "$REPO/tests/kit/exercise.sh" try 01 "$WORK/01_chroot"
+    run "${AS[@]}" env ONLY='^1.1 the loader' "$REPO/tests/kit/exercise.sh" try 01 "$WORK/01_chroot"
     assert_line --partial "not ok 1 1.1"
     assert_line --partial "$words"
     within_20_seconds "$before"
@@ -168,6 +171,7 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
 }
 
 @test "misbehaving: a program that hangs, takes no signal and has left its session" {
+    AS=("$REPO/tests/student" range)
     misbehaves "stopped: it was still running after" \
         'for (int i = 1; i < 64; i++) { signal(i, SIG_IGN); } if (fork() == 0) { setsid(); } for (;;) { pause(); }'
 }
@@ -197,6 +201,8 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
 
 @test "misbehaving: a program that forks without end" {
     misbehaves "stopped: it wanted more than 256 processes at a time" 'for (;;) fork();'
+    AS=("$REPO/tests/student" one)
+    misbehaves "stopped: it wanted more than 256 processes at a time" 'for (;;) fork();'
 }
 
 @test "misbehaving: a program that prints without end" {
@@ -204,8 +210,10 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
 }
 
 @test "misbehaving: a program that takes all memory" {
-    misbehaves "stopped: it wanted more than 256 megabytes of memory" \
-        'for (;;) { volatile char *p = malloc(1 << 20); for (int i = 0; p && i < 1 << 20; i += 4096) p[i] = 1; }'
+    local body='for (;;) { volatile char *p = malloc(1 << 20); for (int i = 0; p && i < 1 << 20; i += 4096) p[i] = 1; }'
+    misbehaves "stopped: it wanted more than 256 megabytes of memory" "$body"
+    AS=("$REPO/tests/student" one)
+    misbehaves "stopped: it wanted more than 256 megabytes of memory" "$body"
 }
 
 @test "misbehaving: a program that dies by a signal" {
@@ -232,8 +240,9 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
 
 @test "misbehaving: files, settings, the clock and processes of the machine are out of reach" {
     sleep 60 3>&- &
-    local victim=$!
-    run -0 "$REPO/build/sandbox" bash -c '
+    local victim=$! way
+    for way in '' one range; do
+        run -0 ${way:+"$REPO/tests/student" "$way"} "$REPO/build/sandbox" bash -c '
         for file in /etc/passwd /usr/bin/env /home/new '"$REPO"'/Makefile; do
             touch "$file" 2>/dev/null && echo "reached $file"; done
         echo 1 2>/dev/null >/proc/sys/vm/swappiness && echo "reached swappiness"
@@ -242,16 +251,21 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
         kill '"$victim"' 2>/dev/null && echo "reached a process"
         ip link | grep -v -e "^1: lo:" -e "^ " && echo "reached a device"
         mkdir /sys/fs/cgroup/devices/reached 2>/dev/null && echo "reached a cgroup"
-        echo done'
+        echo done' 3>&-
+        assert_output "done"
+    done
     kill "$victim"
-    assert_output "done"
 }
 
 @test "sandbox: killed in the middle, it leaves nothing" {
-    "$REPO/build/sandbox" sleep 60 3>&- &
-    local pid=$! attempt
-    for attempt in $(seq 100); do pgrep -f "^sleep 60$" >/dev/null && break; sleep 0.05; done
-    [ "$attempt" -lt 100 ]
-    kill -KILL "$pid"
-    wait "$pid" || true
+    local way pid attempt
+    for way in '' one range; do
+        ${way:+"$REPO/tests/student" "$way"} "$REPO/build/sandbox" sleep 60 3>&- &
+        pid=$!
+        for attempt in $(seq 100); do pgrep -f "^sleep 60$" >/dev/null && break; sleep 0.05; done
+        [ "$attempt" -lt 100 ]
+        kill -KILL "$pid"
+        wait "$pid" || true
+        wait_until_gone "$(pgrep -f "^sleep 60$" || echo none)"
+    done
 }

@@ -8,15 +8,20 @@ teardown() { machine_after; }
 
 REPO=${BATS_TEST_FILENAME%/tests/*}
 
-# slip N.M SED-SCRIPT: the answer of that TODO with the slip fails.
+# slip N.M SED-SCRIPT: the answer of that TODO with the slip fails, tried by an ordinary user where that can be.
 slip() {
     local todo=$1 name place=$BATS_TEST_TMPDIR/$1
+    local -a as
     name=$(basename "$REPO"/solutions/0"${todo%.*}"_*.c .c)
     rm -rf "$place" && mkdir "$place"
     sed -e "$2" "$REPO/solutions/$name.c" >"$place/$name.c"
     run -1 cmp -s "$REPO/solutions/$name.c" "$place/$name.c"
     "$REPO/tests/kit/exercise.sh" build "0${todo%.*}" "$place/$name.c" "$place/$name" 2>/dev/null 3>&-
-    run env ONLY="^$todo " "$REPO/tests/kit/exercise.sh" try "0${todo%.*}" "$place/$name"
+    case $todo in
+    5.*) as=() ;; # in a group
+    *) as=("$REPO/tests/student" range) ;;
+    esac
+    run "${as[@]}" env ONLY="^$todo " "$REPO/tests/kit/exercise.sh" try "0${todo%.*}" "$place/$name" 3>&-
     assert_success
     assert_line --regexp "^not ok [0-9]+ $todo "
 }

@@ -6,7 +6,7 @@ WORK ?= work
 SOLUTIONS := $(sort $(wildcard solutions/*.c))
 STARTERS  := $(patsubst solutions/%.c,$(BUILD)/starters/%.c,$(SOLUTIONS))
 EXERCISE_NUMBERS := $(foreach checks,$(sort $(wildcard tests/exercises/*.bats)),$(firstword $(subst _, ,$(notdir $(checks)))))
-KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(ROOT)" BUILD="$(BUILD)" WORK="$(WORK)"
+KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(SUDO_IF_THERE)" BUILD="$(BUILD)" WORK="$(WORK)"
 EXERCISE = $(KIT) FORCE="$(FORCE)" ONLY="$(ONLY)" tests/kit/exercise.sh
 # A region that is malformed stops the build.
 all: $(STARTERS)

@@ -15,7 +15,7 @@ jq=tests/kit/grade.jq
 
 # Try the files of WORK. Into the directory $1: NN.tap, grade.json, grade.xml, report.txt. Prints a table.
 grade() {
-    local into=$1 number name missing summary held todos got all points_got=0 points_all=0
+    local into=$1 number name missing summary held todos got all not_tried points_got=0 points_all=0
     printf '%-20s %-8s %-8s %s\n' exercise TODOs points ""
     : >"$into/lines"
     : >"$into/report.txt"
@@ -30,7 +30,8 @@ grade() {
         [ -z "$missing" ] || echo "# nothing" >"$into/$number.tap"
         summary=$(report summary "$number" -v missing="$missing" "$points" "$into/$number.tap") ||
             complain "the checks of $name did not come to an end: see $into/$number.tap"
-        read -r held todos got all <<<"$summary"
+        read -r held todos got all not_tried <<<"$summary"
+        if [ "$not_tried" -gt 0 ]; then missing="$not_tried not tried here"; fi
         report lines "$number" -v missing="$missing" "$points" "$into/$number.tap" >>"$into/lines"
         { echo "exercise $number" && report text "$number" -v missing="$missing" "$points" "$into/$number.tap"; } \
             >>"$into/report.txt"

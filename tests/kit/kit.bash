@@ -1,6 +1,7 @@
 # Loaded by exercise.sh and grade.sh: compile and try a student's file.
 #
-# From make: MAKE, CC, SUDO, BUILD (the sandbox, what is built), WORK (the student's files).
+# From make: MAKE, CC, SUDO, BUILD (the sandbox, what is built), WORK (the student's files). SUDO is what makes root of
+# an ordinary user, where that is there; it is used for what needs it.
 : "${MAKE:=make}" "${CC:=cc}" "${SUDO:=}" "${BUILD:=build}" "${WORK:=work}"
 # shellcheck disable=SC2034 # they use it
 points=tests/kit/points
@@ -50,13 +51,34 @@ fingerprint() { cksum <"$1"; }
 # What a student or a program has printed, made safe for a terminal and for reports.
 printable() { LC_ALL=C tr -c '\n\t -~' '?'; }
 
-# Where no program can be tried at all, that is not a fault of the student's.
+# Where no program can be tried at all, that is not a fault of the student's. Else LACKS is what checks cannot have
+# here: lines of a word and what would help. Where nothing can be tried without root, ROOT_FOR_ALL is yes.
 need_sandbox() {
-    local said
+    local said sandbox
     "$MAKE" -s kit BUILD="$BUILD" >&2 || complain "the sandbox for the checks does not build"
-    # shellcheck disable=SC2086 # no word, or sudo
-    said=$($SUDO "$(realpath "$BUILD/sandbox")" true 2>&1 </dev/null) && [ -z "$said" ] ||
+    sandbox=$(realpath "$BUILD/sandbox")
+    export LACKS='' ROOT_FOR_ALL=''
+    if said=$("$sandbox" --lacks true 2>&1 </dev/null) && ! grep -qvE '^(root|ids|groups) ' <<<"${said:-root }"; then
+        LACKS=$said
+    elif [ -n "$SUDO" ] && $SUDO "$sandbox" true; then
+        ROOT_FOR_ALL=yes
+    else
         complain "nothing can be tried on this machine: ${said:-no sandbox could be started}"
+    fi
+}
+
+# What the checks of exercise $1 need and cannot have: lines of a TODO and the word.
+lacks_of() {
+    local word
+    while read -r word _; do
+        awk -v word="$word" '/^@test / { todo = substr($2, 2) } $1 == "needs" && $2 == word { print todo, word }' \
+            "tests/exercises/$(name_of "$1").bats"
+    done <<<"${LACKS:-}" | sort -u
+}
+
+# sudo, where exercise $1 needs it and it is there.
+root_for() {
+    if [ -n "$SUDO" ] && { [ -n "${ROOT_FOR_ALL:-}" ] || [ -n "$(lacks_of "$1")" ]; }; then echo "$SUDO"; fi
 }
 
 libraries() {
@@ -74,7 +96,7 @@ build() {
     shift 3
     inside=/run/exercise/$(basename "$file")
     # shellcheck disable=SC2086,SC2046 # words
-    $SUDO "$BUILD/sandbox" --user --seconds=20 --result="$program" --file="$file" \
+    $(root_for "$number") "$BUILD/sandbox" --user --seconds=20 --result="$program" --file="$file" \
         --file=tests/kit/include/exercise.h --file=common/compat.h --file="$BUILD/exercise-$number.o" \
         $CC -std=gnu11 -D_GNU_SOURCE -DEXERCISE="${number#0}" -Wall -Wextra -Wshadow -Wstrict-prototypes \
         -Wno-unused -Wno-unused-parameter -Og -fno-inline -fno-optimize-sibling-calls -I/run/exercise -include compat.h "$@" \
@@ -90,8 +112,10 @@ try_in_order() (
     # Where a test of ours tries this, it is not part of that test: bats has marked its own.
     unset "${!BATS_@}"
     PATH=$(tr ':' '\n' <<<"$PATH" | grep -v 'libexec/bats-core' | paste -sd :)
+    root=$(root_for "$1") lacks=${LACKS:-}
+    if [ -n "$root" ]; then lacks=''; fi
     # shellcheck disable=SC2086 # no word, or sudo
-    $SUDO env SANDBOX="$(realpath "$BUILD/sandbox")" PROGRAM="$(realpath "$2")" NO_END="$4" FAILED="$5" \
+    $root env LACKS="$lacks" SANDBOX="$(realpath "$BUILD/sandbox")" PROGRAM="$(realpath "$2")" NO_END="$4" FAILED="$5" \
         FUNCTIONS="$(functions "$1")" SHOW="${SHOW:-}" \
         bats --tap ${3:+--filter "$3"} "tests/exercises/$(name_of "$1").bats" </dev/null || true
 )

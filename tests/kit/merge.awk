@@ -11,7 +11,7 @@
     put_off = sub(/ # skip put off$/, "", name)
     todo = name
     sub(/ .*/, "", todo)
-    blames = match(name, / # skip not tried: TODO .*/) ? substr(name, RSTART) : ""
+    blames = match(name, / # skip not tried: .*/) ? substr(name, RSTART) : ""
     number = $1 == "ok" ? $2 : $3
 }
 

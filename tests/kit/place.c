@@ -27,6 +27,7 @@
 #include "number.h"
 #include "process.h"
 #include "readonly.h"
+#include "rootless.h"
 
 const char PLACE_HOST_NAME[] = "sandbox";
 
@@ -36,7 +37,7 @@ const char PLACE_HOST_NAME[] = "sandbox";
 #define GUARDED "/program"    /* below: the program itself; the guard has its place and name */
 
 enum {
-    USERS = 65536,          /* user and group numbers inside: 0 to 65535 */
+    USERS = 65535,          /* user and group numbers inside: 0 to 65534 */
     USER_BASE = 0x7e000000, /* and outside, where the machine lets us choose */
     ORDINARY_USER = 65534,
     ORDINARY_GROUP = 65533, /* another number, so that a program that mixes them up fails */
@@ -47,28 +48,47 @@ enum {
  * Users and groups.
  */
 
-/* The first of USERS numbers of this machine that stand for 0, 1, ... inside. In a user namespace
- * not all numbers exist: then the highest of the largest range. uid_map of user_namespaces(7). */
-static unsigned user_base(void)
+/* Which numbers of this machine stand for 0, 1, ... inside: USERS of them, none of which is ours.
+ * In a user namespace not all numbers exist: then the highest of the largest range. Without so
+ * many, our own number alone. uid_map of user_namespaces(7). */
+static void choose_numbers(struct place *place)
 {
-    unsigned first, outside, count, base = 0, most = 0;
+    unsigned first, outside, count, most = 0;
     FILE *map = fopen("/proc/self/uid_map", "re");
 
     if (!map)
         lab_die("/proc/self/uid_map");
+    place->first = 0;
     while (fscanf(map, "%u %u %u", &first, &outside, &count) == 3) {
         if (first <= USER_BASE && count > USER_BASE - first + USERS) {
-            base = USER_BASE;
+            place->first = USER_BASE;
             most = UINT_MAX;
-        } else if (count > most && count > USERS) {
-            base = first + count - USERS;
+        } else if (count > most && count >= USERS && first + count > USERS) {
+            place->first = first + count - USERS;
             most = count;
         }
     }
     fclose(map);
-    if (!base)
+    place->has_ids = place->first != 0;
+    if (!place->has_ids && lab_is_root_of_machine())
         lab_exit(EXIT_FAILURE, "a sandbox needs %d user numbers, and there are fewer", USERS);
-    return base;
+}
+
+/* With our own number alone, this is the number of the command's user. */
+static int map_numbers(const struct place *place, pid_t init)
+{
+    char path[64], map[64];
+    const int numbers[] = {ORDINARY_USER, ORDINARY_GROUP};
+
+    if (place->has_ids || !place->user)
+        return lab_map_ids(init, place->first, place->has_ids ? USERS : 1);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)init, "ug"[i]);
+        snprintf(map, sizeof(map), "%d 0 1", numbers[i]);
+        if (lab_write_file(path, map) == -1)
+            return -1;
+    }
+    return 0;
 }
 
 static void become(unsigned user, unsigned group)
@@ -263,8 +283,7 @@ static void make_copies(struct copies *copies)
 }
 
 /* In a mount namespace of our own: make the tree, and make it the root. */
-static void build_tree(const struct place *place, const struct hierarchies *hierarchies,
-                       unsigned base)
+static void build_tree(const struct place *place, const struct hierarchies *hierarchies)
 {
     struct copies copies = {0};
     int layers = place->layers ? clone_tree(place->layers) : -1;
@@ -276,10 +295,10 @@ static void build_tree(const struct place *place, const struct hierarchies *hier
     mount_or_die("tmpfs", NEW, "tmpfs", 0, "mode=755,size=1m");
     bind_system();
     set_attributes(NEW, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID);
-    make_writable(base);
+    make_writable(place->first);
     make_devices();
     /* Without one that is visible, the kernel refuses a new one in the user namespace. */
-    mount_or_die("/proc", NEW "/proc", NULL, MS_BIND, NULL);
+    mount_or_die("/proc", NEW "/proc", NULL, MS_BIND | (lab_is_rootless() ? MS_REC : 0), NULL);
     attach_hierarchies(hierarchies);
     make_copies(&copies);
     if (layers != -1) {
@@ -423,10 +442,16 @@ static void run_command(const struct place *place, int output)
 {
     attach_output(output);
     close_range(STDERR_FILENO + 1, ~0U, 0);
-    if (place->user)
+    if (place->user && place->has_ids)
         become(ORDINARY_USER, ORDINARY_GROUP);
     set_environment();
     lab_exec(place->command);
+}
+
+/* Every guard inside is asked, others ignore it. */
+static void ask_guards(int signal)
+{
+    kill(-1, signal);
 }
 
 /* PID 1: reap what has lost its parent, until the command has ended. The kernel then kills the
@@ -436,9 +461,6 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
     int wait_status = 0;
 
     listen_to(channel); /* the maps are written, and we are in the group */
-    become(0, 0);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || setsid() == -1)
-        lab_die("setsid");
     if (unshare(CLONE_NEWCGROUP) == -1)
         lab_die("unshare CLONE_NEWCGROUP");
     tell(channel);
@@ -448,6 +470,14 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
     mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     /* As systemd has it on the machine: pivot_root fails until a program makes it private. */
     mount_or_die(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
+    tell(channel);
+    listen_to(channel); /* what is looked at from outside is open */
+    if (place->has_ids)
+        become(0, 0);
+    /* What we have open leads out of here. */
+    if (prctl(PR_SET_DUMPABLE, 0) == -1 || prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || setsid() == -1)
+        lab_die("setsid");
+    sigaction(SIGURG, &(struct sigaction){.sa_handler = ask_guards, .sa_flags = SA_RESTART}, NULL);
     tell(channel);
     pid_t child = place->layers ? 0 : fork();
     if (child == -1)
@@ -461,23 +491,53 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
     _exit(status == 0 && place->result != -1 ? hand_out(place->result) : status);
 }
 
-pid_t place_start(const struct place *place, int output)
+/* Lead INIT, at the other end of CHANNEL, into the group with the limits, which becomes the root of
+ * its cgroup namespace, and on into SHELL below it. */
+static void lead_into_groups(const struct place *place, const struct lab_cgroup *shell, pid_t init,
+                             int channel)
 {
-    const unsigned base = user_base();
+    if (place->group && lab_cgroup_enter(place->group, init) == -1)
+        lab_cgroup_die();
+    tell(channel);
+    listen_to(channel); /* its cgroup namespace has that group as its root */
+    if (place->group && lab_cgroup_enter(shell, init) == -1)
+        lab_cgroup_die();
+    if (place->group)
+        hand_on_controllers(place->group);
+    tell(channel);
+    listen_to(channel);
+}
+
+/* PATH in /proc of INIT, which nothing but root of the machine can open later. */
+static int open_inside(pid_t init, const char *path)
+{
+    char whole[64];
+
+    snprintf(whole, sizeof(whole), "/proc/%d/%s", (int)init, path);
+    int fd = open(whole, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        lab_die("open %s", whole);
+    return fd;
+}
+
+pid_t place_start(struct place *place, int output)
+{
     struct hierarchies hierarchies = {0};
     struct lab_cgroup shell;
     int channel[2];
     lab_fd home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     lab_fd directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    make_shell_group(place->group, &shell, &hierarchies, base);
+    choose_numbers(place);
+    if (place->group)
+        make_shell_group(place->group, &shell, &hierarchies, place->first);
     if (home == -1 || directory == -1 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         lab_die("open what the sandbox needs");
     if (unshare(CLONE_NEWNS) == -1)
         lab_die_remedy("it needs root on the machine itself, or in a virtual machine",
                        "a mount namespace");
-    build_tree(place, &hierarchies, base);
+    build_tree(place, &hierarchies);
     pid_t init = lab_clone(
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
     if (init == -1)
@@ -489,15 +549,11 @@ pid_t place_start(const struct place *place, int output)
     close(channel[1]);
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
-    if (lab_map_ids(init, base, USERS) == -1)
-        lab_die("map the IDs of process %d to %u and up", (int)init, base);
-    if (lab_cgroup_enter(place->group, init) == -1)
-        lab_cgroup_die();
-    tell(channel[0]);
-    listen_to(channel[0]); /* its cgroup namespace has that group as its root */
-    if (lab_cgroup_enter(&shell, init) == -1)
-        lab_cgroup_die();
-    hand_on_controllers(place->group);
+    if (map_numbers(place, init) == -1)
+        lab_die("map the IDs of process %d to %u and up", (int)init, place->first);
+    lead_into_groups(place, &shell, init, channel[0]);
+    place->host_name = open_inside(init, "ns/uts");
+    place->processes = open_inside(init, "root/proc");
     tell(channel[0]);
     listen_to(channel[0]);
     close(channel[0]);
@@ -506,7 +562,6 @@ pid_t place_start(const struct place *place, int output)
 
 pid_t place_read_layers(const struct place *place, pid_t init, int output)
 {
-    const unsigned base = user_base();
     struct lab_cgroup shell = *place->group;
     pid_t outer = lab_fork();
 
@@ -531,6 +586,6 @@ pid_t place_read_layers(const struct place *place, pid_t init, int output)
     attach_output(output);
     close_range(STDERR_FILENO + 1, ~0U, 0);
     set_environment();
-    allow_reading_only(base);
+    allow_reading_only(place->first);
     lab_exec(place->command);
 }

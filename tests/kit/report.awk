@@ -4,7 +4,7 @@
 #
 #   mode=text     for the student: each TODO (or only=N.M), and what was seen where it does not hold; "--"
 #                 marks one that was not tried because another does not hold
-#   mode=summary  one line: TODOs that hold, TODOs, points, points there are
+#   mode=summary  one line: TODOs that hold, TODOs, points, points there are, TODOs that this machine cannot try
 #   mode=lines    for grade.jq, a line for each TODO; tabs between exercise, number, "ok" or "not",
 #                 points, points there are, title, and what was seen (\001 for the end of a line)
 #
@@ -38,7 +38,7 @@ FILENAME ~ /points$/ {
     failed = ($1 == "not")
     name = $0
     sub(/^(not )?ok [0-9]+ /, "", name)
-    blames = match(name, / # skip not tried: TODO [0-9.]+ .*$/)
+    blames = match(name, / # skip not tried: .*$/)
     if (blames) {
         reason = substr(name, RSTART + length(" # skip "))
         name = substr(name, 1, RSTART - 1)
@@ -55,7 +55,10 @@ FILENAME ~ /points$/ {
     if (blames) {
         not_tried[todo] = reason
         split(reason, words, " ")
-        blamed[todo] = words[4]
+        if (words[3] == "TODO")
+            blamed[todo] = words[4]
+        else
+            lacks[todo] = 1
     } else if (!failed)
         held[todo]++
     else
@@ -99,11 +102,12 @@ END {
             said[todo] = "- " missing "\n"
         else if (!(todo in not_tried))
             said[todo] = "- it was not tried\n"
-        else if (holds[blamed[todo]])
+        else if (todo in blamed && holds[blamed[todo]])
             said[todo] = "- the program ends in TODO " blamed[todo] ", whose own checks hold\n"
         else {
             mark[todo] = "--"
             said[todo] = "- " not_tried[todo] "\n"
+            not_here += todo in lacks
         }
     }
     if (mode == "text") {
@@ -122,7 +126,7 @@ END {
         if (only == "")
             printf "%d of %d TODOs hold: %d of %d points\n", count, todos, points, all
     } else if (mode == "summary") {
-        print count + 0, todos, points + 0, all
+        print count + 0, todos, points + 0, all, not_here + 0
     } else if (mode == "lines") {
         OFS = "\t"
         for (i = 1; i <= todos; i++) {

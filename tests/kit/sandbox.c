@@ -1,7 +1,7 @@
 /*
  * sandbox - run a command in a machine of its own, and report in plain words how it ended.
  *
- *     sudo build/sandbox [OPTION]... COMMAND [ARG]...
+ *     build/sandbox [OPTION]... COMMAND [ARG]...
  *
  *     --program=FILE   copy FILE in and have the guard run it as $PROGRAM (see guard.c)
  *     --file=FILE      copy FILE to /run/exercise; repeated, if need be
@@ -9,13 +9,16 @@
  *     --user           the command runs as an ordinary user, not as root
  *     --layers=DIR     the command reads trusted.* attributes in a read-only view of DIR
  *     --seconds=N      the command has this much time (6)
+ *     --lacks          at the end, print what a check may need and cannot have here: lines of a
+ * word and what helps
  *
  * A student's program is compiled and tried in here. place.h describes what is around it; this file
- * watches from outside: a cgroup with limits, an end to time and to output. What the command prints
- * goes to stdout, what the sandbox reports to stderr. Status: the command's own, or 124 when it was
- * stopped.
+ * watches from outside: a cgroup with limits, an end to time and to output. Without root it may
+ * have no cgroup; then it looks at the processes inside. What the command prints goes to stdout,
+ * what the sandbox reports to stderr. Status: the command's own, or 124 when it was stopped.
  */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -28,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -37,9 +41,12 @@
 #include "cgroup.h"
 #include "error.h"
 #include "file.h"
+#include "hierarchy.h"
+#include "namespace.h"
 #include "number.h"
 #include "place.h"
 #include "process.h"
+#include "rootless.h"
 #include "run.h"
 
 enum {
@@ -48,12 +55,15 @@ enum {
     MEGABYTES = 256, /* of memory, tmpfs included */
     KILOBYTES = 256, /* of output */
     STOPPED = 124,   /* timeout(1) */
+    OUTSIDE = 8,     /* processes of the sandbox itself */
 };
 
 static struct {
     struct place place;
     long long seconds;
+    bool lacks;
     struct lab_cgroup group;
+    const char *without_group; /* NULL: there is one; else what would help */
 } sandbox = {.place = {.result = -1}, .seconds = SECONDS};
 
 static int64_t milliseconds(void)
@@ -99,12 +109,60 @@ static bool relay(int from)
     return true;
 }
 
-static bool too_many_processes(void)
+/* The kilobytes of process NAME, a directory of PROCESSES, that are not a file's. */
+static long kilobytes_of(int processes, const char *name)
+{
+    static const char *const keys[] = {"\nRssAnon:", "\nRssShmem:"};
+    char path[300], text[4096];
+    long sum = 0;
+
+    snprintf(path, sizeof(path), "%s/status", name);
+    lab_fd file = openat(processes, path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file == -1 ? 0 : read(file, text, sizeof(text) - 1);
+    text[length > 0 ? length : 0] = '\0'; /* it may have ended */
+    for (int i = 0; i < LAB_COUNT(keys); i++) {
+        const char *at = strstr(text, keys[i]);
+        sum += at ? strtol(at + strlen(keys[i]), NULL, 10) : 0;
+    }
+    return sum;
+}
+
+/* Without a group: count the processes inside, and the kilobytes of memory that they have. */
+static int look_inside(long *kilobytes)
+{
+    int count = 0;
+    const struct dirent *entry;
+    lab_fd listed = openat(sandbox.place.processes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = listed == -1 ? NULL : fdopendir(listed);
+
+    if (!directory)
+        lab_die("look at the processes inside");
+    lab_take_fd(&listed); /* closedir() closes it */
+    *kilobytes = 0;
+    while ((entry = readdir(directory)) != NULL)
+        if (isdigit((unsigned char)entry->d_name[0])) {
+            count++;
+            *kilobytes += kilobytes_of(sandbox.place.processes, entry->d_name);
+        }
+    closedir(directory);
+    return count;
+}
+
+static bool no_memory; /* seen so far */
+
+/* How many processes are inside? -1: that cannot be told. */
+static long long count_processes(void)
 {
     long long count;
+    long kilobytes;
 
-    return lab_cgroup_number(&sandbox.group, LAB_PIDS, "pids.current", NULL, &count) == 0 &&
-           count >= PROCESSES;
+    if (sandbox.without_group) {
+        count = look_inside(&kilobytes);
+        no_memory |= kilobytes > MEGABYTES * 1024L;
+        return count;
+    }
+    return lab_cgroup_number(&sandbox.group, LAB_PIDS, "pids.current", NULL, &count) == 0 ? count
+                                                                                          : -1;
 }
 
 /* Was a process of ours killed for want of memory? One in a group that was made inside does not
@@ -114,6 +172,8 @@ static bool out_of_memory(void)
 {
     long long count;
 
+    if (sandbox.without_group)
+        return no_memory;
     if (lab_cgroup_version(&sandbox.group, LAB_MEMORY) == 2)
         return lab_cgroup_number(&sandbox.group, LAB_MEMORY, "memory.events.local", "oom",
                                  &count) == 0 &&
@@ -124,44 +184,36 @@ static bool out_of_memory(void)
 }
 
 /* Do so many others want CPUs that those inside may wait for one longer than they run? */
-static bool crowded(void)
+static bool crowded(long long own)
 {
     char text[64] = "";
-    long long own = 0;
     int wanting;
 
-    if (lab_cgroup_number(&sandbox.group, LAB_PIDS, "pids.current", NULL, &own) == -1 ||
-        lab_read_file("/proc/loadavg", text, sizeof(text)) == -1 ||
+    if (own == -1 || lab_read_file("/proc/loadavg", text, sizeof(text)) == -1 ||
         sscanf(text, "%*f %*f %*f %d/", &wanting) != 1)
         return false;
     return wanting - own > 4 * sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* Is the time over? To be asked all the time: on a crowded machine it stands still, for twice
- * as long at most. */
-static bool time_is_over(void)
+/* Is the time over, with COUNT processes inside? To be asked all the time: on a crowded machine it
+ * stands still, for twice as long at most. */
+static bool time_is_over(long long count)
 {
     static int64_t begun, last, counted;
     int64_t now = milliseconds();
 
     if (!begun)
         begun = last = now;
-    if (!crowded())
+    if (!crowded(count))
         counted += now - last;
     last = now;
     return counted > sandbox.seconds * 1000 || now - begun > sandbox.seconds * 3000;
 }
 
-/* The guard answers SIGURG with a line that says where the program is; others ignore it. */
-static void ask_guard(int output)
+/* The guard answers SIGURG, which PLACE hands on, with a line that says where the program is. */
+static void ask_guard(pid_t place, int output)
 {
-    struct lab_cgroup shell = sandbox.group;
-    pid_t pids[PROCESSES];
-
-    strcat(shell.name, "/shell");
-    int count = lab_cgroup_processes(&shell, pids, PROCESSES);
-    for (int i = 0; i < count && i < PROCESSES; i++)
-        kill(pids[i], SIGURG);
+    kill(place, SIGURG);
     /* On a busy machine the answer takes its time; 200 ms after it has begun it is complete. */
     size_t before = relayed;
     for (int i = 0; i < 300 && (i < 20 || relayed == before); i++) {
@@ -189,13 +241,16 @@ static const char *watch(pid_t place, int output)
         }
         if (wanted[1].revents & POLLHUP)
             wanted[1].fd = -1;
-        if (too_many_processes()) {
+        long long processes = count_processes();
+        if (processes >= PROCESSES) {
             snprintf(reason, sizeof(reason), "it wanted more than %d processes at a time",
                      PROCESSES);
             return reason;
         }
-        if (time_is_over()) {
-            ask_guard(output);
+        if (no_memory)
+            return ""; /* it is told by itself */
+        if (time_is_over(processes)) {
+            ask_guard(place, output);
             snprintf(reason, sizeof(reason), "it was still running after %lld seconds",
                      (long long)(milliseconds() - begun) / 1000);
             return reason;
@@ -212,7 +267,7 @@ static void report_host_name(int uts)
 {
     struct utsname inside;
 
-    if (uts == -1 || setns(uts, CLONE_NEWUTS) == -1 || uname(&inside) == -1 ||
+    if (setns(uts, CLONE_NEWUTS) == -1 || uname(&inside) == -1 ||
         strcmp(inside.nodename, PLACE_HOST_NAME) == 0)
         return;
     for (char *byte = inside.nodename; *byte; byte++)
@@ -221,20 +276,54 @@ static void report_host_name(int uts)
     say("note: it changed the host name to '%s', here that of the sandbox only", inside.nodename);
 }
 
-static int open_uts(pid_t init)
-{
-    char path[64];
+static const unsigned CONTROLLERS =
+    LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS);
 
-    snprintf(path, sizeof(path), "/proc/%d/ns/uts", (int)init);
-    return open(path, O_RDONLY | O_CLOEXEC);
+/* Without root: NULL if a group can be made, else what would help. */
+static const char *missing_group(void)
+{
+    static char words[3 * LAB_CGROUP_PATH];
+    char directory[LAB_CGROUP_PATH] = "";
+    struct lab_hierarchies where;
+
+    if (lab_hierarchies_find(&where) == -1)
+        lab_die("read /proc/self/mountinfo");
+    if (lab_hierarchies_delegated(&where, CONTROLLERS, directory, sizeof(directory)) == 0)
+        return NULL;
+    if (errno == EOPNOTSUPP)
+        return "control groups of v1 need root";
+    if (errno != EBUSY)
+        return "it needs a control group of v2 that belongs to you: type systemd-run --user "
+               "--scope "
+               "-p Delegate=yes before make";
+    snprintf(words, sizeof(words),
+             "the processes in your control group are in the way: mkdir %s/init; xargs -rn1 "
+             "<%s/cgroup.procs >%s/init/cgroup.procs",
+             directory, directory, directory);
+    return words;
+}
+
+/* The kernel counts the processes of this user namespace and of those in it, whatever they become
+ * (since Linux 5.14; before, all of the user). One process is ended by its own limit where the look
+ * at all of them comes too late. */
+static void limit_without_group(void)
+{
+    const struct rlimit processes = {PROCESSES + OUTSIDE, PROCESSES + OUTSIDE};
+    const struct rlimit bytes = {2UL * MEGABYTES << 20, 2UL * MEGABYTES << 20};
+
+    if (setrlimit(RLIMIT_NPROC, &processes) == -1 || setrlimit(RLIMIT_DATA, &bytes) == -1)
+        lab_die("setrlimit");
 }
 
 static void limit(void)
 {
+    sandbox.without_group = lab_is_rootless() ? missing_group() : NULL;
+    if (sandbox.without_group) {
+        limit_without_group();
+        return;
+    }
     sandbox.place.group = &sandbox.group;
-    lab_run_cgroup(
-        &sandbox.group,
-        LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS), 0);
+    lab_run_cgroup(&sandbox.group, CONTROLLERS, 0);
     if (lab_cgroup_set_memory(&sandbox.group, MEGABYTES * 1024LL * 1024) == -1 ||
         lab_cgroup_set_pids(&sandbox.group, PROCESSES) == -1)
         lab_cgroup_die();
@@ -249,34 +338,30 @@ static int play(void)
         lab_die("pipe");
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pid_t init = place_start(&sandbox.place, ends[1]);
-    lab_fd uts = open_uts(init);
     pid_t command = sandbox.place.layers ? place_read_layers(&sandbox.place, init, ends[1]) : init;
     close(ends[1]);
     const char *reason = watch(command, ends[0]);
-    bool no_memory = out_of_memory();
+    no_memory = out_of_memory();
     if (reason || command != init)
         kill(init, SIGKILL);
     int status = lab_wait(command);
     if (command != init)
         lab_wait(init);
-    if (reason)
+    if (reason && *reason)
         say("stopped: %s", reason);
     if (no_memory)
         say("stopped: it wanted more than %d megabytes of memory", MEGABYTES);
-    report_host_name(uts);
+    report_host_name(sandbox.place.host_name);
     return reason || no_memory ? STOPPED : status;
 }
 
 static void read_options(int argc, char *argv[])
 {
     static const struct option options[] = {
-        {"program", required_argument, NULL, 'p'},
-        {"file", required_argument, NULL, 'f'},
-        {"result", required_argument, NULL, 'r'},
-        {"user", no_argument, NULL, 'u'},
-        {"layers", required_argument, NULL, 'l'},
-        {"seconds", required_argument, NULL, 's'},
-        {0},
+        {"program", required_argument, NULL, 'p'}, {"file", required_argument, NULL, 'f'},
+        {"result", required_argument, NULL, 'r'},  {"user", no_argument, NULL, 'u'},
+        {"layers", required_argument, NULL, 'l'},  {"seconds", required_argument, NULL, 's'},
+        {"lacks", no_argument, NULL, 'm'},         {0},
     };
     struct place *place = &sandbox.place;
     int option, files = 0;
@@ -292,6 +377,8 @@ static void read_options(int argc, char *argv[])
             place->user = true;
         else if (option == 'l')
             place->layers = optarg;
+        else if (option == 'm')
+            sandbox.lacks = true;
         else if (option == 's')
             sandbox.seconds = lab_number_option("--seconds", optarg, 1, 3600);
         else
@@ -304,10 +391,26 @@ static void read_options(int argc, char *argv[])
         lab_exit(LAB_EXIT_USAGE, "usage: sandbox [OPTION]... COMMAND [ARG]...");
 }
 
+/* For the checks of the exercises: see `needs` in their helpers.bash. */
+static void tell_lacks(void)
+{
+    if (lab_namespace_inode(0, "user") != (ino_t)(unsigned)LAB_INITIAL_USER)
+        printf("root it reads attributes and makes devices that only the machine's root can\n");
+    if (!sandbox.place.has_ids)
+        printf("ids it needs a range in /etc/subuid and /etc/subgid, and newuidmap (package "
+               "uidmap)\n");
+    if (sandbox.without_group)
+        printf("groups %s\n", sandbox.without_group);
+}
+
 int main(int argc, char *argv[])
 {
     read_options(argc, argv);
     sandbox.seconds *= lab_slowness();
+    lab_become_root();
     lab_begin_tool("sandbox");
-    return play();
+    int status = play();
+    if (sandbox.lacks)
+        tell_lacks();
+    return status;
 }
