@@ -33,6 +33,8 @@ export ASAN_OPTIONS=detect_leaks=0
 export LAB_MUST_RUN=1
 # Not the C locale, so that the labs have to see to it themselves that they understand what other programs print.
 export LC_ALL=C.UTF-8
+# No result depends on the caller's shell: an interactive bash repeats each line that it reads, dash does not.
+export SHELL=/bin/sh
 # How many times slower than usual things may be: in an emulated machine every limit of time is
 # stretched by this factor. The labs read the same variable.
 SLOW=${LAB_SLOW:-1}
