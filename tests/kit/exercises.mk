@@ -23,17 +23,17 @@ $(BUILD)/starters/%.c: solutions/%.c tests/kit/cut.awk
 #: solution-NN    the answer as a diff, once the checks hold
 define EXERCISE_TARGETS
 .PHONY: exercise-$(1) check-$(1) watch-$(1) hint-$(1) solution-$(1)
-exercise-$(1):
+exercise-$(1): $$(STARTERS)
 	@$$(EXERCISE) start $(1)
 check-$(1): $$(BUILD)/.check-tools
 	@tests/packages.sh check exercise-$(1)
 	@$$(EXERCISE) check $(1)
-watch-$(1): $$(BUILD)/.check-tools
+watch-$(1): $$(STARTERS) $$(BUILD)/.check-tools
 	@tests/packages.sh check exercise-$(1)
 	@$$(EXERCISE) watch $(1)
 hint-$(1):
 	@$$(EXERCISE) hint $(1)
-solution-$(1):
+solution-$(1): $$(STARTERS)
 	@$$(EXERCISE) solution $(1)
 # The number may be written without its zero: make check-5.
 $(foreach verb,exercise check watch hint solution,
@@ -43,7 +43,7 @@ endef
 $(foreach number,$(EXERCISE_NUMBERS),$(eval $(call EXERCISE_TARGETS,$(number))))
 
 .PHONY: watch
-watch: $(BUILD)/.check-tools
+watch: $(STARTERS) $(BUILD)/.check-tools
 	@$(EXERCISE) watch
 
 .PHONY: progress
@@ -60,11 +60,11 @@ submit: #: build/submission.tar: your sources, to hand in
 	@$(EXERCISE) submit
 
 .PHONY: handout
-handout: #: build/container-labs.tar.gz: the labs without solutions
+handout: $(STARTERS) #: build/container-labs.tar.gz: the labs without solutions
 	@$(EXERCISE) handout
 
 .PHONY: test-exercises
-test-exercises: kit $(STARTERS) $(BUILD)/.test-tools #: the exercises themselves: gates, sandbox, grading
+test-exercises: kit $(BUILD)/.test-tools #: the exercises themselves: gates, sandbox, grading
 	@tests/packages.sh check gates grade $(EXERCISE_NUMBERS:%=exercise-%)
 	$(BATS) tests/gates
 
@@ -96,7 +96,7 @@ $(LIBRARIES): $(BUILD)/exercise-%.o: $(BUILD)/tests/kit/exercise.o $(BUILD)/libc
 	$(Q)$(OBJCOPY) --keep-global-symbols=$@.names $@.all $@
 
 .PHONY: kit
-kit: $(BUILD)/sandbox $(BUILD)/guard $(LIBRARIES)
+kit: $(BUILD)/sandbox $(BUILD)/guard $(LIBRARIES) $(STARTERS)
 
 lint: LAB_CFLAGS += -I$(dir $(HEADER))
 
