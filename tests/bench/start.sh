@@ -59,8 +59,9 @@ covers() {
     echo --ro-bind /sys /sys
     "$lab09" run --net none "$rootfs" mount | while read -r type _ place _; do
         case $type:$place in
-        devtmpfs:/proc/*) echo --ro-bind /dev/null "$place" ;;
-        tmpfs:/proc/* | tmpfs:/sys/*) echo --tmpfs "$place" --remount-ro "$place" ;;
+        tmpfs:/proc/* | tmpfs:/sys/*)
+            if [ -d "$place" ]; then echo --tmpfs "$place" --remount-ro "$place"; else echo --ro-bind /dev/null "$place"; fi
+            ;;
         proc:/proc/*) echo --ro-bind "$place" "$place" ;;
         esac
     done
