@@ -36,7 +36,9 @@ host_up() {
 host_down() {
     # What a test has left running ends here; the sweep of the next command clears up.
     local pid
-    for pid in $(container_runtimes); do kill -9 "$pid" 2>/dev/null; done
+    for pid in $(container_runtimes); do
+        if kill -9 "$pid" 2>/dev/null; then wait_until_gone "$pid"; fi
+    done
     [ -z "${HOST_PID:-}" ] || [ ! -d "$TMPDIR/state" ] || on_host "$LABS/09_full_container" prune
     for pid in "${BACKGROUND[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait "${BACKGROUND[@]}" 2>/dev/null || true

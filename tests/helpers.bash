@@ -7,8 +7,11 @@
 #     teardown() { machine_after; }
 
 bats_require_minimum_version 1.5.0
+# They ask for their own directory before each of their files, in each test: so it starts no program.
+dirname() { echo "${1%/*}"; }
 bats_load_library bats-support
 bats_load_library bats-assert
+unset -f dirname
 
 # Tests play in a machine of their own. tests/run starts it; for a file that is given to bats itself, bats-exec-file,
 # the process that plays the file, begins again in it, as if the file had not been read yet. Its descriptor 3 is what
@@ -42,6 +45,7 @@ SLOW=${LAB_SLOW:-1}
 # What a test could leave behind, as lines to compare. It is looked at twice in each test, so by few processes.
 # Directories of other runs that live at this moment do not count; /run/mount is mount(8)'s own.
 machine_state() (
+    trap - DEBUG # of bats, before each command here
     LC_ALL=C GLOBIGNORE=/run/container-labs:/run/mount
     shopt -s nullglob dotglob
     set +e
@@ -89,9 +93,8 @@ is_below() {
 machine_before() {
     export LAB_TEST_MARK="$$-$BATS_SUITE_TEST_NUMBER"
     export TMPDIR="$BATS_TEST_TMPDIR/tmp"
-    mkdir "$TMPDIR"
     # Rows that run as an ordinary user must be able to reach what a test has made.
-    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    mkdir "$TMPDIR" && chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
     machine_state >"$BATS_TEST_TMPDIR/before"
     skip_without_root
 }
@@ -322,8 +325,11 @@ wait_until_gone() { eventually [ ! -e "/proc/$1" ] || fail "process $1 is still 
 in_first_pid_namespace() { [ "$(readlink /proc/self/ns/pid)" = "pid:[$((0xEFFFFFFC))]" ]; }
 
 # What follows the PID in the names of runs: nothing, or the number of the PID namespace.
-# shellcheck disable=SC2034 # test files use it
-PID_SUFFIX=$(in_first_pid_namespace || readlink /proc/self/ns/pid | sed -E 's/pid:\[(.*)\]/.\1/')
+# It is found out once for all tests of a machine.
+if [ -z "${PID_SUFFIX+set}" ]; then
+    PID_SUFFIX=$(in_first_pid_namespace || readlink /proc/self/ns/pid | sed -E 's/pid:\[(.*)\]/.\1/')
+    export PID_SUFFIX
+fi
 
 # What is said of a command that PATH has not, and the package $2 has.
 missing_words() {
