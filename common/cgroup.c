@@ -129,20 +129,26 @@ int lab_cgroup_number(const struct lab_cgroup *group, enum lab_controller contro
  * Making groups.
  */
 
-/* Whether the group at DIRECTORY, on v2, has processes of its own and is not the root: then it must
- * not hand on controllers. With +memory the kernel says EBUSY itself; with +cpu it would go on and
- * silently make a threaded group of it, whose children take no process (EOPNOTSUPP). */
-static bool must_not_hand_on(const char *directory)
+/* Whether the group at DIRECTORY, on v2, may hand on controllers: 0, or -1 with errno. EBUSY: it
+ * has processes of its own and is not the root. With +memory the kernel says EBUSY itself; with
+ * +cpu it would go on and silently make a threaded group of it, whose children take no process
+ * (EOPNOTSUPP). */
+static int may_hand_on(const char *directory)
 {
     char path[LAB_CGROUP_LONGEST + 32], pid[16];
 
     snprintf(path, sizeof(path), "%s/cgroup.type", directory);
-    if (access(path, F_OK) == -1)
-        return false;
+    int has_type = lab_is_there(path);
+    if (has_type != 1)
+        return has_type; /* the root has none */
     snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
     /* A threaded group cannot be read (EOPNOTSUPP): what it refuses it says itself. */
     ssize_t length = lab_read_file(path, pid, sizeof(pid));
-    return length > 0 || (length == -1 && errno == EFBIG);
+    if (length == 0 || (length == -1 && errno == EOPNOTSUPP))
+        return 0;
+    if (length > 0 || errno == EFBIG)
+        errno = EBUSY;
+    return -1;
 }
 
 /* v2: let the children of DIRECTORY have the controllers of GROUP. Those that were not enabled
@@ -167,10 +173,9 @@ static int hand_on(const struct lab_cgroup *group, const char *directory, char *
             continue;
         wanted[0] = '+';
         wanted[strlen(wanted) - 1] = '\0';
-        if (must_not_hand_on(directory)) {
+        if (may_hand_on(directory) == -1) {
             char what[64];
             snprintf(what, sizeof(what), "write '%s' to", wanted);
-            errno = EBUSY;
             return lab_cgroup_failed(what, path);
         }
         if (lab_cgroup_write_path(group->where, path, wanted) == -1)
@@ -200,7 +205,8 @@ void lab_cgroup_remove_parent(const char *base)
         char word[66];
         /* Refused with EBUSY where somebody else has come to need it since, as it should be. */
         snprintf(word, sizeof(word), "-%s", name);
-        lab_write_file(control, word);
+        if (lab_write_file(control, word) == -1 && errno != EBUSY && errno != ENOENT)
+            lab_warn("write '%s' to %s: %s", word, control, lab_strerror(errno));
     }
 }
 
@@ -235,6 +241,20 @@ int lab_cgroup_find_controllers(const struct lab_cgroup *group)
     return 0;
 }
 
+/* Remove the directories of GROUP in the hierarchies before that of END, all of them empty. errno
+ * stays. */
+static void remove_made(const struct lab_cgroup *group, enum lab_controller end)
+{
+    int error = errno;
+
+    for (enum lab_controller made = 0; made < end; made++) {
+        const char *directory = lab_cgroup_file(group, made, "");
+        if (lab_cgroup_is_first(group, made) && rmdir(directory) == -1 && errno != ENOENT)
+            lab_warn("remove %s: %s", directory, lab_strerror(errno));
+    }
+    errno = error;
+}
+
 /* Make the directories of GROUP, in all of its hierarchies or in none. */
 static int make_run_directories(const struct lab_cgroup *group)
 {
@@ -242,12 +262,10 @@ static int make_run_directories(const struct lab_cgroup *group)
         if (!lab_cgroup_is_first(group, i) || make_run_directory(group, i) == 0)
             continue;
         int error = errno;
-        for (enum lab_controller made = 0; made <= i; made++) {
-            if (made < i && lab_cgroup_is_first(group, made))
-                rmdir(lab_cgroup_file(group, made, ""));
+        remove_made(group, i);
+        for (enum lab_controller made = 0; made <= i; made++)
             if (lab_cgroup_is_first(group, made))
                 lab_cgroup_remove_parent(group->where->of[made].base);
-        }
         errno = error;
         return -1;
     }
@@ -271,18 +289,6 @@ int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies
             break;
     }
     return result;
-}
-
-/* Remove the directories of GROUP in the hierarchies before that of END, all of them empty. errno
- * stays. */
-static void remove_made(const struct lab_cgroup *group, enum lab_controller end)
-{
-    int error = errno;
-
-    for (enum lab_controller made = 0; made < end; made++)
-        if (lab_cgroup_is_first(group, made))
-            rmdir(lab_cgroup_file(group, made, ""));
-    errno = error;
 }
 
 int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *parent,

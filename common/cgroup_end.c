@@ -40,13 +40,25 @@ int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count)
     return 0;
 }
 
-/* Kill the processes in DIRECTORY until there are none. They are waited for by their pidfds: a dead
- * process whose parent has not asked for its status yet does not count any more. */
+/* Kill the process PID, and wait for its end by its pidfd, at most a second: a dead process whose
+ * parent has not asked for its status yet does not count any more. Returns 0, or -1 with errno. */
+static int kill_process(pid_t pid)
+{
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    if (pidfd == -1 || syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == -1)
+        return errno == ESRCH ? 0 : -1;
+    poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 1000);
+    return 0;
+}
+
+/* Kill the processes in DIRECTORY until there are none. */
 static int kill_processes(const char *directory)
 {
     enum { AT_ONCE = 256, ROUNDS = 1000 };
     char path[LAB_CGROUP_LONGEST + 32];
     pid_t pids[AT_ONCE];
+    int error = EBUSY;
 
     snprintf(path, sizeof(path), "%s/cgroup.kill", directory);
     lab_write_file(path, "1"); /* Linux 5.14; where it is missing, one by one does it too */
@@ -56,18 +68,14 @@ static int kill_processes(const char *directory)
             return count == 0 || errno == ENOENT
                        ? 0
                        : lab_cgroup_failed("read processes of", directory);
-        for (int i = 0; i < count && i < AT_ONCE; i++) {
+        for (int i = 0; i < count && i < AT_ONCE; i++)
             /* 0 is a process outside of our PID namespace. */
-            lab_fd pidfd = pids[i] > 0 ? (int)syscall(SYS_pidfd_open, pids[i], 0) : -1;
-            if (pidfd == -1)
-                continue;
-            syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-            poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 1000);
-        }
+            if (pids[i] > 0 && kill_process(pids[i]) == -1)
+                error = errno;
         if (round > 0)
             lab_sleep_until(lab_now() + MOMENT);
     }
-    errno = EBUSY;
+    errno = error;
     return lab_cgroup_failed("kill the processes of", directory);
 }
 
@@ -182,9 +190,14 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
     char path[LAB_CGROUP_LONGEST * 2], text[16];
     int count = 0;
 
-    while ((access(to, F_OK) == -1 || strcmp(strrchr(to, '/'), "/" LAB_CGROUP_PARENT) == 0) &&
-           strlen(to) > strlen(base))
+    while (strlen(to) > strlen(base)) {
+        int there = lab_is_there(to);
+        if (there == -1)
+            return lab_cgroup_failed("look at", to);
+        if (there == 1 && strcmp(strrchr(to, '/'), "/" LAB_CGROUP_PARENT) != 0)
+            break;
         *strrchr(to, '/') = '\0';
+    }
     snprintf(path, sizeof(path), "%s/cgroup.procs", to);
     for (int round = 0; round < ROUNDS; round++) {
         int result = 0;

@@ -148,9 +148,11 @@ int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes)
 {
     bool v2 = lab_cgroup_version(group, LAB_MEMORY) == 2;
     const char *swap = v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes";
-    bool has_swap = access(lab_cgroup_file(group, LAB_MEMORY, swap), F_OK) == 0;
+    int has_swap = lab_is_there(lab_cgroup_file(group, LAB_MEMORY, swap));
     long long limit;
 
+    if (has_swap == -1)
+        return lab_cgroup_failed("look at", lab_cgroup_file(group, LAB_MEMORY, swap));
     if (write_number(group, LAB_MEMORY, v2 ? "memory.max" : "memory.limit_in_bytes", bytes) == -1)
         return -1;
     /* v1 counts memory and swap together, v2 swap alone. */

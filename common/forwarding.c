@@ -146,8 +146,8 @@ static int use(struct record *record, const char *user)
 {
     if (!record->is_there) {
         record->was = is_on();
-        record->missing = lab_nft_missing();
-        if (record->was == -1 || (record->was == 0 && add_settings(record) == -1))
+        if (record->was == -1 || lab_nft_missing(&record->missing) == -1 ||
+            (record->was == 0 && add_settings(record) == -1))
             return -1;
     }
     remove_user(record, user);

@@ -27,7 +27,15 @@ static long magic_of_path(const char *path)
 {
     struct statfs status;
 
-    return statfs(path, &status) == 0 ? (long)status.f_type : 0;
+    return statfs(path, &status) == 0 ? (long)status.f_type : -1;
+}
+
+/* Note errno, except of a mount that is hidden, that this user cannot reach, or whose group has
+ * been removed. */
+static void note_error(struct lab_hierarchies *found)
+{
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ENODEV)
+        found->error = errno;
 }
 
 /* Whether LIST, whose words are separated by SEPARATOR and ended by a newline or NUL, has WORD. */
@@ -186,8 +194,10 @@ static void take_v2_controllers(struct lab_hierarchies *found)
     if (!found->unified.version)
         return;
     snprintf(path, sizeof(path), "%s/cgroup.controllers", found->unified.base);
-    if (lab_read_file(path, found->v2, sizeof(found->v2)) == -1)
+    if (lab_read_file(path, found->v2, sizeof(found->v2)) == -1) {
+        note_error(found);
         found->v2[0] = '\0';
+    }
     /* The usage in cpu.stat is there in every group of v2, with or without the cpu controller. */
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (!found->of[i].version && (i == LAB_CPUACCT || has_word(found->v2, ' ', NAMES[i])))
@@ -210,8 +220,10 @@ static void take_line(struct lab_hierarchies *found, const char *root, const cha
     int version = strcmp(mount.type, "cgroup2") == 0 ? 2 : 1;
     struct lab_hierarchy candidate = {.version = version};
     int length = snprintf(candidate.base, sizeof(candidate.base), "%s%s", root, mount.point);
-    if (length >= (int)sizeof(candidate.base) ||
-        magic_of(candidate.base) != (version == 2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
+    long magic = length < (int)sizeof(candidate.base) ? magic_of(candidate.base) : 0;
+    if (magic == -1)
+        note_error(found);
+    if (magic != (version == 2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
         return;
     snprintf(candidate.root, sizeof(candidate.root), "%s", mount.root);
     candidate.read_only =
@@ -251,7 +263,8 @@ int lab_hierarchies_find(struct lab_hierarchies *found)
         lab_read_file("/proc/self/cgroup", self_cgroup, sizeof(self_cgroup)) == -1)
         return -1;
     lab_hierarchies_parse(found, "", mountinfo, self_cgroup, NULL);
-    return 0;
+    errno = found->error;
+    return found->error ? -1 : 0;
 }
 
 void lab_hierarchies_set_base(struct lab_hierarchies *found, const char *base, const char *root)

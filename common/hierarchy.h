@@ -34,12 +34,13 @@ struct lab_hierarchies {
     char v1[256], v2[256];        /* the names of all controllers in each, with blanks between */
     bool outside;                 /* a mount from outside our cgroup namespace was passed over */
     bool recorded;                /* read from a recorded tree: its files are on no cgroupfs */
+    int error;                    /* errno, where a mount cannot be looked at; else 0 */
 };
 
 /* The name of a controller: "cpu". */
 const char *lab_controller_name(enum lab_controller controller);
 
-/* What the file system at PATH is, f_type of statfs(2); 0 where it cannot be asked. */
+/* What the file system at PATH is, f_type of statfs(2); -1 with errno where it cannot be asked. */
 typedef long lab_magic_of(const char *path);
 
 /* Find the controllers from texts in the form of /proc/self/mountinfo and /proc/self/cgroup. ROOT

@@ -41,6 +41,9 @@ const char *lab_host_resolver_file(bool *out_of_reach)
     *out_of_reach = false;
     for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
         const char *line = lab_read_file(FILES[i], text, sizeof(text)) == -1 ? NULL : text;
+        /* Those of other programs need not be for this user. */
+        if (!line && errno != ENOENT && errno != ENOTDIR && (i == 0 || errno != EACCES))
+            return NULL;
         for (; line; line = lab_next_line(line)) {
             enum lab_server server = lab_host_server_in(line);
             if (server == LAB_SERVER_IN_REACH)
@@ -48,6 +51,7 @@ const char *lab_host_resolver_file(bool *out_of_reach)
             *out_of_reach |= i == 0 && server == LAB_SERVER_OUT_OF_REACH;
         }
     }
+    errno = 0;
     return NULL;
 }
 
@@ -56,8 +60,7 @@ void lab_host_warn_of_closed_forward(const char *bridge)
     char chain[256];
     int found = lab_nft_closed_forward(bridge, chain, sizeof(chain));
 
-    /* A kernel without nf_tables has no such chain. */
-    if (found == -1 && errno != EPROTONOSUPPORT && errno != EINVAL && errno != EOPNOTSUPP)
+    if (found == -1)
         lab_warn("whether nftables lets %s pass cannot be told: %s", bridge, lab_strerror(errno));
     if (found == 1)
         lab_warn("the %s drops what its rules do not accept: what comes from %s may not reach the "

@@ -19,7 +19,8 @@ enum lab_server lab_host_server_in(const char *line);
 
 /* The resolv.conf(5) of this host with a name server that containers reach: /etc/resolv.conf, or
  * the file in which systemd-resolved or NetworkManager keeps the servers behind its own one. NULL
- * where there is none; *OUT_OF_REACH: because all of /etc/resolv.conf are out of reach. */
+ * where there is none, with errno 0; *OUT_OF_REACH: because all of /etc/resolv.conf are out of
+ * reach. NULL with errno where a file cannot be read. */
 const char *lab_host_resolver_file(bool *out_of_reach);
 
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded. */

@@ -10,8 +10,13 @@ static void need(const char *command, const char *package)
 {
     char missing[128], remedy[128], beside[PATH_MAX];
 
-    if (lab_find_command(command, NULL, 0))
+    const int error = lab_find_command(command, NULL, 0) ? 0 : errno;
+    if (error == 0)
         return;
+    if (error != ENOENT && error != EACCES) {
+        errno = error;
+        lab_die("find %s", command);
+    }
     if (!*package && lab_find_beside(command, beside, sizeof(beside))) {
         *strrchr(beside, '/') = '\0';
         lab_set("PATH", "$PATH:%s", beside);
@@ -23,7 +28,10 @@ static void need(const char *command, const char *package)
                  outside);
         lab_cannot_run(missing, "use sudo, or su with a minus sign: then PATH has it");
     }
-    snprintf(missing, sizeof(missing), "no %s is installed", command);
+    if (error == ENOENT)
+        snprintf(missing, sizeof(missing), "no %s is installed", command);
+    else
+        snprintf(missing, sizeof(missing), "find %s: %s", command, lab_strerror(error));
     snprintf(remedy, sizeof(remedy), *package ? "install the package %s" : "type: make %s",
              *package ? package : command);
     lab_cannot_run(missing, remedy);

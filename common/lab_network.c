@@ -76,7 +76,10 @@ void lab_wait_for_link(const char *device)
         lab_die("listen to events of links");
     snprintf(path, sizeof(path), "/sys/class/net/%s/operstate", device);
     do {
-        if (lab_read_file(path, state, sizeof(state)) != -1 && strcmp(state, "up") == 0)
+        if (lab_read_file(path, state, sizeof(state)) == -1)
+            lab_die("read %s", path);
+        if (strcmp(state, "up") == 0)
             return;
-    } while (poll(&wanted, 1, 10000) == 1 && recv(netlink, message, sizeof(message), 0) > 0);
+    } while (lab_must(poll(&wanted, 1, 10000)) == 1 &&
+             lab_must(recv(netlink, message, sizeof(message), 0)) > 0);
 }

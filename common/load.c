@@ -1,5 +1,6 @@
 #include "load.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -22,8 +23,8 @@ __attribute__((noreturn)) static void become_busy(char *path, int threads,
     char count[16];
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    if (nothing != -1)
-        dup2(nothing, STDIN_FILENO);
+    if (nothing == -1 || dup2(nothing, STDIN_FILENO) == -1)
+        lab_die("read from /dev/null");
     /* A load that is preferred to all others would stop the machine, and what measures it. */
     if (sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
         lab_die("sched_setscheduler SCHED_OTHER");
@@ -61,7 +62,10 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
     char path[PATH_MAX];
     pid_t ended = 0;
 
-    if (!lab_find_beside("busy", path, sizeof(path)))
+    const bool found = lab_find_beside("busy", path, sizeof(path));
+    if (!found && errno != ENOENT)
+        lab_die("find the program busy beside this one");
+    if (!found)
         lab_cannot_run("the program busy is not beside this one", "type: make busy");
     pid_t pid = lab_fork();
     if (pid == -1)

@@ -83,7 +83,10 @@ int lab_lock_directory(const char *path, mode_t mode, int milliseconds)
         if (fd == -1 || lab_lock(fd, milliseconds) == -1 || fstat(fd, &opened) == -1)
             return -1;
         /* Somebody who waited with us may have removed the directory that we have locked now. */
-        if (stat(path, &present) == 0 && opened.st_ino == present.st_ino)
+        int there = stat(path, &present);
+        if (there == -1 && errno != ENOENT)
+            return -1;
+        if (there == 0 && opened.st_ino == present.st_ino)
             return lab_take_fd(&fd);
     }
 }

@@ -153,7 +153,7 @@ static void note_others(double at, double percent)
 }
 
 /* The time (microseconds, summed over the CPUs that this process may use) in which nothing ran:
- * idle and iowait of /proc/stat. Returns -1 with errno. */
+ * idle and iowait of /proc/stat. */
 static long long idle_time(void)
 {
     enum { SIZE = 1 << 20 };
@@ -162,7 +162,7 @@ static long long idle_time(void)
     lab_string text = malloc(SIZE);
 
     if (!text || lab_read_file("/proc/stat", text, SIZE) == -1)
-        return -1;
+        lab_die("read /proc/stat");
     bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1;
     for (int i = 0; i < CPU_SETSIZE; i++)
         is_wanted[i] = all || CPU_ISSET(i, &cpus);
@@ -187,8 +187,6 @@ double lab_use(struct lab_load *const loads[], int milliseconds)
     for (int i = 0; loads[i]; i++)
         used += loads[i]->percent;
     long long idle_now = idle_time();
-    if (idle == -1 || idle_now == -1)
-        lab_die("read /proc/stat");
     double all_idle = 100.0 * (double)(idle_now - idle) / (double)(lab_now() - begin);
     note_others(at, 100.0 * lab_cpu_count() - all_idle - used);
     return all_idle / lab_cpu_count();
@@ -370,9 +368,14 @@ void lab_draw_picture(void)
     if (output == -1)
         lab_die("open %s", picture);
     pid_t child = lab_fork();
-    if (child == 0 && dup2(input, STDIN_FILENO) != -1 && dup2(output, STDOUT_FILENO) != -1)
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0) {
+        if (dup2(input, STDIN_FILENO) == -1 || dup2(output, STDOUT_FILENO) == -1)
+            lab_die("dup2");
         lab_exec((char *[]){"gnuplot", NULL});
-    int status = child > 0 ? lab_wait(child) : -1;
+    }
+    int status = lab_wait(child);
     if (status != 0)
         lab_exit(EXIT_FAILURE, "gnuplot ended with status %d, see its words above", status);
     printf("\nThe picture is in %s\n", picture);

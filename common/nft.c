@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 
 /* Messages that go to the kernel together. */
@@ -216,14 +217,22 @@ const struct lab_nft_part lab_nft_parts[LAB_NFT_PARTS] = {
     {"filter", "INPUT"},   {"filter", "FORWARD"}, {"filter", NULL},
 };
 
-unsigned lab_nft_missing(void)
+/* Whether errno is that of a kernel without nf_tables. */
+static bool is_absent(void)
 {
-    unsigned missing = 0;
+    return errno == EPROTONOSUPPORT || errno == EINVAL || errno == EOPNOTSUPP;
+}
 
-    for (int i = 0; i < LAB_NFT_PARTS; i++)
-        if (!lab_nft_exists(lab_nft_parts[i].table, lab_nft_parts[i].chain))
-            missing |= 1U << i;
-    return missing;
+int lab_nft_missing(unsigned *missing)
+{
+    *missing = 0;
+    for (int i = 0; i < LAB_NFT_PARTS; i++) {
+        int there = lab_nft_exists(lab_nft_parts[i].table, lab_nft_parts[i].chain);
+        if (there == -1)
+            return is_absent() ? 0 : -1;
+        *missing |= there ? 0 : 1U << i;
+    }
+    return 0;
 }
 
 void lab_nft_delete_missing(unsigned missing)
@@ -238,7 +247,9 @@ void lab_nft_delete_missing(unsigned missing)
         return;
     /* A part that others use now stays: each of the others alone. */
     for (int i = 0; i < count; i++)
-        lab_nft_delete_empty(&parts[i], 1);
+        if (lab_nft_delete_empty(&parts[i], 1) == -1 && errno != ENOENT && errno != EBUSY)
+            lab_warn("delete %s %s of nf_tables: %s", parts[i].table,
+                     parts[i].chain ? parts[i].chain : "", lab_strerror(errno));
 }
 
 uint32_t lab_nft_generation(void)
@@ -411,6 +422,6 @@ int lab_nft_closed_forward(const char *device, char *name, size_t size)
 
     append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, AF_UNSPEC);
     if (dump(&request, add_chain, &closed) == -1 || (closed.failed && !closed.found))
-        return -1;
+        return is_absent() ? 0 : -1;
     return closed.found;
 }

@@ -31,10 +31,11 @@ int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
 enum { LAB_NFT_PARTS = 7 };
 extern const struct lab_nft_part lab_nft_parts[LAB_NFT_PARTS];
 
-/* Those that do not exist: a set of bits, 1 << INDEX. One that cannot be looked for is not one. */
-unsigned lab_nft_missing(void);
+/* Those that do not exist, in *MISSING: a set of bits, 1 << INDEX; 0 without nf_tables in the
+ * kernel. Returns 0, or -1 with errno. */
+int lab_nft_missing(unsigned *missing);
 
-/* Delete those of MISSING that are empty now. */
+/* Delete those of MISSING that are empty now. What is not deleted because of an error is named. */
 void lab_nft_delete_missing(unsigned missing);
 
 /* The number of the present rules of nf_tables in this network namespace: the kernel counts every
@@ -44,7 +45,8 @@ uint32_t lab_nft_generation(void);
 /* Look for a base chain that keeps packets from being forwarded, whatever the chain FORWARD of
  * iptables accepts (that one is not meant): its policy is drop, or it has a rule that drops or
  * rejects all packets. A table with a rule that names DEVICE (NULL: none) is left out. Returns 1
- * with "chain C of the table inet T" in NAME, 0 where there is none, or -1 with errno. */
+ * with "chain C of the table inet T" in NAME, 0 where there is none (a kernel without nf_tables has
+ * none), or -1 with errno. */
 int lab_nft_closed_forward(const char *device, char *name, size_t size);
 
 /* Delete COUNT (8 at most) TABLES with all that is in them, if nothing was changed since

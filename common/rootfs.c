@@ -68,9 +68,10 @@ static int is_dynamic(const char *program)
     if (lab_loader_of(program, loader, sizeof(loader)) == 0)
         return *loader != '\0';
     lab_fd fd = errno == ENOEXEC ? open(program, O_RDONLY | O_CLOEXEC) : -1;
-    if (fd == -1)
+    ssize_t count = fd == -1 ? -1 : read(fd, magic, SELFMAG);
+    if (count == -1)
         return -1;
-    return read(fd, magic, SELFMAG) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+    return count == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
 /* Call EACH with the path of every file that ldd(1) names for PROGRAM: its loader and libraries,
@@ -149,6 +150,8 @@ const char *lab_need_busybox(bool is_static)
     bool found = lab_find_busybox(path, sizeof(path)) == 0;
     int result = found && is_static ? lab_loader_of(path, loader, sizeof(loader)) : 0;
 
+    if (!found && errno != ENOENT)
+        lab_die("find a busybox");
     if (result == -1 && errno != ENOEXEC)
         lab_die("read %s", path);
     if (found && result == 0 && !*loader)
@@ -192,7 +195,8 @@ static const struct {
 static int list_applets(void *busybox)
 {
     execv(busybox, (char *const[]){"busybox", "--list", NULL});
-    _exit(LAB_EXIT_CANNOT_INVOKE);
+    printf("%d", errno);
+    return LAB_EXIT_CANNOT_INVOKE;
 }
 
 /* Whether NAME is a line of LIST. */
@@ -214,8 +218,11 @@ static int ask_for_applets(struct lab_output *list, const char *busybox)
     if (lab_loader_of(busybox, loader, sizeof(loader)) == -1 ||
         lab_listen(list, list_applets, (void *)busybox) == -1)
         return -1;
-    if (list->status == LAB_EXIT_CANNOT_INVOKE)
-        errno = ENOEXEC; /* for another machine, as the kernel found out */
+    if (list->status == LAB_EXIT_CANNOT_INVOKE && atoi(list->text) == 0) {
+        fputs(list->text, stderr); /* it did not come to that */
+        errno = ECHILD;
+    } else if (list->status == LAB_EXIT_CANNOT_INVOKE)
+        errno = atoi(list->text); /* ENOEXEC: for another machine, as the kernel found out */
     else if (list->status != 0 || list->truncated || !lists(list->text, "sh"))
         errno = EINVAL;
     else

@@ -17,7 +17,7 @@ int lab_loader_of(const char *program, char *loader, size_t size);
 int lab_copy_program(const char *root, const char *program);
 
 /* Find a busybox: $BUSYBOX, or else busybox.static, busybox in PATH. A static one is preferred.
- * Returns its path in PATH (SIZE bytes) and 0, or -1 with ENOENT. */
+ * Returns its path in PATH (SIZE bytes) and 0, or -1 with errno. */
 int lab_find_busybox(char *path, size_t size);
 
 /* Make a root file system in the existing, empty directory ROOT: BUSYBOX (with its libraries, where

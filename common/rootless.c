@@ -99,6 +99,8 @@ static struct range find_range(const char *file, uid_t user)
 
     snprintf(number, sizeof(number), "%u", user);
     FILE *ranges = fopen(file, "re");
+    if (!ranges && errno != ENOENT)
+        lab_die("read %s", file);
     while (ranges && !range.count && fgets(line, sizeof(line), ranges)) {
         struct range found;
         if (sscanf(line, "%255[^:]:%lu:%lu", owner, &found.first, &found.count) == 3 &&

@@ -289,6 +289,8 @@ nothing_is_left() {
         run -125 with_fault /etc/subuid openat error=EACCES run --net none "$ROOTFS" true
         assert_output --partial "claim user IDs: EACCES (Permission denied)"
     fi
+    run -125 with_fault /etc/resolv.conf openat error=EIO run "$ROOTFS" true
+    assert_output --partial "read the name servers of this machine: EIO (Input/output error)"
     run -125 with_fault "" socket error=EMFILE run "$ROOTFS" true
     assert_output --partial "EMFILE (Too many open files)"
     refute_output --partial "all in use"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# tests/faults/run itself: each class of result, by a program that has an error of that class.
+# tests/faults/run itself: each class of result, by a program that has an error of that class. And faults that it has
+# found, of each kind one.
 
 load helpers
 
@@ -31,4 +32,25 @@ class_of() {
     assert_line --regexp '^(not )?ok 2 told: .*, 2 told'
     assert_line --regexp '^not ok 3 unnamed: '
     assert_line --regexp '^# unnamed: openat EMFILE look\+[0-9a-f]+<main\+[0-9a-f]+, call 1: status 1'
+}
+
+# with_fault CALL ERRNO PATH COMMAND...: each CALL that names PATH fails.
+with_fault() {
+    timeout $((30 * SLOW)) strace -f -qq -o /dev/null -P "$3" -e "trace=$1" -e "inject=$1:error=$2" "${@:4}"
+}
+
+@test "faults: what a tool cannot look at is not taken for what is not there" {
+    local busybox ip
+    busybox=$(realpath "$(command -v busybox)")
+    ip=$(command -v ip)
+    run -1 with_fault execve ENOMEM "$busybox" "$LABS/02_rootfs" --busybox "$busybox" "$TMPDIR/root"
+    assert_output --partial 'ENOMEM (Cannot allocate memory)'
+    assert [ ! -e "$TMPDIR/root" ]
+    run -125 strace -qq -o /dev/null -e inject=statfs:error=EIO "$LABS/05_cgroup_cpu" --cpus .5 true
+    assert_output --partial 'EIO (Input/output error)'
+    # Without a limit it does not run.
+    run -126 with_fault newfstatat EIO /usr/bin/true "$LABS/05_cgroup_cpu" --cpus .5 /usr/bin/true
+    assert_output "05_cgroup_cpu: failed to run command '/usr/bin/true': Input/output error"
+    run -1 with_fault newfstatat EIO "$ip" env PATH="${ip%/*}" "$LABS/07_veth_bridge" status
+    assert_line '07_veth_bridge: find ip: EIO (Input/output error)'
 }

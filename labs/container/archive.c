@@ -171,13 +171,16 @@ static const char *name_in_directory(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Open the directory that PATH is in; -1 where there is none. */
+/* Open the directory that PATH is in. Returns -1 where there is none. */
 static int open_parent(const char *path)
 {
     char parent[PATH_MAX];
 
     snprintf(parent, sizeof(parent), "/%.*s", (int)(name_in_directory(path) - path), path);
-    return open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        fail("open '%s'", parent);
+    return fd;
 }
 
 static void remove_path(const char *path)

@@ -71,7 +71,10 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
 
     if (!root) {
         int base = make_base(container, &path);
-        if (lab_find_busybox(busybox, sizeof(busybox)) == -1)
+        int found = lab_find_busybox(busybox, sizeof(busybox));
+        if (found == -1 && errno != ENOENT)
+            fail("find a busybox");
+        if (found == -1)
             give_up(STATUS_RUNTIME, "no busybox is installed; install busybox-static, name one in "
                                     "BUSYBOX, or give a root file system");
         if (lab_make_rootfs(path, busybox) == -1)

@@ -65,7 +65,10 @@ static int open_locked_file(int flags)
         lab_fd fd = open(TAKEN, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
         if (fd == -1 || lab_lock(fd, LAB_LOCK_PATIENCE) == -1 || fstat(fd, &opened) == -1)
             return -1;
-        if (stat(TAKEN, &present) == 0 && opened.st_ino == present.st_ino)
+        int there = stat(TAKEN, &present);
+        if (there == -1 && errno != ENOENT)
+            return -1;
+        if (there == 0 && opened.st_ino == present.st_ino)
             return lab_take_fd(&fd);
     }
 }

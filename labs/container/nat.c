@@ -195,18 +195,19 @@ static bool remove_tables(unsigned missing, uint32_t generation)
     return generation != 0 && lab_nft_delete_tables(tables, count, generation) == 0;
 }
 
-bool nat_has_legacy(void)
+int nat_has_legacy(void)
 {
     char legacy[256];
+    ssize_t length = lab_read_file("/proc/net/ip_tables_names", legacy, sizeof(legacy));
 
-    return lab_read_file("/proc/net/ip_tables_names", legacy, sizeof(legacy)) > 0;
+    return length == -1 && errno != ENOENT ? -1 : length > 0;
 }
 
 /* Whether either iptables, the one on nf_tables or the legacy one, has tables with rules that lead
- * through this machine. */
+ * through this machine, or that cannot be told. */
 static bool has_tables(void)
 {
-    return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy();
+    return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy() != 0;
 }
 
 /* Returns the number of iptables rules in which WORD stands, or -1 where it cannot be told. */

@@ -37,8 +37,8 @@ enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
              uint32_t generation);
 
-/* Whether there are rules of the other iptables, iptables-legacy(8). */
-bool nat_has_legacy(void);
+/* Whether there are tables of the other iptables, iptables-legacy(8): 1 or 0, or -1 with errno. */
+int nat_has_legacy(void);
 
 /* The number of all rules that iptables-save(8) knows, or -1 where it cannot tell. */
 int nat_rules(void);

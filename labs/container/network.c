@@ -111,7 +111,7 @@ static int remove_network(struct bridge *bridge)
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
     const bool alone =
-        bridge->rules != 0 && lab_nft_generation() == bridge->rules && !nat_has_legacy();
+        bridge->rules != 0 && lab_nft_generation() == bridge->rules && nat_has_legacy() == 0;
     unsigned missing = 0;
 
     if (alone && stop_forwarding(bridge, true, &missing) == -1)
@@ -194,7 +194,8 @@ static void create_network(struct bridge *bridge)
         fail("read the boot ID of this machine");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
     bridge->others = 0;    /* until network_wait_for_rules() */
-    bridge->missing = lab_nft_missing();
+    if (lab_nft_missing(&bridge->missing) == -1)
+        fail("look for the tables of nf_tables");
     bridge->rules = 0;
     before = lab_nft_generation();
     bridge->last = 1;

@@ -42,7 +42,7 @@ static int empty_directory(int top, int fd, int depth)
         close(fd);
         return -1;
     }
-    while (result == 0 && (entry = readdir(directory)) != NULL) {
+    while (result == 0 && (errno = 0, entry = readdir(directory)) != NULL) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         if (remove_pause)
@@ -52,8 +52,10 @@ static int empty_directory(int top, int fd, int depth)
         if (depth < DEEPEST || !move_to_top(top, fd, entry->d_name))
             result = remove_below(top, fd, entry->d_name, depth + 1);
     }
+    int error = errno; /* 0 at the end of the directory */
     closedir(directory);
-    return result;
+    errno = error;
+    return error == 0 ? result : -1;
 }
 
 static int remove_below(int top, int parent, const char *name, int depth)

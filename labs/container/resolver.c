@@ -29,13 +29,20 @@ static void read_servers(struct resolver *names, const struct specification *spe
     const char *file = lab_host_resolver_file(&out_of_reach);
     const bool reaches_all = !file && spec->network == NETWORK_HOST;
 
+    if (!file && errno != 0)
+        fail("read the name servers of this machine");
     if (reaches_all)
         file = "/etc/resolv.conf";
     else if (!file && out_of_reach && !has_own_servers(spec))
         lab_warn("the name servers in /etc/resolv.conf are at loopback addresses or ones of IPv6, "
                  "which the container does not reach; give it others: -v FILE:/etc/resolv.conf");
-    if (!file || lab_read_file(file, text, sizeof(text)) == -1)
+    if (!file)
         return;
+    if (lab_read_file(file, text, sizeof(text)) == -1) {
+        if (errno != ENOENT) /* a host without name servers has a network all the same */
+            fail("read %s", file);
+        return;
+    }
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (reaches_all || lab_host_server_in(line) != LAB_SERVER_OUT_OF_REACH)
             strcat(strcat(names->servers, line), "\n");

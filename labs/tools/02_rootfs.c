@@ -215,11 +215,15 @@ static void check_archive(int archive, int directory, const char *busybox)
 
     if (fstat(archive, &itself) == -1)
         lab_die("stat the archive '%s'", tool.tar);
-    if (fstatat(directory, slash ? slash + 1 : tool.tar, &other, 0) == 0 &&
-        lab_same_file(&itself, &other))
+    int there = fstatat(directory, slash ? slash + 1 : tool.tar, &other, 0);
+    if (there == -1 && errno != ENOENT)
+        lab_die("look for the archive in '%s'", tool.directory);
+    if (there == 0 && lab_same_file(&itself, &other))
         lab_exit(EXIT_FAILURE, "the archive '%s' would lie in '%s', which goes into it", tool.tar,
                  tool.directory);
-    if (stat(busybox, &other) == 0 && lab_same_file(&itself, &other))
+    if (stat(busybox, &other) == -1)
+        lab_die("look at the busybox '%s'", busybox);
+    if (lab_same_file(&itself, &other))
         lab_exit(EXIT_FAILURE, "the archive '%s' is the busybox that goes into it", tool.tar);
 }
 
@@ -261,12 +265,14 @@ int rootfs_tool(int argc, char *argv[])
     read_options(argc, argv);
     lab_begin_as_usual();
     umask(022);
-    bool makes_tar = tool.tar && faccessat(AT_FDCWD, tool.tar, F_OK, AT_SYMLINK_NOFOLLOW) == -1;
+    int has_tar = tool.tar ? lab_is_there(tool.tar) : 1;
+    if (has_tar == -1)
+        lab_die("look at the archive '%s'", tool.tar);
     int status = fill_directory(tool.directory, build);
     if (status == -1)
         lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
                        "fill the directory '%s'", tool.directory);
-    if (status != 0 && makes_tar)
+    if (status != 0 && !has_tar)
         unlink(tool.tar);
     return status;
 }

@@ -198,7 +198,9 @@ static void open_target(struct request *wanted)
 {
     if (wanted->target)
         wanted->process = (int)syscall(SYS_pidfd_open, wanted->target, 0);
-    if (wanted->target && wanted->process == -1 && (errno == EMFILE || errno == ENFILE))
+    /* A thread is looked at without one; that a process has ended, its files tell. */
+    if (wanted->target && wanted->process == -1 && errno != EINVAL && errno != ENOENT &&
+        errno != ESRCH)
         lab_die("open process %d", (int)wanted->target);
     if (wanted->all)
         want_all(wanted);

@@ -236,8 +236,9 @@ int cpu_tool(int argc, char *argv[])
 
     read_options(argc, argv);
     lab_exit_failure = 125;
-    if (!wanted.pid && !lab_find_command(argv[optind], NULL, 0))
-        lab_exec(argv + optind); /* says why it cannot, before anything is made */
+    if (!wanted.pid && !lab_find_command(argv[optind], NULL, 0)) /* before anything is made */
+        lab_exit(errno == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+                 "failed to run command '%s': %s", argv[optind], strerror(errno));
     lab_begin_tool("05");
     lab_fd pidfd = wanted.pid ? (int)syscall(SYS_pidfd_open, wanted.pid, 0) : -1;
     if (wanted.pid && pidfd == -1)

@@ -137,7 +137,9 @@ static bool is_emulated(void)
     lab_fd fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
     ssize_t length = fd == -1 ? -1 : read(fd, text, sizeof(text) - 1);
 
-    text[length > 0 ? length : 0] = '\0';
+    if (length == -1)
+        lab_die("read /proc/cpuinfo");
+    text[length] = '\0';
     return strstr(text, ": QEMU TCG") != NULL;
 }
 

@@ -78,7 +78,7 @@ int main(int argc, char *argv[])
     if (optind < argc)
         lab_exit(LAB_EXIT_USAGE, "unexpected operand '%s'", argv[optind]);
     start_threads(threads);
-    if (seconds == 0)
+    while (seconds == 0)
         pause();
     while (seconds > 0)
         seconds = sleep((unsigned)seconds);

@@ -60,8 +60,10 @@ static int stop_forwarding(const char *setting)
 
     (void)setting;
     int left = lab_forwarding_leave("08", false, &missing);
+    if (left == -1)
+        return -1; /* the record stays */
     lab_nft_delete_missing(missing);
-    return left == -1 ? -1 : !left;
+    return !left;
 }
 
 /* iptables -C exits with 1 where the rule is not there. */

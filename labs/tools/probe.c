@@ -32,10 +32,14 @@ void probe_need_command(const char *command)
 {
     if (lab_find_command(command, NULL, 0))
         return;
+    const int error = errno;
     const char *outside = lab_outside_path(command);
     if (outside)
         probe_refuse("use sudo, or su with a minus sign: then PATH has it",
                      "%s/%s is there, and PATH has no %s", outside, command, outside);
+    if (error != ENOENT)
+        probe_refuse("look at the directories of PATH", "find %s: %s", command,
+                     lab_strerror(error));
     probe_refuse("install what is missing: make deps", "%s is not installed", command);
 }
 

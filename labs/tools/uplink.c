@@ -79,6 +79,8 @@ void lab_host_give_resolver(const struct lab_network *network)
     bool out_of_reach;
     const char *upstream = lab_host_resolver_file(&out_of_reach);
 
+    if (!upstream && errno != 0)
+        lab_die("read the name servers of this host");
     if (out_of_reach && !upstream)
         lab_warn("the resolver of this host is at a loopback address or one of IPv6, which "
                  "containers cannot reach: write their own /etc/netns/NAME/resolv.conf");

@@ -35,6 +35,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -84,7 +85,7 @@ static uint64_t stack[STACK_WORDS]; /* of the process that makes a call */
 static FILE *log_file;
 static const char *wanted_site, *kill_whom;
 static long wanted_number = 1, wanted_index, site_number, call_index;
-static int wanted_errno, detach, detaching;
+static int wanted_errno, detach, detaching, has_failed;
 static pid_t first;
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
@@ -376,7 +377,11 @@ static void enter_call(struct process *process, const struct __ptrace_syscall_in
         return;
     if (process->image == UNKNOWN)
         identify(process);
-    if (process->image != OURS || find_site(process, info, site) == 0)
+    /* There is nowhere to tell that a message cannot be written. */
+    if (process->image != OURS ||
+        (info->entry.nr == SYS_write && info->entry.args[0] == STDERR_FILENO) ||
+        (wanted_site != NULL && info->entry.nr != strtoul(wanted_site, NULL, 10)) ||
+        find_site(process, info, site) == 0)
         return;
     if (wanted_site == NULL)
         fprintf(log_file, "call %s\n", site);
@@ -399,6 +404,7 @@ static void at_call(struct process *process)
         enter_call(process, &info);
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && process->failing) {
         process->failing = 0;
+        has_failed = 1;
         ptrace(PTRACE_POKEUSER, process->pid, offsetof(struct user_regs_struct, rax),
                (long)-wanted_errno);
     }
@@ -426,6 +432,13 @@ static int at_end(struct process *process, int status)
     return result;
 }
 
+/* Whether the calls of the process are still of interest: not after the one that failed, nor in a
+ * program of others while a site is looked for. It goes on until it executes, forks or ends. */
+static int is_looked_at(const struct process *process)
+{
+    return wanted_site == NULL || (!has_failed && process->image != FOREIGN);
+}
+
 /* A process has stopped: let it go on. */
 static void at_stop(struct process *process, int status)
 {
@@ -448,7 +461,7 @@ static void at_stop(struct process *process, int status)
         at_call(process);
     else if (event == 0)
         deliver = signal;
-    ptrace(PTRACE_SYSCALL, process->pid, 0, (long)deliver);
+    ptrace(is_looked_at(process) ? PTRACE_SYSCALL : PTRACE_CONT, process->pid, 0, (long)deliver);
 }
 
 /* The child waits until it is traced. */
