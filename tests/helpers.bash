@@ -8,6 +8,7 @@
 
 bats_require_minimum_version 1.5.0
 # They ask for their own directory before each of their files, in each test: so it starts no program.
+# shellcheck disable=SC2317 # they call it
 dirname() { echo "${1%/*}"; }
 bats_load_library bats-support
 bats_load_library bats-assert
