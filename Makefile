@@ -305,7 +305,7 @@ test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v
 
 .PHONY: test-make-vm
 test-make-vm: all $(BUILD)/.test-tools #: the tests of that machine itself: its word, its status, its end
-	bats tests/vm
+	env $(TEST_VARIABLES) tests/run tests/vm
 
 # The parsers that read what the kernel writes, each fed with what libFuzzer makes up.
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c)))

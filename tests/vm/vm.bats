@@ -2,6 +2,7 @@
 # make vm: a machine of its own, whose word and status come back, and which leaves nothing here.
 
 # On the machine itself: a machine of the tests has no way to a mirror.
+# no machine, 2
 LAB_MACHINE=${LAB_MACHINE:-none}
 load ../helpers
 
@@ -87,16 +88,22 @@ vm() { "$REPO/tests/vm/vm.sh" "$@" 3>&-; }
 }
 
 @test "vm: kill -9 of the script ends the machine, and the next one takes away what it has left" {
-    "$REPO/tests/vm/vm.sh" 'echo begun; sleep 10000' >"$BATS_TEST_TMPDIR/out" 3>&- &
+    # In a place of its own, because the next one may be that of another test.
+    local place=$REPO/build/vm.test
+    rm -rf "$place" && mkdir -p "$place"/{tests,build/vm}
+    cp -r "$REPO/tests/vm" "$REPO/tests/packages.sh" "$place/tests/"
+    ln -s "../../../vm/$(here amd64 arm64)" "$place/build/vm/"
+    "$place/tests/vm/vm.sh" 'echo begun; sleep 10000' >"$BATS_TEST_TMPDIR/out" 3>&- &
     local script=$! machine
     until grep -q begun "$BATS_TEST_TMPDIR/out"; do sleep 0.1; done
     machine=$(pgrep -P "$(pgrep -P "$script" timeout)" qemu)
     kill -KILL "$script"
     wait "$script" || true
     wait_until_gone "$machine"
-    run -0 compgen -G "$REPO/build/vm/run.*"
-    run -0 vm true
-    run -1 compgen -G "$REPO/build/vm/run.*"
+    run -0 compgen -G "$place/build/vm/run.*"
+    run -0 "$place/tests/vm/vm.sh" true 3>&-
+    run -1 compgen -G "$place/build/vm/run.*"
+    rm -r "$place"
 }
 
 # The names of Debian and of the kernel for this machine, and the package with its emulator.
