@@ -58,3 +58,15 @@ refuses() {
     assert_equal "$output" ""
     assert_equal "$stderr" "${TOOL##*/}: $line"
 }
+
+# Give the user $STUDENT a control group, as an administrator does: $GROUP, and $GROUP/shell for the user's processes.
+delegate() {
+    GROUP=/sys/fs/cgroup/student
+    mkdir -p "$GROUP/shell"
+    chown -R "$STUDENT:$STUDENT" "$GROUP"
+}
+
+take_back() { rmdir "$GROUP"/*/ "$GROUP"; }
+
+# COMMAND... with the rest of this process in the group of the user's shell.
+in_shell_group() { (echo "$BASHPID" >"$GROUP/shell/cgroup.procs" && exec "$@"); }

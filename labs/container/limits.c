@@ -8,6 +8,7 @@
 #include "file.h"
 #include "report.h"
 #include "shares.h"
+#include "state_file.h"
 #include "unprivileged.h"
 
 enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };
@@ -34,9 +35,7 @@ static bool is_v1(const struct lab_hierarchies *where)
  * controllers on v1 and some on v2. */
 static void open_group_files(struct limits *limits)
 {
-    limits->directory = -1;
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        limits->tasks[i] = -1;
         if (!(CONTROLLERS & LAB_BIT(i)))
             continue;
         const bool v1 = lab_cgroup_version(&limits->group, i) == 1;
@@ -95,7 +94,21 @@ static int make_group(struct limits *limits, const char *name)
     return lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
 }
 
-/* Without root there is no group: root's are not the caller's to change. */
+/* Returns 0, or -1 with errno. */
+static int find_hierarchies(struct limits *limits, const struct container *container)
+{
+    if (lab_hierarchies_find(&limits->where) == -1)
+        return -1;
+    if (container->group_base)
+        lab_hierarchies_set_base(&limits->where, container->group_base, "");
+    return 0;
+}
+
+static bool has_none(const struct container *container)
+{
+    return is_unprivileged() && !container->group_base;
+}
+
 static void have_none(struct limits *limits)
 {
     limits->directory = -1;
@@ -103,20 +116,39 @@ static void have_none(struct limits *limits)
         limits->tasks[i] = -1;
 }
 
-void limits_make(struct limits *limits, const struct container *container)
+/* Without root only a group of v2 that belongs to the caller can have groups in it. Returns whether
+ * there is one, and records it: what is recorded is swept. */
+static bool find_delegated(struct limits *limits, struct container *container)
+{
+    char directory[LAB_CGROUP_PATH];
+
+    if (container->spec.limits_asked)
+        lab_cgroup_delegated(&limits->where, CONTROLLERS);
+    else if (lab_hierarchies_delegated(&limits->where, CONTROLLERS, directory, sizeof(directory)) ==
+             -1) {
+        lab_warn("%s has no limits: without root they need a control group of v2 that belongs to "
+                 "you, as systemd-run --user --scope -p Delegate=yes COMMAND gives one",
+                 container->spec.name);
+        return false;
+    }
+    container->group_base = limits->where.unified.base;
+    if (state_save(container) == -1)
+        fail("write %s", state_path(container, "state"));
+    return true;
+}
+
+void limits_make(struct limits *limits, struct container *container)
 {
     const struct specification *spec = &container->spec;
     struct lab_cgroup *group = &limits->group;
     char name[LAB_CGROUP_NAME];
 
-    if (is_unprivileged()) {
-        have_none(limits);
-        lab_warn("%s has no limits: without root there is no control group for it", spec->name);
-        return;
-    }
+    have_none(limits);
     group_name(container, name, sizeof(name));
-    if (lab_hierarchies_find(&limits->where) == -1)
+    if (find_hierarchies(limits, container) == -1)
         fail("read /proc/self/mountinfo");
+    if (is_unprivileged() && !find_delegated(limits, container))
+        return;
     need_controllers(&limits->where);
     limits->made = true;
     if (make_group(limits, name) == -1)
@@ -141,11 +173,10 @@ static void name_group(struct limits *limits, const struct container *container)
 
 void limits_find(struct limits *limits, const struct container *container)
 {
-    if (is_unprivileged()) {
-        have_none(limits);
+    have_none(limits);
+    if (has_none(container))
         return;
-    }
-    if (lab_hierarchies_find(&limits->where) == -1)
+    if (find_hierarchies(limits, container) == -1)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
     name_group(limits, container);
@@ -161,7 +192,7 @@ void limits_enter(const struct limits *limits)
 
 bool limits_count_oom_kills(struct limits *limits)
 {
-    if (is_unprivileged())
+    if (limits->group.controllers == 0)
         return false;
     bool v2 = lab_cgroup_version(&limits->group, LAB_MEMORY) == 2;
     long long before = limits->out_of_memory, killed;
@@ -187,11 +218,13 @@ static bool remove_empty_group(const struct lab_cgroup *group)
 /* On v2 container-labs is removed with the last group in it. */
 static int remove_group(struct limits *limits, const struct container *container)
 {
-    char name[LAB_CGROUP_NAME];
+    char name[LAB_CGROUP_NAME], base[LAB_CGROUP_PATH + 16] = "";
 
+    if (container->group_base)
+        snprintf(base, sizeof(base), LAB_CGROUP_BASE "%s", container->group_base);
     if (!is_v1(&limits->where)) {
         group_name(container, name, sizeof(name));
-        return lab_cgroup_remove_run(name, "");
+        return lab_cgroup_remove_run(name, base);
     }
     if (remove_empty_group(&limits->group))
         return 0;
@@ -211,9 +244,9 @@ int limits_sweep(const struct container *container)
 {
     struct limits limits = {.made = true};
 
-    if (is_unprivileged() || !*container->runtime_name)
+    if (has_none(container) || !*container->runtime_name)
         return 0;
-    if (lab_hierarchies_find(&limits.where) == -1) {
+    if (find_hierarchies(&limits, container) == -1) {
         lab_warn("read /proc/self/mountinfo: %s", lab_strerror(errno));
         return -1;
     }

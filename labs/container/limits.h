@@ -19,8 +19,9 @@ struct limits {
 };
 
 /* Make the group of CONTAINER with the limits of its specification. Exits with one line where the
- * kernel refuses. cgroups(7) */
-void limits_make(struct limits *limits, const struct container *container);
+ * kernel refuses. Without root and a group that belongs to the caller there is none: a warning says
+ * so, or it is an error where a limit was asked for. cgroups(7) */
+void limits_make(struct limits *limits, struct container *container);
 
 /* Find the group of a running CONTAINER, to join it. Exits with one line where there is none. */
 void limits_find(struct limits *limits, const struct container *container);

@@ -184,22 +184,26 @@ static void take_cpus(struct specification *spec, char *value)
         give_up(STATUS_RUNTIME, "invalid --cpus: '%s' is not a number such as 1.5, from 0.01",
                 value);
     spec->cpu_quota = millionths / (1000000 / CPU_PERIOD);
+    spec->limits_asked = true;
 }
 
 static void take_shares(struct specification *spec, char *value)
 {
     spec->cpu_shares = parse_count(value, "--cpu-shares", LAB_MINIMUM_SHARES, LAB_MAXIMUM_SHARES);
+    spec->limits_asked = true;
 }
 
 static void take_memory(struct specification *spec, char *value)
 {
     spec->memory = parse_size(value, "--memory", 1 << 20);
+    spec->limits_asked |= spec->memory != UNLIMITED;
 }
 
 static void take_pids(struct specification *spec, char *value)
 {
     spec->pids =
         strcmp(value, "max") == 0 ? UNLIMITED : parse_count(value, "--pids-limit", 1, 4194304);
+    spec->limits_asked |= spec->pids != UNLIMITED;
 }
 
 static void take_network(struct specification *spec, char *value)

@@ -55,6 +55,9 @@ static const struct {
     {EAGAIN, "clone3",
      "there are too many processes: look at pids.max of the groups above, ulimit -u and "
      "kernel.pid_max"},
+    {EACCES, "clone3 in the control group",
+     "without root, that is allowed from a group beside or below the one where the container was "
+     "begun: in the same scope or shell"},
     {ENOSYS, "clone3", "it came with Linux 5.3; where a filter hides it, as " OUTSIDE},
     {EPERM, "mount proc", COVERED("/proc")},
     {EPERM, "mount sysfs", COVERED("/sys")},

@@ -21,7 +21,12 @@ enum {
 #define DEFAULT_MEMORY (512LL << 20) /* bytes */
 #define UNLIMITED (-1LL)
 
-enum network { NETWORK_BRIDGE, NETWORK_NONE, NETWORK_HOST };
+enum network {
+    NETWORK_BRIDGE, /* without root NETWORK_USER or NETWORK_NONE takes its place */
+    NETWORK_NONE,
+    NETWORK_HOST,
+    NETWORK_USER, /* by a program of the user, unprivileged.h */
+};
 
 /* The walls that --without takes away, one by one, to see what each is good for. */
 enum wall {
@@ -64,6 +69,7 @@ struct specification {
     long long cpu_shares; /* as cgroup v1 counts them: 2..262144 */
     long long memory;     /* bytes, or UNLIMITED */
     long long pids;       /* processes and threads, or UNLIMITED */
+    bool limits_asked;    /* by an option */
     enum network network;
     in_addr_t address; /* in network order; 0: any free one */
     in_addr_t subnet;  /* in network order; 0: not asked for */

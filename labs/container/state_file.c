@@ -34,6 +34,7 @@ static const struct field {
     FIELD("layer", TYPE_STRING, spec.layer),
     FIELD("directory", TYPE_STRING, spec.directory),
     FIELD("user", TYPE_STRING, spec.user),
+    FIELD("group_base", TYPE_STRING, group_base),
     FIELD("remove", TYPE_BOOL, spec.remove),
     FIELD("init", TYPE_BOOL, spec.init),
     FIELD("read_only", TYPE_BOOL, spec.read_only),
