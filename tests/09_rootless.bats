@@ -3,6 +3,7 @@
 
 load helpers
 load container
+load cgroups
 
 export STUDENT=4242 # tests/student plays as this user
 OTHER=4343          # and as this one
@@ -30,8 +31,12 @@ teardown() {
     machine_after
 }
 
-# Run lab 09 as the user $STUDENT, who has the IDs that $WAY says.
-labs09() { (as_student "$WAY" timeout -k 1 $((30 * SLOW)) "$LABS/09_full_container" "$@") 3>&-; }
+# Run lab 09 as the user $STUDENT, who has the IDs that $WAY says, with what IN puts before it, on a PATH of BIN.
+IN=() BIN=/usr/local/bin:/usr/bin:/bin
+labs09() {
+    "${IN[@]}" "$BATS_TEST_DIRNAME/student" "$WAY" env PATH="$BIN" timeout -k 1 $((30 * SLOW)) \
+        "$LABS/09_full_container" "$@" 3>&-
+}
 
 start() { labs09 run -d --net none "$@" "$ROOTFS" sleep 1000; }
 
@@ -57,7 +62,7 @@ runtime_of() { labs09 inspect "$1" | jq .runtime_pid; }
         grep -E "CapEff|NoNewPrivs|Seccomp:" /proc/self/status; ls /sys/class/net; cd /dev; ls
         head -c 3 zero | wc -c; cat /proc/sys/net/ipv4/ping_group_range; exit 7'
     assert_equal "$status" 7
-    assert_equal "$stderr" "09_full_container: one has no limits: without root there is no control group for it"
+    assert_regex "$stderr" "^09_full_container: one has no limits: without root they need a control group of v2 [^"$'\n'"]*\$"
     assert_line --index 0 0
     assert_line --index 1 0
     assert_line --index 2 one
@@ -234,8 +239,10 @@ gone_after_kill() {
 
 @test "rootless 09: what needs root is refused in one line, or left out with a word" {
     local row
-    for row in '--userns host|--userns host needs root' '-p 80:80|need root, as the bridge does' \
-        '--subnet 10.1.0.0/16|need root' '-u 1000|without root a container has user 0 and group 0 alone'; do
+    BIN=$(path_without pasta slirp4netns)
+    for row in '--userns host|--userns host needs root' '--ip 10.1.0.2|--ip and --subnet need root, as the bridge does' \
+        '--subnet 10.1.0.0/16|need root' '-m 64m|control groups? of v[12]' '--cpus 0.5|control group' \
+        '-p 80:80|--publish needs pasta: install the package passt' '-u 1000|without root a container has user 0 and group 0 alone'; do
         # shellcheck disable=SC2086 # its words
         run --separate-stderr labs09 run ${row%|*} "$ROOTFS" true
         assert_failure 125
@@ -244,7 +251,7 @@ gone_after_kill() {
     run --separate-stderr labs09 run -n alone "$ROOTFS" ls /sys/class/net
     assert_success
     assert_output lo
-    assert_regex "$stderr" "alone has no network: a bridge needs root"
+    assert_regex "$stderr" "alone has no network: without root it needs pasta or slirp4netns; install the package passt, or type --net none"
     # Inside, the files of another user cannot be changed.
     STUDENT=$OTHER run --separate-stderr labs09 run --net none "$ROOTFS" sh -c 'touch /bin/x /new; ls /new'
     assert_success
@@ -254,6 +261,117 @@ gone_after_kill() {
         "$LABS/09_full_container" run --net none "$ROOTFS" true 3>&-
     assert_failure 125
     assert_output --regexp 'without root, unshare CLONE_NEWUSER: EPERM '
+    run setpriv --ruid="$OTHER" --euid="$STUDENT" --regid="$STUDENT" --clear-groups "$LABS/09_full_container" ps 3>&-
+    assert_failure 125
+    assert_output --partial 'set-user-ID'
+}
+
+# A user opens /dev/net/tun on an ordinary machine; a small one may have it for root alone.
+tun_for_all() {
+    [ "$(stat -c %a /dev/net/tun)" = 666 ] || {
+        mount -t tmpfs tmpfs /dev/net && mknod -m 666 /dev/net/tun c 10 200
+    }
+}
+tun_as_before() { ! mountpoint -q /dev/net || umount /dev/net; }
+
+# With a machine that has an outside: `program` is the only one there, and makes the network.
+connected_by() {
+    local other=pasta
+    [ "$1" != pasta ] || other=slirp4netns
+    BIN=$(path_without "$other")
+    run labs09 run -d -n far "${@:2}" "$ROOTFS" sleep 1000
+    assert_success
+    run labs09 exec far sh -c 'ip -4 -o addr show eth0; cat /etc/hosts; wget -qO- 192.0.2.2/word
+        wget -qO- -T 3 10.0.2.2:7777/word || wget -qO- -T 3 127.0.0.1:7777/word || echo apart'
+    assert_line --regexp 'inet 10\.0\.2\.100/24 '
+    assert_line --regexp '^10\.0\.2\.100\s+far$'
+    assert_line 'from outside'
+    assert_line apart
+    run -0 labs09 ps
+    assert_line --regexp '^far .* 10\.0\.2\.100 '
+    assert_equal "$(labs09 inspect far | jq -r .network)" user
+}
+
+@test "rootless 09: a network by pasta or slirp4netns, which ends with the container however that ends" {
+    local program process at
+    command -v pasta >/dev/null && command -v slirp4netns >/dev/null ||
+        skip "no pasta or slirp4netns is installed (tests/packages.sh install optional)"
+    host_up
+    unset CONTAINER_LABS_STATE
+    outside_up
+    on_host ip route add default via 192.0.2.2
+    tun_for_all
+    IN=(on_host)
+    echo from outside >"$TMPDIR/word"
+    outside_meanwhile busybox httpd -f -p 192.0.2.2:80 -h "$TMPDIR"
+    on_host_meanwhile busybox httpd -f -p 127.0.0.1:7777 -h "$TMPDIR"
+    connected_by pasta -p 8080:80
+    run -0 labs09 exec far sh -c 'mkdir /www; echo from inside >/www/word; httpd -p 80 -h /www'
+    for at in "outside 192.0.2.1" "on_host 127.0.0.1"; do
+        run -0 ${at% *} busybox wget -qO- "${at#* }:8080/word"
+        assert_output 'from inside'
+    done
+    program=$(pgrep -u "$STUDENT" '^(pasta|passt)') # it executes passt.avx2
+    run -0 labs09 stop -t 0 far
+    wait_until_gone "$program"
+    connected_by slirp4netns
+    program=$(pgrep -u "$STUDENT" slirp4netns)
+    kill -9 "$(runtime_of far)"
+    for process in $program; do wait_until_gone "$process"; done
+    BIN=$(path_without slirp4netns)
+    run --separate-stderr labs09 run -p 7777:80 "$ROOTFS" true
+    assert_failure 125
+    assert_regex "$stderr" ': pasta makes no network: .*7777.*; --net none needs none$'
+    host_down
+    tun_as_before
+    rm "$TMPDIR/word"
+}
+
+# bats test_tags=v2
+@test "rootless 09: limits in a group of v2 that belongs to the user, swept with the next command" {
+    has_v2 || { play_in_vm; return; }
+    local groups runtime
+    delegate
+    IN=(in_shell_group)
+    groups=$GROUP/container-labs
+    run --separate-stderr labs09 run --net none -m 32m --pids-limit 20 --cpus 0.5 "$ROOTFS" sh -c '
+        cd /sys/fs/cgroup; cat memory.max pids.max cpu.max; tail /dev/zero'
+    assert_failure 137
+    assert_output $'33554432\n20\n50000 100000'
+    assert_regex "$stderr" '^09_full_container: [^ ]*: out of memory: the limit is 33554432 bytes$'
+    refute [ -e "$groups" ]
+    start -n killed >/dev/null
+    run -0 labs09 exec killed cat /proc/self/cgroup /sys/fs/cgroup/pids.max
+    assert_output $'0::/\n256'
+    IN=()
+    run -125 labs09 exec killed true
+    assert_output --partial 'clone3 in the control group of killed: EACCES'
+    runtime=$(runtime_of killed)
+    kill -9 "$runtime"
+    wait_until_gone "$runtime"
+    assert [ -d "$groups/container-killed-$runtime" ]
+    run -0 labs09 ps
+    assert_equal "${#lines[@]}" 1
+    refute [ -e "$groups" ]
+    take_back
+}
+
+# With the words of a user who has nothing else to do there.
+user_serves() {
+    STUDENT=$1 run as_student one env LAB=$LABS/09_full_container ROOTFS="$ROOTFS" sh -ec '
+        "$LAB" run -d --net none -n mine "$ROOTFS" sleep 1000
+        "$LAB" exec mine id -u
+        "$LAB" ps
+        "$LAB" stop -t 0 mine'
+    assert_success
+    assert_line 0
+    assert_line --regexp '^mine .* running .* sleep 1000$'
+    refute [ -e "/tmp/container-labs-$1.service" ]
+}
+
+@test "rootless 09: thirty users at the same moment, each another uid, have a container each" {
+    # shellcheck disable=SC2046 # numbers
+    at_once user_serves $(seq 5001 5030)
 }
 
 # blocked_but_for PROBE OPTION...: blocked as it is, open with the options that take a wall away.

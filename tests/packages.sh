@@ -90,6 +90,8 @@ exercise-09 <sys/capability.h>           libcap-dev      libcap-devel    libcap 
 exercise-09 <seccomp.h>                  libseccomp-dev  libseccomp-devel libseccomp libseccomp-dev
 grade  jq                                jq              jq              jq          jq
 optional  tcpdump                        tcpdump         tcpdump         tcpdump     tcpdump
+optional  pasta                          passt           passt           passt       passt
+optional  slirp4netns                    slirp4netns     slirp4netns     slirp4netns slirp4netns
 gates  git                               git             git             git         git
 gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
 bench  bwrap                             bubblewrap      bubblewrap      bubblewrap  bubblewrap

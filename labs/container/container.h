@@ -19,8 +19,9 @@ struct container {
     pid_t pid, runtime;           /* process 1, and the process that waits for it; 0: none */
     unsigned long long pid_began, runtime_began; /* clock ticks since boot, against reused PIDs */
     char runtime_name[32]; /* the runtime's PID as lab_unique_pid() has it, for names */
-    const char *group_base; /* without root: the directory below which its control group is, or NULL */
-    uid_t first_id; /* user 0 inside is this one outside, and 65535 follow; 0: no user namespace */
+    const char
+        *group_base; /* without root: the directory below which its control group is, or NULL */
+    uid_t first_id;  /* user 0 inside is this one outside, and 65535 follow; 0: no user namespace */
     struct in_addr address; /* on the bridge; 0: none */
     time_t began;
     bool ended;

@@ -22,6 +22,7 @@
 #include "state_file.h"
 #include "storage.h"
 #include "terminal.h"
+#include "unprivileged.h"
 
 /* Called before each file that is removed. After a signal, or a second after the signal that ended
  * the start, the rest is left to a child, and the runtime ends. */
@@ -64,6 +65,7 @@ static bool give_back(struct container *container)
 {
     end_process(&run.monitored.pidfd);
     relay_end();
+    disconnect_user();
     bool all = limits_remove(&run.limits, container) == 0;
     remove_pause = continue_in_background;
     run.when = time(NULL);

@@ -111,7 +111,7 @@ static void set_network(const struct inside *inside, const struct pseudo_mounts 
     network_set_up_loopback();
     snprintf(groups, sizeof(groups), "0 %u", !spec->own_users ? INT_MAX : mapped_ids() - 1);
     mounts_set(own, "net/ipv4/ping_group_range", groups);
-    if (spec->network != NETWORK_BRIDGE)
+    if (spec->network == NETWORK_NONE)
         return;
     /* For eth0, whether it is here already or comes in a moment. */
     mounts_set(own, "net/ipv6/conf/default/disable_ipv6", "1");

@@ -123,7 +123,7 @@ static void put_file_system(const struct specification *spec)
 
 static void put_network(const struct container *container)
 {
-    static const char *const NAMES[] = {"bridge", "none", "host"};
+    static const char *const NAMES[] = {"bridge", "none", "host", "user"};
     const struct specification *spec = &container->spec;
     char address[INET_ADDRSTRLEN];
 

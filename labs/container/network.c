@@ -22,6 +22,7 @@
 #include "relay.h"
 #include "report.h"
 #include "state.h"
+#include "unprivileged.h"
 
 enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network namespace */
 
@@ -382,6 +383,8 @@ void network_join(struct container *container)
 {
     struct bridge bridge;
 
+    if (container->spec.network == NETWORK_USER)
+        container->address.s_addr = inet_addr(USER_NETWORK_ADDRESS);
     if (container->spec.network != NETWORK_BRIDGE)
         return;
     int found = bridge_read(&bridge);
@@ -446,7 +449,7 @@ void network_connect(const struct container *container, pid_t pid)
 {
     char name[IFNAMSIZ];
 
-    if (container->address.s_addr == 0)
+    if (container->spec.network != NETWORK_BRIDGE)
         return;
     snprintf(name, sizeof(name), "labs-%d", (int)container->runtime);
     const unsigned bridge = find_bridge_or_fail();
@@ -474,7 +477,7 @@ void network_set_up_eth0(const struct container *container)
     const in_addr_t address = container->address.s_addr;
     unsigned link;
 
-    if (address == 0)
+    if (spec->network != NETWORK_BRIDGE)
         return;
     link = if_nametoindex("eth0");
     if (link == 0 || address_add(link, address, spec->prefix) == -1 || link_up(link) == -1 ||

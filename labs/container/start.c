@@ -65,7 +65,8 @@ static void install_rules(const struct container *container)
         give_up(STATUS_RUNTIME, "a bridge needs iptables; install it, or use --net none");
     if (status != 0)
         give_up(STATUS_RUNTIME, "the rules of the bridge could not be made");
-    if (container->spec.port_count > 0 && network_publish() != 0)
+    if (container->spec.network == NETWORK_BRIDGE && container->spec.port_count > 0 &&
+        network_publish() != 0)
         give_up(STATUS_RUNTIME, "the published ports could not be made reachable");
     state_unlock();
 }
@@ -125,6 +126,8 @@ static void send_mounts(const struct container *container, int users)
     fds[count++] = mounts.device;
     for (int i = 0; i < container->spec.volume_count; i++)
         fds[count++] = mounts.volumes[i];
+    if (container->spec.network == NETWORK_USER)
+        connect_as_user(container, wait_for);
     network_connect(container, container->pid);
     if (network_rules_pending())
         install_rules(container);

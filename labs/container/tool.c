@@ -50,7 +50,8 @@ static const char HELP[] =
     "\n"
     "Containers are kept in /run/container-labs.service, or in $CONTAINER_LABS_STATE. Without "
     "root\n"
-    "they are the caller's alone, in a private directory, and have no bridge and no limits.\n";
+    "they are the caller's alone, in a private directory; pasta or slirp4netns connects them, and\n"
+    "limits need a control group of v2 that belongs to the caller.\n";
 
 static const struct {
     const char *word;

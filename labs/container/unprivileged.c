@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@ bool is_unprivileged(void)
 void begin_service(void)
 {
     unprivileged = geteuid() != 0;
+    if (unprivileged && getauxval(AT_SECURE)) /* PATH and the rest are the words of another user */
+        give_up(STATUS_RUNTIME, "set-user-ID or set-group-ID it does nothing");
     check_state_directory(); /* of this user, and not of root inside */
 }
 
@@ -112,16 +115,14 @@ void adapt_to_user(struct specification *spec)
         return;
     if (!spec->own_users)
         give_up(STATUS_RUNTIME, "--userns host needs root: root inside would be root outside");
-    if (spec->address || spec->port_count || spec->subnet)
-        give_up(STATUS_RUNTIME, "--ip, --publish and --subnet need root, as the bridge does");
+    if (spec->address || spec->subnet)
+        give_up(STATUS_RUNTIME, "--ip and --subnet need root, as the bridge does");
     if (spec->root && stat(spec->root, &status) == 0 && S_ISDIR(status.st_mode) &&
         status.st_uid != geteuid())
         lab_warn("'%s' belongs to user %u; in it, root inside can read, and change nothing",
                  spec->root, status.st_uid);
-    if (spec->network != NETWORK_BRIDGE)
-        return;
-    spec->network = NETWORK_NONE;
-    lab_warn("%s has no network: a bridge needs root", spec->name);
+    if (spec->network == NETWORK_BRIDGE)
+        choose_user_network(spec);
 }
 
 int remove_container_tree(int parent, const char *name)

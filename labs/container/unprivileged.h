@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "specification.h"
+#include "container.h"
 
 /* Called first by each command: whether it was started without root is asked once, because root of
  * a user namespace is user 0, too. Exits with one line where the directory of the caller's
@@ -32,6 +32,15 @@ unsigned mapped_ids(void);
 
 /* Without root: refuse in one line what only root can do, and choose what takes its place. */
 void adapt_to_user(struct specification *spec);
+
+/* The network without root: connect process 1 of CONTAINER by pasta(1) or slirp4netns(1), which
+ * choose_user_network() has found; where neither is installed it has made NETWORK_NONE of it, after
+ * a warning. WAIT waits until the descriptor can be read. The program ends with this process, or by
+ * disconnect_user(), which warns where it had ended before. Errors end by give_up() or fail(). */
+#define USER_NETWORK_ADDRESS "10.0.2.100"
+void choose_user_network(struct specification *spec);
+void connect_as_user(const struct container *container, void (*wait)(int fd));
+void disconnect_user(void);
 
 /* Refuse a USER or GROUP of a container that our user namespace does not have. */
 void check_ids(uid_t user, gid_t group);
