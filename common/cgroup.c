@@ -23,11 +23,6 @@ static const char ENABLED[] = "user.container-labs.enabled";
  * Paths and files.
  */
 
-int lab_cgroup_version(const struct lab_cgroup *group, enum lab_controller controller)
-{
-    return group->where->of[controller].version;
-}
-
 const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller controller,
                             const char *file)
 {
@@ -162,13 +157,13 @@ static int hand_on(const struct lab_cgroup *group, const char *directory, char *
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         char words[258], wanted[32];
         /* The usage of v2's cpu.stat is there without any controller. */
-        if (!(group->controllers & LAB_BIT(i)) || lab_cgroup_version(group, i) != 2 ||
+        if (!(group->controllers & LAB_BIT(i)) || group->where->of[i].version != 2 ||
             i == LAB_CPUACCT)
             continue;
         if (lab_read_file(path, present, sizeof(present)) == -1)
             return lab_cgroup_failed("read", path);
         snprintf(words, sizeof(words), " %s ", present);
-        snprintf(wanted, sizeof(wanted), " %s ", lab_controller_name(i));
+        snprintf(wanted, sizeof(wanted), " %s ", lab_controllers[i]);
         if (strstr(words, wanted))
             continue;
         wanted[0] = '+';
@@ -220,7 +215,7 @@ static int make_run_directory(const struct lab_cgroup *group, enum lab_controlle
     snprintf(parent, sizeof(parent), "%s/" LAB_CGROUP_PARENT, base);
     if (mkdir(parent, 0755) == -1 && errno != EEXIST)
         return lab_cgroup_failed("mkdir", parent);
-    if (lab_cgroup_version(group, controller) == 2) {
+    if (group->where->of[controller].version == 2) {
         int result = hand_on(group, base, enabled, sizeof(enabled));
         if (*enabled)
             setxattr(parent, ENABLED, enabled, strlen(enabled), 0); /* else it stays enabled */
@@ -230,12 +225,14 @@ static int make_run_directory(const struct lab_cgroup *group, enum lab_controlle
     return mkdir(directory, 0755) == -1 ? lab_cgroup_failed("mkdir", directory) : 0;
 }
 
-int lab_cgroup_find_controllers(const struct lab_cgroup *group)
+/* Return 0 if this machine has all controllers of GROUP, or -1 with ENODEV (EXDEV: outside of our
+ * cgroup namespace). */
+static int find_controllers(const struct lab_cgroup *group)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         if ((group->controllers & LAB_BIT(i)) && !group->where->of[i].version) {
             errno = group->where->outside ? EXDEV : ENODEV;
-            return lab_cgroup_failed("find the controller", lab_controller_name(i));
+            return lab_cgroup_failed("find the controller", lab_controllers[i]);
         }
     }
     return 0;
@@ -280,7 +277,7 @@ int lab_cgroup_create_run(struct lab_cgroup *group, const struct lab_hierarchies
 
     *group = (struct lab_cgroup){.where = where, .controllers = controllers};
     snprintf(group->name, sizeof(group->name), LAB_CGROUP_PARENT "/%s", name);
-    if (lab_cgroup_find_controllers(group) == -1)
+    if (find_controllers(group) == -1)
         return -1;
     /* A run in a container that has a /run of its own may remove container-labs at this moment. */
     for (int attempt = 0; attempt < ATTEMPTS && result == -1; attempt++) {
@@ -306,7 +303,7 @@ int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *pare
         if (!lab_cgroup_is_first(child, i))
             continue;
         const char *directory = lab_cgroup_file(child, i, "");
-        if (lab_cgroup_version(child, i) == 1 ||
+        if (child->where->of[i].version == 1 ||
             hand_on(child, lab_cgroup_file(parent, i, ""), enabled, sizeof(enabled)) == 0) {
             if (mkdir(directory, 0755) == 0)
                 continue;
@@ -326,5 +323,41 @@ int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (lab_cgroup_is_first(group, i) && lab_cgroup_write(group, i, "cgroup.procs", text) == -1)
             return -1;
+    return 0;
+}
+
+int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size)
+{
+    char path[64], groups[8192], own_path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
+    size_t length = 0;
+
+    if (find_controllers(group) == -1)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+    if (lab_read_file(path, groups, sizeof(groups)) == -1) {
+        errno = errno == ENOENT ? ESRCH : errno;
+        return lab_cgroup_failed("read", path);
+    }
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        const struct lab_hierarchy *place = &group->where->of[i];
+        if (!lab_cgroup_is_first(group, i))
+            continue;
+        if (!lab_hierarchy_group(place, i, groups, own_path, directory, sizeof(directory))) {
+            errno = ENOTSUP;
+            return lab_cgroup_failed("find the group named in", path);
+        }
+        /* It would not come back: to whom it belongs, that run alone knows. */
+        if (strstr(own_path, "/" LAB_CGROUP_PARENT "/")) {
+            errno = EALREADY;
+            return lab_cgroup_failed("take a process out of", directory);
+        }
+        int added =
+            snprintf(text + length, size - length, "%s %s\n", lab_controllers[i], directory);
+        if ((size_t)added >= size - length) {
+            errno = ENAMETOOLONG;
+            return lab_cgroup_failed("note the groups of", path);
+        }
+        length += (size_t)added;
+    }
     return 0;
 }

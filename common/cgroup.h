@@ -30,9 +30,6 @@ struct lab_cgroup {
     char name[LAB_CGROUP_NAME]; /* below the base of each hierarchy: "container-labs/05-4711/A" */
 };
 
-/* The dialect that CONTROLLER of GROUP speaks: 1 or 2. */
-int lab_cgroup_version(const struct lab_cgroup *group, enum lab_controller controller);
-
 /* The path of FILE ("": the directory itself) of GROUP in CONTROLLER's hierarchy. Returns one of
  * four static buffers, so that a few paths can stand in one call. */
 const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller controller,
@@ -77,32 +74,24 @@ enum {
     LAB_MAXIMUM_PERIOD = 1000000,
 };
 
-/* At most QUOTA microseconds of CPU time (or LAB_UNLIMITED) in every PERIOD microseconds:
- * cpu.cfs_quota_us and cpu.cfs_period_us, or cpu.max. EINVAL where a parent allows less (v1). */
-int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, long long period);
+/* What a group may use at most. 0: as it was. */
+struct lab_limits {
+    long long quota;  /* microseconds of CPU time in every PERIOD, or LAB_UNLIMITED: */
+    long long period; /* cpu.cfs_quota_us and cpu.cfs_period_us, or cpu.max */
+    long long memory; /* bytes, and no swap beyond it where swap is counted: memory.limit_in_bytes
+                       * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max */
+    long long pids;   /* processes and threads: pids.max, the same in both dialects */
+};
 
-/* The two numbers of a text in the form of cpu.max: "max 100000". Returns whether it is one. */
-bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *period);
-
-/* At most BYTES of memory, and no swap beyond it where swap is counted: memory.limit_in_bytes
- * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max. */
-int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes);
-
-/* At most COUNT processes and threads: pids.max, the same in both dialects. */
-int lab_cgroup_set_pids(const struct lab_cgroup *group, long long count);
+/* Limit GROUP, and read back what is in force. EINVAL where a parent allows less CPU time (v1). */
+int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *limits);
 
 /* Move process PID with all its threads (0: the caller) into GROUP, by cgroup.procs of each of its
  * hierarchies. */
 int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid);
 
-/* The processes in GROUP itself: up to COUNT of them in PIDS. Returns how many there are. */
-int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count);
-
-/* Kill every process in GROUP and in the groups below it, and wait until they are dead:
- * cgroup.kill, or SIGKILL to each until none is left. */
-int lab_cgroup_kill(const struct lab_cgroup *group);
-
-/* Remove GROUP and the groups below it; they must have no processes. One that is gone is fine. */
+/* Kill every process in GROUP and in the groups below it, wait until they are dead (cgroup.kill, or
+ * SIGKILL to each until none is left), and remove the groups. One that is gone is fine. */
 int lab_cgroup_remove(const struct lab_cgroup *group);
 
 /* Where process PID is now in the hierarchies of GROUP's controllers: a line "controller directory"
@@ -119,9 +108,13 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
  * other out meanwhile. */
 int lab_cgroup_remove_run(const char *name, const char *origin);
 
-/* Let groups be made where the caller may without root, see lab_hierarchies_delegated(), or end
+/* Without root: from now on let groups be made in the nearest group, from our own one upwards, that
+ * belongs to the caller, can hand on all CONTROLLERS and has no processes of its own. Returns 0, or
+ * -1 with errno: EOPNOTSUPP where one of them is on v1, EACCES where no group belongs to the
+ * caller, ENODEV where none has them all; EBUSY where only processes are in the way, and DIRECTORY
+ * (LAB_CGROUP_PATH bytes) is the group that they are in. DIRECTORY NULL: ends in the place of -1,
  * with the command that gets such a group. */
-void lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers);
+int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory);
 
 /* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as
  * lab_cannot_run() does where it is the machine that lacks something. */

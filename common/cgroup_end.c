@@ -32,14 +32,6 @@ static int read_processes(const char *directory, pid_t *pids, int count)
     return error == 0 ? found : -1;
 }
 
-int lab_cgroup_processes(const struct lab_cgroup *group, pid_t *pids, int count)
-{
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (lab_cgroup_is_first(group, i))
-            return read_processes(lab_cgroup_file(group, i, ""), pids, count);
-    return 0;
-}
-
 /* Kill the process PID, and wait for its end by its pidfd, at most a second: a dead process whose
  * parent has not asked for its status yet does not count any more. Returns 0, or -1 with errno. */
 static int kill_process(pid_t pid)
@@ -114,11 +106,6 @@ static int for_each_directory(const struct lab_cgroup *group, int (*each)(const 
     return result;
 }
 
-int lab_cgroup_kill(const struct lab_cgroup *group)
-{
-    return for_each_directory(group, kill_processes);
-}
-
 /* A dead process can keep its group busy for a moment, and v1 has no event for the end of that: a
  * busy group is tried again, for a second at most. */
 static int remove_directory(const char *directory)
@@ -137,49 +124,14 @@ static int remove_directory(const char *directory)
 
 int lab_cgroup_remove(const struct lab_cgroup *group)
 {
-    return for_each_directory(group, remove_directory);
+    return for_each_directory(group, kill_processes) == -1
+               ? -1
+               : for_each_directory(group, remove_directory);
 }
 
 /*
  * Processes that are only lent to a group.
  */
-
-int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size)
-{
-    char path[64], groups[8192], own_path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
-    size_t length = 0;
-
-    if (lab_cgroup_find_controllers(group) == -1)
-        return -1;
-    snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-    if (lab_read_file(path, groups, sizeof(groups)) == -1) {
-        errno = errno == ENOENT ? ESRCH : errno;
-        return lab_cgroup_failed("read", path);
-    }
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        const struct lab_hierarchy *place = &group->where->of[i];
-        if (!lab_cgroup_is_first(group, i))
-            continue;
-        if (!lab_cgroup_path_in(groups, place->version, i, own_path, sizeof(own_path)) ||
-            !lab_cgroup_directory(place, own_path, directory, sizeof(directory))) {
-            errno = ENOTSUP;
-            return lab_cgroup_failed("find the group named in", path);
-        }
-        /* It would not come back: to whom it belongs, that run alone knows. */
-        if (strstr(own_path, "/" LAB_CGROUP_PARENT "/")) {
-            errno = EALREADY;
-            return lab_cgroup_failed("take a process out of", directory);
-        }
-        int added =
-            snprintf(text + length, size - length, "%s %s\n", lab_controller_name(i), directory);
-        if ((size_t)added >= size - length) {
-            errno = ENAMETOOLONG;
-            return lab_cgroup_failed("note the groups of", path);
-        }
-        length += (size_t)added;
-    }
-    return 0;
-}
 
 /* Move all processes of the group at FROM to the group at TO, or above TO, but not above BASE. */
 static int move_processes(const struct lab_hierarchies *where, const char *from, char *to,
@@ -221,7 +173,7 @@ static int give_back(const struct lab_cgroup *group, const char *origin)
     int result = 0;
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        const char *name = lab_controller_name(i), *base = group->where->of[i].base;
+        const char *name = lab_controllers[i], *base = group->where->of[i].base;
         char to[LAB_CGROUP_LONGEST];
         snprintf(to, sizeof(to), "%s", base);
         /* Without a record, to the root of the hierarchy, which has no limits. */
@@ -241,11 +193,9 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
     struct lab_hierarchies where;
     struct lab_cgroup group = {.where = &where};
 
-    if (lab_hierarchies_find(&where) == -1)
-        return lab_cgroup_failed("read", "/proc/self/mountinfo");
     const bool rootless = strncmp(origin, LAB_CGROUP_BASE, strlen(LAB_CGROUP_BASE)) == 0;
-    if (rootless)
-        lab_hierarchies_set_base(&where, origin + strlen(LAB_CGROUP_BASE), "");
+    if (lab_hierarchies_find(&where, rootless ? origin + strlen(LAB_CGROUP_BASE) : NULL) == -1)
+        return lab_cgroup_failed("read", "/proc/self/mountinfo");
     snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (where.of[i].version) {
@@ -257,7 +207,7 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
         }
     if (*origin && !rootless && give_back(&group, origin) == -1)
         return -1;
-    int result = lab_cgroup_kill(&group) == -1 || lab_cgroup_remove(&group) == -1 ? -1 : 0;
+    int result = lab_cgroup_remove(&group);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (where.of[i].version)
             lab_cgroup_remove_parent(where.of[i].base);

@@ -9,7 +9,8 @@
 #include "lab.h"
 #include "number.h"
 
-bool lab_cgroup_parse_cpu_max(const char *text, long long *quota, long long *period)
+/* The two numbers of a text in the form of cpu.max: "max 100000". Returns whether it is one. */
+static bool parse_cpu_max(const char *text, long long *quota, long long *period)
 {
     char first[32], second[32];
     int used = 0;
@@ -25,14 +26,14 @@ static int cpu_limit(const struct lab_cgroup *group, long long *quota, long long
 {
     char text[64];
 
-    if (lab_cgroup_version(group, LAB_CPU) == 1)
+    if (group->where->of[LAB_CPU].version == 1)
         return lab_cgroup_number(group, LAB_CPU, "cpu.cfs_quota_us", NULL, quota) == -1 ||
                        lab_cgroup_number(group, LAB_CPU, "cpu.cfs_period_us", NULL, period) == -1
                    ? -1
                    : 0;
     if (lab_cgroup_read(group, LAB_CPU, "cpu.max", text, sizeof(text)) == -1)
         return -1;
-    if (lab_cgroup_parse_cpu_max(text, quota, period))
+    if (parse_cpu_max(text, quota, period))
         return 0;
     errno = EBADMSG;
     lab_cgroup_failed("find a limit in", lab_cgroup_file(group, LAB_CPU, "cpu.max"));
@@ -50,8 +51,7 @@ static double least_quota(const struct lab_hierarchies *where, pid_t pid)
 
     snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
     if (lab_read_file(path, groups, sizeof(groups)) == -1 ||
-        !lab_cgroup_path_in(groups, place->version, LAB_CPU, own_path, sizeof(own_path)) ||
-        !lab_cgroup_directory(place, own_path, directory, sizeof(directory)))
+        !lab_hierarchy_group(place, LAB_CPU, groups, own_path, directory, sizeof(directory)))
         return 0;
     const char *below = directory + strlen(place->base);
     for (int length = (int)strlen(below); length >= 0; length--) {
@@ -73,7 +73,7 @@ double lab_cpu_ceiling(pid_t pid)
 {
     struct lab_hierarchies where;
 
-    if (lab_hierarchies_find(&where) == -1)
+    if (lab_hierarchies_find(&where, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
     double all = 100.0 * lab_cpu_count(), least = least_quota(&where, pid);
     return least > 0 && least < all ? least : all;
@@ -84,7 +84,7 @@ static int write_number(const struct lab_cgroup *group, enum lab_controller cont
 {
     char text[32] = "max";
 
-    if (number != LAB_UNLIMITED || lab_cgroup_version(group, controller) == 1)
+    if (number != LAB_UNLIMITED || group->where->of[controller].version == 1)
         snprintf(text, sizeof(text), "%lld", number);
     return lab_cgroup_write(group, controller, file, text);
 }
@@ -108,13 +108,13 @@ static int write_limit_v1(const struct lab_cgroup *group, long long quota, long 
     return write_number(group, LAB_CPU, "cpu.cfs_quota_us", quota);
 }
 
-int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, long long period)
+static int set_cpu(const struct lab_cgroup *group, long long quota, long long period)
 {
     char text[64];
     long long new_quota, new_period;
     int result;
 
-    if (lab_cgroup_version(group, LAB_CPU) == 1) {
+    if (group->where->of[LAB_CPU].version == 1) {
         result = write_limit_v1(group, quota, period);
     } else {
         if (quota == LAB_UNLIMITED)
@@ -134,7 +134,7 @@ int lab_cgroup_set_cpu_limit(const struct lab_cgroup *group, long long quota, lo
 /* What is in force: bytes, or LAB_UNLIMITED. */
 static int memory_limit(const struct lab_cgroup *group, long long *bytes)
 {
-    if (lab_cgroup_version(group, LAB_MEMORY) == 2)
+    if (group->where->of[LAB_MEMORY].version == 2)
         return lab_cgroup_number(group, LAB_MEMORY, "memory.max", NULL, bytes);
     if (lab_cgroup_number(group, LAB_MEMORY, "memory.limit_in_bytes", NULL, bytes) == -1)
         return -1;
@@ -144,9 +144,9 @@ static int memory_limit(const struct lab_cgroup *group, long long *bytes)
     return 0;
 }
 
-int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes)
+static int set_memory(const struct lab_cgroup *group, long long bytes)
 {
-    bool v2 = lab_cgroup_version(group, LAB_MEMORY) == 2;
+    bool v2 = group->where->of[LAB_MEMORY].version == 2;
     const char *swap = v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes";
     int has_swap = lab_is_there(lab_cgroup_file(group, LAB_MEMORY, swap));
     long long limit;
@@ -167,7 +167,7 @@ int lab_cgroup_set_memory(const struct lab_cgroup *group, long long bytes)
                              lab_cgroup_file(group, LAB_MEMORY, ""));
 }
 
-int lab_cgroup_set_pids(const struct lab_cgroup *group, long long count)
+static int set_pids(const struct lab_cgroup *group, long long count)
 {
     char text[32] = "max";
     long long limit;
@@ -181,4 +181,13 @@ int lab_cgroup_set_pids(const struct lab_cgroup *group, long long count)
         return 0;
     errno = EIO;
     return lab_cgroup_failed("read back", lab_cgroup_file(group, LAB_PIDS, "pids.max"));
+}
+
+int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *limits)
+{
+    if (limits->period && set_cpu(group, limits->quota, limits->period) == -1)
+        return -1;
+    if (limits->memory && set_memory(group, limits->memory) == -1)
+        return -1;
+    return limits->pids ? set_pids(group, limits->pids) : 0;
 }

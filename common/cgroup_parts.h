@@ -18,10 +18,6 @@ int lab_cgroup_failed(const char *what, const char *path);
  * several of them share is dealt with once. */
 bool lab_cgroup_is_first(const struct lab_cgroup *group, enum lab_controller controller);
 
-/* Return 0 if this machine has all controllers of GROUP, or -1 with ENODEV (EXDEV: outside of our
- * cgroup namespace). */
-int lab_cgroup_find_controllers(const struct lab_cgroup *group);
-
 /* Write TEXT to PATH, an existing file on a cgroup file system. Returns 0, or -1 with errno; ENODEV
  * where it is on another file system. */
 int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path, const char *text);

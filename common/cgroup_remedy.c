@@ -5,9 +5,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "cgroup_parts.h"
 #include "error.h"
+#include "file.h"
 #include "page.h"
 
 /* What was tried last, for lab_cgroup_die(). */
@@ -136,13 +138,95 @@ static const char *commands_that_move(const char *remedy)
     return text;
 }
 
-void lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers)
+void lab_cgroup_die(void)
 {
-    char directory[LAB_CGROUP_PATH], path[LAB_CGROUP_LONGEST], missing[LAB_CGROUP_LONGEST],
-        remedy[LAB_CGROUP_LONGEST];
+    const char *remedy = remedy_for(last.error, last.file);
 
-    if (lab_hierarchies_delegated(where, controllers, directory, sizeof(directory)) == 0)
-        return;
+    if (last.error == EBUSY && strcmp(last.file, "cgroup.subtree_control") == 0)
+        remedy = commands_that_move(remedy);
+    bool machine = last.error == EROFS || last.error == ENODEV || last.error == EXDEV ||
+                   strcmp(last.file, "cgroup.subtree_control") == 0;
+
+    if (machine) {
+        char missing[sizeof(last.what) + 128];
+        snprintf(missing, sizeof(missing), "%s: %s", last.what, lab_strerror(last.error));
+        lab_cannot_run(missing, remedy);
+    }
+    errno = last.error;
+    lab_die_remedy(remedy, "%s", last.what);
+}
+
+/*
+ * Without root.
+ */
+
+/* Whether the caller may make groups in DIRECTORY and move processes into them. */
+static bool is_delegated(const char *directory)
+{
+    static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
+    char path[LAB_CGROUP_LONGEST];
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", directory, files[i]);
+        if (access(path, W_OK) == -1)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
+ * not. */
+static int cannot_hand_on(const char *directory, unsigned controllers)
+{
+    char path[LAB_CGROUP_LONGEST], text[256], words[258], wanted[32], pid[16];
+
+    snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
+    if (lab_read_file(path, text, sizeof(text)) == -1)
+        return errno;
+    snprintf(words, sizeof(words), " %s ", text);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
+        snprintf(wanted, sizeof(wanted), " %s ", lab_controllers[i]);
+        if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !strstr(words, wanted))
+            return ENODEV;
+    }
+    snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+    if (lab_read_file(path, pid, sizeof(pid)) == 0)
+        return 0;
+    return EBUSY;
+}
+
+static int find_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
+{
+    char groups[8192], path[LAB_CGROUP_PATH], here[LAB_CGROUP_PATH];
+    int error = EACCES;
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((controllers & LAB_BIT(i)) && where->of[i].version == 1)
+            error = EOPNOTSUPP;
+    if (lab_read_file("/proc/self/cgroup", groups, sizeof(groups)) == -1)
+        return -1;
+    bool there = error == EACCES && where->unified.version &&
+                 lab_hierarchy_group(&where->unified, LAB_CPU, groups, path, here, sizeof(here));
+    while (there && is_delegated(here)) {
+        int reason = cannot_hand_on(here, controllers);
+        if (reason == 0)
+            return lab_hierarchies_find(where, here);
+        if (error != EBUSY) {
+            error = reason;
+            memcpy(directory, here, sizeof(here));
+        }
+        there = strlen(here) > strlen(where->unified.base);
+        *strrchr(here, '/') = '\0';
+    }
+    errno = error;
+    return -1;
+}
+
+/* End, with the command that gets a group, because of errno. */
+__attribute__((noreturn)) static void die_without_group(const char *directory)
+{
+    char path[LAB_CGROUP_LONGEST], missing[LAB_CGROUP_LONGEST], remedy[LAB_CGROUP_LONGEST];
+
     if (errno == EBUSY) {
         snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
         lab_cgroup_failed("hand on controllers by", path);
@@ -163,20 +247,12 @@ void lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers)
     lab_cannot_run(missing, remedy);
 }
 
-void lab_cgroup_die(void)
+int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
 {
-    const char *remedy = remedy_for(last.error, last.file);
+    char any[LAB_CGROUP_PATH] = "";
+    int result = find_delegated(where, controllers, directory ? directory : any);
 
-    if (last.error == EBUSY && strcmp(last.file, "cgroup.subtree_control") == 0)
-        remedy = commands_that_move(remedy);
-    bool machine = last.error == EROFS || last.error == ENODEV || last.error == EXDEV ||
-                   strcmp(last.file, "cgroup.subtree_control") == 0;
-
-    if (machine) {
-        char missing[sizeof(last.what) + 128];
-        snprintf(missing, sizeof(missing), "%s: %s", last.what, lab_strerror(last.error));
-        lab_cannot_run(missing, remedy);
-    }
-    errno = last.error;
-    lab_die_remedy(remedy, "%s", last.what);
+    if (result == -1 && !directory)
+        die_without_group(any);
+    return result;
 }

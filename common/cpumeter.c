@@ -10,7 +10,10 @@
 #include "file.h"
 #include "process.h"
 
-bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sample)
+/* Read the text of a cpu.stat in the dialect of VERSION into *SAMPLE. Numbers that are not there
+ * stay as they are: v1 has no usage in it, v2 no periods where the cpu controller is not enabled.
+ * Returns whether there was any. */
+static bool parse_stat(const char *text, int version, struct lab_cpu_sample *sample)
 {
     bool any = lab_cgroup_parse_number(text, "nr_periods", &sample->periods);
 
@@ -25,40 +28,41 @@ bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sa
     return any;
 }
 
-int lab_cpu_sample(const struct lab_cgroup *group, struct lab_cpu_sample *sample)
+static int sample_process(pid_t pid, struct lab_cpu_sample *sample)
+{
+    clockid_t clock;
+    struct timespec used;
+
+    errno = clock_getcpuclockid(pid, &clock);
+    if (errno || clock_gettime(clock, &used) == -1)
+        return -1;
+    sample->at = lab_now();
+    sample->usage = used.tv_sec * 1000000LL + used.tv_nsec / 1000;
+    return 0;
+}
+
+int lab_cpu_sample(const struct lab_cgroup *group, pid_t pid, struct lab_cpu_sample *sample)
 {
     char text[4096];
 
     *sample = (struct lab_cpu_sample){0};
-    if (lab_cgroup_version(group, LAB_CPUACCT) == 1) {
+    if (!group)
+        return sample_process(pid, sample);
+    if (group->where->of[LAB_CPUACCT].version == 1) {
         if (lab_cgroup_number(group, LAB_CPUACCT, "cpuacct.usage", NULL, &sample->usage) == -1)
             return -1;
         sample->usage /= 1000;
     } else {
         if (lab_cgroup_read(group, LAB_CPUACCT, "cpu.stat", text, sizeof(text)) == -1)
             return -1;
-        lab_cpu_parse_stat(text, 2, sample);
+        parse_stat(text, 2, sample);
     }
     sample->at = lab_now();
-    if (lab_cgroup_version(group, LAB_CPU) == 1) {
+    if (group->where->of[LAB_CPU].version == 1) {
         if (lab_cgroup_read(group, LAB_CPU, "cpu.stat", text, sizeof(text)) == -1)
             return -1;
-        lab_cpu_parse_stat(text, 1, sample);
+        parse_stat(text, 1, sample);
     }
-    return 0;
-}
-
-int lab_cpu_sample_process(pid_t pid, struct lab_cpu_sample *sample)
-{
-    clockid_t clock;
-    struct timespec used;
-
-    *sample = (struct lab_cpu_sample){0};
-    errno = clock_getcpuclockid(pid, &clock);
-    if (errno || clock_gettime(clock, &used) == -1)
-        return -1;
-    sample->at = lab_now();
-    sample->usage = used.tv_sec * 1000000LL + used.tv_nsec / 1000;
     return 0;
 }
 
@@ -85,19 +89,4 @@ int lab_cpu_count(void)
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
         return CPU_COUNT(&cpus);
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
-long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count)
-{
-    unsigned long long sum = 0;
-
-    for (const char *line = text; line; line = lab_next_line(line)) {
-        int cpu;
-        unsigned long long idle, iowait;
-        /* cpuN user nice system idle iowait irq softirq steal guest guest_nice */
-        if (sscanf(line, "cpu%d %*u %*u %*u %llu %llu", &cpu, &idle, &iowait) == 3 && cpu >= 0 &&
-            cpu < count && is_wanted[cpu])
-            sum += idle + iowait;
-    }
-    return (long long)sum;
 }

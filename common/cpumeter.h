@@ -25,16 +25,9 @@ struct lab_cpu_sample {
 };
 
 /* Take a sample of GROUP: cpuacct.usage and cpu.stat of v1 (LAB_CPUACCT and LAB_CPU must be among
- * its controllers), cpu.stat of v2. Returns 0, or -1 with errno, see lab_cgroup_die(). */
-int lab_cpu_sample(const struct lab_cgroup *group, struct lab_cpu_sample *sample);
-
-/* Read the text of a cpu.stat in the dialect of VERSION into *SAMPLE. Numbers that are not there
- * stay as they are: v1 has no usage in it, v2 no periods where the cpu controller is not enabled.
- * Returns whether there was any. */
-bool lab_cpu_parse_stat(const char *text, int version, struct lab_cpu_sample *sample);
-
-/* The same of one process: only the time and the usage, clock_getcpuclockid(3). */
-int lab_cpu_sample_process(pid_t pid, struct lab_cpu_sample *sample);
+ * its controllers), cpu.stat of v2. Returns 0, or -1 with errno, see lab_cgroup_die(). GROUP NULL:
+ * of process PID, only the time and the usage, clock_getcpuclockid(3). */
+int lab_cpu_sample(const struct lab_cgroup *group, pid_t pid, struct lab_cpu_sample *sample);
 
 /* What was used between two samples: *TO minus *FROM, field by field. */
 struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
@@ -42,9 +35,5 @@ struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
 
 /* The CPUs that this process may use. */
 int lab_cpu_count(void);
-
-/* The time in which nothing ran, idle and iowait, of a text in the form of /proc/stat: in ticks,
- * summed over the CPUs in the array IS_WANTED of COUNT. */
-long long lab_cpu_parse_idle(const char *text, const bool *is_wanted, int count);
 
 #endif

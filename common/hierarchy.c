@@ -10,7 +10,10 @@
 
 #include "file.h"
 
-static const char *const NAMES[LAB_CONTROLLERS] = {"cpu", "cpuacct", "memory", "pids"};
+const char *const lab_controllers[LAB_CONTROLLERS] = {"cpu", "cpuacct", "memory", "pids"};
+
+/* What the file system at PATH is, f_type of statfs(2); -1 with errno where it cannot be asked. */
+typedef long magic_of_path(const char *path);
 
 /* One line of mountinfo, taken apart. */
 struct mount_line {
@@ -18,12 +21,7 @@ struct mount_line {
     char options[256], type[32], super_options[256];
 };
 
-const char *lab_controller_name(enum lab_controller controller)
-{
-    return NAMES[controller];
-}
-
-static long magic_of_path(const char *path)
+static long ask_magic(const char *path)
 {
     struct statfs status;
 
@@ -89,8 +87,10 @@ static bool parse_mount(const char *line, struct mount_line *mount)
     return strcmp(mount->type, "cgroup") == 0 || strcmp(mount->type, "cgroup2") == 0;
 }
 
-bool lab_cgroup_path_in(const char *text, int version, enum lab_controller controller, char *path,
-                        size_t size)
+/* Which path TEXT, in the form of /proc/PID/cgroup, has for CONTROLLER in a hierarchy of VERSION.
+ * Returns whether there is one. */
+static bool path_in(const char *text, int version, enum lab_controller controller, char *path,
+                    size_t size)
 {
     for (const char *line = text; line; line = lab_next_line(line)) {
         /* "4:cpu,cpuacct:/user.slice" in v1, "0::/user.slice" in v2, "1:name=systemd:/" in none. */
@@ -103,7 +103,7 @@ bool lab_cgroup_path_in(const char *text, int version, enum lab_controller contr
             continue;
         snprintf(names, sizeof(names), "%.*s", (int)length, list);
         bool fits = version == 2 ? strncmp(line, "0::", 3) == 0
-                                 : has_word(names, ',', lab_controller_name(controller));
+                                 : has_word(names, ',', lab_controllers[controller]);
         const char *start = list + length + 1;
         size_t path_length = strcspn(start, "\n");
         if (!fits || *start != '/' || path_length >= size)
@@ -125,8 +125,10 @@ static const char *behind(const char *root, const char *path)
     return strcmp(path + length, "/") == 0 ? "" : path + length;
 }
 
-bool lab_cgroup_directory(const struct lab_hierarchy *hierarchy, const char *path, char *directory,
-                          size_t size)
+/* The directory of the group PATH below the mount that HIERARCHY describes. Returns whether it can
+ * be seen from there. */
+static bool directory_of(const struct lab_hierarchy *hierarchy, const char *path, char *directory,
+                         size_t size)
 {
     const char *below = behind(hierarchy->root, path);
 
@@ -179,9 +181,9 @@ static void take_v1(struct lab_hierarchies *found, const struct lab_hierarchy *c
     add_words(found->v1, sizeof(found->v1), options, ",");
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         char own_path[LAB_CGROUP_PATH] = "/";
-        if (!has_word(options, ',', NAMES[i]))
+        if (!has_word(options, ',', lab_controllers[i]))
             continue;
-        lab_cgroup_path_in(self_cgroup, 1, i, own_path, sizeof(own_path));
+        path_in(self_cgroup, 1, i, own_path, sizeof(own_path));
         consider(&found->of[i], candidate, own_path);
     }
 }
@@ -200,12 +202,13 @@ static void take_v2_controllers(struct lab_hierarchies *found)
     }
     /* The usage in cpu.stat is there in every group of v2, with or without the cpu controller. */
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (!found->of[i].version && (i == LAB_CPUACCT || has_word(found->v2, ' ', NAMES[i])))
+        if (!found->of[i].version &&
+            (i == LAB_CPUACCT || has_word(found->v2, ' ', lab_controllers[i])))
             found->of[i] = found->unified;
 }
 
 static void take_line(struct lab_hierarchies *found, const char *root, const char *line,
-                      const char *self_cgroup, lab_magic_of *magic_of)
+                      const char *self_cgroup, magic_of_path *magic_of)
 {
     struct mount_line mount;
 
@@ -230,15 +233,25 @@ static void take_line(struct lab_hierarchies *found, const char *root, const cha
         has_word(mount.options, ',', "ro") || has_word(mount.super_options, ',', "ro");
     char own_path[LAB_CGROUP_PATH] = "/";
     if (version == 2) {
-        lab_cgroup_path_in(self_cgroup, 2, LAB_CPU, own_path, sizeof(own_path));
+        path_in(self_cgroup, 2, LAB_CPU, own_path, sizeof(own_path));
         consider(&found->unified, &candidate, own_path);
     } else {
         take_v1(found, &candidate, mount.super_options, self_cgroup);
     }
 }
 
-void lab_hierarchies_parse(struct lab_hierarchies *found, const char *root, const char *mountinfo,
-                           const char *self_cgroup, lab_magic_of *magic_of)
+static const char *kind_of(const struct lab_hierarchies *found)
+{
+    if (found->unified.version)
+        return *found->v1 ? "hybrid (v1 beside v2)" : "cgroup v2";
+    return *found->v1 ? "cgroup v1" : "no cgroup file system";
+}
+
+/* Find the controllers from texts in the form of /proc/self/mountinfo and /proc/self/cgroup. ROOT
+ * comes before every path: "" on the machine itself, or the directory of a recorded tree, whose
+ * file systems are what MAGIC_OF says (NULL: ask the kernel). */
+static void parse(struct lab_hierarchies *found, const char *root, const char *mountinfo,
+                  const char *self_cgroup, magic_of_path *magic_of)
 {
     *found = (struct lab_hierarchies){.recorded = magic_of != NULL};
     for (const char *line = mountinfo; *line;) {
@@ -246,14 +259,15 @@ void lab_hierarchies_parse(struct lab_hierarchies *found, const char *root, cons
         size_t length = strcspn(line, "\n");
         if (length < sizeof(copy)) {
             snprintf(copy, sizeof(copy), "%.*s", (int)length, line);
-            take_line(found, root, copy, self_cgroup, magic_of ? magic_of : magic_of_path);
+            take_line(found, root, copy, self_cgroup, magic_of ? magic_of : ask_magic);
         }
         line += length + (line[length] == '\n');
     }
     take_v2_controllers(found);
+    found->kind = kind_of(found);
 }
 
-int lab_hierarchies_find(struct lab_hierarchies *found)
+int lab_hierarchies_find(struct lab_hierarchies *found, const char *base)
 {
     enum { SIZE = 4 << 20 }; /* a host of many containers has thousands of mounts */
     char self_cgroup[8192];
@@ -262,87 +276,21 @@ int lab_hierarchies_find(struct lab_hierarchies *found)
     if (!mountinfo || lab_read_file("/proc/self/mountinfo", mountinfo, SIZE) == -1 ||
         lab_read_file("/proc/self/cgroup", self_cgroup, sizeof(self_cgroup)) == -1)
         return -1;
-    lab_hierarchies_parse(found, "", mountinfo, self_cgroup, NULL);
+    parse(found, "", mountinfo, self_cgroup, NULL);
     errno = found->error;
-    return found->error ? -1 : 0;
-}
-
-void lab_hierarchies_set_base(struct lab_hierarchies *found, const char *base, const char *root)
-{
+    if (found->error || !base)
+        return found->error ? -1 : 0;
+    found->unified.root[0] = '\0';
     snprintf(found->unified.base, sizeof(found->unified.base), "%s", base);
-    snprintf(found->unified.root, sizeof(found->unified.root), "%s", root);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (found->of[i].version == 2)
             found->of[i] = found->unified;
+    return 0;
 }
 
-/* Whether the caller may make groups in DIRECTORY and move processes into them. */
-static bool is_delegated(const char *directory)
+bool lab_hierarchy_group(const struct lab_hierarchy *place, enum lab_controller controller,
+                         const char *text, char *path, char *directory, size_t size)
 {
-    static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
-    char path[LAB_CGROUP_PATH + 32];
-
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        snprintf(path, sizeof(path), "%s%s", directory, files[i]);
-        if (access(path, W_OK) == -1)
-            return false;
-    }
-    return true;
-}
-
-/* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
- * not. */
-static int cannot_hand_on(const char *directory, unsigned controllers)
-{
-    char path[LAB_CGROUP_PATH + 32], text[256], pid[16];
-
-    snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
-    if (lab_read_file(path, text, sizeof(text)) == -1)
-        return errno;
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if ((controllers & 1U << i) && i != LAB_CPUACCT && !has_word(text, ' ', NAMES[i]))
-            return ENODEV;
-    snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
-    if (lab_read_file(path, pid, sizeof(pid)) == 0)
-        return 0;
-    return EBUSY;
-}
-
-int lab_hierarchies_delegated(struct lab_hierarchies *found, unsigned controllers, char *directory,
-                              size_t size)
-{
-    char self_cgroup[8192], path[LAB_CGROUP_PATH], here[LAB_CGROUP_PATH];
-    int error = EACCES;
-
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if ((controllers & 1U << i) && found->of[i].version == 1)
-            error = EOPNOTSUPP;
-    if (lab_read_file("/proc/self/cgroup", self_cgroup, sizeof(self_cgroup)) == -1)
-        return -1;
-    bool there = error == EACCES && found->unified.version &&
-                 lab_cgroup_path_in(self_cgroup, 2, LAB_CPU, path, sizeof(path));
-    while (there && lab_cgroup_directory(&found->unified, path, here, sizeof(here)) &&
-           is_delegated(here)) {
-        int reason = cannot_hand_on(here, controllers);
-        if (reason == 0) {
-            lab_hierarchies_set_base(found, here, path);
-            return 0;
-        }
-        if (error != EBUSY) {
-            error = reason;
-            snprintf(directory, size, "%s", here);
-        }
-        char *slash = strrchr(path, '/');
-        there = slash[1] != '\0';
-        slash[slash == path] = '\0';
-    }
-    errno = error;
-    return -1;
-}
-
-const char *lab_hierarchies_kind(const struct lab_hierarchies *found)
-{
-    if (found->unified.version)
-        return *found->v1 ? "hybrid (v1 beside v2)" : "cgroup v2";
-    return *found->v1 ? "cgroup v1" : "no cgroup file system";
+    return path_in(text, place->version, controller, path, LAB_CGROUP_PATH) &&
+           directory_of(place, path, directory, size);
 }

@@ -14,8 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The controllers that the labs use. On v2, cpu does the work of v1's cpuacct too. */
+/* The controllers that the labs use, and their names: "cpu". On v2, cpu does the work of v1's
+ * cpuacct too. */
 enum lab_controller { LAB_CPU, LAB_CPUACCT, LAB_MEMORY, LAB_PIDS, LAB_CONTROLLERS };
+extern const char *const lab_controllers[LAB_CONTROLLERS];
 
 enum { LAB_CGROUP_PATH = 512 }; /* longer paths are passed over as if they were not there */
 
@@ -31,50 +33,22 @@ struct lab_hierarchy {
 struct lab_hierarchies {
     struct lab_hierarchy of[LAB_CONTROLLERS];
     struct lab_hierarchy unified; /* the v2 hierarchy, whatever controllers it has */
+    const char *kind;             /* "cgroup v1", "hybrid (v1 beside v2)", and the like */
     char v1[256], v2[256];        /* the names of all controllers in each, with blanks between */
     bool outside;                 /* a mount from outside our cgroup namespace was passed over */
     bool recorded;                /* read from a recorded tree: its files are on no cgroupfs */
     int error;                    /* errno, where a mount cannot be looked at; else 0 */
 };
 
-/* The name of a controller: "cpu". */
-const char *lab_controller_name(enum lab_controller controller);
+/* Find where this machine has its controllers, for this process; one that is nowhere has version 0.
+ * BASE: let groups of v2 be made below this directory of it; NULL: below the mount itself. Returns
+ * 0, or -1 with errno. */
+int lab_hierarchies_find(struct lab_hierarchies *found, const char *base);
 
-/* What the file system at PATH is, f_type of statfs(2); -1 with errno where it cannot be asked. */
-typedef long lab_magic_of(const char *path);
-
-/* Find the controllers from texts in the form of /proc/self/mountinfo and /proc/self/cgroup. ROOT
- * comes before every path: "" on the machine itself, or the directory of a recorded tree, whose
- * file systems are what MAGIC_OF says (NULL: ask the kernel). A controller that is nowhere has
- * version 0. */
-void lab_hierarchies_parse(struct lab_hierarchies *found, const char *root, const char *mountinfo,
-                           const char *self_cgroup, lab_magic_of *magic_of);
-
-/* The same for this machine and this process. Returns 0, or -1 with errno. */
-int lab_hierarchies_find(struct lab_hierarchies *found);
-
-/* Without root: from now on let groups be made in the nearest group, from our own one upwards, that
- * belongs to the caller, can hand on all CONTROLLERS (a set of bits, 1 << controller) and has no
- * processes of its own. Returns 0, or -1 with errno: EOPNOTSUPP where one of them is on v1, EACCES
- * where no group belongs to the caller, ENODEV where none has them all; EBUSY where only processes
- * are in the way, and DIRECTORY (SIZE bytes) is the group that they are in. */
-int lab_hierarchies_delegated(struct lab_hierarchies *found, unsigned controllers, char *directory,
-                              size_t size);
-
-/* From now on let groups be made below the directory BASE of v2, which is the group ROOT. */
-void lab_hierarchies_set_base(struct lab_hierarchies *found, const char *base, const char *root);
-
-/* "cgroup v1", "cgroup v2", "hybrid (v1 beside v2)", or "no cgroup file system". */
-const char *lab_hierarchies_kind(const struct lab_hierarchies *found);
-
-/* The group of a process: which path TEXT, in the form of /proc/PID/cgroup, has for CONTROLLER in a
- * hierarchy of VERSION. Written to PATH (SIZE bytes). Returns whether there is one. */
-bool lab_cgroup_path_in(const char *text, int version, enum lab_controller controller, char *path,
-                        size_t size);
-
-/* The directory of that group below the mount that HIERARCHY describes, in DIRECTORY (SIZE bytes).
- * Returns whether it can be seen from there. */
-bool lab_cgroup_directory(const struct lab_hierarchy *hierarchy, const char *path, char *directory,
-                          size_t size);
+/* The group of a process, which TEXT, in the form of /proc/PID/cgroup, names for CONTROLLER in the
+ * hierarchy PLACE: its path in the hierarchy, in PATH (LAB_CGROUP_PATH bytes), and its directory
+ * below the mount, in DIRECTORY (SIZE bytes). Returns whether it can be seen from here. */
+bool lab_hierarchy_group(const struct lab_hierarchy *place, enum lab_controller controller,
+                         const char *text, char *path, char *directory, size_t size);
 
 #endif

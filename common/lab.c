@@ -279,31 +279,31 @@ static struct lab_cgroup groups;
 static enum lab_controller controller_named(const char *name)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (strcmp(lab_controller_name(i), name) == 0)
+        if (strcmp(lab_controllers[i], name) == 0)
             return i;
     lab_exit(lab_exit_failure, "the labs use no controller %s", name);
 }
 
 int lab_dialect(const char *controller)
 {
-    return lab_cgroup_version(&groups, controller_named(controller));
+    return groups.where->of[controller_named(controller)].version;
 }
 
 /* Show the lines that make the group of CONTROLLER, which is there by now, and set its variable. On
  * v2 a group has only the controllers that each group above hands on. */
 static void show_group(enum lab_controller controller)
 {
-    const char *name = lab_controller_name(controller);
+    const char *name = lab_controllers[controller];
     const char *directory = lab_cgroup_file(&groups, controller, "");
     char variable[16] = "";
 
     for (int i = 0; name[i]; i++)
         variable[i] = (char)toupper((unsigned char)name[i]);
-    if (lab_cgroup_version(&groups, controller) == 2)
+    if (groups.where->of[controller].version == 2)
         lab_type("echo +%s > %s/cgroup.subtree_control", name, groups.where->of[controller].base);
     lab_set(variable, "%s", directory);
     lab_type("mkdir -p $%s", variable);
-    if (lab_cgroup_version(&groups, controller) == 2)
+    if (groups.where->of[controller].version == 2)
         lab_type("echo +%s > $%s/../cgroup.subtree_control", name, variable);
 }
 
@@ -334,10 +334,10 @@ bool lab_may_own_groups(const char *controllers)
     char directory[LAB_CGROUP_PATH];
     struct lab_hierarchies where;
 
-    if (lab_hierarchies_find(&where) == -1)
+    if (lab_hierarchies_find(&where, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
-    if (!lab_is_rootless() || lab_hierarchies_delegated(&where, controllers_named(controllers),
-                                                        directory, sizeof(directory)) == 0) {
+    if (!lab_is_rootless() ||
+        lab_cgroup_delegated(&where, controllers_named(controllers), directory) == 0) {
         lab_own_groups(controllers);
         return true;
     }

@@ -52,7 +52,7 @@ static bool runs(pid_t pid, int threads)
     enum { ENOUGH = 5000 }; /* microseconds */
     struct lab_cpu_sample used;
 
-    return threads_of(pid) > threads && lab_cpu_sample_process(pid, &used) == 0 &&
+    return threads_of(pid) > threads && lab_cpu_sample(NULL, pid, &used) == 0 &&
            used.usage >= ENOUGH;
 }
 

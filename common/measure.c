@@ -73,10 +73,11 @@ static const char *bar_of(double percent, double target, double maximum)
 
 static void take(const struct lab_load *load, struct lab_cpu_sample *sample)
 {
-    if (load->group && lab_cpu_sample(load->group, sample) == -1)
+    if (lab_cpu_sample(load->group, load->pid, sample) == 0)
+        return;
+    if (load->group)
         lab_cgroup_die();
-    if (!load->group && lab_cpu_sample_process(load->pid, sample) == -1)
-        lab_die("read the CPU time of process %d", (int)load->pid);
+    lab_die("read the CPU time of process %d", (int)load->pid);
 }
 
 static int name_number(const char *name)
@@ -152,6 +153,23 @@ static void note_others(double at, double percent)
         snprintf(text, EVENT_SIZE, "others %.0f%%", percent);
 }
 
+/* The time in which nothing ran, idle and iowait, of a text in the form of /proc/stat: in ticks,
+ * summed over the CPUs in the array IS_WANTED of COUNT. */
+static long long parse_idle(const char *text, const bool *is_wanted, int count)
+{
+    unsigned long long sum = 0;
+
+    for (const char *line = text; line; line = lab_next_line(line)) {
+        int cpu;
+        unsigned long long idle, iowait;
+        /* cpuN user nice system idle iowait irq softirq steal guest guest_nice */
+        if (sscanf(line, "cpu%d %*u %*u %*u %llu %llu", &cpu, &idle, &iowait) == 3 && cpu >= 0 &&
+            cpu < count && is_wanted[cpu])
+            sum += idle + iowait;
+    }
+    return (long long)sum;
+}
+
 /* The time (microseconds, summed over the CPUs that this process may use) in which nothing ran:
  * idle and iowait of /proc/stat. */
 static long long idle_time(void)
@@ -166,7 +184,7 @@ static long long idle_time(void)
     bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1;
     for (int i = 0; i < CPU_SETSIZE; i++)
         is_wanted[i] = all || CPU_ISSET(i, &cpus);
-    return lab_cpu_parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
+    return parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
 }
 
 /* Microseconds to measure for: LAB_MEASURE of the environment is percent of the usual time. */

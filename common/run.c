@@ -383,13 +383,13 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
 {
     char origin[4096] = "";
 
-    if (lab_hierarchies_find(&run.hierarchies) == -1)
+    if (lab_hierarchies_find(&run.hierarchies, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();
     if (lab_is_rootless()) {
-        lab_cgroup_delegated(&run.hierarchies, controllers);
+        lab_cgroup_delegated(&run.hierarchies, controllers, NULL);
         snprintf(origin, sizeof(origin), LAB_CGROUP_BASE "%s", run.hierarchies.unified.base);
     }
     if (!run.guardian)

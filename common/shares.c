@@ -17,7 +17,7 @@ static int weight_of_shares(int shares)
 
 int lab_cgroup_set_shares(const struct lab_cgroup *group, int shares)
 {
-    bool v1 = lab_cgroup_version(group, LAB_CPU) == 1;
+    bool v1 = group->where->of[LAB_CPU].version == 1;
     const char *file = v1 ? "cpu.shares" : "cpu.weight";
     int wanted = v1 ? shares : weight_of_shares(shares);
     long long weight;

@@ -30,11 +30,14 @@
 #include <sys/syscall.h>
 
 #include "../labs/tools/fairness.h"
-#include "cgroup.h"
-#include "cpumeter.h"
+/* The parsers are static. */
+#include "cgroup_limits.c"
+#include "cpumeter.c"
 #include "error.h"
 #include "file.h"
+#include "hierarchy.c"
 #include "lock.h"
+#include "measure.c"
 #include "number.h"
 #include "shares.h"
 
@@ -78,20 +81,20 @@ static void find(const char *name)
     snprintf(tree, sizeof(tree), "%s", name);
     lab_string mountinfo = read_all(name, "mountinfo");
     lab_string self_cgroup = read_all(name, "self_cgroup");
-    lab_hierarchies_parse(&found, tree, mountinfo, self_cgroup, recorded_magic);
+    parse(&found, tree, mountinfo, self_cgroup, recorded_magic);
 }
 
 static int hierarchies(char *arguments[])
 {
     find(arguments[0]);
-    printf("%s; v1: %s; v2: %s\n", lab_hierarchies_kind(&found), *found.v1 ? found.v1 : "-",
+    printf("%s; v1: %s; v2: %s\n", found.kind, *found.v1 ? found.v1 : "-",
            *found.v2 ? found.v2 : "-");
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         const struct lab_hierarchy *place = &found.of[i];
         if (!place->version)
-            printf("%s: nowhere\n", lab_controller_name(i));
+            printf("%s: nowhere\n", lab_controllers[i]);
         else
-            printf("%s: v%d %s root %s %s\n", lab_controller_name(i), place->version,
+            printf("%s: v%d %s root %s %s\n", lab_controllers[i], place->version,
                    place->base + strlen(tree), place->root, place->read_only ? "ro" : "rw");
     }
     return 0;
@@ -105,12 +108,12 @@ static int directory(char *arguments[])
     lab_string text = read_all("", arguments[1]);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         const struct lab_hierarchy *place = &found.of[i];
-        if (!place->version || !lab_cgroup_path_in(text, place->version, i, path, sizeof(path)))
-            printf("%s: -\n", lab_controller_name(i));
-        else if (!lab_cgroup_directory(place, path, where, sizeof(where)))
-            printf("%s: %s, not to be seen\n", lab_controller_name(i), path);
+        if (!place->version || !path_in(text, place->version, i, path, sizeof(path)))
+            printf("%s: -\n", lab_controllers[i]);
+        else if (!directory_of(place, path, where, sizeof(where)))
+            printf("%s: %s, not to be seen\n", lab_controllers[i], path);
         else
-            printf("%s: %s\n", lab_controller_name(i), where + strlen(tree));
+            printf("%s: %s\n", lab_controllers[i], where + strlen(tree));
     }
     return 0;
 }
@@ -127,8 +130,9 @@ static struct lab_cgroup group_in(char *arguments[])
 static int limit(char *arguments[])
 {
     struct lab_cgroup group = group_in(arguments);
+    const struct lab_limits limits = {.quota = atoll(arguments[2]), .period = atoll(arguments[3])};
 
-    if (lab_cgroup_set_cpu_limit(&group, atoll(arguments[2]), atoll(arguments[3])) == -1)
+    if (lab_cgroup_limit(&group, &limits) == -1)
         lab_cgroup_die();
     return 0;
 }
@@ -179,7 +183,7 @@ static int stat_(char *arguments[])
 {
     struct lab_cpu_sample sample = {0};
     lab_string text = read_all("", arguments[1]);
-    bool any = lab_cpu_parse_stat(text, atoi(arguments[0]), &sample);
+    bool any = parse_stat(text, atoi(arguments[0]), &sample);
 
     printf("%s usage %lld periods %lld throttled %lld for %lld us\n", any ? "yes" : "no",
            sample.usage, sample.periods, sample.throttled, sample.throttled_time);
@@ -193,7 +197,7 @@ static int idle(char *arguments[])
 
     for (char **cpu = arguments + 1; *cpu; cpu++)
         wanted[atoi(*cpu) % 64] = true;
-    printf("%lld\n", lab_cpu_parse_idle(text, wanted, 64));
+    printf("%lld\n", parse_idle(text, wanted, 64));
     return 0;
 }
 
@@ -201,7 +205,7 @@ static int max(char *arguments[])
 {
     long long quota, period;
 
-    if (!lab_cgroup_parse_cpu_max(arguments[0], &quota, &period))
+    if (!parse_cpu_max(arguments[0], &quota, &period))
         puts("no");
     else
         printf("%lld of %lld\n", quota, period);

@@ -38,7 +38,7 @@ static void open_group_files(struct limits *limits)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         if (!(CONTROLLERS & LAB_BIT(i)))
             continue;
-        const bool v1 = lab_cgroup_version(&limits->group, i) == 1;
+        const bool v1 = limits->group.where->of[i].version == 1;
         const char *path = lab_cgroup_file(&limits->group, i, v1 ? "tasks" : "");
         int *entrance = v1 ? &limits->tasks[i] : &limits->directory;
         if (*entrance == -1)
@@ -48,30 +48,24 @@ static void open_group_files(struct limits *limits)
     }
 }
 
-static int set_cpu(const struct lab_cgroup *group, const struct specification *spec)
+static int set_shares(const struct lab_cgroup *group, long long shares)
 {
-    if (spec->cpu_quota != UNLIMITED &&
-        lab_cgroup_set_cpu_limit(group, spec->cpu_quota, CPU_PERIOD) == -1)
-        return -1;
-    if (spec->cpu_shares == LAB_DEFAULT_SHARES) /* what a new group has */
+    if (shares == LAB_DEFAULT_SHARES) /* what a new group has */
         return 0;
-    return lab_cgroup_set_shares(group, (int)spec->cpu_shares);
+    return lab_cgroup_set_shares(group, (int)shares);
 }
 
 /* v1 counts what the kernel keeps for TCP apart; some kernels do not have this file. */
-static int set_memory(const struct lab_cgroup *group, long long bytes)
+static void limit_tcp(const struct lab_cgroup *group, long long bytes)
 {
     char text[32];
 
-    if (lab_cgroup_set_memory(group, bytes) == -1)
-        return -1;
-    if (lab_cgroup_version(group, LAB_MEMORY) == 2)
-        return 0;
+    if (bytes == UNLIMITED || group->where->of[LAB_MEMORY].version == 2)
+        return;
     const char *path = lab_cgroup_file(group, LAB_MEMORY, "memory.kmem.tcp.limit_in_bytes");
     snprintf(text, sizeof(text), "%lld", bytes);
     if (lab_write_file(path, text) == -1 && errno != ENOENT)
         fail("write %s", path);
-    return 0;
 }
 
 /* A container without limits could use up the machine, so a missing controller is an error. */
@@ -81,7 +75,7 @@ static void need_controllers(const struct lab_hierarchies *where)
         if ((CONTROLLERS & LAB_BIT(i)) && where->of[i].version == 0)
             give_up(STATUS_RUNTIME,
                     "no control group file system with the controller %s is mounted",
-                    lab_controller_name(i));
+                    lab_controllers[i]);
 }
 
 static int make_group(struct limits *limits, const char *name)
@@ -92,16 +86,6 @@ static int make_group(struct limits *limits, const char *name)
     if (is_v1(&limits->where))
         return lab_cgroup_create_in(&limits->group, &root, name);
     return lab_cgroup_create_run(&limits->group, &limits->where, name, CONTROLLERS);
-}
-
-/* Returns 0, or -1 with errno. */
-static int find_hierarchies(struct limits *limits, const struct container *container)
-{
-    if (lab_hierarchies_find(&limits->where) == -1)
-        return -1;
-    if (container->group_base)
-        lab_hierarchies_set_base(&limits->where, container->group_base, "");
-    return 0;
 }
 
 static bool has_none(const struct container *container)
@@ -122,10 +106,8 @@ static bool find_delegated(struct limits *limits, struct container *container)
 {
     char directory[LAB_CGROUP_PATH];
 
-    if (container->spec.limits_asked)
-        lab_cgroup_delegated(&limits->where, CONTROLLERS);
-    else if (lab_hierarchies_delegated(&limits->where, CONTROLLERS, directory, sizeof(directory)) ==
-             -1) {
+    if (lab_cgroup_delegated(&limits->where, CONTROLLERS,
+                             container->spec.limits_asked ? NULL : directory) == -1) {
         lab_warn("%s has no limits: without root they need a control group of v2 that belongs to "
                  "you, as systemd-run --user --scope -p Delegate=yes COMMAND gives one",
                  container->spec.name);
@@ -140,12 +122,16 @@ static bool find_delegated(struct limits *limits, struct container *container)
 void limits_make(struct limits *limits, struct container *container)
 {
     const struct specification *spec = &container->spec;
+    const struct lab_limits limit = {.quota = spec->cpu_quota,
+                                     .period = spec->cpu_quota == UNLIMITED ? 0 : CPU_PERIOD,
+                                     .memory = spec->memory == UNLIMITED ? 0 : spec->memory,
+                                     .pids = spec->pids == UNLIMITED ? 0 : spec->pids};
     struct lab_cgroup *group = &limits->group;
     char name[LAB_CGROUP_NAME];
 
     have_none(limits);
     group_name(container, name, sizeof(name));
-    if (find_hierarchies(limits, container) == -1)
+    if (lab_hierarchies_find(&limits->where, container->group_base) == -1)
         fail("read /proc/self/mountinfo");
     if (is_unprivileged() && !find_delegated(limits, container))
         return;
@@ -153,10 +139,9 @@ void limits_make(struct limits *limits, struct container *container)
     limits->made = true;
     if (make_group(limits, name) == -1)
         lab_cgroup_die();
-    if (set_cpu(group, spec) == -1 ||
-        (spec->memory != UNLIMITED && set_memory(group, spec->memory) == -1) ||
-        (spec->pids != UNLIMITED && lab_cgroup_set_pids(group, spec->pids) == -1))
+    if (lab_cgroup_limit(group, &limit) == -1 || set_shares(group, spec->cpu_shares) == -1)
         lab_cgroup_die();
+    limit_tcp(group, spec->memory);
     open_group_files(limits);
 }
 
@@ -176,7 +161,7 @@ void limits_find(struct limits *limits, const struct container *container)
     have_none(limits);
     if (has_none(container))
         return;
-    if (find_hierarchies(limits, container) == -1)
+    if (lab_hierarchies_find(&limits->where, container->group_base) == -1)
         fail("read /proc/self/mountinfo");
     need_controllers(&limits->where);
     name_group(limits, container);
@@ -194,7 +179,7 @@ bool limits_count_oom_kills(struct limits *limits)
 {
     if (limits->group.controllers == 0)
         return false;
-    bool v2 = lab_cgroup_version(&limits->group, LAB_MEMORY) == 2;
+    bool v2 = limits->group.where->of[LAB_MEMORY].version == 2;
     long long before = limits->out_of_memory, killed;
 
     if (lab_cgroup_number(&limits->group, LAB_MEMORY, v2 ? "memory.events" : "memory.oom_control",
@@ -228,7 +213,7 @@ static int remove_group(struct limits *limits, const struct container *container
     }
     if (remove_empty_group(&limits->group))
         return 0;
-    return lab_cgroup_kill(&limits->group) == -1 ? -1 : lab_cgroup_remove(&limits->group);
+    return lab_cgroup_remove(&limits->group);
 }
 
 int limits_remove(struct limits *limits, const struct container *container)
@@ -246,7 +231,7 @@ int limits_sweep(const struct container *container)
 
     if (has_none(container) || !*container->runtime_name)
         return 0;
-    if (find_hierarchies(&limits, container) == -1) {
+    if (lab_hierarchies_find(&limits.where, container->group_base) == -1) {
         lab_warn("read /proc/self/mountinfo: %s", lab_strerror(errno));
         return -1;
     }

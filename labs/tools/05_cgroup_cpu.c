@@ -34,7 +34,7 @@ static const unsigned CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT);
  * Returns as fork(2) does, or -1 with ENOSYS, E2BIG or EOPNOTSUPP where there is no such thing. */
 static pid_t clone_into(const struct lab_cgroup *group)
 {
-    if (lab_cgroup_version(group, LAB_CPU) != 2 || lab_cgroup_version(group, LAB_CPUACCT) != 2) {
+    if (group->where->of[LAB_CPU].version != 2 || group->where->of[LAB_CPUACCT].version != 2) {
         errno = EOPNOTSUPP;
         return -1;
     }
@@ -190,18 +190,19 @@ static double limit_percent(void)
 
 static void sample(const struct lab_cgroup *group, struct lab_cpu_sample *now)
 {
-    if (lab_cpu_sample(group, now) == -1)
+    if (lab_cpu_sample(group, 0, now) == -1)
         lab_cgroup_die();
 }
 
 static int limited(char *command_line[], int pidfd, int signals, const sigset_t *signals_before)
 {
+    const struct lab_limits limits = {.quota = wanted.quota, .period = wanted.period};
     struct lab_cgroup group;
     struct lab_cpu_sample before, after;
     pid_t command = 0, watcher = 0;
 
     lab_run_cgroup(&group, CONTROLLERS, (pid_t)wanted.pid);
-    if (lab_cgroup_set_cpu_limit(&group, wanted.quota, wanted.period) == -1)
+    if (lab_cgroup_limit(&group, &limits) == -1)
         lab_cgroup_die();
     sample(&group, &before);
     if (wanted.watch)

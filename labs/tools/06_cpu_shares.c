@@ -56,7 +56,7 @@ static cpu_set_t cpus_of_run; /* the CPUs that they compete for */
 
 static const char *weight_file(void)
 {
-    return lab_cgroup_version(&run_group, LAB_CPU) == 1 ? "cpu.shares" : "cpu.weight";
+    return run_group.where->of[LAB_CPU].version == 1 ? "cpu.shares" : "cpu.weight";
 }
 
 /* A group is a directory; its weight is a number in a file. */

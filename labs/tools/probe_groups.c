@@ -9,12 +9,11 @@ void probe_cgroup(const void *unused)
     struct lab_hierarchies found;
 
     (void)unused;
-    if (lab_hierarchies_find(&found) == -1)
+    if (lab_hierarchies_find(&found, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
     if (!found.unified.version && !*found.v1)
-        probe_refuse("mount -t cgroup2 none /sys/fs/cgroup", "%s is mounted",
-                     lab_hierarchies_kind(&found));
-    printf("%s", lab_hierarchies_kind(&found));
+        probe_refuse("mount -t cgroup2 none /sys/fs/cgroup", "%s is mounted", found.kind);
+    printf("%s", found.kind);
     if (*found.v1)
         printf("; v1 has %s", found.v1);
     if (found.unified.version)
@@ -29,21 +28,18 @@ void probe_controller(const void *name)
     enum lab_controller controller = strcmp(name, "memory") == 0 ? LAB_MEMORY
                                      : strcmp(name, "pids") == 0 ? LAB_PIDS
                                                                  : LAB_CPU;
+    const struct lab_limits limits = {.quota = controller == LAB_CPU ? 50000 : 0,
+                                      .period = controller == LAB_CPU ? 100000 : 0,
+                                      .memory = controller == LAB_MEMORY ? 64 << 20 : 0,
+                                      .pids = controller == LAB_PIDS ? 64 : 0};
     struct lab_cgroup run, group;
-    int result;
 
     lab_begin_tool("doctor");
     lab_run_cgroup(&run, LAB_BIT(controller) | (controller == LAB_CPU ? LAB_BIT(LAB_CPUACCT) : 0),
                    0);
     if (lab_cgroup_create_in(&group, &run, "A") == -1)
         lab_cgroup_die();
-    if (controller == LAB_MEMORY)
-        result = lab_cgroup_set_memory(&group, 64 << 20);
-    else if (controller == LAB_PIDS)
-        result = lab_cgroup_set_pids(&group, 64);
-    else
-        result = lab_cgroup_set_cpu_limit(&group, 50000, 100000);
-    if (result == -1)
+    if (lab_cgroup_limit(&group, &limits) == -1)
         lab_cgroup_die();
     pid_t child = lab_fork();
     if (child == -1)
@@ -53,9 +49,8 @@ void probe_controller(const void *name)
             lab_cgroup_die();
         _exit(EXIT_SUCCESS);
     }
-    result = lab_wait(child);
+    int result = lab_wait(child);
     if (result != 0)
         exit(result);
-    printf("cgroup v%d: made a group, limited it, entered it\n",
-           lab_cgroup_version(&run, controller));
+    printf("cgroup v%d: made a group, limited it, entered it\n", run.where->of[controller].version);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hierarchy.h"
+#include "hierarchy.c" /* the parsers are static */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,13 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     memset(text + size, 0, 2);
     const char *groups = text + strlen(text) + (strlen(text) < size);
-    lab_hierarchies_parse(&found, "/nowhere", text, groups, any_magic);
-    if (!lab_hierarchies_kind(&found))
-        abort();
+    parse(&found, "/nowhere", text, groups, any_magic);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         for (int version = 1; version <= 2; version++)
-            if (lab_cgroup_path_in(groups, version, i, path, sizeof(path)) &&
-                lab_cgroup_directory(&found.of[i], path, directory, sizeof(directory)) &&
+            if (path_in(groups, version, i, path, sizeof(path)) &&
+                directory_of(&found.of[i], path, directory, sizeof(directory)) &&
                 strncmp(directory, found.of[i].base, strlen(found.of[i].base)) != 0)
                 abort();
     free(text);

@@ -28,7 +28,7 @@ void lab_todo(const char *number)
 static enum lab_controller controller_named(const char *name)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (strcmp(lab_controller_name(i), name) == 0)
+        if (strcmp(lab_controllers[i], name) == 0)
             return i;
     lab_exit(EXIT_FAILURE, "there is not a controller '%s'", name);
 }
@@ -44,7 +44,7 @@ static struct lab_group *new_group(void)
 
 int lab_group_version(const struct lab_group *group, const char *controller)
 {
-    return lab_cgroup_version(&group->group, controller_named(controller));
+    return group->group.where->of[controller_named(controller)].version;
 }
 
 const char *lab_group_file(const struct lab_group *group, const char *controller, const char *file)
@@ -76,7 +76,7 @@ struct lab_group *lab_group_make(const char *name)
                              .controllers = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT)};
     struct lab_group *group = new_group();
 
-    if (lab_hierarchies_find(&hierarchies) == -1)
+    if (lab_hierarchies_find(&hierarchies, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
     if (lab_cgroup_create_in(&group->group, &top, name) == -1)
         lab_cgroup_die();
@@ -85,10 +85,19 @@ struct lab_group *lab_group_make(const char *name)
 
 int lab_group_processes(const struct lab_group *group, pid_t *pids, int count)
 {
-    int found = lab_cgroup_processes(&group->group, pids, count);
+    enum lab_controller any = 0;
+    int pid, found = 0;
 
-    if (found == -1)
-        lab_cgroup_die();
+    while (!(group->group.controllers & LAB_BIT(any)))
+        any++;
+    const char *path = lab_cgroup_file(&group->group, any, "cgroup.procs");
+    FILE *file = fopen(path, "re");
+    for (; file && fscanf(file, "%d", &pid) == 1; found++)
+        if (found < count)
+            pids[found] = pid;
+    if (!file || ferror(file))
+        lab_die("read %s", path);
+    fclose(file);
     return found;
 }
 

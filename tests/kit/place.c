@@ -355,9 +355,9 @@ static void hand_on_controllers(const struct lab_cgroup *group)
     char word[32];
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        if (lab_cgroup_version(group, i) != 2 || i == LAB_CPUACCT)
+        if (group->where->of[i].version != 2 || i == LAB_CPUACCT)
             continue;
-        snprintf(word, sizeof(word), "+%s", lab_controller_name(i));
+        snprintf(word, sizeof(word), "+%s", lab_controllers[i]);
         if (lab_cgroup_write(group, i, "cgroup.subtree_control", word) == -1)
             lab_cgroup_die();
     }

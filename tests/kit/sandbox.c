@@ -174,7 +174,7 @@ static bool out_of_memory(void)
 
     if (sandbox.without_group)
         return no_memory;
-    if (lab_cgroup_version(&sandbox.group, LAB_MEMORY) == 2)
+    if (sandbox.group.where->of[LAB_MEMORY].version == 2)
         return lab_cgroup_number(&sandbox.group, LAB_MEMORY, "memory.events.local", "oom",
                                  &count) == 0 &&
                count > 0;
@@ -286,9 +286,9 @@ static const char *missing_group(void)
     char directory[LAB_CGROUP_PATH] = "";
     struct lab_hierarchies where;
 
-    if (lab_hierarchies_find(&where) == -1)
+    if (lab_hierarchies_find(&where, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
-    if (lab_hierarchies_delegated(&where, CONTROLLERS, directory, sizeof(directory)) == 0)
+    if (lab_cgroup_delegated(&where, CONTROLLERS, directory) == 0)
         return NULL;
     if (errno == EOPNOTSUPP)
         return "control groups of v1 need root";
@@ -317,6 +317,8 @@ static void limit_without_group(void)
 
 static void limit(void)
 {
+    const struct lab_limits limits = {.memory = MEGABYTES * 1024LL * 1024, .pids = PROCESSES};
+
     sandbox.without_group = lab_is_rootless() ? missing_group() : NULL;
     if (sandbox.without_group) {
         limit_without_group();
@@ -324,8 +326,7 @@ static void limit(void)
     }
     sandbox.place.group = &sandbox.group;
     lab_run_cgroup(&sandbox.group, CONTROLLERS, 0);
-    if (lab_cgroup_set_memory(&sandbox.group, MEGABYTES * 1024LL * 1024) == -1 ||
-        lab_cgroup_set_pids(&sandbox.group, PROCESSES) == -1)
+    if (lab_cgroup_limit(&sandbox.group, &limits) == -1)
         lab_cgroup_die();
 }
 
