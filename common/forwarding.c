@@ -27,7 +27,7 @@ struct record {
     char rest[8192]; /* lines of what is to be set again */
 };
 
-const char *lab_forwarding_records(void)
+static const char *records(void)
 {
     static char path[256];
 
@@ -41,7 +41,7 @@ static void close_record(struct record *record)
     int error = errno;
 
     if (record->lock != -1)
-        rmdir(lab_forwarding_records());
+        rmdir(records());
     lab_close_fd(&record->lock);
     errno = error;
 }
@@ -74,8 +74,8 @@ static int open_record(struct record *record, bool make)
     record->lock = -1;
     if (lab_network_cookie(&network) == -1)
         return -1;
-    snprintf(record->path, sizeof(record->path), "%s/%llu", lab_forwarding_records(), network);
-    record->lock = lab_lock_directory(lab_forwarding_records(), make ? 0700 : 0, LAB_LOCK_PATIENCE);
+    snprintf(record->path, sizeof(record->path), "%s/%llu", records(), network);
+    record->lock = lab_lock_directory(records(), make ? 0700 : 0, LAB_LOCK_PATIENCE);
     if (record->lock == -1)
         return errno == ENOENT && !make ? 0 : -1;
     if (read_record(record) == 0)

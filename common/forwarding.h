@@ -15,9 +15,6 @@
 
 #include <stdbool.h>
 
-/* The directory, for messages. */
-const char *lab_forwarding_records(void);
-
 /* USER ("08") is about to write 1 to ip_forward, and to make rules. Returns 1, or 0 where it is 1
  * already and not because of these labs: then it stays. */
 int lab_forwarding_use(const char *user);

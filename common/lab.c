@@ -89,7 +89,7 @@ static struct lab_answer run_line(const char *line)
     struct lab_output output = {0};
     const char *const argv[] = {"sh", "-c", lab_expand(line, true), NULL};
 
-    if (lab_listen_command(&output, argv) == -1)
+    if (lab_listen_command(&output, argv, LAB_READER) == -1)
         lab_die("start sh");
     return (struct lab_answer){.status = output.status, .text = lab_keep_answer(output.text)};
 }
@@ -319,29 +319,23 @@ static unsigned controllers_named(const char *controllers)
     return set;
 }
 
-void lab_own_groups(const char *controllers)
+bool lab_own_groups(const char *controllers, bool must)
 {
     const unsigned set = controllers_named(controllers);
-
-    lab_run_cgroup(&groups, set, 0);
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (set & LAB_BIT(i))
-            show_group(i);
-}
-
-bool lab_may_own_groups(const char *controllers)
-{
     char directory[LAB_CGROUP_PATH];
     struct lab_hierarchies where;
 
     if (lab_hierarchies_find(&where, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
-    if (!lab_is_rootless() ||
-        lab_cgroup_delegated(&where, controllers_named(controllers), directory) == 0) {
-        lab_own_groups(controllers);
-        return true;
-    }
-    lab_say("NOT SHOWN: control groups. Without root they need a group of v2 that belongs to you:\n"
+    if (!must && lab_rootless && lab_cgroup_delegated(&where, set, directory) == -1) {
+        lab_say(
+            "NOT SHOWN: control groups. Without root they need a group of v2 that belongs to you:\n"
             "systemd-run --user --scope -p Delegate=yes COMMAND runs COMMAND in one.");
-    return false;
+        return false;
+    }
+    lab_run_cgroup(&groups, set, 0);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (set & LAB_BIT(i))
+            show_group(i);
+    return true;
 }

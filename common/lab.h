@@ -31,8 +31,7 @@
 void lab_open(const char *number, const char *title, int steps, int (*tool)(int, char **), int argc, char *argv[]);
 #define lab_step(...) lab_begin_step(__func__, __VA_ARGS__)
 LAB_PRINTF(2, 3) void lab_begin_step(const char *function, const char *title, ...);
-void lab_shell_is(const char *line); /* how --shell begins its shell: "chroot my_root $SHELL" */
-int lab_close(void);
+int lab_close(const char *shell_line); /* how --shell begins its shell: "chroot my_root $SHELL", or NULL */
 
 /* Prose; a value that was read back. */
 LAB_PRINTF(1, 2) void lab_say(const char *text, ...);
@@ -52,11 +51,10 @@ const char *lab_namespaces_differing(pid_t a, pid_t b);
 void lab_show_namespaces(int columns, ...);
 
 /* What a run owns. lab_own_network: a network namespace with its own /sys and /run. lab_own_groups("cpu pids"): its
- * control group in the hierarchy of each controller; $CPU and $PIDS are its directories. (lab_may_own_groups:
- * or says why it cannot without root, and returns false.) lab_dialect: in v1 or v2. */
+ * control group in the hierarchy of each controller; $CPU and $PIDS are its directories. (Unless it MUST, it
+ * may say why it cannot without root, and return false.) lab_dialect: in v1 or v2. */
 void lab_own_network(void);
-void lab_own_groups(const char *controllers);
-bool lab_may_own_groups(const char *controllers);
+bool lab_own_groups(const char *controllers, bool must);
 int lab_dialect(const char *controller);
 
 /* End with status 77 unless all commands of "ip:iproute2 busy:" are in PATH, each with its package. (None: a program of
@@ -107,13 +105,13 @@ int lab_count_in(const char *text, const char *word);
  * line into its sh. It ends when the next step begins; a kept one by lab_end. */
 struct lab_sandbox {
     pid_t pid;       /* of the process that holds still, as this process numbers it */
+    bool kept;       /* set by the page: it lives on when the next step begins */
     char said[4096]; /* what it has printed since the last halt */
 };
 struct lab_sandbox *lab_sandbox(void (*body)(void));
 void lab_hold_still(void);
 void lab_go_on(struct lab_sandbox *sandbox);
 LAB_PRINTF(2, 3) struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *line, ...);
-void lab_keep(struct lab_sandbox *sandbox);
 void lab_end(struct lab_sandbox *sandbox);
 /* The line COMMAND sh -c 'SCRIPT', in a sandbox: CALLS() makes the system calls of COMMAND, and then sh runs the
  * script. (NULL: the line is COMMAND alone, and lab_tell types into its sh.) */

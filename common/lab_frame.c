@@ -149,7 +149,6 @@ bool lab_check_text(const char *seen, const char *expected, const char *claim, .
 
 static struct {
     bool step, shell;
-    const char *shell_line;
     char *locale; /* LC_ALL of the caller, or NULL */
 } frame;
 
@@ -196,15 +195,16 @@ static void restore_locale(void)
 }
 
 /* In a child: begin the shell of --shell as the page says. */
-static void enter_by_line(void)
+static void enter_by_line(const char *line)
 {
     if (setenv("SHELL", usable_shell(), 1) == -1)
         lab_die("setenv SHELL");
-    lab_type("%s", frame.shell_line);
-    lab_exec((char *[]){"sh", "-c", (char *)frame.shell_line, NULL});
+    lab_type("%s", line);
+    lab_exec((char *[]){"sh", "-c", (char *)line, NULL});
 }
 
-static void open_shell(bool by_line)
+/* LINE: of lab_close(), or NULL. */
+static void open_shell(const char *line)
 {
     pid_t child = lab_fork();
 
@@ -212,8 +212,8 @@ static void open_shell(bool by_line)
         lab_die("fork");
     if (child == 0) {
         restore_locale();
-        if (by_line)
-            enter_by_line();
+        if (line)
+            enter_by_line(line);
         lab_exec((char *const[]){(char *)usable_shell(), "-i", NULL});
     }
     lab_say("(exit leaves the shell)");
@@ -268,7 +268,7 @@ static void ask(void)
         if (answer == 'q' && !more)
             break;
         if (answer == 's' && !more)
-            open_shell(false);
+            open_shell(NULL);
     }
     frame.step = false;
     exit(summary(false) ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -322,20 +322,15 @@ void lab_open(const char *number, const char *title, int steps, int (*tool)(int,
     leave_locale();
     lab_begin_experiment(number);
     narrate(number, title, steps);
-    if (lab_is_rootless())
-        lab_say("%s", lab_rootless_way());
+    if (lab_rootless)
+        lab_say("%s", lab_rootless);
 }
 
-void lab_shell_is(const char *line)
-{
-    frame.shell_line = line;
-}
-
-int lab_close(void)
+int lab_close(const char *shell_line)
 {
     lab_draw_picture();
     int failed = summary(true);
     if (frame.shell)
-        open_shell(frame.shell_line != NULL);
+        open_shell(shell_line);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -15,7 +15,6 @@ struct sandbox {
     struct lab_sandbox seen;
     pid_t child;
     int hold;
-    bool kept;
     FILE *from;
 };
 
@@ -66,7 +65,7 @@ __attribute__((noreturn)) static void has_ended(struct sandbox *sandbox)
 {
     lab_quote(sandbox->seen.said);
     close(sandbox->hold);
-    sandbox->kept = false;
+    sandbox->seen.kept = false;
     int status = lab_wait(sandbox->child);
     sandbox->child = 0;
     lab_exit(lab_exit_failure, "the sandbox has ended (exit status %d); see its last words above",
@@ -195,11 +194,6 @@ struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *format, ...)
     return (struct lab_answer){.status = status, .text = lab_keep_answer(strdup(sandbox->said))};
 }
 
-void lab_keep(struct lab_sandbox *sandbox)
-{
-    ((struct sandbox *)sandbox)->kept = true;
-}
-
 void lab_end(struct lab_sandbox *sandbox)
 {
     struct sandbox *inner = (struct sandbox *)sandbox;
@@ -228,7 +222,7 @@ const char *lab_keep_answer(char *text)
 void lab_free_step(void)
 {
     for (int i = 0; i < SANDBOXES; i++)
-        if (!sandboxes[i].kept)
+        if (!sandboxes[i].seen.kept)
             lab_end(&sandboxes[i].seen);
     while (answer_count > 0)
         free(answers[--answer_count]);

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -46,22 +45,16 @@ static struct nlmsghdr *append_message(struct request *request, int type, int fl
     return header;
 }
 
-static void append_attribute(struct request *request, struct nlmsghdr *header, int type,
-                             const void *value, size_t size)
+static void append_name(struct request *request, struct nlmsghdr *header, int type,
+                        const char *name)
 {
-    size_t length = NLA_HDRLEN + size;
+    size_t length = NLA_HDRLEN + strlen(name) + 1;
     struct nlattr *attribute = append(request, length);
 
     attribute->nla_type = (unsigned short)type;
     attribute->nla_len = (unsigned short)length;
-    memcpy((char *)attribute + NLA_HDRLEN, value, size);
+    strcpy((char *)attribute + NLA_HDRLEN, name);
     header->nlmsg_len += NLMSG_ALIGN(length);
-}
-
-static void append_name(struct request *request, struct nlmsghdr *header, int type,
-                        const char *name)
-{
-    append_attribute(request, header, type, name, strlen(name) + 1);
 }
 
 /* A message of nf_tables about TABLE or, unless it is NULL, CHAIN in it. */
@@ -77,13 +70,11 @@ static void append_subject(struct request *request, int type, int flags, const c
 }
 
 /* The two that frame what changes something; nfgenmsg.res_id is the subsystem, in network order. */
-static struct nlmsghdr *append_frame(struct request *request, int type)
+static void append_frame(struct request *request, int type)
 {
-    struct nlmsghdr *header = append_message(request, type, 0, AF_UNSPEC);
-    struct nfgenmsg *generic = NLMSG_DATA(header);
+    struct nfgenmsg *generic = NLMSG_DATA(append_message(request, type, 0, AF_UNSPEC));
 
     generic->res_id = htons(NFNL_SUBSYS_NFTABLES);
-    return header;
 }
 
 static int open_netlink(void)
@@ -250,48 +241,6 @@ void lab_nft_delete_missing(unsigned missing)
         if (lab_nft_delete_empty(&parts[i], 1) == -1 && errno != ENOENT && errno != EBUSY)
             lab_warn("delete %s %s of nf_tables: %s", parts[i].table,
                      parts[i].chain ? parts[i].chain : "", lab_strerror(errno));
-}
-
-uint32_t lab_nft_generation(void)
-{
-    struct request request = {0};
-    uint32_t generation = 0;
-    lab_fd netlink = open_netlink();
-
-    append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_ACK, AF_UNSPEC);
-    if (netlink == -1 || transact(netlink, &request, NFTA_GEN_ID, &generation) != 0)
-        return 0;
-    return generation;
-}
-
-int lab_nft_delete_tables(const char *const tables[], int count, uint32_t generation)
-{
-    struct request request = {0};
-    const uint32_t number = htonl(generation);
-    int error, ends[2];
-
-    append_attribute(&request, append_frame(&request, NFNL_MSG_BATCH_BEGIN), NFNL_BATCH_GENID,
-                     &number, sizeof(number));
-    for (int i = 0; i < count; i++)
-        append_subject(&request, NFT_MSG_DELTABLE, i == count - 1 ? NLM_F_ACK : 0, tables[i], NULL);
-    append_frame(&request, NFNL_MSG_BATCH_END);
-    if (pipe2(ends, O_CLOEXEC) == -1)
-        return -1;
-    pid_t child = fork();
-    if (child == 0) {
-        if (dup2(ends[1], 0) == -1)
-            _exit(1);
-        close_range(1, ~0U, 0); /* locks too, and pipes whose readers wait for their end */
-        int netlink = open_netlink();
-        error = netlink == -1 ? errno : transact(netlink, &request, 0, NULL);
-        _exit(write(0, &error, sizeof(error)) == -1);
-    }
-    close(ends[1]);
-    if (child == -1 || read(ends[0], &error, sizeof(error)) != sizeof(error))
-        error = EIO;
-    close(ends[0]);
-    errno = error;
-    return error ? -1 : 0;
 }
 
 /*

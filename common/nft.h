@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* A chain in a table of the family ip, or where CHAIN is NULL the table itself. */
 struct lab_nft_part {
@@ -38,22 +37,11 @@ int lab_nft_missing(unsigned *missing);
 /* Delete those of MISSING that are empty now. What is not deleted because of an error is named. */
 void lab_nft_delete_missing(unsigned missing);
 
-/* The number of the present rules of nf_tables in this network namespace: the kernel counts every
- * change of any program. 0 where it cannot be asked. */
-uint32_t lab_nft_generation(void);
-
 /* Look for a base chain that keeps packets from being forwarded, whatever the chain FORWARD of
  * iptables accepts (that one is not meant): its policy is drop, or it has a rule that drops or
  * rejects all packets. A table with a rule that names DEVICE (NULL: none) is left out. Returns 1
  * with "chain C of the table inet T" in NAME, 0 where there is none (a kernel without nf_tables has
  * none), or -1 with errno. */
 int lab_nft_closed_forward(const char *device, char *name, size_t size);
-
-/* Delete COUNT (8 at most) TABLES with all that is in them, if nothing was changed since
- * GENERATION. Returns 0 as soon as they are gone, or -1 with errno: ERESTART where something was.
- *
- * The kernel frees them later, and close(2) of a netfilter socket waits for it, 10 ms or more.
- * So a child does this, which ends, unwaited for, after the caller has gone on. */
-int lab_nft_delete_tables(const char *const tables[], int count, uint32_t generation);
 
 #endif

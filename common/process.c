@@ -4,15 +4,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -99,35 +96,38 @@ int lab_wait(pid_t pid)
     return lab_shell_status(wait_status);
 }
 
-int lab_ending_signals(sigset_t *before)
+/* Kill the child NAME, a directory of /proc, if it is ours. Returns 0, or -1 with errno. */
+static int kill_child(int processes, const char *name, void *unused)
 {
-    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    sigset_t set;
+    char path[300], line[512];
+    int pid = atoi(name), parent = 0;
 
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
-        sigaddset(&set, ending[i]);
-    return sigprocmask(SIG_BLOCK, &set, before) == -1 ? -1 : signalfd(-1, &set, SFD_CLOEXEC);
+    (void)processes, (void)unused;
+    snprintf(path, sizeof(path), "/proc/%s/stat", name);
+    if (pid <= 0)
+        return 0;
+    if (lab_read_file(path, line, sizeof(line)) == -1)
+        return errno == ENOENT || errno == ESRCH ? 0 : -1;
+    /* The name, in parentheses, may hold anything; the parent is the 2nd word after it. */
+    const char *after_name = strrchr(line, ')');
+    if (after_name && sscanf(after_name + 1, " %*c %d", &parent) == 1 && parent == getpid())
+        return kill(pid, SIGKILL);
+    return 0;
 }
 
-int lab_wait_passing_on(int pidfd, int signals, pid_t command)
+/* What a dead child leaves behind becomes ours, so after some rounds no process is left. A failed
+ * look at /proc is repeated, but not for ever. */
+void lab_kill_descendants(void)
 {
-    struct pollfd wait_for[] = {{.fd = pidfd, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-    struct signalfd_siginfo signal;
+    enum { ATTEMPTS = 10 };
 
-    for (;;) {
-        if (poll(wait_for, 2, -1) == -1 && errno != EINTR)
-            return -1;
-        if (wait_for[0].revents)
-            return 0;
-        if (!wait_for[1].revents)
-            continue;
-        if (read(signals, &signal, sizeof(signal)) != sizeof(signal))
-            return -1;
-        if (command == 0)
-            return 0;
-        if (signal.ssi_code != SI_KERNEL)
-            kill(command, (int)signal.ssi_signo);
+    for (int failed = 0; waitpid(-1, NULL, WNOHANG) != -1;) {
+        if (lab_each_name("/proc", kill_child, NULL) == 0)
+            waitpid(-1, NULL, 0);
+        else if (++failed == ATTEMPTS) {
+            lab_warn("processes of this run are left: look at /proc: %s", lab_strerror(errno));
+            return;
+        }
     }
 }
 
@@ -188,20 +188,12 @@ int lab_signal_number(const char *name)
     return -1;
 }
 
-int lab_output_seconds = 10;
-
 int lab_slowness(void)
 {
     const char *text = getenv("LAB_SLOW");
     long long factor;
 
     return text && lab_parse_number(text, 1, 100, &factor) ? (int)factor : 1;
-}
-
-void lab_output_free(struct lab_output *output)
-{
-    free(output->text);
-    output->text = NULL;
 }
 
 long long lab_now(void)
@@ -218,140 +210,6 @@ void lab_sleep_until(long long moment)
 
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
         ;
-}
-
-/* Read what is there now. Returns 1, 0 at end of file, or -1 with errno. */
-static int read_some(struct lab_output *output, int from)
-{
-    char buffer[4096];
-    ssize_t count;
-
-    while ((count = read(from, buffer, sizeof(buffer))) > 0) {
-        size_t room = LAB_OUTPUT_LIMIT - output->length;
-        size_t kept = (size_t)count < room ? (size_t)count : room;
-        memcpy(output->text + output->length, buffer, kept);
-        output->length += kept;
-        output->truncated |= kept < (size_t)count;
-    }
-    return count == 0 ? 0 : errno == EAGAIN || errno == EINTR ? 1 : -1;
-}
-
-/* Read until CHILD has ended. Waiting for the end of file alone would hang when a grandchild goes
- * on with our pipe in its hands. Returns 0, or -1 with errno. */
-static int listen_until_end(struct lab_output *output, int from, int pidfd)
-{
-    long long deadline = lab_now() + 1000000LL * lab_output_seconds * lab_slowness();
-    struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
-    int more = 1;
-
-    while (!(wanted[0].revents & POLLIN)) {
-        long long left = (deadline - lab_now()) / 1000;
-        if (left <= 0) {
-            output->timed_out = true;
-            return 0;
-        }
-        if (poll(wanted, 2, (int)left) == -1) {
-            if (errno != EINTR)
-                return -1;
-            continue;
-        }
-        if (wanted[1].revents && (more = read_some(output, from)) == -1)
-            return -1;
-        if (more == 0)
-            wanted[1].fd = -1;
-    }
-    return more == 1 && read_some(output, from) == -1 ? -1 : 0;
-}
-
-__attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *argument)
-{
-    int nothing[2]; /* the end of a file is all that can be read: /dev/null may not be there */
-
-    /* A group of its own, so that a command which hangs is killed with its children. */
-    if (pipe2(nothing, O_CLOEXEC) == -1 || close(nothing[1]) == -1 ||
-        dup2(nothing[0], STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
-        dup2(to, STDERR_FILENO) == -1 || setpgid(0, 0) == -1) {
-        lab_warn("prepare a child: %s", lab_strerror(errno));
-        _exit(LAB_EXIT_CANNOT_INVOKE);
-    }
-    clearerr(stdout); /* the parent tells its own */
-    int status = body(argument);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        lab_warn("what a child prints is lost: %s", lab_strerror(errno));
-        _exit(LAB_EXIT_CANNOT_INVOKE);
-    }
-    exit(status);
-}
-
-int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument)
-{
-    int ends[2];
-
-    *output = (struct lab_output){.text = calloc(1, LAB_OUTPUT_LIMIT + 1)};
-    if (!output->text || pipe2(ends, O_CLOEXEC) == -1)
-        return -1;
-    lab_fd from = ends[0], to = ends[1];
-    if (fcntl(from, F_SETFL, O_NONBLOCK) == -1)
-        return -1;
-    pid_t child = lab_fork();
-    if (child == -1)
-        return -1;
-    if (child == 0)
-        speak(to, body, argument);
-    lab_close_fd(&to);
-    lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
-    int result = pidfd == -1 ? -1 : listen_until_end(output, from, pidfd), error = errno;
-    if (result == -1 || output->timed_out) {
-        kill(child, SIGKILL);
-        kill(-child, SIGKILL);
-    }
-    output->status = lab_wait(child);
-    if (result == -1)
-        errno = error;
-    return result == -1 || output->status == -1 ? -1 : 0;
-}
-
-static int exec_command(void *argument)
-{
-    lab_exec(argument);
-}
-
-int lab_listen_command(struct lab_output *output, const char *const argv[])
-{
-    /* exec does not write to its arguments; its prototype is older than const. */
-    return lab_listen(output, exec_command, (void *)argv);
-}
-
-struct question {
-    const char *const *argv;
-    int errors;
-};
-
-static int exec_question(void *argument)
-{
-    const struct question *question = argument;
-
-    /* The status is not one of the program's own answers. */
-    if (dup2(question->errors, STDERR_FILENO) == -1 || setenv("LC_ALL", "C", 1) == -1)
-        lab_exit(LAB_EXIT_CANNOT_INVOKE, "prepare %s: %s", question->argv[0], lab_strerror(errno));
-    lab_exec((char *const *)question->argv);
-}
-
-int lab_ask_command(struct lab_output *output, const char *const argv[])
-{
-    lab_fd errors = memfd_create("stderr", MFD_CLOEXEC);
-    struct question question = {.argv = argv, .errors = errors};
-
-    if (errors == -1 || lab_listen(output, exec_question, &question) == -1)
-        return -1;
-    if (output->status == 0)
-        return 0;
-    ssize_t count =
-        pread(errors, output->text + output->length, LAB_OUTPUT_LIMIT - output->length, 0);
-    if (count == -1)
-        return -1;
-    output->length += (size_t)count;
-    return 0;
 }
 
 /* False with errno. */

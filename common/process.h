@@ -1,10 +1,9 @@
 /*
- * process.h - start processes, hear what they say, learn how they ended.
+ * process.h - start processes (process.c), hear what they say (listen.c), learn how they ended.
  */
 #ifndef LAB_PROCESS_H
 #define LAB_PROCESS_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -54,15 +53,9 @@ void lab_begin_as_usual(void);
  * clone3(2), Linux 5.5. */
 pid_t lab_clone(unsigned long long flags, pid_t number);
 
-/* For a tool that runs a command: block the signals that ask a process to end (SIGINT, SIGTERM,
- * SIGHUP, SIGQUIT). The mask before goes to *BEFORE, for the command. Returns a descriptor of
- * signalfd(2) that tells of them, or -1 with errno. */
-int lab_ending_signals(sigset_t *before);
-
-/* Wait until the process behind PIDFD has ended. The SIGNALS of lab_ending_signals() are passed on
- * to COMMAND, which decides what to do; Ctrl-C it has heard itself, from the terminal. Where
- * COMMAND is 0 the first of them ends the wait. Returns 0, or -1 with errno. */
-int lab_wait_passing_on(int pidfd, int signals, pid_t command);
+/* Kill every descendant of this process, a subreaper (PR_SET_CHILD_SUBREAPER), and wait for them.
+ */
+void lab_kill_descendants(void);
 
 /* Turn a status of wait(2) into a shell's: the exit status, or 128 + the signal's number. */
 int lab_shell_status(int wait_status);
@@ -77,12 +70,11 @@ int lab_signal_number(const char *name);
  * status. Returns 0 with *OUTPUT filled in, or -1 with errno when it could not be started. */
 int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument);
 
-/* The same for a command, looked up in PATH. Status 127 when there is no such command. */
-int lab_listen_command(struct lab_output *output, const char *const argv[]);
-
-/* The same for a command whose output is read by a program: it runs with LC_ALL=C, and *OUTPUT has
- * its stdout alone. Where its status is not 0, its stderr follows. */
-int lab_ask_command(struct lab_output *output, const char *const argv[]);
+/* The same for a command, looked up in PATH. Status 127 when there is no such command. Where a
+ * PROGRAM reads what it prints, it runs with LC_ALL=C, and *OUTPUT has its stdout alone; its stderr
+ * follows where its status is not 0. */
+enum lab_listener { LAB_READER, LAB_PROGRAM };
+int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who);
 
 /* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is
  * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */

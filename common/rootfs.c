@@ -86,7 +86,7 @@ static int each_library_of(const char *program, int (*each)(const char *path, vo
     int dynamic = is_dynamic(program);
     if (dynamic != 1)
         return dynamic;
-    if (lab_ask_command(&output, (const char *const[]){"ldd", program, NULL}) == -1)
+    if (lab_listen_command(&output, (const char *const[]){"ldd", program, NULL}, LAB_PROGRAM) == -1)
         return -1;
     if (output.status != 0)
         lab_exit(lab_exit_failure, "ldd %s: status %d: %.*s", program, output.status,

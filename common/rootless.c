@@ -16,9 +16,7 @@
 #include "process.h"
 
 static struct {
-    bool entered;
     unsigned long further; /* IDs beside the caller's own */
-    char way[160];
     char runs[160];
 } rootless;
 
@@ -27,15 +25,7 @@ struct range {
     unsigned long first, count;
 };
 
-bool lab_is_rootless(void)
-{
-    return rootless.entered;
-}
-
-const char *lab_rootless_way(void)
-{
-    return rootless.way;
-}
+const char *lab_rootless;
 
 static void choose_runs(uid_t user)
 {
@@ -129,7 +119,7 @@ static void map_range(const char *program, pid_t pid, unsigned own, struct range
         snprintf(words[i], sizeof(words[i]), "%lu", numbers[i]);
         argv[i + 1] = words[i];
     }
-    if (lab_ask_command(&output, argv) == -1)
+    if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1)
         lab_die("start %s", program);
     if (output.status != 0)
         lab_warn("%s: %.*s", program, (int)strcspn(output.text, "\n"), output.text);
@@ -194,14 +184,16 @@ void lab_extend_path(void)
 
 static void describe_way(uid_t user)
 {
+    static char way[160];
     char ids[32] = "no other ID";
 
     if (rootless.further)
         snprintf(ids, sizeof(ids), "%lu more IDs", rootless.further);
-    snprintf(rootless.way, sizeof(rootless.way),
+    snprintf(way, sizeof(way),
              "(without root: user %u is root of a user namespace with %s; root would add %scontrol "
              "groups)",
              user, ids, rootless.further ? "" : "IDs and ");
+    lab_rootless = way;
 }
 
 void lab_become_root(void)
@@ -227,6 +219,5 @@ void lab_become_root(void)
     map_own("/proc/self/gid_map", group);
     if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) == -1)
         cannot_enter("unshare CLONE_NEWNS");
-    rootless.entered = true;
     describe_way(user);
 }

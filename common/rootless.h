@@ -8,8 +8,6 @@
 #ifndef LAB_ROOTLESS_H
 #define LAB_ROOTLESS_H
 
-#include <stdbool.h>
-
 /* Without root, go on as root of a new user namespace, with private mounts, host name and IPC
  * objects. With root, do nothing. Exits as lab_cannot_run() does where the machine refuses it. */
 void lab_become_root(void);
@@ -18,10 +16,9 @@ void lab_become_root(void);
  * them. lab_become_root() does it. */
 void lab_extend_path(void);
 
-/* Whether lab_become_root() has entered a user namespace; and which way it took, in a line that
- * ends with what root would add. */
-bool lab_is_rootless(void);
-const char *lab_rootless_way(void);
+/* Where lab_become_root() has entered a user namespace, the way it took, in a line that ends with
+ * what root would add; else NULL. */
+extern const char *lab_rootless;
 
 /* The directory of all runs of this user: /run/container-labs, where only root can make a link;
  * without root container-labs in XDG_RUNTIME_DIR, or /tmp/container-labs-UID. */

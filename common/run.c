@@ -1,6 +1,5 @@
 #include "run.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -61,8 +60,7 @@ static void need_root(const char *program)
 /* Lock it. Returns a descriptor, or -1 with errno. In /tmp another user may have made it. */
 static int lock_runs(void)
 {
-    lab_fd runs =
-        lab_lock_directory(lab_runs(), lab_is_rootless() ? 0700 : 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lab_lock_directory(lab_runs(), lab_rootless ? 0700 : 0755, LAB_LOCK_PATIENCE);
     struct stat status;
 
     if (runs == -1)
@@ -92,36 +90,20 @@ static int remove_run(int runs, const char *name)
     return unlinkat(runs, name, AT_REMOVEDIR);
 }
 
-/* Remove the run NAME if it has ended: if its lock is free. */
-static int sweep_run(int runs, const char *name)
+/* Remove the run NAME if it has ended: if its lock is free. What cannot be removed is named, and
+ * stays for the next. */
+static int sweep_run(int runs, const char *name, void *unused)
 {
+    (void)unused;
+    if (*name == '.')
+        return 0;
     lab_fd fd = openat(runs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-    if (fd == -1)
-        return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == -1)
-        return errno == EWOULDBLOCK ? 0 : -1;
-    return remove_run(runs, name);
-}
-
-/* Remove what is left of earlier runs. What cannot be removed is named, and stays for the next. */
-static void sweep(int runs)
-{
-    lab_fd listed = openat(runs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *directory = listed == -1 ? NULL : fdopendir(listed);
-    const struct dirent *entry;
-
-    if (!directory) {
-        lab_warn("look for earlier runs in %s: %s", lab_runs(), lab_strerror(errno));
-        return;
-    }
-    lab_take_fd(&listed); /* closedir() closes it */
-    while (errno = 0, (entry = readdir(directory)) != NULL)
-        if (entry->d_name[0] != '.' && sweep_run(runs, entry->d_name) == -1)
-            lab_warn("remove the run %s: %s", entry->d_name, lab_strerror(errno));
-    if (errno != 0)
-        lab_warn("look for earlier runs in %s: %s", lab_runs(), lab_strerror(errno));
-    closedir(directory);
+    const bool ended = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (fd != -1 && !ended && errno == EWOULDBLOCK)
+        return 0;
+    if (!ended || remove_run(runs, name) == -1)
+        lab_warn("remove the run %s: %s", name, lab_strerror(errno));
+    return 0;
 }
 
 static void claim_directory(const char *number)
@@ -130,7 +112,8 @@ static void claim_directory(const char *number)
 
     if (runs == -1)
         lab_lock_die(lab_runs());
-    sweep(runs);
+    if (lab_each_name(lab_runs(), sweep_run, NULL) == -1)
+        lab_warn("look for earlier runs in %s: %s", lab_runs(), lab_strerror(errno));
     snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
     snprintf(run.directory, sizeof(run.directory), "%s/%s", lab_runs(), run.name);
     if (mkdir(run.directory, 0755) == -1)
@@ -160,56 +143,6 @@ static void release(void)
 /*
  * The supervisor.
  */
-
-/* Kill the child NAME, a directory of /proc, if it is ours. Returns 0, or -1 with errno. */
-static int kill_child(const char *name)
-{
-    char path[300], line[512];
-    int pid = atoi(name), parent = 0;
-
-    snprintf(path, sizeof(path), "/proc/%s/stat", name);
-    if (pid <= 0)
-        return 0;
-    if (lab_read_file(path, line, sizeof(line)) == -1)
-        return errno == ENOENT || errno == ESRCH ? 0 : -1;
-    /* The name, in parentheses, may hold anything; the parent is the 2nd word after it. */
-    const char *after_name = strrchr(line, ')');
-    if (after_name && sscanf(after_name + 1, " %*c %d", &parent) == 1 && parent == getpid())
-        return kill(pid, SIGKILL);
-    return 0;
-}
-
-static int kill_children(void)
-{
-    DIR *processes = opendir("/proc");
-    const struct dirent *entry;
-    int result = 0;
-
-    if (!processes)
-        return -1;
-    while (result == 0 && (errno = 0, entry = readdir(processes)) != NULL)
-        result = kill_child(entry->d_name);
-    int error = errno;
-    closedir(processes);
-    errno = error;
-    return error == 0 ? 0 : -1;
-}
-
-/* Kill every descendant. What a dead child leaves behind becomes ours (PR_SET_CHILD_SUBREAPER), so
- * after some rounds no process is left. A failed look at /proc is repeated, but not for ever. */
-static void kill_descendants(void)
-{
-    enum { ATTEMPTS = 10 };
-
-    for (int failed = 0; waitpid(-1, NULL, WNOHANG) != -1;) {
-        if (kill_children() == 0)
-            waitpid(-1, NULL, 0);
-        else if (++failed == ATTEMPTS) {
-            lab_warn("processes of this run are left: look at /proc: %s", lab_strerror(errno));
-            return;
-        }
-    }
-}
 
 __attribute__((noreturn)) static void release_and_die(const char *call)
 {
@@ -300,7 +233,7 @@ static void supervise(void)
         return;
     }
     int wait_status = wait_for_experiment(experiment, &asked);
-    kill_descendants();
+    lab_kill_descendants();
     lab_take_terminal();
     if (terminal)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);
@@ -388,7 +321,7 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();
-    if (lab_is_rootless()) {
+    if (lab_rootless) {
         lab_cgroup_delegated(&run.hierarchies, controllers, NULL);
         snprintf(origin, sizeof(origin), LAB_CGROUP_BASE "%s", run.hierarchies.unified.base);
     }

@@ -236,12 +236,11 @@ int main(int argc, char *argv[])
 {
     lab_open("04", "enter namespaces that exist", 6, nsenter_tool, argc, argv);
     lab_need_commands("unshare:util-linux hostname:hostname mount:mount");
-    lab_shell_is("nsenter -t $TARGET -m -u -p -n -i $SHELL");
     make_target();
     two_by_files();
     why_pid_needs_a_fork();
     all_at_once();
     pid_and_pidfd();
     root_inside();
-    return lab_close();
+    return lab_close("nsenter -t $TARGET -m -u -p -n -i $SHELL");
 }

@@ -55,7 +55,7 @@ static void the_controllers(void)
 {
     lab_step("the controllers of this machine");
     lab_try("grep -o ' /[^ ]* .* - cgroup.*' /proc/self/mountinfo");
-    lab_own_groups("cpu");
+    lab_own_groups("cpu", true);
     version = lab_dialect("cpu");
     dialect = &DIALECTS[version];
     lab_fact("cpu", "cgroup v%d, in %s", version, lab_path("$CPU"));
@@ -203,7 +203,6 @@ int main(int argc, char *argv[])
     lab_plot_option(&argc, argv, "quota");
     lab_open("05", "at most this much CPU", 7, cpu_tool, argc, argv);
     lab_need_commands("busy:");
-    lab_shell_is("sh -c 'echo $$ >$CPU/A/cgroup.procs && exec $SHELL'");
     cpus = lab_cpu_count();
     the_controllers();
     a_directory_is_a_group();
@@ -212,5 +211,5 @@ int main(int argc, char *argv[])
     half_a_cpu();
     one_and_a_half();
     lift_the_limit();
-    return lab_close();
+    return lab_close("sh -c 'echo $$ >$CPU/A/cgroup.procs && exec $SHELL'");
 }

@@ -133,7 +133,7 @@ static void keep_to_one_cpu(void)
 static void two_groups(void)
 {
     lab_step("two groups: A has 512 shares, B the default");
-    lab_own_groups("cpu");
+    lab_own_groups("cpu", true);
     version = lab_dialect("cpu");
     if (version == 2) { /* a group has the controllers that its parent hands on */
         lab_echo("+cpu", "$CPU/cgroup.subtree_control");
@@ -258,5 +258,5 @@ int main(int argc, char *argv[])
     three_groups();
     nested_groups();
     conversions();
-    return lab_close();
+    return lab_close(NULL);
 }

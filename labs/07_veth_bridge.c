@@ -129,12 +129,11 @@ int main(int argc, char *argv[])
     lab_open("07", "two containers and a switch", 6, bridge_tool, argc, argv);
     lab_need_commands("ip:iproute2 brctl:bridge-utils ping:iputils-ping");
     lab_own_network();
-    lab_shell_is("ip netns exec net1 $SHELL");
     first_container();
     second_container();
     before_the_bridge();
     bridge_the_cables();
     ping_across();
     learned_addresses();
-    return lab_close();
+    return lab_close("ip netns exec net1 $SHELL");
 }

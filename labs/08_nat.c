@@ -210,7 +210,6 @@ int main(int argc, char *argv[])
                       "busybox:busybox-static %s:iptables",
                       iptables);
     lab_own_network();
-    lab_shell_is("ip netns exec net1 $SHELL");
     lab_try("%s -V", iptables);
     a_container();
     the_outside();
@@ -220,5 +219,5 @@ int main(int argc, char *argv[])
     without_nat();
     masquerade();
     publish();
-    return lab_close();
+    return lab_close("ip netns exec net1 $SHELL");
 }

@@ -167,7 +167,7 @@ static void container(void)
 static void a_group(void)
 {
     lab_step("a control group with limits, before a process is in it (labs 05, 06)");
-    limited = lab_may_own_groups("cpu memory pids");
+    limited = lab_own_groups("cpu memory pids", false);
     lab_own_network(); /* it plays the machine's network, so that yours is not changed */
     if (!limited)
         return;
@@ -201,7 +201,7 @@ static void a_child(void)
 {
     lab_step("clone3(2), which returns twice: a child in six new namespaces (lab 03)");
     box = lab_sandbox(container);
-    lab_keep(box);
+    box->kept = true;
     lab_set("BOX", "%d", (int)box->pid);
     lab_echo(lab_path("0 %u %u", first, count), "/proc/$BOX/uid_map");
     lab_echo(lab_path("0 %u %u", first, count), "/proc/$BOX/gid_map");
@@ -323,7 +323,6 @@ int main(int argc, char *argv[])
     lab_open("09", "a container, wall by wall", 12, container_tool, argc, argv);
     first = lab_choose_ids(100000, &count); /* 0: without root there may be the own ID alone */
     lab_need_commands("ip:iproute2 iptables:iptables busybox:busybox-static 02_rootfs:");
-    lab_shell_is("09_full_container run $([ -t 0 ] && echo -it || echo -i)");
     a_group();
     a_file_system();
     a_child();
@@ -336,5 +335,5 @@ int main(int argc, char *argv[])
     walls("privileges", 6, 13);
     walls(limited ? "limits" : "limits (NOT SHOWN)", 13, limited ? LAB_COUNT(ESCAPES) : 13);
     nothing_is_left();
-    return lab_close();
+    return lab_close("09_full_container run $([ -t 0 ] && echo -it || echo -i)");
 }

@@ -12,6 +12,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "netlink.h"
 #include "nft.h"
 #include "process.h"
 
@@ -192,7 +193,7 @@ static bool remove_tables(unsigned missing, uint32_t generation)
         if (!lab_nft_parts[i].chain)
             tables[count++] = lab_nft_parts[i].table;
     }
-    return generation != 0 && lab_nft_delete_tables(tables, count, generation) == 0;
+    return generation != 0 && nft_delete_tables(tables, count, generation) == 0;
 }
 
 int nat_has_legacy(void)
@@ -219,7 +220,7 @@ static int count_rules(const char *word)
 
     if (!has_tables())
         return 0;
-    if (lab_ask_command(&output, argv) == -1 || output.status != 0)
+    if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1 || output.status != 0)
         return -1;
     for (const char *line = output.text; line; line = lab_next_line(line)) {
         const char *at = strstr(line, word), *end = lab_next_line(line);

@@ -21,6 +21,7 @@
 #include "process.h"
 #include "relay.h"
 #include "report.h"
+#include "rootless.h"
 #include "state.h"
 #include "unprivileged.h"
 
@@ -29,7 +30,7 @@ enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network names
 static const char BRIDGE[] = "labs0", LAB[] = "09";
 static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
 static int counted = -1; /* a pipe from it: how many rules others have */
-static uint32_t before;  /* lab_nft_generation() then */
+static uint32_t before;  /* nft_generation() then */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* The index of the bridge, 0 where there is none, or -1 with errno. */
@@ -101,7 +102,7 @@ static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *mi
         return -1;
     if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
         return 0;
-    lab_warn("write 0 to %s, and what %s has: %s", FORWARDING, lab_forwarding_records(),
+    lab_warn("write 0 to %s, and what %s.forwarding has: %s", FORWARDING, lab_runs(),
              lab_strerror(errno));
     return -1;
 }
@@ -112,7 +113,7 @@ static int remove_network(struct bridge *bridge)
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
     const bool alone =
-        bridge->rules != 0 && lab_nft_generation() == bridge->rules && nat_has_legacy() == 0;
+        bridge->rules != 0 && nft_generation() == bridge->rules && nat_has_legacy() == 0;
     unsigned missing = 0;
 
     if (alone && stop_forwarding(bridge, true, &missing) == -1)
@@ -198,7 +199,7 @@ static void create_network(struct bridge *bridge)
     if (lab_nft_missing(&bridge->missing) == -1)
         fail("look for the tables of nf_tables");
     bridge->rules = 0;
-    before = lab_nft_generation();
+    before = nft_generation();
     bridge->last = 1;
     in_addr_t address = bridge->network | htonl(1);
     memcpy(mac + 2, &address, sizeof(address));
@@ -206,7 +207,7 @@ static void create_network(struct bridge *bridge)
         fail("write %s", bridge_file());
     const int forwards = lab_forwarding_use(LAB);
     if (forwards == -1)
-        fail("record in %s that ip_forward becomes 1", lab_forwarding_records());
+        fail("record in %s.forwarding that ip_forward becomes 1", lab_runs());
     bridge->forwarded = !forwards; /* written with the first address */
     /* Without IPv6, which would reach the machine past all rules. */
     if (link_make_bridge(BRIDGE, mac) == -1 ||
@@ -234,7 +235,7 @@ bool network_rules_pending(void)
 /* The present generation, if it is FROM and CHANGES of ours, else 0. */
 static unsigned generation_if_ours(uint32_t from, uint32_t changes)
 {
-    uint32_t now = lab_nft_generation();
+    uint32_t now = nft_generation();
 
     return from != 0 && now == from + changes ? now : 0;
 }
@@ -434,7 +435,7 @@ int network_publish(void)
     if (!to)
         return -1;
     const int all = state_for_each(add_rules, to);
-    const uint32_t found = lab_nft_generation();
+    const uint32_t found = nft_generation();
     /* Without one that cannot be read, its ports would be closed. */
     int status = fclose(to) == EOF || all == -1 ? -1 : nat_publish(rules);
     if (read_present_bridge(&bridge) == -1)

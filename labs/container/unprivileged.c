@@ -129,7 +129,7 @@ int remove_container_tree(int parent, const char *name)
 {
     if (remove_tree(parent, name) == 0)
         return 0;
-    if (!unprivileged || lab_is_rootless())
+    if (!unprivileged || lab_rootless)
         return -1;
     pid_t child = lab_fork();
     if (child == 0) {

@@ -17,6 +17,7 @@
 
 #include "cgroup.h"
 #include "cpumeter.h"
+#include "ending.h"
 #include "error.h"
 #include "file.h"
 #include "measure.h"

@@ -11,9 +11,8 @@
 #include "file.h"
 #include "lab.h"
 
-/* Run LINE, which is cut into its words, by LISTEN. */
-static int run_line(struct lab_output *output, char *line,
-                    int (*listen)(struct lab_output *output, const char *const argv[]))
+/* Run LINE, which is cut into its words. */
+static int run_line(struct lab_output *output, char *line, enum lab_listener who)
 {
     const char *argv[64];
     int count = 0;
@@ -21,7 +20,7 @@ static int run_line(struct lab_output *output, char *line,
     for (char *word = strtok(line, " "); word && count < 63; word = strtok(NULL, " "))
         argv[count++] = word;
     argv[count] = NULL;
-    if (listen(output, argv) == -1)
+    if (lab_listen_command(output, argv, who) == -1)
         lab_die("start %s", argv[0]);
     return output->status;
 }
@@ -46,7 +45,7 @@ int lab_command(struct lab_output *output, const char *format, ...)
     va_start(arguments, format);
     lab_string line = format_line(format, arguments);
     va_end(arguments);
-    return run_line(output ? output : &dropped, line, lab_ask_command);
+    return run_line(output ? output : &dropped, line, LAB_PROGRAM);
 }
 
 /* Exit unless LINE has succeeded. */
@@ -80,7 +79,7 @@ void lab_shell_run(const char *format, ...)
     va_end(arguments);
     snprintf(line, sizeof(line), "%s", words);
     lab_type("%s", line);
-    run_line(&output, words, lab_listen_command);
+    run_line(&output, words, LAB_READER);
     must_succeed(line, &output);
 }
 

@@ -9,8 +9,9 @@
 
 #include "process.h"
 
-/* Run a command in silence, by lab_ask_command(). Returns its exit status as a shell tells it, with
- * *OUTPUT filled in (NULL: what it says is dropped). Exits where no child can be started. */
+/* Run a command in silence, by lab_listen_command() for a program. Returns its exit status as a
+ * shell tells it, with *OUTPUT filled in (NULL: what it says is dropped). Exits where no child can
+ * be started. */
 __attribute__((format(printf, 2, 3))) int lab_command(struct lab_output *output, const char *format,
                                                       ...);
 

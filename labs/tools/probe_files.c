@@ -139,7 +139,7 @@ void probe_tmp(const void *unused)
         errno = error;
         lab_die_remedy("name another one in TMPDIR", "write a program to %s", directory);
     }
-    int result = lab_listen_command(&output, (const char *[]){path, NULL});
+    int result = lab_listen_command(&output, (const char *[]){path, NULL}, LAB_READER);
     unlink(path);
     if (result == -1)
         lab_die_remedy(ELSEWHERE, "start %s", path);

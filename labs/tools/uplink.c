@@ -13,6 +13,7 @@
 #include "host.h"
 #include "iptables.h"
 #include "process.h"
+#include "rootless.h"
 
 bool lab_host_default_route(const char *wanted, char uplink[IF_NAMESIZE])
 {
@@ -60,7 +61,7 @@ bool lab_host_note_forwarding(void)
     if (ours == -1)
         lab_die_remedy(
             errno == EBADMSG ? "a record there is damaged: see what it says, and remove it" : NULL,
-            "record in %s that ip_forward becomes 1", lab_forwarding_records());
+            "record in %s.forwarding that ip_forward becomes 1", lab_runs());
     return ours;
 }
 

@@ -89,7 +89,7 @@ HEADER  := tests/kit/include/exercise.h
 OBJCOPY ?= objcopy
 LIBRARIES := $(EXERCISE_NUMBERS:%=$(BUILD)/exercise-%.o)
 $(BUILD)/tests/kit/exercise.o: LAB_CFLAGS += -I$(dir $(HEADER))
-$(LIBRARIES): $(BUILD)/exercise-%.o: $(BUILD)/tests/kit/exercise.o $(BUILD)/libcommon.a $(HEADER)
+$(LIBRARIES): $(BUILD)/exercise-%.o: $(BUILD)/tests/kit/exercise.o $(BUILD)/libtools.a $(BUILD)/libcommon.a $(HEADER)
 	$(call say,LD,$@)
 	$(Q)$(CC) -E -P -DEXERCISE=$(patsubst 0%,%,$*) $(HEADER) | grep -oE '\blab_[a-z_]+ *\(' | tr -d '( ' >$@.names
 	$(Q)$(CC) -r -nostdlib -o $@.all $$(sed 's/^/-Wl,-u,/' $@.names) $(filter %.o %.a,$^)

@@ -298,7 +298,7 @@ static void build_tree(const struct place *place, const struct hierarchies *hier
     make_writable(place->first);
     make_devices();
     /* Without one that is visible, the kernel refuses a new one in the user namespace. */
-    mount_or_die("/proc", NEW "/proc", NULL, MS_BIND | (lab_is_rootless() ? MS_REC : 0), NULL);
+    mount_or_die("/proc", NEW "/proc", NULL, MS_BIND | (lab_rootless ? MS_REC : 0), NULL);
     attach_hierarchies(hierarchies);
     make_copies(&copies);
     if (layers != -1) {

@@ -319,7 +319,7 @@ static void limit(void)
 {
     const struct lab_limits limits = {.memory = MEGABYTES * 1024LL * 1024, .pids = PROCESSES};
 
-    sandbox.without_group = lab_is_rootless() ? missing_group() : NULL;
+    sandbox.without_group = lab_rootless ? missing_group() : NULL;
     if (sandbox.without_group) {
         limit_without_group();
         return;
