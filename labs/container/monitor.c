@@ -17,14 +17,15 @@
 
 #include "error.h"
 #include "file.h"
+#include "log.h"
 #include "pidfd.h"
+#include "process.h"
 #include "report.h"
 #include "specification.h"
 #include "terminal.h"
 
 enum {
     CHUNK = 4096,                /* a pipe that can be written to has room for this much */
-    LOG_LIMIT = 1 << 20,         /* bytes in a log before it becomes the old one */
     SETTLED = 1000,              /* milliseconds after which a container is one that stays */
     TERMINAL_HOLDS = 1 << 16,    /* bytes at most, in all its buffers */
     END_OF_INPUT_TRIES = 25,     /* how often Ctrl-D is typed for the end of input */
@@ -43,21 +44,16 @@ struct channel {
 
 static struct {
     struct channel channels[CHANNELS]; /* input, output, error */
-    int log;
-    long long log_size;
-    bool log_cut;       /* it could not be written any more */
-    int asked;          /* the signal that asked for the end */
-    long long deadline; /* milliseconds; 0: none */
-    int ends;           /* how often Ctrl-D is to be typed yet */
-    bool lost;          /* an error of our stdout or stderr; a reader that is gone is none */
+    int asked;                         /* the signal that asked for the end */
+    long long deadline;                /* milliseconds; 0: none */
+    int ends;                          /* how often Ctrl-D is to be typed yet */
+    bool lost; /* an error of our stdout or stderr; a reader that is gone is none */
 } state;
 
+/* Milliseconds. */
 static long long now(void)
 {
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+    return lab_now() / 1000;
 }
 
 int monitor_signals(void)
@@ -121,56 +117,6 @@ int monitor_wait_readable(int fd, int process, int signals)
 }
 
 /*
- * The log: the newest LOG_LIMIT bytes at least, and at most twice as many.
- */
-
-static void open_log(const char *path)
-{
-    state.log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    state.log_size = state.log == -1 ? 0 : lseek(state.log, 0, SEEK_END);
-}
-
-/* The log ends here, by errno: its name says so, because a new name needs no room on a full disk,
- * and a detached runtime has nobody to tell. */
-static void cut_log(const char *path)
-{
-    char cut[PATH_MAX];
-
-    lab_warn("write %s: %s; it ends here", path, lab_strerror(errno));
-    state.log_cut = true;
-    lab_close_fd(&state.log);
-    snprintf(cut, sizeof(cut), "%s.cut", path);
-    if (rename(path, cut) == -1 && (errno != ENOENT || mknod(cut, S_IFREG | 0600, 0) == -1))
-        lab_warn("rename %s: %s", path, lab_strerror(errno));
-}
-
-static void write_log(const char *path, const char *bytes, size_t length)
-{
-    char old[PATH_MAX];
-
-    if (state.log_cut)
-        return;
-    if (state.log == -1)
-        open_log(path);
-    if (state.log != -1 && state.log_size + (long long)length > LOG_LIMIT) {
-        snprintf(old, sizeof(old), "%s.old", path);
-        if (rename(path, old) == 0) { /* else it grows */
-            lab_close_fd(&state.log);
-            open_log(path);
-        }
-    }
-    while (state.log != -1 && length > 0) {
-        ssize_t count = write(state.log, bytes, length);
-        if (count == -1)
-            break;
-        bytes += count, length -= (size_t)count;
-        state.log_size += count;
-    }
-    if (length > 0)
-        cut_log(path);
-}
-
-/*
  * Input and output.
  */
 
@@ -190,7 +136,7 @@ static ssize_t take(struct channel *channel, const struct monitored *monitored)
         channel->length = (size_t)count;
         channel->sent = 0;
         if (channel->logged && monitored->log)
-            write_log(monitored->log, channel->bytes, channel->length);
+            log_write(monitored->log, channel->bytes, channel->length);
         if (channel->to == -1)
             channel->length = 0;
         return count;
@@ -273,7 +219,6 @@ static void open_channels(const struct monitored *monitored)
     const int output = has_terminal ? monitored->master : monitored->output;
 
     memset(&state, 0, sizeof(state));
-    state.log = -1;
     state.channels[0].from =
         input == -1 || (has_terminal && !monitored->interactive) ? -1 : STDIN_FILENO;
     state.channels[0].to = input;
@@ -409,7 +354,7 @@ int monitor(const struct monitored *monitored, int *asked)
     forward_until_end(monitored);
     for (int i = 1; i < CHANNELS; i++)
         drain_channel(&state.channels[i], monitored);
-    lab_close_fd(&state.log);
+    log_close();
     terminal_restore();
     *asked = state.asked;
     if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED) == -1)

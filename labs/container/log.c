@@ -1,0 +1,72 @@
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+
+enum { LOG_LIMIT = 1 << 20 }; /* bytes in a log before it becomes the old one */
+
+static struct {
+    int fd;
+    long long size;
+    bool cut; /* it could not be written any more */
+} current = {.fd = -1};
+
+static void open_log(const char *path)
+{
+    current.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    current.size = current.fd == -1 ? 0 : lseek(current.fd, 0, SEEK_END);
+}
+
+/* The log ends here, by errno: its name says so, because a new name needs no room on a full disk,
+ * and a detached runtime has nobody to tell. */
+static void cut_log(const char *path)
+{
+    char cut[PATH_MAX];
+
+    lab_warn("write %s: %s; it ends here", path, lab_strerror(errno));
+    current.cut = true;
+    lab_close_fd(&current.fd);
+    snprintf(cut, sizeof(cut), "%s.cut", path);
+    if (rename(path, cut) == -1 && (errno != ENOENT || mknod(cut, S_IFREG | 0600, 0) == -1))
+        lab_warn("rename %s: %s", path, lab_strerror(errno));
+}
+
+void log_write(const char *path, const char *bytes, size_t length)
+{
+    char old[PATH_MAX];
+
+    if (current.cut)
+        return;
+    if (current.fd == -1)
+        open_log(path);
+    if (current.fd != -1 && current.size + (long long)length > LOG_LIMIT) {
+        snprintf(old, sizeof(old), "%s.old", path);
+        if (rename(path, old) == 0) { /* else it grows */
+            lab_close_fd(&current.fd);
+            open_log(path);
+        }
+    }
+    while (current.fd != -1 && length > 0) {
+        ssize_t count = write(current.fd, bytes, length);
+        if (count == -1)
+            break;
+        bytes += count, length -= (size_t)count;
+        current.size += count;
+    }
+    if (length > 0)
+        cut_log(path);
+}
+
+void log_close(void)
+{
+    lab_close_fd(&current.fd);
+    current.cut = false;
+}
