@@ -327,7 +327,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) $(FUZZED) $(FUZZED:.c=
 	$(place)
 	$(call say,CC,$<)
 	$(Q)clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $@ $< $(filter-out $(shell sed -n 's|^#include "\([a-z_]*\.c\)".*|common/\1|p' $<),$(wildcard common/*.c)) \
+	    -o $@ $< $(filter-out $(shell sed -n 's|^#include "../../\(common/.*\.c\)".*|\1|p' $<),$(wildcard common/*.c)) \
 	    $(FUZZED) -lm
 
 .PHONY: bench-cpu

@@ -4,9 +4,9 @@
 #include <string.h>
 
 /* The parsers are static. */
-#include "cgroup_limits.c"
-#include "cpumeter.c"
-#include "measure.c"
+#include "../../common/cgroup_limits.c"
+#include "../../common/cpumeter.c"
+#include "../../common/measure.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hierarchy.c" /* the parsers are static */
+#include "../../common/hierarchy.c" /* the parsers are static */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
