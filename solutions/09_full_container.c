@@ -39,7 +39,8 @@ static struct {
     bool without_limits, without_capabilities, without_seccomp;
 } wanted;
 
-static struct lab_group *group; /* of this program: it is removed when the program ends */
+/* Of this program: it is removed when the program ends. NULL: without limits. */
+static struct lab_group *group;
 
 static void limit(void)
 {
@@ -142,7 +143,8 @@ static int live(char *argv[])
 
     if (stat("/", &outside) == -1)
         lab_die("/");
-    lab_group_enter(group);
+    if (group)
+        lab_group_enter(group);
     if (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         lab_die("a mount namespace");
     if (wanted.root && (chroot(wanted.root) == -1 || chdir("/") == -1))
@@ -170,9 +172,10 @@ int main(int argc, char *argv[])
     if (next == argc)
         lab_exit(EXIT_USAGE, "usage: [--without=limits|capabilities|seccomp]... "
                              "[--root=DIRECTORY] COMMAND [ARG]... | attempt NAME");
-    group = lab_group_of_program("memory pids");
-    if (!wanted.without_limits)
+    if (!wanted.without_limits) {
+        group = lab_group_of_program("memory pids");
         limit();
+    }
     pid_t child = lab_fork();
     if (child == -1)
         lab_die("fork");

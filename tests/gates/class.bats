@@ -103,8 +103,7 @@ as alice exercise-01
 cp "/home/alice/solutions/01_chroot.c" /home/alice/work/
 as alice check-01
 as bob exercise-01
-as bob exercise-03
-cp "/home/bob/solutions/03_unshare.c" /home/bob/work/
+cp "/home/bob/solutions/02_rootfs.c" /home/bob/work/
 as bob grade
 for name in alice bob; do
     as $name submit
@@ -120,9 +119,11 @@ cat /home/teacher/build/grades/grades.csv
     assert_line --regexp '^\[01\] [0-9]+ checks held, 0 failed$'
     assert_line "4 of 4 TODOs hold: 7 of 7 points"
     assert_line --regexp '^01_chroot +0/4 +0/7 *$'
-    assert_line --regexp '^03_unshare +4/4 +7/7 *$'
+    # What is not tried without root has no points.
+    assert_line --regexp '^02_rootfs +2/4 +3/6 +2 not tried here$'
+    assert_line --regexp '^not tried here, .*: TODO 2\.3 2\.4( |$)'
     assert_line --regexp '^"alice",7,'
-    assert_line --regexp '^"bob",7,'
+    assert_line --regexp '^"bob",3,'
     rmdir "$TMPDIR/server"
 }
 

@@ -15,7 +15,7 @@ jq=tests/kit/grade.jq
 
 # Try the files of WORK. Into the directory $1: NN.tap, grade.json, grade.xml, report.txt. Prints a table.
 grade() {
-    local into=$1 number name missing summary held todos got all not_tried points_got=0 points_all=0
+    local into=$1 number name missing remark summary held todos got all not_tried points_got=0 points_all=0
     printf '%-20s %-8s %-8s %s\n' exercise TODOs points ""
     : >"$into/lines"
     : >"$into/report.txt"
@@ -31,12 +31,13 @@ grade() {
         summary=$(report summary "$number" -v missing="$missing" "$points" "$into/$number.tap") ||
             complain "the checks of $name did not come to an end: see $into/$number.tap"
         read -r held todos got all not_tried <<<"$summary"
-        if [ "$not_tried" -gt 0 ]; then missing="$not_tried not tried here"; fi
+        remark=$missing
+        if [ "$not_tried" -gt 0 ]; then remark="$not_tried not tried here"; fi
         report lines "$number" -v missing="$missing" "$points" "$into/$number.tap" >>"$into/lines"
         { echo "exercise $number" && report text "$number" -v missing="$missing" "$points" "$into/$number.tap"; } \
             >>"$into/report.txt"
         points_got=$((points_got + got)) points_all=$((points_all + all))
-        printf '%-20s %-8s %-8s %s\n' "$name" "$held/$todos" "$got/$all" "$missing"
+        printf '%-20s %-8s %-8s %s\n' "$name" "$held/$todos" "$got/$all" "$remark"
     done
     printf '%-20s %-8s %s\n' all "" "$points_got/$points_all"
     jq -n -R -f "$jq" "$into/lines" >"$into/grade.json"
@@ -101,7 +102,7 @@ student() {
 }
 
 class() {
-    local grades=$BUILD/grades status=0 first
+    local grades=$BUILD/grades status=0 first number left
     [ -d "$1" ] || complain "there is no directory $1"
     need_sandbox
     rm -rf "$grades"
@@ -117,6 +118,8 @@ class() {
     cut -d , -f 1-3 "$grades/grades.csv"
     echo "$(wc -l <"$grades/rows") submissions: $grades/grades.csv, and a report of each in $grades"
     rm "$grades/rows"
+    left=$(for number in $(numbers); do [ -n "$(root_for "$number")" ] || lacks_of "$number"; done | cut -d ' ' -f 1 | sort -u | xargs)
+    if [ -n "$left" ]; then echo "not tried here, and so without points (each report has the reason): TODO $left"; fi
     [ "$status" -eq 0 ] || complain "some were not graded: see the last column"
 }
 
