@@ -361,12 +361,12 @@ lint: LAB_CFLAGS += -I$(BUILD)/labs/container -DLAUNCH='"$(LAUNCH)"'
 lint: $(FILTER) $(LAUNCH) #: gcc and clang with -Werror, clang-format, clang-tidy, cppcheck, shellcheck
 	@tests/packages.sh check build lint
 	clang-format --dry-run -Werror $(C_FILES) $(H_FILES)
-	gcc $(LAB_CFLAGS) -Werror -O2 -fsyntax-only $(C_FILES)
-	clang $(LAB_CFLAGS) -Werror -fsyntax-only $(C_FILES)
+	printf '%s\n' $(C_FILES) | xargs -n 10 -P 2 gcc $(LAB_CFLAGS) -Werror -O2 -fsyntax-only
+	printf '%s\n' $(C_FILES) | xargs -n 10 -P 2 clang $(LAB_CFLAGS) -Werror -fsyntax-only
 	printf '%s\n' $(C_FILES) | xargs -I FILE -P 2 clang-tidy --quiet FILE -- $(LAB_CFLAGS)
-	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	cppcheck -j 2 --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	    --inline-suppr --suppress=missingIncludeSystem -D__GNUC__ -D_GNU_SOURCE -D__x86_64__ -DLAUNCH= -Icommon $(C_FILES)
-	shellcheck -x $(S_FILES)
+	printf '%s\n' $(S_FILES) | xargs -n 10 -P 2 shellcheck -x
 
 .PHONY: clean
 clean: #: remove what make has made

@@ -22,7 +22,7 @@ play() (
 )
 
 # Make a test file of stdin. What stands for itself in this file, too, is written in capitals.
-file() { sed -e 's/^TEST/@test/' -e 's/^ALONE$/# bats test_tags=alone/' -e 's/^MACHINES/# machines:/' >"$1.bats"; }
+file() { sed -e 's/^TEST/@test/' -e 's/^ALONE$/# bats test_tags=alone/' -e 's/^MACHINES/# machines:/' -e 's/^MANY$/# bats test_tags=many/' >"$1.bats"; }
 
 @test "run: results are numbered through, and failures, skips and words are kept" {
     file first <<'BATS'
@@ -105,6 +105,19 @@ BATS
     run -0 play dealt.bats
     assert_line '1..3'
     assert_line --regexp '^ok [123] the second \(2\)$'
+}
+
+@test "run: under sanitizers, what is played many times is left out" {
+    file many <<'BATS'
+TEST "once" { true; }
+MANY
+TEST "many times" { true; }
+BATS
+    SANITIZED=1 run -0 play many.bats
+    assert_line 'ok 1 once'
+    assert_line '1..1'
+    SANITIZED='' run -0 play many.bats
+    assert_line '1..2'
 }
 
 @test "run: killed with kill -9, it leaves nothing running" {
