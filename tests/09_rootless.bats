@@ -308,7 +308,7 @@ connected_by() {
     connected_by pasta -p 8080:80
     run -0 labs09 exec far sh -c 'mkdir /www; echo from inside >/www/word; httpd -p 80 -h /www'
     for at in "outside 192.0.2.1" "on_host 127.0.0.1"; do
-        run -0 ${at% *} busybox wget -qO- "${at#* }:8080/word"
+        run -0 "${at% *}" busybox wget -qO- "${at#* }:8080/word"
         assert_output 'from inside'
     done
     program=$(pgrep -u "$STUDENT" '^(pasta|passt)') # it executes passt.avx2
@@ -358,7 +358,7 @@ connected_by() {
 
 # With the words of a user who has nothing else to do there.
 user_serves() {
-    STUDENT=$1 run as_student one env LAB=$LABS/09_full_container ROOTFS="$ROOTFS" sh -ec '
+    STUDENT=$1 run as_student one env LAB="$LABS/09_full_container" ROOTFS="$ROOTFS" sh -ec '
         "$LAB" run -d --net none -n mine "$ROOTFS" sleep 1000
         "$LAB" exec mine id -u
         "$LAB" ps

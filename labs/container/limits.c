@@ -104,7 +104,7 @@ static void have_none(struct limits *limits)
  * there is one, and records it: what is recorded is swept. */
 static bool find_delegated(struct limits *limits, struct container *container)
 {
-    char directory[LAB_CGROUP_PATH];
+    char directory[LAB_CGROUP_PATH] = "";
 
     if (lab_cgroup_delegated(&limits->where, CONTROLLERS,
                              container->spec.limits_asked ? NULL : directory) == -1) {
