@@ -42,7 +42,13 @@ make_host() {
     mount -t tmpfs tmpfs /mnt
     mkdir -p /mnt/upper /mnt/work /mnt/stubs
     # /etc as it is, but what is written there is ours.
-    mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work overlay /etc
+    if [ -z "${LAB_ROOTLESS:-}" ]; then
+        mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work overlay /etc
+    else
+        # An overlay is refused where mounts below /etc are locked, as in a user namespace.
+        cp -r /etc/. /mnt/upper 2>/dev/null # but for what the user may not read
+        mount --bind /mnt/upper /etc
+    fi
     ip link set lo up
     ip link add up0 type veth peer name wan0
     ip link set up0 addrgenmode none
