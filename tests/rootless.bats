@@ -184,6 +184,28 @@ student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$W
     take_back
 }
 
+# As soon as the supervisor is dead its lock is free; the guardian dies first, so that it does not clear up.
+# bats test_tags=v2
+@test "rootless: what kill -9 of the guardian and of the supervisor leaves in the user's group of v2 goes with the next run" {
+    has_v2 || { play_in_vm; return; }
+    local before
+    WAY=range
+    delegate
+    before=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+    echo "$BASHPID" >"$GROUP/shell/cgroup.procs"
+    start_and_stop_after_step 05_cgroup_cpu 3
+    echo "$BASHPID" >"$before/cgroup.procs"
+    kill -KILL "$(pgrep -x guardian)"
+    kill -KILL "$supervisor"
+    wait "$supervisor" || true
+    assert [ -d "$GROUP/container-labs" ]
+    run student_in_group /shell "$LABS/01_chroot"
+    assert_experiment_held
+    assert_equal "$(find "$GROUP" -mindepth 1 -type d)" "$GROUP/shell"
+    assert_equal "$(cat "$GROUP/cgroup.subtree_control")" ''
+    take_back
+}
+
 # bats test_tags=v2
 @test "rootless: without such a group 05 and 06 name the command that gets one" {
     has_v2 || { play_in_vm; return; }
