@@ -307,28 +307,33 @@ test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v
 test-make-vm: all $(BUILD)/.test-tools #: the tests of that machine itself: its word, its status, its end
 	env $(TEST_VARIABLES) tests/run tests/vm
 
-# The parsers that read what the kernel writes, each fed with what libFuzzer makes up.
+# The parsers of what the kernel, other programs and other users write, each fed with what libFuzzer makes up. A fuzzer
+# that includes a .c file has what is in it; the archives give the rest.
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*.c)))
 FUZZ_SECONDS ?= 60
+FUZZ         := $(BUILD)/fuzz
+FUZZ_FLAGS   := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZED       := $(patsubst %,$(FUZZ)/lib%.a,service tools common)
 
 .PHONY: fuzz
 fuzz: $(FUZZERS:%=fuzz-%) #: feed the parsers with garbage, 60 s each [FUZZ_SECONDS=N]
 
 .PHONY: $(FUZZERS:%=fuzz-%)
-$(FUZZERS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
+$(FUZZERS:%=fuzz-%): fuzz-%: $(FUZZ)/%
 	@mkdir -p $<.corpus
 	@$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=$<. \
 	    $<.corpus $(wildcard tests/fuzz/$*) >$<.log 2>&1 || { tail -n 40 $<.log; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */$*: nothing found in /p' $<.log
 
-FUZZED := labs/tools/fairness.c $(addprefix labs/container/,container.c json_reader.c state_file.c)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard common/*.[ch]) $(FUZZED) $(FUZZED:.c=.h)
-	@tests/packages.sh check build fuzz
-	$(place)
-	$(call say,CC,$<)
-	$(Q)clang $(LAB_CFLAGS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	    -o $@ $< $(filter-out $(shell sed -n 's|^#include "../../\(common/.*\.c\)".*|\1|p' $<),$(wildcard common/*.c)) \
-	    $(FUZZED) -lm
+.PHONY: fuzzed
+fuzzed:
+	@tests/packages.sh check build container fuzz
+	@$(MAKE) -s $(FUZZED) BUILD=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)'
+
+$(BUILD)/libservice.a: $(SERVICE)
+$(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) fuzzed
+	$(call say,CC,$@)
+	$(Q)clang $(LAB_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZED) -lcap -lseccomp -lmnl -ldl -lm
 
 .PHONY: bench-cpu
 bench-cpu: all #: how exactly labs 05 and 06 meet their quotas and shares, ten runs each

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -95,8 +96,11 @@ struct attributes {
 
 static struct attributes attributes_of(const struct nlmsghdr *header)
 {
-    return (struct attributes){(const char *)NLMSG_DATA(header) +
-                                   NLMSG_ALIGN(sizeof(struct nfgenmsg)),
+    const size_t before = NLMSG_LENGTH(NLMSG_ALIGN(sizeof(struct nfgenmsg)));
+
+    if (header->nlmsg_len < before)
+        return (struct attributes){0};
+    return (struct attributes){(const char *)header + before,
                                (const char *)header + header->nlmsg_len};
 }
 
@@ -130,6 +134,15 @@ static const char *as_text(struct attributes value)
     return value.at && value.end > value.at && value.end[-1] == '\0' ? value.at : "";
 }
 
+/* The errno that a message of the type NLMSG_ERROR has; 0: it is an acknowledgement. */
+static int error_of(const struct nlmsghdr *header)
+{
+    const struct nlmsgerr *answer = NLMSG_DATA(header);
+    const bool whole = header->nlmsg_len >= NLMSG_LENGTH(sizeof(answer->error));
+
+    return whole && answer->error <= 0 && answer->error > INT_MIN ? -answer->error : EBADMSG;
+}
+
 /* Send, and return the errno of the first message that failed, or 0 of the acknowledgement. From an
  * answer before that, *NUMBER is set to its attribute of the type TYPE, unless NUMBER is NULL. */
 static int transact(int netlink, const struct request *request, int type, uint32_t *number)
@@ -145,7 +158,7 @@ static int transact(int netlink, const struct request *request, int type, uint32
         for (const struct nlmsghdr *header = (const void *)answer; NLMSG_OK(header, length);
              header = NLMSG_NEXT(header, length)) {
             if (header->nlmsg_type == NLMSG_ERROR)
-                return -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+                return error_of(header);
             if (number)
                 *number = as_number(find(attributes_of(header), type));
         }
@@ -266,7 +279,7 @@ static int dump(const struct request *request,
             if (header->nlmsg_type == NLMSG_DONE)
                 return 0;
             if (header->nlmsg_type == NLMSG_ERROR) {
-                errno = -((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+                errno = error_of(header);
                 return -1;
             }
             each(header, argument);

@@ -50,9 +50,9 @@ int lab_loader_of(const char *program, char *loader, size_t size)
  * for the vdso, which is no file. LINE is changed. */
 static const char *path_in_line(char *line)
 {
-    const char *arrow = strstr(line, " => ");
-    const char *path = arrow ? arrow + strlen(" => ") : line;
-    char *address = strstr(line, " (0x");
+    char *arrow = strstr(line, " => ");
+    char *path = arrow ? arrow + strlen(" => ") : line;
+    char *address = strstr(path, " (0x");
 
     if (address)
         *address = '\0';

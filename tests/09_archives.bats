@@ -162,7 +162,7 @@ with tarfile.open("pax.tar", "w", format=tarfile.PAX_FORMAT) as t:
     inside pax.tar sh -c 'stat -c %s /large; echo n*'
     assert_output "0
 né 中"
-    # libarchive accepts no header of more than 1 MiB, and its words say so.
+    # libarchive accepts no header of more than 1 MiB, and its words say so; that of 3.8 accepts it.
     python3 -c '
 import tarfile
 with tarfile.open("pax.tar", "a", format=tarfile.PAX_FORMAT) as t:
@@ -170,8 +170,13 @@ with tarfile.open("pax.tar", "a", format=tarfile.PAX_FORMAT) as t:
     i.pax_headers = {"comment": "c" * 2000000}
     t.addfile(i)
 '
-    run -125 labs09 run --net none pax.tar true
-    assert_output --regexp "^09_full_container: read .pax.tar.: .*( too large|exceeds)"
+    run labs09 run --net none pax.tar stat -c %s /larger
+    if [ "$status" -eq 0 ]; then
+        assert_output 0
+    else
+        assert_equal "$status" 125
+        assert_output --regexp "^09_full_container: read .pax.tar.: .*( too large|exceeds)"
+    fi
     # What one program alone knows is a file, as GNU tar says.
     members q.tar <<<'Q what'
     inside q.tar stat -c %F /what

@@ -193,11 +193,12 @@ static int compare_route(const struct nlmsghdr *message, void *argument)
     in_addr_t destination = 0;
     bool has_gateway = false;
 
-    if (head->rtm_family != AF_INET || head->rtm_dst_len == 0)
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(*head) || head->rtm_family != AF_INET ||
+        head->rtm_dst_len == 0)
         return MNL_CB_OK;
     mnl_attr_for_each (attribute, message, sizeof(*head)) {
         const int type = mnl_attr_get_type(attribute);
-        if (type == RTA_DST)
+        if (type == RTA_DST && mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
             destination = mnl_attr_get_u32(attribute);
         has_gateway |= type == RTA_GATEWAY || type == RTA_VIA || type == RTA_MULTIPATH;
     }

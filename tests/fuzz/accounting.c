@@ -1,26 +1,17 @@
 /* Fuzz what reads cpu.stat, cpu.max, memory.events, single numbers and /proc/stat. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* The parsers are static. */
 #include "../../common/cgroup_limits.c"
 #include "../../common/cpumeter.c"
 #include "../../common/measure.c"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const bool wanted[4] = {true, false, true, true};
     struct lab_cpu_sample sample = {0};
     long long number, quota, period;
-    char *text = malloc(size + 1);
+    char *text = string_of(data, size);
 
-    if (!text)
-        return 0;
-    memcpy(text, data, size);
-    text[size] = '\0';
     parse_stat(text, 1, &sample);
     parse_stat(text, 2, &sample);
     parse_idle(text, wanted, 4);

@@ -1,17 +1,11 @@
 /* Fuzz what reads the headers of a program: the loader that an ELF file names. */
 #include <errno.h>
 #include <limits.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "file.h"
+#include "fuzz.h"
 #include "rootfs.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

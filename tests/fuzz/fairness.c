@@ -1,13 +1,9 @@
 /* Fuzz the prediction: whatever the groups are, nobody gets less than nothing or more than he can
  * use, no group gives its children more than it has, and no CPU is idle that somebody wants. */
 #include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "../../labs/tools/fairness.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 enum { MOST = 8 };
 

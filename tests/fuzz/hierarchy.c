@@ -1,12 +1,8 @@
 /* Fuzz what reads /proc/self/mountinfo and /proc/PID/cgroup: the two texts, with a NUL between. */
 #include <linux/magic.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "../../common/hierarchy.c" /* the parsers are static */
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static long any_magic(const char *path)
 {

@@ -1,20 +1,11 @@
 /* The JSON that images of lab 09 are described with: values are found or not, within the text. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "../../labs/container/json_reader.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = malloc(size + 1), copy[16];
+    char *text = string_of(data, size), copy[16];
 
-    if (!text)
-        return 0;
-    memcpy(text, data, size);
-    text[size] = '\0';
     const char *member = json_member(json_element(text, 1), "a");
     json_copy(json_element(member, 0), copy, sizeof(copy));
     json_copy(json_member(text, "a"), copy, sizeof(copy));

@@ -1,17 +1,10 @@
 /* Fuzz what reads the file `state` of a container; what was read is written and read again. */
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../../labs/container/container.h"
 #include "../../labs/container/state_file.h"
 #include "file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static char top[] = "/tmp/fuzz-state.XXXXXX", directory[sizeof(top) + 8], path[sizeof(top) + 16];
 
@@ -45,9 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!*path)
         make_directory();
-    lab_fd file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file == -1 || write(file, data, size) != (ssize_t)size)
-        abort();
+    write_data(path, data, size);
     if (state_load(&container, "w") == 0 && state_save(&container) == 0) {
         if (state_load(&again, "w") == -1 || again.spec.port_count != container.spec.port_count ||
             again.address.s_addr != container.address.s_addr ||
