@@ -53,7 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         strspn(record.users, "0123456789 ") != strlen(record.users))
         abort();
     char *text = string_of(data, size);
-    read_notes(text);
+    /* What a record has are whole lines. */
+    if (size > 0 && strlen(text) == size && text[size - 1] == '\n')
+        read_notes(text);
     free(text);
     return 0;
 }
