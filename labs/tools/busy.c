@@ -78,8 +78,9 @@ int main(int argc, char *argv[])
     if (optind < argc)
         lab_exit(LAB_EXIT_USAGE, "unexpected operand '%s'", argv[optind]);
     start_threads(threads);
-    while (seconds == 0)
-        pause();
+    if (seconds == 0)
+        for (;;)
+            pause();
     while (seconds > 0)
         seconds = sleep((unsigned)seconds);
     return 0; /* takes the threads along */
