@@ -233,7 +233,10 @@ static void supervise(void)
         return;
     }
     int wait_status = wait_for_experiment(experiment, &asked);
+    /* With the lock, so that the guardian is not killed while it clears up. */
+    int runs = lock_runs();
     lab_kill_descendants();
+    lab_close_fd(&runs);
     lab_take_terminal();
     if (terminal)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &settings);

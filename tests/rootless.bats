@@ -167,13 +167,13 @@ refused() { (as_student one strace -o /dev/null -e "inject=unshare:error=$1:when
 student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$WAY" "${@:2}") 3>&-; }
 
 # bats test_tags=v2
-@test "rootless: 05 and 06 hold in a group of v2 that belongs to the user, and leave it as it was" {
+@test "rootless: 05, 06 and 09 hold in a group of v2 that belongs to the user, and leave it as it was" {
     has_v2 || { play_in_vm; return; }
     local lab before
     export LAB_MEASURE=40 # how exactly is of no importance here
     delegate
     before=$(cat "$GROUP/cgroup.subtree_control")
-    for lab in 05_cgroup_cpu 06_cpu_shares; do
+    for lab in 05_cgroup_cpu 06_cpu_shares 09_full_container; do
         for WAY in one range; do
             run student_in_group /shell timeout -k 1 $((30 * SLOW)) "$LABS/$lab"
             assert_experiment_held
