@@ -112,7 +112,7 @@ user_plays() {
     chmod 600 "$TMPDIR/file"
     sleep 1000 3>&- &
     local -a tries=("cat $TMPDIR/file" "echo theirs >$TMPDIR/file" "rm -f $TMPDIR/file" "chown 0 $TMPDIR" "kill -0 $!" "kill -9 $!"
-        "echo 1 >/proc/sys/kernel/panic_on_oops" "sysctl -w vm.swappiness=1" "dmesg -C"
+        "echo 1 >/proc/sys/kernel/panic_on_oops" "echo 1 >/proc/sys/vm/swappiness" "dmesg -C"
         "mknod disk b 8 0" "mount -t ext4 /dev/vda /mnt" "date -s @0" "touch /etc/theirs" "cat /etc/shadow" "chroot /proc/$!/root true"
         "nsenter -t $! -m true" "ip link add elsewhere type dummy")
     printf 's\n' >"$TMPDIR/keys"
