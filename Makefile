@@ -325,13 +325,13 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(FUZZ)/%
 	    $<.corpus $(wildcard tests/fuzz/$*) >$<.log 2>&1 || { tail -n 40 $<.log; exit 1; }
 	@sed -n 's/^stat::number_of_executed_units: */$*: nothing found in /p' $<.log
 
-.PHONY: fuzzed
-fuzzed:
+.PHONY: $(FUZZ)/archives
+$(FUZZ)/archives:
 	@tests/packages.sh check build container fuzz
 	@$(MAKE) -s $(FUZZED) BUILD=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)'
 
 $(BUILD)/libservice.a: $(SERVICE)
-$(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) fuzzed
+$(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZ)/archives
 	$(call say,CC,$@)
 	$(Q)clang $(LAB_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZED) -lcap -lseccomp -lmnl -ldl -lm
 

@@ -62,11 +62,13 @@ void lab_own_network(void)
     lab_set_up_loopback();
 }
 
-/* The kernel brings a device to operstate "up" a moment after it was set up, when its link watch
- * has run. On a busy machine that takes seconds: at most 10. rtnetlink(7), RTMGRP_LINK. */
+/* The kernel brings a device to operstate "up", IFF_RUNNING, a moment after it was set up, when its
+ * link watch has run. On a busy machine that takes seconds: at most 10. rtnetlink(7), RTMGRP_LINK;
+ * netdevice(7). */
 void lab_wait_for_link(const char *device)
 {
-    char path[128], state[32], message[4096];
+    char message[4096];
+    struct ifreq link = {0};
     struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
     lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     struct pollfd wanted = {.fd = netlink, .events = POLLIN};
@@ -74,11 +76,11 @@ void lab_wait_for_link(const char *device)
     /* Listen first, look then: a change between the two is not missed. */
     if (netlink == -1 || bind(netlink, (void *)&link_events, sizeof(link_events)) == -1)
         lab_die("listen to events of links");
-    snprintf(path, sizeof(path), "/sys/class/net/%s/operstate", device);
+    snprintf(link.ifr_name, sizeof(link.ifr_name), "%s", device);
     do {
-        if (lab_read_file(path, state, sizeof(state)) == -1)
-            lab_die("read %s", path);
-        if (strcmp(state, "up") == 0)
+        if (ioctl(netlink, SIOCGIFFLAGS, &link) == -1)
+            lab_die("ioctl SIOCGIFFLAGS of %s", device);
+        if (link.ifr_flags & IFF_RUNNING)
             return;
     } while (lab_must(poll(&wanted, 1, 10000)) == 1 &&
              lab_must(recv(netlink, message, sizeof(message), 0)) > 0);

@@ -146,17 +146,18 @@ int lab_find_busybox(char *path, size_t size)
 const char *lab_need_busybox(bool is_static)
 {
     static char path[PATH_MAX];
-    char loader[PATH_MAX] = "";
-    bool found = lab_find_busybox(path, sizeof(path)) == 0;
-    int result = found && is_static ? lab_loader_of(path, loader, sizeof(loader)) : 0;
+    char loader[PATH_MAX] = "", missing[64];
+    const int error = lab_find_busybox(path, sizeof(path)) == 0 ? 0 : errno;
+    const int result = !error && is_static ? lab_loader_of(path, loader, sizeof(loader)) : 0;
 
-    if (!found && errno != ENOENT)
-        lab_die("find a busybox");
     if (result == -1 && errno != ENOEXEC)
         lab_die("read %s", path);
-    if (found && result == 0 && !*loader)
+    if (!error && result == 0 && !*loader)
         return path;
-    lab_cannot_run(is_static ? "no static busybox is installed" : "no busybox is installed",
+    snprintf(missing, sizeof(missing), "find a busybox: %s", lab_strerror(error));
+    lab_cannot_run(error && error != ENOENT ? missing
+                   : is_static              ? "no static busybox is installed"
+                                            : "no busybox is installed",
                    "install the package busybox-static, or name one in BUSYBOX");
 }
 
