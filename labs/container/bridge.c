@@ -94,6 +94,7 @@ int bridge_forget(void)
     char fresh[PATH_MAX + 8];
 
     snprintf(fresh, sizeof(fresh), "%s.new", bridge_file());
-    unlink(fresh); /* left by kill -9 */
+    if (unlink(fresh) == -1 && errno != ENOENT) /* left by kill -9 */
+        return -1;
     return unlink(bridge_file()) == -1 && errno != ENOENT ? -1 : 0;
 }

@@ -128,7 +128,7 @@ __attribute__((noreturn)) static void enter_container(struct exec_request *reque
     if (child == 0)
         become_exec_command(request);
     if (send_message(report_socket, &message, &pidfd, 1) == -1)
-        _exit(STATUS_RUNTIME);
+        fail("send the process to the runtime");
     _exit(EXIT_SUCCESS);
 }
 

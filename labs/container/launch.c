@@ -113,12 +113,16 @@ static long execute(const char *directories, char **argv, char **environment)
 
 __attribute__((noreturn)) static void run(const char *directories, char **argv, char **environment)
 {
-    call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
-    message.kind = MESSAGE_STARTING;
-    if (call(SYS_write, REPORT, (long)&message, sizeof(message), 0) != sizeof(message))
-        leave(STATUS_RUNTIME);
+    long error = -call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
+
+    if (error == 0) {
+        message.kind = MESSAGE_STARTING;
+        if (call(SYS_write, REPORT, (long)&message, sizeof(message), 0) != sizeof(message))
+            leave(STATUS_RUNTIME);
+        error = execute(directories, argv, environment);
+    }
     message.kind = MESSAGE_NOT_STARTED;
-    message.status = (int)execute(directories, argv, environment);
+    message.status = (int)error;
     call(SYS_write, REPORT, (long)&message, sizeof(message), 0);
     leave(STATUS_RUNTIME);
 }

@@ -143,6 +143,10 @@ static ssize_t take(struct channel *channel, const struct monitored *monitored)
     }
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return 0;
+    if (count == -1 && monitored->master == -1 && channel != &state.channels[0]) {
+        state.lost = true;
+        lab_warn("read the output of the command: %s", lab_strerror(errno));
+    }
     close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
     /* The container reads the end, too. */
     if (channel == &state.channels[0] && monitored->master == -1)
