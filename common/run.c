@@ -60,7 +60,7 @@ static void need_root(const char *program)
 /* Lock it. Returns a descriptor, or -1 with errno. In /tmp another user may have made it. */
 static int lock_runs(void)
 {
-    lab_fd runs = lab_lock_directory(lab_runs(), lab_rootless ? 0700 : 0755, LAB_LOCK_PATIENCE);
+    lab_fd runs = lab_lock_directory(lab_runs(), 0700, LAB_LOCK_PATIENCE);
     struct stat status;
 
     if (runs == -1)

@@ -115,3 +115,17 @@ hasty() {
     assert_output --partial "01_chroot: /run/container-labs stays locked by process $HOLDER (python3), which is stopped: "
     rmdir /run/container-labs 2>/dev/null || true
 }
+
+@test "lock: an ordinary user cannot hold root's lock, nor that of a run" {
+    start_at_step 01_chroot 1
+    wait_for_step 01_chroot 1
+    local directory
+    for directory in /run/container-labs /run/container-labs/01-*; do
+        assert [ -d "$directory" ]
+        run -66 setpriv --reuid=65534 --regid=65534 --clear-groups flock -n "$directory" true
+        assert_output --partial 'Permission denied'
+    done
+    kill -TERM "$supervisor"
+    wait "$supervisor" || true
+    rm "$BATS_TEST_TMPDIR/keys"
+}
