@@ -332,6 +332,12 @@ static void give_away(const struct lab_cgroup *group, unsigned base)
 static void make_shell_group(const struct lab_cgroup *group, struct lab_cgroup *shell,
                              struct hierarchies *hierarchies, unsigned base)
 {
+    struct lab_hierarchies mounts;
+
+    /* Where they are mounted: a group of the caller's own lies deeper, and becomes the root here.
+     */
+    if (lab_hierarchies_find(&mounts, NULL) == -1)
+        lab_die("read /proc/self/mountinfo");
     *shell = *group;
     strcat(shell->name, "/shell");
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
@@ -344,7 +350,7 @@ static void make_shell_group(const struct lab_cgroup *group, struct lab_cgroup *
         if (tree == -1)
             lab_die("open_tree %s", lab_cgroup_file(group, i, ""));
         hierarchies->tree[hierarchies->count] = tree;
-        strcpy(hierarchies->base[hierarchies->count++], group->where->of[i].base);
+        strcpy(hierarchies->base[hierarchies->count++], mounts.of[i].base);
     }
     give_away(group, base);
     give_away(shell, base);
