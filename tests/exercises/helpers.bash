@@ -121,9 +121,10 @@ observe() {
     if [[ $key =~ ^[0-9]+$ ]]; then
         output="" said=${said#"$key"}
         while IFS= read -r line; do
-            if [[ $line == "$key "* ]]; then
-                line=${line#"$key "}
-                facts+=$line$'\n'
+            # What another process prints at the same time may stand before it.
+            if [[ $line == *"$key "* ]]; then
+                facts+=${line#*"$key "}$'\n'
+                line=${line/"$key "/}
             fi
             output+=$line$'\n'
         done <<<"${said#$'\n'}"

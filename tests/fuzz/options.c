@@ -8,10 +8,7 @@
 
 static void take(struct specification *spec, char *line)
 {
-    int count = 0;
-
-    while (KNOWN_OPTIONS[count].name)
-        count++;
+    const size_t count = sizeof(KNOWN_OPTIONS) / sizeof(*KNOWN_OPTIONS) - 1;
     const struct known_option *option = &KNOWN_OPTIONS[(unsigned char)*line % count];
     if (option->take)
         option->take(spec, line + 1);
