@@ -253,13 +253,22 @@ bool lab_find_command(const char *command, char *path, size_t size)
     return false;
 }
 
+/* The path of this program: read as it begins, because in another mount namespace /proc/self/exe is
+ * a path below the mount that has the file. */
+static char own_path[PATH_MAX];
+static int own_path_error;
+
+__attribute__((constructor)) static void read_own_path(void)
+{
+    own_path_error = readlink("/proc/self/exe", own_path, sizeof(own_path) - 1) == -1 ? errno : 0;
+}
+
 bool lab_find_beside(const char *command, char *path, size_t size)
 {
-    ssize_t length = readlink("/proc/self/exe", path, size - 1);
-
-    if (length == -1)
+    if (own_path_error || snprintf(path, size, "%s", own_path) >= (int)size) {
+        errno = own_path_error ? own_path_error : ENAMETOOLONG;
         return false;
-    path[length] = '\0';
+    }
     char *name = strrchr(path, '/') + 1;
     if (snprintf(name, size - (size_t)(name - path), "%s", command) >= (int)(path + size - name)) {
         errno = ENAMETOOLONG;
