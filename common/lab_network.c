@@ -62,26 +62,44 @@ void lab_own_network(void)
     lab_set_up_loopback();
 }
 
-/* The kernel brings a device to operstate "up", IFF_RUNNING, a moment after it was set up, when its
- * link watch has run. On a busy machine that takes seconds: at most 10. rtnetlink(7), RTMGRP_LINK;
- * netdevice(7). */
+enum { OPERSTATE_UP = 6 }; /* IF_OPER_UP of linux/if.h, which not every C library lets in */
+
+/* Whether MESSAGE, LENGTH bytes, says of the device INDEX that its operstate is "up". */
+static bool says_up(const struct nlmsghdr *message, ssize_t length, int index)
+{
+    for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
+        const struct ifinfomsg *link = NLMSG_DATA(message);
+        if (message->nlmsg_type != RTM_NEWLINK || link->ifi_index != index)
+            continue;
+        long left = (long)IFLA_PAYLOAD(message);
+        for (const struct rtattr *part = IFLA_RTA(link); RTA_OK(part, left);
+             part = RTA_NEXT(part, left))
+            if (part->rta_type == IFLA_OPERSTATE)
+                return *(const unsigned char *)RTA_DATA(part) == OPERSTATE_UP;
+    }
+    return false;
+}
+
+/* The kernel brings a device to operstate "up" a moment after it was set up, when its link watch
+ * has run. On a busy machine that takes seconds: at most 10. rtnetlink(7), RTMGRP_LINK. */
 void lab_wait_for_link(const char *device)
 {
-    char message[4096];
-    struct ifreq link = {0};
+    _Alignas(struct nlmsghdr) char message[8192];
+    const int index = (int)if_nametoindex(device);
     struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
     lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     struct pollfd wanted = {.fd = netlink, .events = POLLIN};
+    const struct {
+        struct nlmsghdr header;
+        struct ifinfomsg link;
+    } question = {{sizeof(question), RTM_GETLINK, NLM_F_REQUEST, 0, 0}, {.ifi_index = index}};
 
-    /* Listen first, look then: a change between the two is not missed. */
-    if (netlink == -1 || bind(netlink, (void *)&link_events, sizeof(link_events)) == -1)
-        lab_die("listen to events of links");
-    snprintf(link.ifr_name, sizeof(link.ifr_name), "%s", device);
-    do {
-        if (ioctl(netlink, SIOCGIFFLAGS, &link) == -1)
-            lab_die("ioctl SIOCGIFFLAGS of %s", device);
-        if (link.ifr_flags & IFF_RUNNING)
+    /* Listen first, ask then: a change between the two is not missed. */
+    if (index == 0 || netlink == -1 ||
+        bind(netlink, (void *)&link_events, sizeof(link_events)) == -1 ||
+        send(netlink, &question, sizeof(question), 0) == -1)
+        lab_die("ask for the state of %s", device);
+    while (lab_must(poll(&wanted, 1, 10000)) == 1)
+        if (says_up((void *)message, lab_must(recv(netlink, message, sizeof(message), 0)), index))
             return;
-    } while (lab_must(poll(&wanted, 1, 10000)) == 1 &&
-             lab_must(recv(netlink, message, sizeof(message), 0)) > 0);
 }
