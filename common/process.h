@@ -70,14 +70,15 @@ int lab_signal_number(const char *name);
  * status. Returns 0 with *OUTPUT filled in, or -1 with errno when it could not be started. */
 int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument);
 
-/* The same for a command, looked up in PATH. Status 127 when there is no such command. Where a
- * PROGRAM reads what it prints, it runs with LC_ALL=C, and *OUTPUT has its stdout alone; its stderr
- * follows where its status is not 0. */
+/* The same for a command, which is looked up in PATH. Its status is 127 if it is not there.
+ * LAB_READER: a person reads the output. LAB_PROGRAM: a program does, so the command runs with
+ * LC_ALL=C, and *OUTPUT has its stdout, followed by its stderr only where its status is not 0. */
 enum lab_listener { LAB_READER, LAB_PROGRAM };
 int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who);
 
 /* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is
- * written to PATH (SIZE bytes) where PATH is not NULL. ENOENT or ENAMETOOLONG in errno if not. */
+ * written to PATH (SIZE bytes) where PATH is not NULL. If not, errno is ENOENT, or says
+ * why a file of that name cannot be executed: EACCES, ENAMETOOLONG. */
 bool lab_find_command(const char *command, char *path, size_t size);
 
 /* The path of COMMAND in the directory of this program, as those of the labs are, in PATH (SIZE

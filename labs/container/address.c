@@ -20,8 +20,8 @@ static bool is_in_use(const struct bridge *bridge)
 }
 
 /* The networks to choose from: parts of the three that RFC 1918 leaves to private use. They are
- * small: who asks for all addresses of one fills a quarter of the kernel's neighbour table, which
- * is one for all network namespaces (gc_thresh3, 1024; arp(7)). */
+ * small, because all network namespaces share one neighbour table of 1024 entries (gc_thresh3,
+ * arp(7)): a container that asks for all addresses of its network fills a quarter of it. */
 enum { PREFIX = 24 };
 static const struct {
     uint32_t first, last, step;

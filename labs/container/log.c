@@ -25,8 +25,8 @@ static void open_log(const char *path)
     current.size = current.fd == -1 ? 0 : lseek(current.fd, 0, SEEK_END);
 }
 
-/* The log ends here, by errno: its name says so, because a new name needs no room on a full disk,
- * and a detached runtime has nobody to tell. */
+/* The log ends here, because of errno. Its name says so: a new name needs no room on a full disk,
+ * and a detached runtime has no terminal for a message. */
 static void cut_log(const char *path)
 {
     char cut[PATH_MAX];
