@@ -15,9 +15,9 @@ ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 SUDO     = $(if $(ROOT),$(if $(shell command -v sudo 2>/dev/null),$(ROOT),\
     $(error this needs root, and no sudo is installed: become root by su -, or type make vm, which needs neither)))
 # For what also works without root: sudo if it is installed and asks no password, or the user is in a group for which it
-# is meant; else nothing.
-SUDO_IF_THERE = $(if $(ROOT),$(shell command -v sudo 2>/dev/null | { read -r sudo && \
-    { id -nG | grep -qwE 'sudo|wheel|admin' || sudo -n true; } >/dev/null 2>&1 && echo "$$sudo"; }))
+# is meant; else nothing. It is asked once, where it is first used: sudo logs each refusal.
+SUDO_IF_THERE = $(eval SUDO_IF_THERE := $(if $(ROOT),$(shell command -v sudo 2>/dev/null | { read -r sudo && \
+    { id -nG | grep -qwE 'sudo|wheel|admin' || sudo -n true; } >/dev/null 2>&1 && echo "$$sudo"; })))$(SUDO_IF_THERE)
 # An experiment plays without root, and by sudo where it cannot (status 77) and there is sudo.
 play = { $(1) || { status=$$?; [ $$status -eq 77 ] && [ '$(SUDO_IF_THERE)' ] || exit $$status; $(SUDO_IF_THERE) $(1); }; }
 # A program as the shell wants it.
@@ -330,8 +330,12 @@ $(FUZZ)/archives:
 	@tests/packages.sh check build container fuzz
 	@$(MAKE) -s $(FUZZED) BUILD=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)'
 
+# Those that the inner make has left as they were are not newer.
+$(FUZZED): $(FUZZ)/archives
+	@:
+
 $(BUILD)/libservice.a: $(SERVICE)
-$(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZ)/archives
+$(FUZZERS:%=$(FUZZ)/%): $(FUZZ)/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZED)
 	$(call say,CC,$@)
 	$(Q)clang $(LAB_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZED) -lcap -lseccomp -lmnl -ldl -lm
 
