@@ -242,7 +242,8 @@ static int read_generation(const struct nlmsghdr *message, void *generation)
     const struct nlattr *attribute;
 
     mnl_attr_for_each (attribute, message, sizeof(struct nfgenmsg)) {
-        if (mnl_attr_get_type(attribute) == NFTA_GEN_ID)
+        if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
             *(uint32_t *)generation = ntohl(mnl_attr_get_u32(attribute));
     }
     return MNL_CB_OK;

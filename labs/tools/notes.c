@@ -108,21 +108,30 @@ bool lab_notes_read(struct lab_notes *notes, const char *number)
              where, path);
 }
 
-int lab_notes_write(const struct lab_notes *notes)
+/* What read_lines() reads, of malloc(3). Returns NULL with errno where there is no memory. */
+static char *lines_of(const struct lab_notes *notes)
 {
-    lab_string text = NULL;
+    char *text = NULL;
     size_t size;
     FILE *stream = open_memstream(&text, &size);
 
     if (!stream)
-        return -1;
+        return NULL;
     for (int i = 0; i < notes->count; i++)
         fprintf(stream, "%llu %s %s\n", notes->list[i].made, notes->list[i].kind->name,
                 notes->list[i].thing);
     fprintf(stream, "%s\n", notes->complete ? COMPLETE : UNFINISHED);
-    if (fclose(stream) != 0)
-        return -1;
-    return lab_record_write(lab_notes_path(notes->number), RECORD, text);
+    if (fclose(stream) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+int lab_notes_write(const struct lab_notes *notes)
+{
+    lab_string text = lines_of(notes);
+
+    return text ? lab_record_write(lab_notes_path(notes->number), RECORD, text) : -1;
 }
 
 int lab_notes_remove(const char *number)

@@ -42,4 +42,13 @@ static inline void write_data(const char *path, const uint8_t *data, size_t size
     close(fd);
 }
 
+/* Let the service keep its files in a new directory, which CLEAN empties and removes at the end. */
+static inline void make_state_directory(void (*clean)(void))
+{
+    char path[] = "/tmp/fuzz-state.XXXXXX";
+
+    if (!mkdtemp(path) || setenv("CONTAINER_LABS_STATE", path, 1) == -1 || atexit(clean) != 0)
+        abort();
+}
+
 #endif

@@ -51,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size >= sizeof(struct nlmsghdr)) {
         ((struct nlmsghdr *)copy)->nlmsg_len = (uint32_t)size;
         mnl_cb_run(copy, size, 0, 0, compare_route, &range);
+        mnl_cb_run(copy, size, 0, 0, read_generation, &number);
     }
     free(copy);
     return 0;

@@ -5,31 +5,13 @@
 #include "../../labs/tools/notes.c"
 
 #include "../../labs/container/bridge.h"
+#include "../../labs/container/container.h"
 #include "fuzz.h"
-
-static char directory[] = "/tmp/fuzz-records.XXXXXX";
 
 static void remove_directory(void)
 {
     unlink(bridge_file());
-    rmdir(directory);
-}
-
-/* NOTES as lab_notes_write() has them, of malloc(3). */
-static char *text_of(const struct lab_notes *notes)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-
-    if (!stream)
-        abort();
-    for (int i = 0; i < notes->count; i++)
-        fprintf(stream, "%llu %s %s\n", notes->list[i].made, notes->list[i].kind->name,
-                notes->list[i].thing);
-    fprintf(stream, "%s\n", notes->complete ? COMPLETE : UNFINISHED);
-    fclose(stream);
-    return text;
+    rmdir(state_directory());
 }
 
 static void read_notes(const char *text)
@@ -39,8 +21,8 @@ static void read_notes(const char *text)
 
     notes = (struct lab_notes){.number = "07"};
     if (read_lines(&notes, copy) == 0) {
-        written = text_of(&notes);
-        if (strcmp(written, text) != 0)
+        written = lines_of(&notes);
+        if (!written || strcmp(written, text) != 0)
             abort();
     }
     free(written);
@@ -49,13 +31,13 @@ static void read_notes(const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static bool made;
     struct record record = {.lock = -1};
     struct bridge bridge;
 
-    if (strchr(directory, 'X') &&
-        (!mkdtemp(directory) || setenv("CONTAINER_LABS_STATE", directory, 1) == -1 ||
-         atexit(remove_directory) != 0))
-        abort();
+    if (!made)
+        make_state_directory(remove_directory);
+    made = true;
     write_data(bridge_file(), data, size);
     if (bridge_read(&bridge) == 1 && (bridge.prefix < 0 || bridge.prefix > 31))
         abort();

@@ -6,23 +6,21 @@
 #include "file.h"
 #include "fuzz.h"
 
-static char top[] = "/tmp/fuzz-state.XXXXXX", directory[sizeof(top) + 8], path[sizeof(top) + 16];
+static char directory[64], path[80]; /* of the one container that there is, and its state */
 
 static void remove_directory(void)
 {
     unlink(path);
     rmdir(directory);
-    rmdir(top);
+    rmdir(state_directory());
 }
 
-/* The directory of the one container that there is. */
 static void make_directory(void)
 {
-    if (!mkdtemp(top) || setenv("CONTAINER_LABS_STATE", top, 1) == -1)
-        abort();
-    snprintf(directory, sizeof(directory), "%s/w", top);
+    make_state_directory(remove_directory);
+    snprintf(directory, sizeof(directory), "%s/w", state_directory());
     snprintf(path, sizeof(path), "%s/state", directory);
-    if (mkdir(directory, 0700) == -1 || atexit(remove_directory) != 0)
+    if (mkdir(directory, 0700) == -1)
         abort();
 }
 
