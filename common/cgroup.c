@@ -146,6 +146,15 @@ static int may_hand_on(const char *directory)
     return -1;
 }
 
+bool lab_cgroup_lists(const char *list, enum lab_controller controller)
+{
+    char words[258], wanted[32];
+
+    snprintf(words, sizeof(words), " %s ", list);
+    snprintf(wanted, sizeof(wanted), " %s ", lab_controllers[controller]);
+    return strstr(words, wanted) != NULL;
+}
+
 /* v2: let the children of DIRECTORY have the controllers of GROUP. Those that were not enabled
  * before are added to ENABLED_NOW, with blanks between. */
 static int hand_on(const struct lab_cgroup *group, const char *directory, char *enabled_now,
@@ -155,19 +164,16 @@ static int hand_on(const struct lab_cgroup *group, const char *directory, char *
 
     snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        char words[258], wanted[32];
+        char wanted[32];
         /* The usage of v2's cpu.stat is there without any controller. */
         if (!(group->controllers & LAB_BIT(i)) || group->where->of[i].version != 2 ||
             i == LAB_CPUACCT)
             continue;
         if (lab_read_file(path, present, sizeof(present)) == -1)
             return lab_cgroup_failed("read", path);
-        snprintf(words, sizeof(words), " %s ", present);
-        snprintf(wanted, sizeof(wanted), " %s ", lab_controllers[i]);
-        if (strstr(words, wanted))
+        if (lab_cgroup_lists(present, i))
             continue;
-        wanted[0] = '+';
-        wanted[strlen(wanted) - 1] = '\0';
+        snprintf(wanted, sizeof(wanted), "+%s", lab_controllers[i]);
         if (may_hand_on(directory) == -1) {
             char what[64];
             snprintf(what, sizeof(what), "write '%s' to", wanted);

@@ -18,6 +18,9 @@ int lab_cgroup_failed(const char *what, const char *path);
  * several of them share is dealt with once. */
 bool lab_cgroup_is_first(const struct lab_cgroup *group, enum lab_controller controller);
 
+/* Whether LIST has CONTROLLER: names with blanks between, as in cgroup.controllers of v2. */
+bool lab_cgroup_lists(const char *list, enum lab_controller controller);
+
 /* Write TEXT to PATH, an existing file on a cgroup file system. Returns 0, or -1 with errno; ENODEV
  * where it is on another file system. */
 int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path, const char *text);

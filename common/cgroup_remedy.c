@@ -178,17 +178,14 @@ static bool is_delegated(const char *directory)
  * not. */
 static int cannot_hand_on(const char *directory, unsigned controllers)
 {
-    char path[LAB_CGROUP_LONGEST], text[256], words[258], wanted[32], pid[16];
+    char path[LAB_CGROUP_LONGEST], text[256], pid[16];
 
     snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
     if (lab_read_file(path, text, sizeof(text)) == -1)
         return errno;
-    snprintf(words, sizeof(words), " %s ", text);
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        snprintf(wanted, sizeof(wanted), " %s ", lab_controllers[i]);
-        if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !strstr(words, wanted))
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !lab_cgroup_lists(text, i))
             return ENODEV;
-    }
     snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
     if (lab_read_file(path, pid, sizeof(pid)) == 0)
         return 0;

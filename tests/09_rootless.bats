@@ -154,19 +154,23 @@ runtime_of() { labs09 inspect "$1" | jq .runtime_pid; }
     rm "$TMPDIR/it.tar"
 }
 
-# What a runtime that was killed has left goes with the next command, and its processes went with it.
-gone_after_kill() {
-    start -n killed "$@" >/dev/null
-    run -0 labs09 exec killed sh -c 'mkdir -m 0 /closed; echo x >/file'
-    local process runtime
-    process=$(labs09 inspect killed | jq .pid)
-    runtime=$(runtime_of killed)
-    kill -9 "$runtime"
-    wait_until_gone "$process"
-    assert [ -e "/tmp/container-labs-$STUDENT.service/killed" ]
+# kill_and_sweep RUNTIME PROCESS LEFT GONE: when RUNTIME was killed and PROCESS has ended, LEFT is there; after the next
+# command GONE is not, nor is a container.
+kill_and_sweep() {
+    kill -9 "$1"
+    wait_until_gone "$2"
+    assert [ -e "$3" ]
     run -0 labs09 ps
     assert_equal "${#lines[@]}" 1
-    refute [ -e "/tmp/container-labs-$STUDENT.service" ]
+    refute [ -e "$4" ]
+}
+
+# What a runtime that was killed has left goes with the next command, and its processes went with it.
+gone_after_kill() {
+    local service=/tmp/container-labs-$STUDENT.service
+    start -n killed "$@" >/dev/null
+    run -0 labs09 exec killed sh -c 'mkdir -m 0 /closed; echo x >/file'
+    kill_and_sweep "$(runtime_of killed)" "$(labs09 inspect killed | jq .pid)" "$service/killed" "$service"
 }
 
 @test "rootless 09: kill -9 of a runtime leaves nothing after the next command" {
@@ -353,12 +357,7 @@ connected_by() {
     run -125 labs09 exec killed true
     assert_output --partial 'clone3 in the control group of killed: EACCES'
     runtime=$(runtime_of killed)
-    kill -9 "$runtime"
-    wait_until_gone "$runtime"
-    assert [ -d "$groups/container-killed-$runtime" ]
-    run -0 labs09 ps
-    assert_equal "${#lines[@]}" 1
-    refute [ -e "$groups" ]
+    kill_and_sweep "$runtime" "$runtime" "$groups/container-killed-$runtime" "$groups"
     take_back
 }
 

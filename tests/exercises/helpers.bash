@@ -137,7 +137,7 @@ observe() {
     elif matches '^not allowed: ' "$output"; then
         fails "$line"
     elif [ "$status" -eq 124 ]; then
-        if grep -q '^stopped: it was still running' <<<"$output"; then : >"$NO_END"; fi
+        if matches '^stopped: it was still running' "$output"; then : >"$NO_END"; fi
         fails "$(beginning 5)" "$(notes)"
     fi
 }
@@ -204,7 +204,7 @@ beginning() {
 complain() {
     local other
     other=$(ended_in)
-    if [ -z "$other" ] && grep -qE '^[^ ]+ was not run$' <<<"$facts" && ! grep -q '^note: ' <<<"$output"; then
+    if [ -z "$other" ] && matches '^[^ ]+ was not run$' "$facts" && ! matches '^note: ' "$output"; then
         other=${WAITS:-}
     fi
     if [ -n "$other" ] && [ "$other" != "$todo" ] && [[ " ${SHOWN_BY:-} " != *" $todo:$other "* ]]; then
