@@ -272,6 +272,63 @@ catch_exec() {
     rm "$TMPDIR/said"
 }
 
+# exec_taken VARIABLE...: an exec in the background whose way in is in the hands of root inside; its PID is $taken.
+exec_taken() {
+    on_host_meanwhile env "$@" LD_PRELOAD="$BATS_TEST_TMPDIR/taken.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+        "$LABS/09_full_container" exec taken sleep 4712 2>"$TMPDIR/said"
+    taken=$!
+}
+
+make_taken() {
+    cc -D_GNU_SOURCE -shared -fPIC -o "$BATS_TEST_TMPDIR/taken.so" "$BATS_TEST_DIRNAME/container/taken.c"
+    start -n taken --net none
+}
+
+@test "isolation: a process of the machine that is handed to exec as its command is not signalled" {
+    local wall victim taken status killed
+    make_taken
+    for wall in none child; do
+        sleep 1000 3>&- &
+        victim=$! status=0
+        BACKGROUND+=("$victim")
+        exec_taken VICTIM="$victim" WITHOUT="$wall"
+        wait_until eval 'labs09 exec taken ps -o args | grep -qx "sleep 4712"'
+        kill -TERM "$taken"
+        wait "$taken" || status=$?
+        if [ "$wall" = child ]; then
+            wait_until_gone "$victim/exe"
+        else
+            assert_equal "$status" 143
+            [ -e "/proc/$victim/exe" ]
+        fi
+    done
+    labs09 kill taken
+    rm "$TMPDIR/said"
+}
+
+@test "isolation: exec hears a signal whatever is sent from inside, without an end" {
+    local taken status=0
+    make_taken
+    # The attack works where signals are looked at only while nothing comes.
+    exec_taken FLOOD=1 WITHOUT=signal
+    sleep 0.4
+    kill -TERM "$taken"
+    sleep 0.4
+    [ -e "/proc/$taken/exe" ]
+    kill -9 "$taken"
+    wait "$taken" || true
+    exec_taken FLOOD=1
+    sleep 0.4
+    kill -TERM "$taken"
+    wait_until [ ! -e "/proc/$taken/exe" ]
+    wait "$taken" || status=$?
+    assert_equal "$status" 143
+    run -0 tail -n 1 "$TMPDIR/said"
+    assert_output '09_full_container: exec in taken: stopped by SIGTERM before the command ran'
+    labs09 kill taken
+    rm "$TMPDIR/said"
+}
+
 # attack_exec OPTION...: somebody in a container with these options waits for an exec, keeps its program open,
 # and writes to it when it has ended. HELD is whether it could be opened, CHANGED whether it is another now.
 attack_exec() {

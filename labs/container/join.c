@@ -179,8 +179,8 @@ static int run_request(struct exec_request *request)
     if (between == 0)
         enter_container(request);
     close_streams(&request->command.ends);
+    wait_for_command(request); /* first: the process between waits where the socket is full */
     int status = lab_wait(between);
-    wait_for_command(request);
     if (request->monitored.pidfd == -1 && status > 128)
         give_up(STATUS_RUNTIME, "exec was ended by %s on its way into %s",
                 lab_signal_name(status - 128), request->container.spec.name);
