@@ -56,11 +56,12 @@ struct function {
     char name[56];
 };
 
-/* A program that -x names, with its functions, as nm(1) has sorted them. */
+/* A program that -x names, with its functions, as nm(1) has sorted them: read when it is executed.
+ */
 struct program {
     dev_t device;
     ino_t inode;
-    const char *name;
+    const char *path, *name;
     struct function *functions;
     size_t count;
 };
@@ -101,14 +102,14 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
     exit(BROKEN);
 }
 
-static void read_functions(struct program *program, const char *path)
+static void read_functions(struct program *program)
 {
     char command[4096], line[512];
     struct function *last = NULL;
     FILE *names;
 
     snprintf(command, sizeof command,
-             "nm --defined-only --numeric-sort --print-size '%s' 2>/dev/null", path);
+             "nm --defined-only --numeric-sort --print-size '%s' 2>/dev/null", program->path);
     if ((names = popen(command, "re")) == NULL)
         die("nm");
     while (fgets(line, sizeof line, names) != NULL) {
@@ -139,7 +140,7 @@ static void add_program(const char *path)
     program->device = file.st_dev;
     program->inode = file.st_ino;
     program->name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
-    read_functions(program, path);
+    program->path = path;
     program_count++;
 }
 
@@ -210,6 +211,8 @@ static void identify(struct process *process)
     process->code = NULL;
     if ((process->program = find_program(process->pid, &inode)) == NULL)
         return;
+    if (process->program->functions == NULL)
+        read_functions(process->program);
     snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
     if ((maps = fopen(path, "re")) == NULL)
         return;
