@@ -167,6 +167,23 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/fill"
 }
 
+@test "hardening: a network namespace that is kept outside keeps no link to the bridge" {
+    local pid
+    start -n stays # and so does the bridge
+    labs09 run -d -n ends "$ROOTFS" sleep 1000
+    pid=$(pid_of ends)
+    # As a socket does that root inside has sent to another process of the machine.
+    exec 8<"/proc/$pid/ns/net"
+    labs09 kill ends
+    eventually eval '[ "$(on_host ip -o link show type veth | grep -c .)" -eq 1 ]' || fail "$(on_host ip link)"
+    exec 8<"/proc/$(pid_of stays)/ns/net"
+    kill -9 "$(container_runtimes)"
+    run -0 labs09 ps
+    run -0 on_host ip -o link show type veth
+    assert_output ""
+    exec 8<&-
+}
+
 @test "hardening: users are not looked for in a file that never ends" {
     start -n large --net none
     labs09 exec large truncate -s 200G /etc/passwd

@@ -285,7 +285,7 @@ make_taken() {
 }
 
 @test "isolation: a process of the machine that is handed to exec as its command is not signalled" {
-    local wall victim taken status killed
+    local wall victim taken status
     make_taken
     for wall in none child; do
         sleep 1000 3>&- &

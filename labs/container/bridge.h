@@ -7,6 +7,8 @@
 
 #include <netinet/in.h>
 
+#define BRIDGE "labs0"
+
 struct bridge {
     char boot[9];      /* the beginning of the machine's boot ID */
     in_addr_t network; /* in network order */

@@ -67,6 +67,7 @@ static bool give_back(struct container *container)
     relay_end();
     disconnect_user();
     bool all = limits_remove(&run.limits, container) == 0;
+    all = network_disconnect(container) == 0 && all;
     remove_pause = continue_in_background;
     run.when = time(NULL);
     if (storage_remove(container) == -1)

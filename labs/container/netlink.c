@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -140,6 +141,41 @@ int link_remove(unsigned index)
 
     put_link(request, index, 0);
     return request_change(request);
+}
+
+static int read_number(const struct nlmsghdr *message, void *number)
+{
+    const struct nlattr *attribute;
+
+    mnl_attr_for_each (attribute, message, sizeof(struct rtgenmsg)) {
+        if (mnl_attr_get_type(attribute) == NETNSA_NSID &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
+            *(int *)number = (int)mnl_attr_get_u32(attribute);
+    }
+    return MNL_CB_STOP;
+}
+
+/* The number of the network namespace that ATTRIBUTE, NETNSA_PID or NETNSA_NSID, and VALUE name. */
+static int ask_number(uint16_t attribute, int value)
+{
+    char buffer[BUFFER];
+    int number = -1;
+    struct nlmsghdr *request = begin(buffer, RTM_GETNSID, 0);
+    struct rtgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+
+    head->rtgen_family = AF_UNSPEC;
+    mnl_attr_put_u32(request, attribute, (uint32_t)value);
+    return ask(NETLINK_ROUTE, request, read_number, &number) == -1 ? -1 : number;
+}
+
+int network_number(pid_t pid)
+{
+    return ask_number(NETNSA_PID, pid);
+}
+
+bool network_is_gone(int number)
+{
+    return number != -1 && ask_number(NETNSA_NSID, number) == -1 && errno == ENOENT;
 }
 
 int address_add(unsigned index, in_addr_t address, int prefix)

@@ -8,6 +8,7 @@
 
 #include <libmnl/libmnl.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -29,6 +30,12 @@ int link_up(unsigned index);
 /* Remove the link INDEX. It is gone from view soon, but the call lasts until the kernel has
  * forgotten it, some 20 ms. */
 int link_remove(unsigned index);
+
+/* The number that a network namespace, that of process PID, has in this one once a link leads
+ * there; -1: none. And whether it is gone: nothing is in it any more, and the kernel removes its
+ * links. The kernel's RTM_GETNSID takes no lock that other changes hold. */
+int network_number(pid_t pid);
+bool network_is_gone(int number);
 
 /* Give the link INDEX an IPv4 ADDRESS (network order) in a network of PREFIX bits. */
 int address_add(unsigned index, in_addr_t address, int prefix);

@@ -15,7 +15,6 @@
 #include "error.h"
 #include "file.h"
 #include "forwarding.h"
-#include "host.h"
 #include "nat.h"
 #include "netlink.h"
 #include "nft.h"
@@ -26,9 +25,7 @@
 #include "state.h"
 #include "unprivileged.h"
 
-enum { LOOPBACK = 1 }; /* the index of lo, the first link of every network namespace */
-
-static const char BRIDGE[] = "labs0", LAB[] = "09";
+static const char LAB[] = "09";
 static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
 static int counted = -1; /* a pipe from it: how many rules others have */
 static uint32_t before;  /* nft_generation() then */
@@ -315,46 +312,6 @@ int network_publish(void)
         return status;
     bridge.rules = bridge.rules == found ? generation_if_ours(found, NAT_PUBLISH_CHANGES) : 0;
     return write_bridge(&bridge) == -1 ? -1 : status;
-}
-
-void network_connect(const struct container *container, pid_t pid)
-{
-    char name[IFNAMSIZ];
-
-    if (container->spec.network != NETWORK_BRIDGE)
-        return;
-    snprintf(name, sizeof(name), "labs-%d", (int)container->runtime);
-    const unsigned bridge = find_bridge_or_fail();
-    if (bridge == 0)
-        errno = ENODEV;
-    if (bridge == 0 || link_make_pair(name, bridge, "eth0", pid) == -1)
-        fail("connect the container to %s", BRIDGE);
-    /* What it sends to its own published port comes back to it by the bridge, where
-     * bridge-nf-call-iptables lets the NAT change frames there. */
-    const unsigned outside = container->spec.port_count > 0 ? if_nametoindex(name) : 0;
-    if (container->spec.port_count > 0 && (outside == 0 || link_set_hairpin(outside) == -1))
-        fail("set hairpin mode of %s", name);
-    lab_host_warn_of_closed_forward(BRIDGE);
-}
-
-void network_set_up_loopback(void)
-{
-    if (link_up(LOOPBACK) == -1)
-        fail("set lo up");
-}
-
-void network_set_up_eth0(const struct container *container)
-{
-    const struct specification *spec = &container->spec;
-    const in_addr_t address = container->address.s_addr;
-    unsigned link;
-
-    if (spec->network != NETWORK_BRIDGE)
-        return;
-    link = if_nametoindex("eth0");
-    if (link == 0 || address_add(link, address, spec->prefix) == -1 || link_up(link) == -1 ||
-        route_add_default(spec->subnet | htonl(1)) == -1)
-        fail("set eth0 up");
 }
 
 int network_leave(bool had_ports)

@@ -31,6 +31,10 @@ int network_publish(void);
 /* Connect the network namespace of process PID to the bridge: its end of the veth pair is eth0. */
 void network_connect(const struct container *container, pid_t pid);
 
+/* Remove that pair. It goes with the namespace by itself, unless a socket of the container's that a
+ * process outside has keeps that. Returns 0, or -1 after a warning. */
+int network_disconnect(const struct container *container);
+
 /* Inside: set up lo. */
 void network_set_up_loopback(void);
 

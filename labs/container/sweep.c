@@ -97,7 +97,8 @@ void sweep_large(void)
 
 static bool sweep_one(struct container *container)
 {
-    if (!remove_large(container) || state_remove(container, container->ended) == -1)
+    if (!remove_large(container) || network_disconnect(container) == -1 ||
+        state_remove(container, container->ended) == -1)
         return false;
     const bool left = network_leave(container->spec.port_count > 0) == 0;
     state_mark_cleared(container);
