@@ -59,7 +59,10 @@ static const char *variable_at(const char *text, bool pid_alone, size_t *length)
     return value ? value : "";
 }
 
-const char *lab_expand(const char *text, bool pid_alone)
+/* Put the value of the environment's variable in the place of each $NAME, and the PID of the last
+ * lab_start() in the place of each $!, as a shell does; "" where there is none. With PID_ALONE the
+ * shell that is given the text knows the rest. In one of four static buffers. */
+static const char *expand(const char *text, bool pid_alone)
 {
     static char buffers[BUFFERS][LINE];
     static unsigned next;
@@ -87,7 +90,7 @@ const char *lab_expand(const char *text, bool pid_alone)
 static struct lab_answer run_line(const char *line)
 {
     struct lab_output output = {0};
-    const char *const argv[] = {"sh", "-c", lab_expand(line, true), NULL};
+    const char *const argv[] = {"sh", "-c", expand(line, true), NULL};
 
     if (lab_listen_command(&output, argv, LAB_READER) == -1)
         lab_die("start sh");
@@ -142,7 +145,7 @@ static void wait_for_program(pid_t pid, const char *line)
         program[length > 0 ? length : 0] = '\0';
         if (length > 0 && strcmp(program, shell) != 0 && strcmp(program, self) != 0)
             return;
-        lab_sleep_until(lab_now() + 1000);
+        usleep(1000);
     } while (waitpid(pid, NULL, WNOHANG) == 0 && lab_now() < end);
     lab_exit(lab_exit_failure, "%s: did not start; see above", line);
 }
@@ -153,7 +156,7 @@ pid_t lab_start(const char *format, ...)
     LAB_FORMAT(line, format);
 
     lab_type("%s &", line);
-    snprintf(command, sizeof(command), "exec %s", lab_expand(line, true));
+    snprintf(command, sizeof(command), "exec %s", expand(line, true));
     pid_t pid = (pid_t)lab_must(lab_fork());
     if (pid == 0) {
         int nothing = (int)lab_must(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -193,7 +196,7 @@ void lab_set(const char *name, const char *format, ...)
     LAB_FORMAT(value, format);
 
     lab_type("%s=%s", name, value);
-    lab_must(setenv(name, strstr(value, "$(") ? substitute(value) : lab_expand(value, false), 1));
+    lab_must(setenv(name, strstr(value, "$(") ? substitute(value) : expand(value, false), 1));
 }
 
 void lab_mkdir(const char *format, ...)
@@ -201,7 +204,7 @@ void lab_mkdir(const char *format, ...)
     LAB_FORMAT(path, format);
 
     lab_type("mkdir %s", path);
-    const char *directory = lab_expand(path, false);
+    const char *directory = expand(path, false);
     if (mkdir(directory, 0755) == -1)
         lab_die_path(directory, "mkdir");
 }
@@ -214,13 +217,13 @@ const char *lab_path(const char *format, ...)
 {
     LAB_FORMAT(path, format);
 
-    return lab_expand(path, false);
+    return expand(path, false);
 }
 
 bool lab_exists(const char *format, ...)
 {
     LAB_FORMAT(line, format);
-    const char *path = lab_expand(line, false);
+    const char *path = expand(line, false);
     int there = lab_is_there(path);
 
     if (there == -1)
@@ -234,7 +237,7 @@ const char *lab_text(const char *format, ...)
     static unsigned next;
     char *text = texts[next++ % BUFFERS];
     LAB_FORMAT(line, format);
-    const char *path = lab_expand(line, false);
+    const char *path = expand(line, false);
 
     if (lab_read_file(path, text, sizeof(texts[0])) == -1)
         lab_die("read %s", path);
@@ -247,7 +250,7 @@ long long lab_number(const char *key, const char *format, ...)
     LAB_FORMAT(path, format);
 
     if (!lab_cgroup_parse_number(lab_text("%s", path), key, &number))
-        lab_exit(lab_exit_failure, "no number %s in %s", key ? key : "", lab_expand(path, false));
+        lab_exit(lab_exit_failure, "no number %s in %s", key ? key : "", expand(path, false));
     return number;
 }
 
@@ -267,7 +270,7 @@ bool lab_check_file(const char *directory, const char *file, const char *expecte
     LAB_FORMAT(claim, format);
 
     lab_fact(file, "%s", seen);
-    return lab_check_text(seen, lab_expand(expected, false), "%s", claim);
+    return lab_check_text(seen, expand(expected, false), "%s", claim);
 }
 
 /*

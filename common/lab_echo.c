@@ -10,7 +10,7 @@
 void lab_echo(const char *text, const char *format, ...)
 {
     LAB_FORMAT(line, format);
-    const char *path = lab_expand(line, false), *value = lab_expand(text, false);
+    const char *path = lab_path("%s", line), *value = lab_path("%s", text);
 
     lab_type("echo %s > %s", text, line);
     lab_fd file = open(path, O_WRONLY | O_CLOEXEC);

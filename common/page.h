@@ -11,11 +11,6 @@
 /* FORMAT with its values, in one of four static buffers. */
 const char *lab_format(const char *format, va_list values);
 
-/* Put the value of the environment's variable in the place of each $NAME, and the PID of the last
- * lab_start() in the place of each $!, as a shell does; "" where there is none. With PID_ALONE the
- * shell that is given the text knows the rest. In one of four static buffers. */
-const char *lab_expand(const char *text, bool pid_alone);
-
 /* Declare the string TEXT: the format LAST with the values behind it. */
 #define LAB_FORMAT(text, last)                                                                     \
     va_list values_of_##text;                                                                      \
