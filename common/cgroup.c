@@ -1,39 +1,18 @@
 #include "cgroup_parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "file.h"
-#include "number.h"
 
 /* Put on container-labs: the controllers that were enabled for its sake. It lives exactly as long
  * as there is something to take back. */
 static const char ENABLED[] = "user.container-labs.enabled";
-
-/*
- * Paths and files.
- */
-
-const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller controller,
-                            const char *file)
-{
-    static char paths[4][LAB_CGROUP_LONGEST];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-
-    snprintf(path, LAB_CGROUP_LONGEST, "%s/%s%s%s", group->where->of[controller].base, group->name,
-             *file ? "/" : "", file);
-    return path;
-}
 
 bool lab_cgroup_is_first(const struct lab_cgroup *group, enum lab_controller controller)
 {
@@ -45,84 +24,6 @@ bool lab_cgroup_is_first(const struct lab_cgroup *group, enum lab_controller con
             return false;
     return true;
 }
-
-/* Open a file that must be on a cgroup file system: on the tmpfs of a v1 machine a file of the same
- * name may lie about, and it would take every write. */
-static int open_checked(const struct lab_hierarchies *where, const char *path, int flags)
-{
-    struct statfs status;
-    lab_fd fd = open(path, flags | O_CLOEXEC);
-
-    if (fd == -1 || where->recorded)
-        return lab_take_fd(&fd);
-    if (fstatfs(fd, &status) == -1)
-        return -1;
-    if (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC)
-        return lab_take_fd(&fd);
-    errno = ENODEV;
-    return -1;
-}
-
-int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path, const char *text)
-{
-    char what[96];
-    lab_fd fd = open_checked(where, path, O_WRONLY);
-
-    if (fd != -1 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
-        return 0;
-    snprintf(what, sizeof(what), "write '%s' to", text);
-    return lab_cgroup_failed(what, path);
-}
-
-int lab_cgroup_write(const struct lab_cgroup *group, enum lab_controller controller,
-                     const char *file, const char *text)
-{
-    return lab_cgroup_write_path(group->where, lab_cgroup_file(group, controller, file), text);
-}
-
-int lab_cgroup_read(const struct lab_cgroup *group, enum lab_controller controller,
-                    const char *file, char *buffer, size_t size)
-{
-    const char *path = lab_cgroup_file(group, controller, file);
-
-    return lab_read_file(path, buffer, size) == -1 ? lab_cgroup_failed("read", path) : 0;
-}
-
-bool lab_cgroup_parse_number(const char *text, const char *key, long long *number)
-{
-    char word[32];
-    size_t length = key ? strlen(key) : 0;
-
-    while (key && (strncmp(text, key, length) != 0 || text[length] != ' ')) {
-        text = lab_next_line(text);
-        if (!text)
-            return false;
-    }
-    text += key ? length + 1 : 0;
-    size_t digits = strcspn(text, "\n");
-    if (digits >= sizeof(word))
-        return false;
-    snprintf(word, sizeof(word), "%.*s", (int)digits, text);
-    *number = LAB_UNLIMITED;
-    return strcmp(word, "max") == 0 || lab_parse_number(word, INT64_MIN, INT64_MAX, number);
-}
-
-int lab_cgroup_number(const struct lab_cgroup *group, enum lab_controller controller,
-                      const char *file, const char *key, long long *number)
-{
-    char text[8192];
-
-    if (lab_cgroup_read(group, controller, file, text, sizeof(text)) == -1)
-        return -1;
-    if (lab_cgroup_parse_number(text, key, number))
-        return 0;
-    errno = EBADMSG;
-    return lab_cgroup_failed("find a number in", lab_cgroup_file(group, controller, file));
-}
-
-/*
- * Making groups.
- */
 
 /* Whether the group at DIRECTORY, on v2, may hand on controllers: 0, or -1 with errno. EBUSY: it
  * has processes of its own and is not the root. With +memory the kernel says EBUSY itself; with

@@ -55,10 +55,6 @@ int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *pare
 int lab_cgroup_write(const struct lab_cgroup *group, enum lab_controller controller,
                      const char *file, const char *text);
 
-/* Read FILE into BUFFER (SIZE bytes); a last newline is removed. */
-int lab_cgroup_read(const struct lab_cgroup *group, enum lab_controller controller,
-                    const char *file, char *buffer, size_t size);
-
 /* The number behind KEY in FILE, whose lines are "key number" (cpu.stat, memory.events), or the
  * only number of FILE where KEY is NULL. "max" is -1. EBADMSG where there is no such number. */
 int lab_cgroup_number(const struct lab_cgroup *group, enum lab_controller controller,
@@ -85,6 +81,28 @@ struct lab_limits {
 
 /* Limit GROUP, and read back what is in force. EINVAL where a parent allows less CPU time (v1). */
 int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *limits);
+
+/* How much CPU time was used until now, by the kernel's own accounting; all times in microseconds.
+ * The rate of use is the difference of two samples. Under a quota it is only the quota over a whole
+ * number of periods. In the periods in which a group was throttled its limit held it back; where it
+ * was not throttled and got less than it wanted, others had the CPUs. */
+struct lab_cpu_sample {
+    long long at;             /* CLOCK_MONOTONIC */
+    long long usage;          /* CPU time of all processes of the group, the dead ones included */
+    long long periods;        /* that have passed while the group had a quota and ran */
+    long long throttled;      /* of these, those in which the quota was used up */
+    long long throttled_time; /* the group's CPUs stood still so long */
+    double percent;           /* of a difference: usage in percent of one CPU */
+};
+
+/* Take a sample of GROUP: cpuacct.usage and cpu.stat of v1 (LAB_CPUACCT and LAB_CPU must be among
+ * its controllers), cpu.stat of v2. GROUP NULL: of process PID, only the time and the usage,
+ * clock_getcpuclockid(3). */
+int lab_cpu_sample(const struct lab_cgroup *group, pid_t pid, struct lab_cpu_sample *sample);
+
+/* What was used between two samples: *TO minus *FROM, field by field. */
+struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
+                                         const struct lab_cpu_sample *to);
 
 /* Move process PID with all its threads (0: the caller) into GROUP, by cgroup.procs of each of its
  * hierarchies. */

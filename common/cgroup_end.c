@@ -9,7 +9,6 @@
 
 #include "cgroup_parts.h"
 #include "file.h"
-#include "process.h"
 
 enum { MOMENT = 1000 }; /* microseconds: what dies, or has died, is looked at again */
 
@@ -65,7 +64,7 @@ static int kill_processes(const char *directory)
             if (pids[i] > 0 && kill_process(pids[i]) == -1)
                 error = errno;
         if (round > 0)
-            lab_sleep_until(lab_now() + MOMENT);
+            usleep(MOMENT);
     }
     errno = error;
     return lab_cgroup_failed("kill the processes of", directory);
@@ -117,7 +116,7 @@ static int remove_directory(const char *directory)
             return 0;
         if (errno != EBUSY)
             break;
-        lab_sleep_until(lab_now() + MOMENT);
+        usleep(MOMENT);
     }
     return lab_cgroup_failed("rmdir", directory);
 }

@@ -1,7 +1,7 @@
 /*
- * cgroup_parts.h - what the files behind cgroup.h share: cgroup.c (files, and groups that are
- * made), cgroup_limits.c, cgroup_end.c (processes are killed or given back, groups removed), and
- * cgroup_remedy.c.
+ * cgroup_parts.h - what the files behind cgroup.h share: cgroup.c (groups that are made),
+ * cgroup_files.c (limits are written, usage is read), cgroup_end.c (processes are killed or given
+ * back, groups removed), and cgroup_remedy.c.
  */
 #ifndef LAB_CGROUP_PARTS_H
 #define LAB_CGROUP_PARTS_H

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cpumeter.h"
 #include "error.h"
 #include "file.h"
 #include "process.h"
@@ -75,7 +74,7 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
     /* On a very busy machine it has to wait for its turn. */
     long long end = lab_now() + 1LL * LIMIT * lab_slowness();
     while (!runs(pid, threads) && (ended = waitpid(pid, NULL, WNOHANG)) == 0 && lab_now() < end)
-        lab_sleep_until(lab_now() + STEP);
+        usleep(STEP);
     if (ended == pid)
         lab_exit(lab_exit_failure, "the load, busy -j %d, did not start; see above", threads);
     return pid;

@@ -1,19 +1,12 @@
 #include "measure.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/param.h>
-#include <unistd.h>
 
-#include "cpumeter.h"
 #include "error.h"
 #include "file.h"
 #include "number.h"
@@ -38,6 +31,13 @@ static struct {
     } events[EVENTS];
     int name_count, point_count, event_count;
 } record;
+
+/* Sleep until the MOMENT, as lab_now() counts it; signals do not shorten it. */
+static void sleep_until(long long moment)
+{
+    for (long long left; (left = moment - lab_now()) > 0;)
+        usleep((useconds_t)left);
+}
 
 static double seconds_now(void)
 {
@@ -123,7 +123,7 @@ static void measure(struct lab_load *const loads[], long long window)
         last[count] = first[count];
     }
     for (long long passed = SLICE; passed <= window; passed += SLICE) {
-        lab_sleep_until(first[0].at + passed);
+        sleep_until(first[0].at + passed);
         if (live && passed > SLICE)
             printf("\033[%dA", count); /* back to the first bar */
         for (int i = 0; i < count; i++) {
@@ -222,7 +222,7 @@ pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
         return watcher;
     take(&watched, &last);
     for (int second = 1;; second++, last = now) {
-        lab_sleep_until(last.at + SECOND);
+        sleep_until(last.at + SECOND);
         take(&watched, &now);
         double percent = lab_cpu_difference(&last, &now).percent;
         fprintf(stderr, "%4d s %s %.1f%%\n", second,
@@ -233,7 +233,6 @@ pid_t lab_measure_watch(const struct lab_cgroup *group, double target)
 void lab_measure_event(const char *event, ...)
 {
     va_list arguments;
-
     char *text = new_event(seconds_now(), false);
 
     if (!text)

@@ -31,8 +31,7 @@
 
 #include "../labs/tools/fairness.h"
 /* The parsers are static. */
-#include "cgroup_limits.c"
-#include "cpumeter.c"
+#include "cgroup_files.c"
 #include "error.h"
 #include "file.h"
 #include "hierarchy.c"

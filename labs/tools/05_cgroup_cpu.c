@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "cpumeter.h"
 #include "ending.h"
 #include "error.h"
 #include "file.h"

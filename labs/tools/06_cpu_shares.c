@@ -12,14 +12,12 @@
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "cpumeter.h"
 #include "error.h"
 #include "fairness.h"
 #include "file.h"
 #include "load.h"
 #include "measure.h"
 #include "number.h"
-#include "process.h"
 #include "run.h"
 #include "shares.h"
 
@@ -166,7 +164,7 @@ static bool compete(int milliseconds)
     predict(predicted, cpus, cpus);
     if (is_emulated())
         lab_say("(Measured under emulation: %d%% more or less is taken for alike.)", tolerance);
-    lab_sleep_until(lab_now() + SETTLING);
+    usleep(SETTLING);
     for (int i = 0; i < group_count; i++) {
         measured[i] = (struct lab_load){
             .name = groups[i].name, .group = &groups[i].cgroup, .target = predicted[i]};

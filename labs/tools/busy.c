@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cpumeter.h"
 #include "error.h"
 #include "number.h"
 #include "run.h"

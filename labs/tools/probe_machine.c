@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
-#include "cpumeter.h"
 #include "error.h"
 #include "file.h"
 #include "namespace.h"

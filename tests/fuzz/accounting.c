@@ -1,7 +1,6 @@
 /* Fuzz what reads cpu.stat, cpu.max, memory.events, single numbers and /proc/stat. */
 /* The parsers are static. */
-#include "../../common/cgroup_limits.c"
-#include "../../common/cpumeter.c"
+#include "../../common/cgroup_files.c"
 #include "../../common/measure.c"
 #include "fuzz.h"
 

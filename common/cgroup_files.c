@@ -1,13 +1,110 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cgroup_parts.h"
 #include "file.h"
 #include "lab.h"
 #include "number.h"
+#include "process.h"
+
+const char *lab_cgroup_file(const struct lab_cgroup *group, enum lab_controller controller,
+                            const char *file)
+{
+    static char paths[4][LAB_CGROUP_LONGEST];
+    static unsigned next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, LAB_CGROUP_LONGEST, "%s/%s%s%s", group->where->of[controller].base, group->name,
+             *file ? "/" : "", file);
+    return path;
+}
+
+/* Open a file that must be on a cgroup file system: on the tmpfs of a v1 machine a file of the same
+ * name may lie about, and it would take every write. */
+static int open_checked(const struct lab_hierarchies *where, const char *path, int flags)
+{
+    struct statfs status;
+    lab_fd fd = open(path, flags | O_CLOEXEC);
+
+    if (fd == -1 || where->recorded)
+        return lab_take_fd(&fd);
+    if (fstatfs(fd, &status) == -1)
+        return -1;
+    if (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC)
+        return lab_take_fd(&fd);
+    errno = ENODEV;
+    return -1;
+}
+
+int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path, const char *text)
+{
+    char what[96];
+    lab_fd fd = open_checked(where, path, O_WRONLY);
+
+    if (fd != -1 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+        return 0;
+    snprintf(what, sizeof(what), "write '%s' to", text);
+    return lab_cgroup_failed(what, path);
+}
+
+int lab_cgroup_write(const struct lab_cgroup *group, enum lab_controller controller,
+                     const char *file, const char *text)
+{
+    return lab_cgroup_write_path(group->where, lab_cgroup_file(group, controller, file), text);
+}
+
+/* Read FILE into BUFFER (SIZE bytes); a last newline is removed. */
+static int read_text(const struct lab_cgroup *group, enum lab_controller controller,
+                     const char *file, char *buffer, size_t size)
+{
+    const char *path = lab_cgroup_file(group, controller, file);
+
+    return lab_read_file(path, buffer, size) == -1 ? lab_cgroup_failed("read", path) : 0;
+}
+
+bool lab_cgroup_parse_number(const char *text, const char *key, long long *number)
+{
+    char word[32];
+    size_t length = key ? strlen(key) : 0;
+
+    while (key && (strncmp(text, key, length) != 0 || text[length] != ' ')) {
+        text = lab_next_line(text);
+        if (!text)
+            return false;
+    }
+    text += key ? length + 1 : 0;
+    size_t digits = strcspn(text, "\n");
+    if (digits >= sizeof(word))
+        return false;
+    snprintf(word, sizeof(word), "%.*s", (int)digits, text);
+    *number = LAB_UNLIMITED;
+    return strcmp(word, "max") == 0 || lab_parse_number(word, INT64_MIN, INT64_MAX, number);
+}
+
+int lab_cgroup_number(const struct lab_cgroup *group, enum lab_controller controller,
+                      const char *file, const char *key, long long *number)
+{
+    char text[8192];
+
+    if (read_text(group, controller, file, text, sizeof(text)) == -1)
+        return -1;
+    if (lab_cgroup_parse_number(text, key, number))
+        return 0;
+    errno = EBADMSG;
+    return lab_cgroup_failed("find a number in", lab_cgroup_file(group, controller, file));
+}
+
+/*
+ * Limits.
+ */
 
 /* The two numbers of a text in the form of cpu.max: "max 100000". Returns whether it is one. */
 static bool parse_cpu_max(const char *text, long long *quota, long long *period)
@@ -31,7 +128,7 @@ static int cpu_limit(const struct lab_cgroup *group, long long *quota, long long
                        lab_cgroup_number(group, LAB_CPU, "cpu.cfs_period_us", NULL, period) == -1
                    ? -1
                    : 0;
-    if (lab_cgroup_read(group, LAB_CPU, "cpu.max", text, sizeof(text)) == -1)
+    if (read_text(group, LAB_CPU, "cpu.max", text, sizeof(text)) == -1)
         return -1;
     if (parse_cpu_max(text, quota, period))
         return 0;
@@ -190,4 +287,89 @@ int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *li
     if (limits->memory && set_memory(group, limits->memory) == -1)
         return -1;
     return limits->pids ? set_pids(group, limits->pids) : 0;
+}
+
+/*
+ * Usage.
+ */
+
+/* Read the text of a cpu.stat in the dialect of VERSION into *SAMPLE. Numbers that are not there
+ * stay as they are: v1 has no usage in it, v2 no periods where the cpu controller is not enabled.
+ * Returns whether there was any. */
+static bool parse_stat(const char *text, int version, struct lab_cpu_sample *sample)
+{
+    bool any = lab_cgroup_parse_number(text, "nr_periods", &sample->periods);
+
+    any |= lab_cgroup_parse_number(text, "nr_throttled", &sample->throttled);
+    if (version == 2) {
+        any |= lab_cgroup_parse_number(text, "throttled_usec", &sample->throttled_time);
+        any |= lab_cgroup_parse_number(text, "usage_usec", &sample->usage);
+    } else if (lab_cgroup_parse_number(text, "throttled_time", &sample->throttled_time)) {
+        sample->throttled_time /= 1000; /* v1 counts nanoseconds */
+        any = true;
+    }
+    return any;
+}
+
+static int sample_process(pid_t pid, struct lab_cpu_sample *sample)
+{
+    clockid_t clock;
+    struct timespec used;
+
+    errno = clock_getcpuclockid(pid, &clock);
+    if (errno || clock_gettime(clock, &used) == -1)
+        return -1;
+    sample->at = lab_now();
+    sample->usage = used.tv_sec * 1000000LL + used.tv_nsec / 1000;
+    return 0;
+}
+
+int lab_cpu_sample(const struct lab_cgroup *group, pid_t pid, struct lab_cpu_sample *sample)
+{
+    char text[4096];
+
+    *sample = (struct lab_cpu_sample){0};
+    if (!group)
+        return sample_process(pid, sample);
+    if (group->where->of[LAB_CPUACCT].version == 1) {
+        if (lab_cgroup_number(group, LAB_CPUACCT, "cpuacct.usage", NULL, &sample->usage) == -1)
+            return -1;
+        sample->usage /= 1000;
+    } else {
+        if (read_text(group, LAB_CPUACCT, "cpu.stat", text, sizeof(text)) == -1)
+            return -1;
+        parse_stat(text, 2, sample);
+    }
+    sample->at = lab_now();
+    if (group->where->of[LAB_CPU].version == 1) {
+        if (read_text(group, LAB_CPU, "cpu.stat", text, sizeof(text)) == -1)
+            return -1;
+        parse_stat(text, 1, sample);
+    }
+    return 0;
+}
+
+struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
+                                         const struct lab_cpu_sample *to)
+{
+    const long long passed = to->at - from->at, usage = to->usage - from->usage;
+
+    return (struct lab_cpu_sample){
+        .at = passed,
+        .usage = usage,
+        .periods = to->periods - from->periods,
+        .throttled = to->throttled - from->throttled,
+        .throttled_time = to->throttled_time - from->throttled_time,
+        .percent = passed > 0 ? 100.0 * (double)usage / (double)passed : 0,
+    };
+}
+
+int lab_cpu_count(void)
+{
+    cpu_set_t cpus;
+
+    /* A machine of more than 1024 CPUs does not fit: then all that are online. */
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        return CPU_COUNT(&cpus);
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
