@@ -204,14 +204,6 @@ long long lab_now(void)
     return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
 }
 
-void lab_sleep_until(long long moment)
-{
-    struct timespec until = {.tv_sec = moment / 1000000, .tv_nsec = moment % 1000000 * 1000};
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
-}
-
 /* False with errno. */
 static bool is_executable(const char *path)
 {

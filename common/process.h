@@ -37,10 +37,8 @@ void lab_output_free(struct lab_output *output);
  * or 1. An emulated machine has it set (make vm). Every limit of time is to be stretched by it. */
 int lab_slowness(void);
 
-/* The present moment, in microseconds of CLOCK_MONOTONIC; and a sleep until such a moment, which
- * signals do not shorten. clock_nanosleep(2) */
+/* The present moment, in microseconds of CLOCK_MONOTONIC. */
 long long lab_now(void);
-void lab_sleep_until(long long moment);
 
 /* Make good what a caller such as cron may have left: standard streams that are closed become
  * /dev/null, because what is opened next would be taken for them; SIGCHLD is no more ignored, for
