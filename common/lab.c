@@ -11,7 +11,6 @@
 #include "cgroup.h"
 #include "error.h"
 #include "file.h"
-#include "load.h"
 #include "page.h"
 #include "process.h"
 #include "rootless.h"

@@ -245,30 +245,6 @@ bool lab_find_command(const char *command, char *path, size_t size)
     return false;
 }
 
-/* The path of this program: read as it begins, because in another mount namespace /proc/self/exe is
- * a path below the mount that has the file. */
-static char own_path[PATH_MAX];
-static int own_path_error;
-
-__attribute__((constructor)) static void read_own_path(void)
-{
-    own_path_error = readlink("/proc/self/exe", own_path, sizeof(own_path) - 1) == -1 ? errno : 0;
-}
-
-bool lab_find_beside(const char *command, char *path, size_t size)
-{
-    if (own_path_error || snprintf(path, size, "%s", own_path) >= (int)size) {
-        errno = own_path_error ? own_path_error : ENAMETOOLONG;
-        return false;
-    }
-    char *name = strrchr(path, '/') + 1;
-    if (snprintf(name, size - (size_t)(name - path), "%s", command) >= (int)(path + size - name)) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    return is_executable(path);
-}
-
 const char *lab_outside_path(const char *command)
 {
     static const char *const directories[] = {"/usr/sbin", "/sbin"};

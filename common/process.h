@@ -1,9 +1,11 @@
 /*
- * process.h - start processes (process.c), hear what they say (listen.c), learn how they ended.
+ * process.h - start processes (process.c), hear what they say (listen.c), learn how they ended;
+ * the programs that they run (program.c).
  */
 #ifndef LAB_PROCESS_H
 #define LAB_PROCESS_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -79,13 +81,14 @@ int lab_listen_command(struct lab_output *output, const char *const argv[], enum
  * why a file of that name cannot be executed: EACCES, ENAMETOOLONG. */
 bool lab_find_command(const char *command, char *path, size_t size);
 
-/* The path of COMMAND in the directory of this program, as those of the labs are, in PATH (SIZE
- * bytes). Returns whether it is there and can be executed; errno if not. /proc/self/exe of
- * proc(5). */
-bool lab_find_beside(const char *command, char *path, size_t size);
-
 /* The directory, of those for the administrator's commands, that has COMMAND although PATH does not
  * lead there, as an ordinary user's does not; NULL where none has it. */
 const char *lab_outside_path(const char *command);
+
+/* Start "busy -j THREADS" from the directory of this program, in GROUP and on CPUS where they are
+ * not NULL, and wait until all its threads are there and use CPU time. It dies with its parent.
+ * Returns its PID; exits with what is missing where there is no such program. */
+struct lab_cgroup;
+pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus);
 
 #endif

@@ -15,9 +15,9 @@
 #include "error.h"
 #include "fairness.h"
 #include "file.h"
-#include "load.h"
 #include "measure.h"
 #include "number.h"
+#include "process.h"
 #include "run.h"
 #include "shares.h"
 
