@@ -153,18 +153,43 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/take" "$TMPDIR/took"
 }
 
-@test "hardening: what the kernel keeps for ptys and TCP is limited" {
+@test "hardening: what the kernel keeps for ptys and sockets is limited" {
+    local protocol
     cc -O1 -static -o "$TMPDIR/fill" "$BATS_TEST_DIRNAME/container/fill.c"
     local inside=(-v "$TMPDIR/fill:/fill:ro" "$ROOTFS" /fill)
     run -0 labs09 run --net none "${inside[@]}" ptys
     assert_output 256
     # On v2 it is part of the memory that is limited, and may end the container.
-    run labs09 run --net none --memory 32m "${inside[@]}" tcp
-    [ "$status" -eq 137 ] || [ "$output" -lt 96 ] || fail "$output MiB"
-    # The attack works where nothing is limited.
-    run -0 labs09 run --net none --memory max "${inside[@]}" tcp
-    [ "$output" -gt 200 ] || fail "$output MiB"
+    for protocol in tcp udp; do
+        run labs09 run --net none --memory 32m "${inside[@]}" "$protocol"
+        [ "$status" -eq 137 ] || [ "$output" -lt 96 ] || fail "$protocol: $output MiB"
+        # The attack works where nothing is limited.
+        run -0 labs09 run --net none --memory max "${inside[@]}" "$protocol"
+        [ "$output" -gt 150 ] || fail "$protocol: $output MiB"
+    done
+    # What one process can have of netlink is limited by its files.
+    run labs09 run --net none --memory 32m "${inside[@]}" netlink
+    [ "$status" -eq 137 ] || [ "$output" -lt 240 ] || fail "$output MiB"
+    cc -shared -fPIC -o "$BATS_TEST_TMPDIR/files.so" -x c - <<<'int setrlimit(int what, const void *limit) { return 0; }'
+    run -0 on_host prlimit --nofile=4000 env "LD_PRELOAD=$BATS_TEST_TMPDIR/files.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+        "$LABS/09_full_container" run --net none ${CANNOT_MAP:+--userns host} --memory max "${inside[@]}" netlink
+    [ "$output" -gt 300 ] || fail "$output MiB"
     rm "$TMPDIR/fill"
+}
+
+@test "hardening: a process has at most 1024 files, fewer where the machine allows fewer" {
+    start -n files --net none
+    run -0 labs09 exec files sh -c 'ulimit -Sn; ulimit -Hn'
+    assert_output "1024
+1024"
+    run -0 labs09 run --net none "$ROOTFS" sh -c 'ulimit -Hn; ulimit -n 1025 || ulimit -n 1000'
+    assert_line --index 0 1024
+    assert_line --partial "Operation not permitted"
+    run -0 prlimit --nofile=512:600 nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" \
+        sh -c 'ulimit -Sn; ulimit -Hn'
+    assert_output "512
+600"
+    labs09 kill files
 }
 
 @test "hardening: a network namespace that is kept outside keeps no link to the bridge" {

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -126,12 +127,30 @@ static void set_capabilities(uint64_t capabilities)
     cap_free(wanted);
 }
 
+/* Each open file may be a socket, whose buffers --memory does not count. Only root outside could
+ * raise it again. */
+static void limit_files(void)
+{
+    enum { FILES = 1024 };
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+        fail("read the limit of open files");
+    if (files.rlim_max > FILES)
+        files.rlim_max = FILES;
+    if (files.rlim_cur > files.rlim_max)
+        files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) == -1)
+        fail("limit the number of open files");
+}
+
 void drop_privileges(const struct specification *spec, const struct account *account,
                      const struct sock_fprog *filter)
 {
     const bool filtered = !(spec->without & WALL_SECCOMP);
     const bool may_gain = spec->without & WALL_PRIVILEGES;
 
+    limit_files();
     if (!may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail("prctl PR_SET_NO_NEW_PRIVS");
     /* Without no_new_privs, loading the filter needs CAP_SYS_ADMIN, which is dropped next. */

@@ -3,9 +3,13 @@
  *
  *     fill ptys    open as many pseudo terminals as there are, 2000 at most; prints how many
  *     fill tcp     fill the buffers of 400 connections to itself; prints how many MiB they hold
+ *     fill netlink fill the buffers of as many sockets as one process can have, 2000 at most; the
+ * same
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PTYS = 2000, CONNECTIONS = 400 };
+enum { PTYS = 2000, CONNECTIONS = 400, SOCKETS = 2000 };
 
 static int open_ptys(void)
 {
@@ -47,6 +51,48 @@ static int fill_connections(void)
     return (int)(bytes >> 20);
 }
 
+/* Messages of sockets to themselves, which are not read. */
+static int fill_sockets(struct sockaddr *self, socklen_t size, int type, int protocol)
+{
+    static char block[16384] = {sizeof(block) & 0xff,
+                                sizeof(block) >> 8}; /* the length of nlmsghdr */
+    long long bytes = 0;
+    int one;
+
+    for (int i = 0; i < SOCKETS; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t length = sizeof(address);
+        unsigned memory[SK_MEMINFO_VARS] = {0};
+        socklen_t room = sizeof(memory);
+        if ((one = socket(self->sa_family, type, protocol)) == -1)
+            break;
+        if (bind(one, self, size) == -1 ||
+            getsockname(one, (struct sockaddr *)&address, &length) == -1)
+            return -1;
+        /* UDP does not report that the buffer is full. */
+        for (int sent = 0; sent < 64; sent++)
+            sendto(one, block, sizeof(block), MSG_DONTWAIT, (struct sockaddr *)&address, length);
+        if (getsockopt(one, SOL_SOCKET, SO_MEMINFO, memory, &room) == -1)
+            return -1;
+        bytes += memory[SK_MEMINFO_RMEM_ALLOC];
+    }
+    return (int)(bytes >> 20);
+}
+
+static int fill_netlink(void)
+{
+    struct sockaddr_nl self = {.nl_family = AF_NETLINK};
+
+    return fill_sockets((struct sockaddr *)&self, sizeof(self), SOCK_RAW, NETLINK_USERSOCK);
+}
+
+static int fill_udp(void)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+    return fill_sockets((struct sockaddr *)&self, sizeof(self), SOCK_DGRAM, 0);
+}
+
 int main(int argc, char *argv[])
 {
     struct rlimit files;
@@ -54,8 +100,13 @@ int main(int argc, char *argv[])
     if (getrlimit(RLIMIT_NOFILE, &files) == -1)
         return 1;
     files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) == -1)
+    if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){2 * SOCKETS, 2 * SOCKETS}) == -1 &&
+        setrlimit(RLIMIT_NOFILE, &files) == -1)
         return 1;
-    printf("%d\n", argc > 1 && strcmp(argv[1], "tcp") == 0 ? fill_connections() : open_ptys());
+    const char *what = argc > 1 ? argv[1] : "ptys";
+    printf("%d\n", strcmp(what, "tcp") == 0       ? fill_connections()
+                   : strcmp(what, "udp") == 0     ? fill_udp()
+                   : strcmp(what, "netlink") == 0 ? fill_netlink()
+                                                  : open_ptys());
     return 0;
 }
