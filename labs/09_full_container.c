@@ -66,7 +66,7 @@ static const struct {
     {"mount -t tmpfs none /mnt", "ermission denied", "EPERM: the filter (and no CAP_SYS_ADMIN)"},
     {"unshare -U true", "not permitted", "EPERM: the filter: it would have all capabilities there"},
     {"dmesg", "not permitted", "EPERM: the filter: the kernel's log is the whole machine's"},
-    {"head -c 100m /dev/zero | tail -c 100m >/dev/null", "Killed",
+    {"dd if=/dev/zero of=/dev/null bs=100M count=1", "Killed",
      "SIGKILL: the limit of memory: the kernel ends a process of this group, and no other"},
     {"sh -c 'for i in $(seq 100); do sleep 1 & done'", "unavailable",
      "EAGAIN: pids.max: fork(2) fails in this group alone"},
