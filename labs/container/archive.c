@@ -113,7 +113,12 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail_with(struct arc
     /* The library's numbers for a format that is not right, and for what it does not accept. */
     if (errno > 0 && errno != EILSEQ && errno != EINVAL)
         fail("%s", what);
-    give_up(STATUS_RUNTIME, "%s: %s", what, archive_error_string(archive));
+    const char *why = archive_error_string(archive);
+    /* As the library says of a header of more than 1 MiB. */
+    give_up(STATUS_RUNTIME, "%s: %s%s", what, why,
+            strstr(why, "too large")
+                ? "; tar(1) has no such limit: unpack it into a directory, and give that"
+                : "");
 }
 
 /* From the first bytes on it cannot be read. */
@@ -234,8 +239,9 @@ static void check_member(struct archive_entry *entry, const char *path, const ch
     if (!is_mapped(user) || !is_mapped(group))
         give_up(STATUS_RUNTIME,
                 "'%s' in the tar '%s' belongs to user %lld and group %lld; a container has the "
-                "users and groups 0 to %u, with --userns host all",
-                path, work.name, (long long)user, (long long)group, work.ids - 1);
+                "users and groups 0 to %u%s",
+                path, work.name, (long long)user, (long long)group, work.ids - 1,
+                work.ids == UINT_MAX ? "" : ", with --userns host all");
 }
 
 static void copy_contents(const char *path)
