@@ -12,6 +12,7 @@ mkdir -p "${BUILD:=$PWD/build}"
 work=$(mktemp -d "$BUILD/mutations.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 limit=$((30 * ${LAB_SLOW:-1}))
+export LAB_MEASURE=40 # how exactly is of no importance here
 
 # outcome LAB SCRIPT PLACE: build the page, changed by SCRIPT, beside the other programs and play it; print its status,
 # or why it could not be played. What was printed meanwhile is in PLACE/log.
