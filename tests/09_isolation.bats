@@ -247,8 +247,9 @@ catch_exec() {
     for tries in $(seq 50); do
         on_host_meanwhile "$LABS/09_full_container" exec stopper true 2>"$TMPDIR/said"
         ENTERING=$!
+        # Beside it may be the one that started it, which has ended.
         while [ -e "/proc/$ENTERING/exe" ]; do
-            STOPPED=$(pgrep -P "$ENTERING") && grep -q '^State:.T' "/proc/$STOPPED/status" 2>/dev/null || continue
+            STOPPED=$(pgrep --runstates T -P "$ENTERING") || continue
             case $(readlink "/proc/$STOPPED/exe") in *busybox) break ;; *) return 0 ;; esac
         done
         kill -9 "$ENTERING" 2>/dev/null || true
