@@ -143,6 +143,8 @@ round_trip='
             wait $server
         done
     done
+    # By ::1 a client is refused at once, and tries the next address of localhost.
+    within "connect: Connection refused" 1 bash -c "exec 2>&1; exec 3<>/dev/tcp/::1/8080" || exit
     "$LABS/08_nat" status >/mnt/status || exit
     within "^default route by up0; net.ipv4.ip_forward = 1$" 1 cat /mnt/status || exit
     within "^  .[0-9]+:[0-9]+. -A .*container-labs:08" 10 cat /mnt/status || exit

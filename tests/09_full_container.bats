@@ -259,6 +259,9 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
     labs09 run -d -n names -p 5353:53/udp "$ROOTFS" probe udp_answer
     eventually eval 'labs09 exec names netstat -lun | grep -q :53'
     run -0 on_host env UDP_HOST=127.0.0.1 UDP_PORT=5353 "$ROOTFS/bin/probe" udp_ask
+    # By ::1 a client is refused at once, and may try the next address of localhost.
+    run on_host bash -c 'exec 3<>/dev/udp/::1/5353 && for i in 1 2 3; do echo ? >&3; done'
+    assert_output --partial "Connection refused"
     # Root inside with every right over its network asks for what listens on the machine's lo alone.
     echo secret >"$BATS_TEST_TMPDIR/secret"
     on_host_meanwhile busybox httpd -f -p 127.0.0.1:7000 -h "$BATS_TEST_TMPDIR"
