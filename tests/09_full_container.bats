@@ -281,19 +281,32 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
 }
 
 @test "full container: a chain of nftables that drops what is forwarded is named" {
-    on_host nft add table inet firewalld
-    on_host nft add chain inet firewalld own '{ type filter hook forward priority 10; policy accept; }'
-    on_host nft add rule inet firewalld own ct state established accept
-    run -0 labs09 run "$ROOTFS" true
-    assert_output ""
-    on_host nft add rule inet firewalld own reject
-    run -0 labs09 run "$ROOTFS" true
-    assert_output "09_full_container: the chain own of the table inet firewalld drops what its rules do not accept: what comes from labs0 may not reach the outside; with firewalld: firewall-cmd --zone=trusted --add-interface=labs0"
+    local table="$BATS_TEST_DIRNAME/container/firewalld.nft"
+    local ask=(run "$ROOTFS" timeout 2 wget -qO- http://192.0.2.2:7000/said)
+    outside_up
+    echo outside >"$BATS_TEST_TMPDIR/said"
+    outside_meanwhile busybox httpd -f -p 7000 -h "$BATS_TEST_TMPDIR"
+    eventually eval 'outside ss -Hltn | grep -q :7000'
+    # firewalld as it begins; a published port it lets pass.
+    grep -v labs0 "$table" | on_host nft -f -
+    run labs09 "${ask[@]}"
+    assert_output --partial "09_full_container: the chain filter_FORWARD of the table inet firewalld drops what its rules do not accept: what comes from labs0 may not reach the outside; with firewalld: firewall-cmd --zone=trusted --add-interface=labs0"
+    refute_line outside
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done' 2>/dev/null
+    eventually reaches 192.0.2.1 8080 from-web
+    labs09 kill web
     run -0 labs09 run --net none "$ROOTFS" true
     assert_output ""
-    on_host nft insert rule inet firewalld own iifname labs0 accept
-    run -0 labs09 run "$ROOTFS" true
-    assert_output ""
+    # And with the remedy.
+    on_host nft delete table inet firewalld
+    on_host nft -f "$table"
+    run -0 labs09 "${ask[@]}"
+    assert_output outside
+    # A chain that drops some packets only.
+    on_host nft flush chain inet firewalld filter_FORWARD
+    on_host nft add rule inet firewalld filter_FORWARD ct state established accept
+    run -0 labs09 "${ask[@]}"
+    assert_output outside
 }
 
 @test "full container: a container reaches its own published port, where a bridge shows its frames to iptables, too" {
