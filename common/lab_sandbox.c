@@ -1,9 +1,10 @@
 #include "lab.h"
 
 #include <fcntl.h>
-#include <sys/eventfd.h>
+#include <signal.h>
 
 #include "error.h"
+#include "file.h"
 #include "page.h"
 
 /* The mark of a halt in what a sandbox prints: "\001PID" or, from its sh, "\001STATUS". No program
@@ -22,8 +23,8 @@ enum { SANDBOXES = 8 };
 static struct sandbox sandboxes[SANDBOXES];
 
 bool lab_in_sandbox;
-static int machine_proc; /* /proc as it was before the sandbox made its calls */
-static int parent_shown; /* eventfd: what the parent of a fork has printed is in the pipe */
+static int machine_proc;    /* /proc as it was before the sandbox made its calls */
+static int parent_shown[2]; /* a pipe: what the parent of a fork has printed is in the other one */
 
 /* In the child: its output goes to the pipe TO, and it waits at the pipe FROM. What else is open
  * here is not for it. */
@@ -34,7 +35,7 @@ __attribute__((noreturn)) static void become_sandbox(int from, int to, void (*bo
         lab_die("hand pipes to a sandbox");
     clearerr(stdout); /* the parent tells its own */
     machine_proc = (int)lab_must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    parent_shown = (int)lab_must(eventfd(0, EFD_CLOEXEC));
+    lab_must(pipe2(parent_shown, O_CLOEXEC));
     lab_in_sandbox = true;
     body();
     lab_hold_still();
@@ -58,6 +59,8 @@ static int listen_to(struct sandbox *sandbox)
             length +=
                 (size_t)snprintf(said + length, sizeof(sandbox->seen.said) - length, "%s", line);
     }
+    if (ferror(sandbox->from))
+        lab_die("read what the sandbox prints");
     return -1;
 }
 
@@ -130,6 +133,13 @@ struct lab_sandbox *lab_try_in_sandbox(void (*calls)(void), const char *command,
     return sandbox;
 }
 
+/* stdio does not keep the errno of a write. */
+static void must_have_printed(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        lab_exit(lab_exit_failure, "what the sandbox prints is lost: a write to stdout failed");
+}
+
 void lab_hold_still(void)
 {
     char self[32] = "";
@@ -138,9 +148,9 @@ void lab_hold_still(void)
      * it has outside, and another mount namespace can have another /proc. */
     if (readlinkat(machine_proc, "self", self, sizeof(self) - 1) == -1)
         lab_die("readlink /proc/self");
+    must_have_printed(); /* after the mark it would not be read */
     printf("%c%s\n", HALT, self);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        lab_die("what the sandbox prints is lost");
+    must_have_printed();
     ssize_t count = read(STDIN_FILENO, self, 1);
     if (count == -1)
         lab_die("wait in the sandbox");
@@ -152,25 +162,42 @@ void lab_hold_still(void)
  * parent's: nothing is read of a sandbox that holds still. */
 void lab_continue_in_child(pid_t child)
 {
-    eventfd_t value = 1;
+    char shown;
 
     if (child == -1)
         lab_die("fork");
     if (child > 0) {
-        if (lab_in_sandbox)
-            lab_must(eventfd_write(parent_shown, value));
+        if (lab_in_sandbox) {
+            must_have_printed();
+            lab_must(write(parent_shown[1], "\n", 1));
+            close(parent_shown[1]);
+        }
         exit(lab_wait(child));
     }
-    if (lab_in_sandbox)
-        lab_must(eventfd_read(parent_shown, &value));
+    if (!lab_in_sandbox)
+        return;
+    close(parent_shown[1]);
+    if (lab_must(read(parent_shown[0], &shown, 1)) == 0)
+        _exit(EXIT_FAILURE); /* the parent has ended, and told why */
+    close(parent_shown[0]);
+    lab_must(pipe2(parent_shown, O_CLOEXEC));
+}
+
+/* Without SIGPIPE: that the sandbox has ended is found out, and told, when it is listened to. */
+static void write_to(const struct sandbox *sandbox, const char *text)
+{
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+
+    if (write(sandbox->hold, text, strlen(text)) != (ssize_t)strlen(text) && errno != EPIPE)
+        lab_die("write to the sandbox");
+    signal(SIGPIPE, before);
 }
 
 void lab_go_on(struct lab_sandbox *sandbox)
 {
     struct sandbox *inner = (struct sandbox *)sandbox;
 
-    if (write(inner->hold, "\n", 1) != 1 && errno != EPIPE)
-        lab_die("write to the sandbox");
+    write_to(inner, "\n");
     if (listen_to(inner) == -1)
         has_ended(inner);
     lab_quote(sandbox->said);
@@ -179,13 +206,13 @@ void lab_go_on(struct lab_sandbox *sandbox)
 struct lab_answer lab_tell(struct lab_sandbox *sandbox, const char *format, ...)
 {
     struct sandbox *inner = (struct sandbox *)sandbox;
+    lab_string typed = NULL;
     LAB_FORMAT(line, format);
 
     printf("    box$ %s\n", line);
     /* The first newline ends a halt; to a shell it is an empty line. */
-    if (dprintf(inner->hold, "\n{ %s\n} </dev/null 2>&1; printf '\\001%%s\\n' $?\n", line) < 0 &&
-        errno != EPIPE)
-        lab_die("write to the sandbox");
+    lab_must(asprintf(&typed, "\n{ %s\n} </dev/null 2>&1; printf '\\001%%s\\n' $?\n", line));
+    write_to(inner, typed);
     int status = listen_to(inner);
     if (status == -1)
         has_ended(inner);
