@@ -265,8 +265,8 @@ __attribute__((noreturn)) static void guard(int tied_to)
         _exit(EXIT_FAILURE);
     }
     close_range(STDIN_FILENO + 1, ~0U, 0);
-    while (read(STDIN_FILENO, &nothing, 1) == -1 && errno == EINTR)
-        ;
+    if (TEMP_FAILURE_RETRY(read(STDIN_FILENO, &nothing, 1)) == -1)
+        _exit(EXIT_FAILURE); /* the run may go on: the next one clears up, if this one cannot */
     if (chdir("/") == 0 && run.owner == 0)
         umount2(run.directory, MNT_DETACH); /* the tmpfs that an experiment has on it */
     release();
@@ -341,7 +341,7 @@ static void end_tool(void)
     release();
     if (run.guardian > 0) {
         close(run.tie);
-        waitpid(run.guardian, NULL, 0);
+        lab_wait(run.guardian);
     }
 }
 
