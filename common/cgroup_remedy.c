@@ -187,9 +187,11 @@ static int cannot_hand_on(const char *directory, unsigned controllers)
         if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !lab_cgroup_lists(text, i))
             return ENODEV;
     snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
-    if (lab_read_file(path, pid, sizeof(pid)) == 0)
+    ssize_t length = lab_read_file(path, pid, sizeof(pid));
+    if (length == 0)
         return 0;
-    return EBUSY;
+    /* A threaded group cannot be read (EOPNOTSUPP), and belongs to one that has processes. */
+    return length > 0 || errno == EFBIG || errno == EOPNOTSUPP ? EBUSY : errno;
 }
 
 static int find_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)

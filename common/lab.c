@@ -133,6 +133,7 @@ static void wait_for_program(pid_t pid, const char *line)
 {
     char path[64], program[PATH_MAX], found[PATH_MAX], shell[PATH_MAX] = "", self[PATH_MAX] = "";
     long long end = lab_now() + 2000000LL * lab_slowness();
+    pid_t ended;
 
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
     if (!lab_find_command("sh", found, sizeof(found)) || !realpath(found, shell))
@@ -145,7 +146,10 @@ static void wait_for_program(pid_t pid, const char *line)
         if (length > 0 && strcmp(program, shell) != 0 && strcmp(program, self) != 0)
             return;
         usleep(1000);
-    } while (waitpid(pid, NULL, WNOHANG) == 0 && lab_now() < end);
+        ended = TEMP_FAILURE_RETRY(waitpid(pid, NULL, WNOHANG));
+        if (ended == -1)
+            lab_die("wait for process %d", (int)pid);
+    } while (ended == 0 && lab_now() < end);
     lab_exit(lab_exit_failure, "%s: did not start; see above", line);
 }
 

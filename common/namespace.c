@@ -154,6 +154,9 @@ void lab_show_namespaces(int columns, ...)
         printf("    %-6s", kind);
         for (int column = 0; column < columns && column < 8; column++) {
             ino_t inode = lab_namespace_inode(pids[column], kind);
+            /* ENOENT also if this kernel has no such namespace. */
+            if (inode == 0 && (errno != ENOENT || lab_namespace_inode(0, kind) != 0))
+                lab_die("look at the %s namespace of process %d", kind, (int)pids[column]);
             bool new = inode != lab_namespace_inode(pids[0], kind);
             printf("  %c%10lu", new ? '*' : ' ', (unsigned long)inode);
         }

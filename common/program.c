@@ -49,6 +49,8 @@ static void need(const char *command, const char *package)
         lab_set("PATH", "$PATH:%s", beside);
         return;
     }
+    if (!*package && errno != ENOENT)
+        lab_die("find %s beside this program", command);
     const char *outside = strchr(command, '/') ? NULL : lab_outside_path(command);
     if (outside) {
         snprintf(missing, sizeof(missing), "%s/%s is there, and PATH has no %s", outside, command,
@@ -139,8 +141,11 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
         become_busy(path, threads, group, cpus);
     /* On a very busy machine it has to wait for its turn. */
     long long end = lab_now() + 1LL * LIMIT * lab_slowness();
-    while (!runs(pid, threads) && (ended = waitpid(pid, NULL, WNOHANG)) == 0 && lab_now() < end)
+    while (!runs(pid, threads) &&
+           (ended = TEMP_FAILURE_RETRY(waitpid(pid, NULL, WNOHANG))) == 0 && lab_now() < end)
         usleep(STEP);
+    if (ended == -1)
+        lab_die("wait for the load, busy -j %d", threads);
     if (ended == pid)
         lab_exit(lab_exit_failure, "the load, busy -j %d, did not start; see above", threads);
     return pid;

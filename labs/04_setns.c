@@ -167,11 +167,11 @@ static void use_a_pid_again(void)
     pid_t first = start_process_1000();
     int pidfd = (int)lab_do(syscall(SYS_pidfd_open, first, 0));
     try_both("first", pidfd);
-    kill(first, SIGKILL);
+    lab_must(kill(first, SIGKILL));
     lab_wait(first);
     pid_t second = start_process_1000();
     try_both("second", pidfd);
-    kill(second, SIGKILL);
+    lab_must(kill(second, SIGKILL));
     lab_wait(second);
 }
 

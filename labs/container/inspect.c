@@ -6,6 +6,7 @@
 #include "json.h"
 #include "namespace.h"
 #include "privileges.h"
+#include "report.h"
 
 /* Where we are in the output: before the first item of an object or array, and how deep. */
 static struct {
@@ -157,9 +158,13 @@ static void put_walls(const struct container *container)
             put_text(NULL, wall_name(wall));
     close_part(']');
     open_part("namespaces", '{');
-    for (int i = 0; i < LAB_NAMESPACES && !container->ended; i++)
-        put_number(lab_namespaces[i].name,
-                   (long long)lab_namespace_inode(container->pid, lab_namespaces[i].name));
+    for (int i = 0; i < LAB_NAMESPACES && !container->ended; i++) {
+        const ino_t inode = lab_namespace_inode(container->pid, lab_namespaces[i].name);
+        if (inode == 0 && errno != ENOENT) /* without that kind in this kernel, it is 0 */
+            fail("look at the %s namespace of process %d", lab_namespaces[i].name,
+                 (int)container->pid);
+        put_number(lab_namespaces[i].name, (long long)inode);
+    }
     close_part('}');
 }
 

@@ -111,6 +111,14 @@ static long execute(const char *directories, char **argv, char **environment)
     }
 }
 
+__attribute__((noreturn)) static void tell_and_leave(enum message_kind kind, long error)
+{
+    message.kind = kind;
+    message.status = (int)error;
+    call(SYS_write, REPORT, (long)&message, sizeof(message), 0);
+    leave(STATUS_RUNTIME);
+}
+
 __attribute__((noreturn)) static void run(const char *directories, char **argv, char **environment)
 {
     long error = -call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
@@ -121,10 +129,7 @@ __attribute__((noreturn)) static void run(const char *directories, char **argv, 
             leave(STATUS_RUNTIME);
         error = execute(directories, argv, environment);
     }
-    message.kind = MESSAGE_NOT_STARTED;
-    message.status = (int)error;
-    call(SYS_write, REPORT, (long)&message, sizeof(message), 0);
-    leave(STATUS_RUNTIME);
+    tell_and_leave(MESSAGE_NOT_STARTED, error);
 }
 
 /* Process 1: reap orphans, and forward signals to CHILD, which the kernel does not deliver to a
@@ -142,7 +147,7 @@ __attribute__((noreturn)) static void be_init(long child)
         long dead, signal = call(SYS_rt_sigtimedwait, (long)&all, (long)&info, 0, sizeof(all));
         if (signal > 0 && signal != SIGCHLD && (info.si_code != SI_KERNEL || signal == SIGHUP))
             call(SYS_kill, child, signal, 0, 0);
-        while ((dead = call(SYS_wait4, -1, (long)&status, WNOHANG, 0)) > 0)
+        while ((dead = call(SYS_wait4, -1, (long)&status, WNOHANG, 0)) > 0 || dead == -EINTR)
             if (dead == child)
                 leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
     }
@@ -160,7 +165,7 @@ __attribute__((noreturn, used)) void begin(long *stack)
         if (child > 0)
             be_init(child);
         if (child < 0)
-            leave(STATUS_RUNTIME);
+            tell_and_leave(MESSAGE_NO_INIT, -child);
         call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof(none));
     }
     run(argv[1], argv + 2, environment);

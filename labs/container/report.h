@@ -18,6 +18,7 @@ enum message_kind {
     MESSAGE_FAILED,      /* child to runtime: status and words */
     MESSAGE_STARTING,    /* child to runtime: its next call is execve(2) */
     MESSAGE_NOT_STARTED, /* launcher to runtime: the errno of execve(2) is in status */
+    MESSAGE_NO_INIT,     /* launcher to runtime: the errno of its fork is in status */
     MESSAGE_MOUNTS,      /* runtime to child: the mounts that were made for it; it may go on */
     MESSAGE_TERMINAL,    /* child to runtime: the terminal's master */
     MESSAGE_GO,          /* runtime to child: go on */

@@ -55,8 +55,12 @@ void close_streams(struct child_streams *ends)
 static bool is_own_child(int process)
 {
     siginfo_t info;
+    int result =
+        TEMP_FAILURE_RETRY(waitid(P_PIDFD, (id_t)process, &info, WEXITED | WNOHANG | WNOWAIT));
 
-    return waitid(P_PIDFD, (id_t)process, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+    if (result == -1 && errno != ECHILD && errno != EBADF && errno != EINVAL) /* not a pidfd */
+        fail("look at a process of the container");
+    return result == 0;
 }
 
 bool receive_progress(int socket, const struct specification *spec, struct monitored *monitored)
@@ -73,6 +77,10 @@ bool receive_progress(int socket, const struct specification *spec, struct monit
         give_up(message.status, "%s", message.text);
     if (result == 1 && message.kind == MESSAGE_NOT_STARTED)
         give_up_command(spec->command[0], message.status);
+    if (result == 1 && message.kind == MESSAGE_NO_INIT) {
+        errno = message.status;
+        fail("fork a process 1");
+    }
     if (count == 1 && message.kind == MESSAGE_PROCESS && monitored->pidfd == -1 && is_own_child(fd))
         monitored->pidfd = lab_take_fd(&fd);
     if (count == 1 && message.kind == MESSAGE_TERMINAL && monitored->master == -1 && spec->terminal)

@@ -184,7 +184,10 @@ static void want_all(struct request *wanted)
         ino_t ours = lab_namespace_inode(0, name);
         if (ours == 0 && errno != ENOENT)
             lab_die("look at /proc/self/ns/%s", name);
-        bool same = ours == lab_namespace_inode(wanted->target, name);
+        ino_t theirs = lab_namespace_inode(wanted->target, name);
+        if (theirs == 0 && errno != ENOENT)
+            lab_die("look at /proc/%d/ns/%s", (int)wanted->target, name);
+        bool same = ours == theirs;
         if (ours && wanted->namespaces[i].fd == -1 &&
             !(same && lab_namespaces[i].flag == CLONE_NEWUSER))
             wanted->namespaces[i].of_target = true;
