@@ -88,7 +88,7 @@ static int hand_on(const struct lab_cgroup *group, const char *directory, char *
     return 0;
 }
 
-void lab_cgroup_remove_parent(const char *base)
+int lab_cgroup_remove_parent(const char *base)
 {
     char parent[LAB_CGROUP_LONGEST], control[LAB_CGROUP_LONGEST], enabled[64] = "", *rest = NULL;
 
@@ -99,9 +99,10 @@ void lab_cgroup_remove_parent(const char *base)
         lab_warn("read which controllers were enabled for %s: %s", parent, lab_strerror(errno));
     enabled[length > 0 ? length : 0] = '\0';
     if (rmdir(parent) == -1) {
-        if (errno != EBUSY && errno != ENOTEMPTY && errno != ENOENT && errno != EROFS)
-            lab_warn("remove %s: %s", parent, lab_strerror(errno));
-        return;
+        if (errno == EBUSY || errno == ENOTEMPTY || errno == ENOENT || errno == EROFS)
+            return 0;
+        lab_warn("remove %s: %s", parent, lab_strerror(errno));
+        return -1;
     }
     for (char *name = strtok_r(enabled, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
         char word[66];
@@ -110,6 +111,7 @@ void lab_cgroup_remove_parent(const char *base)
         if (lab_write_file(control, word) == -1 && errno != EBUSY && errno != ENOENT)
             lab_warn("write '%s' to %s: %s", word, control, lab_strerror(errno));
     }
+    return 0;
 }
 
 /* Make the directory of GROUP in the hierarchy of CONTROLLER, and container-labs before it. */

@@ -208,7 +208,7 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
         return -1;
     int result = lab_cgroup_remove(&group);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (where.of[i].version)
-            lab_cgroup_remove_parent(where.of[i].base);
+        if (where.of[i].version && lab_cgroup_remove_parent(where.of[i].base) == -1)
+            result = -1;
     return result;
 }

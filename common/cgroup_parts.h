@@ -26,7 +26,7 @@ bool lab_cgroup_lists(const char *list, enum lab_controller controller);
 int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path, const char *text);
 
 /* Remove container-labs below the directory BASE if it is empty, and disable the controllers that
- * were enabled for it. */
-void lab_cgroup_remove_parent(const char *base);
+ * were enabled for it. Returns 0, or -1 after a warning where it is empty and stays. */
+int lab_cgroup_remove_parent(const char *base);
 
 #endif

@@ -35,15 +35,17 @@ static const char *records(void)
     return path;
 }
 
-/* Release the lock, and remove the directory if it is empty. errno stays. */
-static void close_record(struct record *record)
+/* Release the lock, and remove the directory if it is empty. Returns 0; -1 where that fails, with
+ * its errno; or RESULT if that is -1, and errno stays. */
+static int close_record(struct record *record, int result)
 {
     int error = errno;
 
-    if (record->lock != -1)
-        rmdir(records());
+    if (record->lock != -1 && rmdir(records()) == -1 && errno != ENOTEMPTY && result != -1)
+        error = errno, result = -1;
     lab_close_fd(&record->lock);
     errno = error;
+    return result;
 }
 
 static int read_record(struct record *record)
@@ -80,8 +82,7 @@ static int open_record(struct record *record, bool make)
         return errno == ENOENT && !make ? 0 : -1;
     if (read_record(record) == 0)
         return 0;
-    close_record(record);
-    return -1;
+    return close_record(record, -1);
 }
 
 static int write_record(const struct record *record)
@@ -162,9 +163,7 @@ int lab_forwarding_use(const char *user)
 
     if (open_record(&record, true) == -1)
         return -1;
-    int result = use(&record, user);
-    close_record(&record);
-    return result;
+    return close_record(&record, use(&record, user));
 }
 
 int lab_forwarding_is_shared(const char *user)
@@ -174,8 +173,7 @@ int lab_forwarding_is_shared(const char *user)
     if (open_record(&record, false) == -1)
         return -1;
     remove_user(&record, user);
-    close_record(&record);
-    return *record.users != '\0';
+    return close_record(&record, *record.users != '\0');
 }
 
 /* Set everything again; a device may be gone. */
@@ -223,6 +221,5 @@ int lab_forwarding_leave(const char *user, bool keep, unsigned *missing)
         return -1;
     if (record.is_there)
         result = leave(&record, user, keep, missing);
-    close_record(&record);
-    return result;
+    return close_record(&record, result);
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "lock.h"
 #include "namespace.h"
@@ -143,10 +144,14 @@ int ids_map(pid_t pid, uid_t first, int socket)
 
 void ids_remove_unused_file(void)
 {
+    if (is_unprivileged()) /* it is root's */
+        return;
     lab_fd fd = open_locked_file(0);
-
-    if (fd != -1 && lock_bytes(fd, 0, 0) == 0)
-        unlink(TAKEN);
+    if (fd != -1 && lock_bytes(fd, 0, 0) == 0 && unlink(TAKEN) == 0)
+        return;
+    const bool in_use = fd != -1 && errno == EAGAIN, not_there = fd == -1 && errno == ENOENT;
+    if (!in_use && !not_there)
+        lab_warn("remove %s: %s", TAKEN, lab_strerror(errno));
 }
 
 void ids_release(int *claim)
@@ -154,7 +159,8 @@ void ids_release(int *claim)
     if (*claim == -1)
         return;
     /* Before it is closed: a child may have a copy of the descriptor. */
-    fcntl(*claim, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK});
+    if (fcntl(*claim, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK}) == -1)
+        lab_warn("release the user IDs in %s: %s", TAKEN, lab_strerror(errno));
     lab_close_fd(claim);
     ids_remove_unused_file();
 }

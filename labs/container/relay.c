@@ -141,7 +141,9 @@ void relay_end(void)
 {
     if (relay == 0)
         return;
-    kill(relay, SIGKILL);
-    lab_wait(relay);
+    if (kill(relay, SIGKILL) == -1) /* it dies with us, then */
+        lab_warn("end the process for the ports at ::1: %s", lab_strerror(errno));
+    else
+        lab_wait(relay);
     relay = 0;
 }

@@ -36,8 +36,10 @@ int state_lock(bool make)
 
 void state_unlock(void)
 {
-    if (rmdir(state_directory()) == 0 || errno == ENOENT) /* fails while there are containers */
+    if (rmdir(state_directory()) == 0 || errno == ENOENT)
         ids_remove_unused_file();
+    else if (errno != ENOTEMPTY) /* there are containers */
+        lab_warn("remove %s: %s", state_directory(), lab_strerror(errno));
     lab_close_fd(&state_fd);
 }
 
