@@ -23,6 +23,8 @@ static void open_log(const char *path)
 {
     current.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     current.size = current.fd == -1 ? 0 : lseek(current.fd, 0, SEEK_END);
+    if (current.size == -1)
+        lab_close_fd(&current.fd);
 }
 
 /* The log ends here, because of errno. Its name says so: a new name needs no room on a full disk,

@@ -144,6 +144,7 @@ static void create_network(struct bridge *bridge)
 {
     unsigned char mac[6] = {0x02, 0x42};
     int count[2] = {-1, -1};
+    unsigned index;
 
     if (find_bridge_or_fail() != 0)
         give_up(STATUS_RUNTIME, "a link %s exists already, and is not of this program", BRIDGE);
@@ -169,7 +170,8 @@ static void create_network(struct bridge *bridge)
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
         (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
          errno != ENOENT) ||
-        address_add(if_nametoindex(BRIDGE), address, bridge->prefix) == -1) {
+        (index = if_nametoindex(BRIDGE)) == 0 ||
+        address_add(index, address, bridge->prefix) == -1) {
         int error = errno;
         remove_network(bridge); /* else the next command does */
         errno = error;
@@ -223,9 +225,11 @@ static int record_rules(void)
 
     if (read_present_bridge(&bridge) == -1)
         return -1;
-    if (counted != -1 &&
-        read(counted, &bridge.others, sizeof(bridge.others)) != sizeof(bridge.others)) {
-        lab_warn("the number of present rules is not known");
+    ssize_t length = counted == -1 ? (ssize_t)sizeof(bridge.others)
+                                   : read(counted, &bridge.others, sizeof(bridge.others));
+    if (length != sizeof(bridge.others)) {
+        lab_warn("read the number of present rules: %s",
+                 length == -1 ? lab_strerror(errno) : "its process has ended");
         return -1;
     }
     bridge.rules = generation_if_ours(before, NAT_UP_CHANGES);

@@ -38,7 +38,8 @@ void session_detach(const struct specification *spec)
     }
     close(ends[0]);
     ready_pipe = ends[1];
-    setsid();
+    if (setsid() == -1)
+        fail("setsid");
 }
 
 bool session_report_ready(void)
@@ -47,8 +48,9 @@ bool session_report_ready(void)
 
     if (ready_pipe == -1)
         return false;
-    if (nothing == -1 || dup2(nothing, 0) == -1 || dup2(nothing, 1) == -1 ||
-        dup2(nothing, 2) == -1 || chdir("/") == -1 || write(ready_pipe, "", 1) != 1)
+    /* stderr is last, so that a failure can be told. */
+    if (nothing == -1 || dup2(nothing, 0) == -1 || dup2(nothing, 1) == -1 || chdir("/") == -1 ||
+        dup2(nothing, 2) == -1 || write(ready_pipe, "", 1) != 1)
         fail("detach");
     lab_close_fd(&ready_pipe);
     return true;
