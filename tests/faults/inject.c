@@ -369,6 +369,15 @@ static void kill_process(pid_t pid)
     fprintf(log_file, "killed %ld\n", call_index);
 }
 
+/* Whether stdio asks for the size of a block, and has a size of its own where that fails: fstat(3)
+ * has no stack frame, so its caller is the last word on the stack. */
+static int is_stdio(const struct process *process, const struct __ptrace_syscall_info *info)
+{
+    return info->entry.nr == SYS_newfstatat && (info->entry.args[3] & AT_EMPTY_PATH) != 0 &&
+           read_stack(process->pid, info->stack_pointer) > 0 &&
+           (stack[0] < process->low || stack[0] >= process->high);
+}
+
 static void enter_call(struct process *process, const struct __ptrace_syscall_info *info)
 {
     char site[SITE];
@@ -384,7 +393,7 @@ static void enter_call(struct process *process, const struct __ptrace_syscall_in
     if (process->image != OURS ||
         (info->entry.nr == SYS_write && info->entry.args[0] == STDERR_FILENO) ||
         (wanted_site != NULL && info->entry.nr != strtoul(wanted_site, NULL, 10)) ||
-        find_site(process, info, site) == 0)
+        is_stdio(process, info) || find_site(process, info, site) == 0)
         return;
     if (wanted_site == NULL)
         fprintf(log_file, "call %s\n", site);
