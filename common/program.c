@@ -141,8 +141,8 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
         become_busy(path, threads, group, cpus);
     /* On a very busy machine it has to wait for its turn. */
     long long end = lab_now() + 1LL * LIMIT * lab_slowness();
-    while (!runs(pid, threads) &&
-           (ended = TEMP_FAILURE_RETRY(waitpid(pid, NULL, WNOHANG))) == 0 && lab_now() < end)
+    while (!runs(pid, threads) && (ended = TEMP_FAILURE_RETRY(waitpid(pid, NULL, WNOHANG))) == 0 &&
+           lab_now() < end)
         usleep(STEP);
     if (ended == -1)
         lab_die("wait for the load, busy -j %d", threads);
