@@ -92,12 +92,23 @@ is_below() {
 }
 
 machine_before() {
+    set +T
+    trace_test_file
     export LAB_TEST_MARK="$$-$BATS_SUITE_TEST_NUMBER"
     export TMPDIR="$BATS_TEST_TMPDIR/tmp"
     # Rows that run as an ordinary user must be able to reach what a test has made.
     mkdir "$TMPDIR" && chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
     machine_state >"$BATS_TEST_TMPDIR/before"
     skip_without_root
+}
+
+# For its report of a failure, bats notes the line before each command, in functions too (set -T). That takes longer
+# than most commands do. A failure in a function of this file or of a library is reported by the line that calls it.
+trace_test_file() {
+    local name
+    while read -r _ _ name; do
+        [[ $OF_LIBRARIES == *" $name"$'\n'* ]] || declare -ft "$name"
+    done <<<"$(declare -F)"
 }
 
 # Skip the present test where it is played without root and tests/rootless.skips has it.
@@ -132,13 +143,14 @@ machine_after() {
 # for the installed release are passed over.
 # Fails naming every row that differs; prints the number of rows to fd 3 for the count in a report.
 compare_rows() {
-    local model=$1 ours=$2 row rows=0 different=0 passed_over=0
+    local model=$1 ours=$2 row rows=0 different=0 passed_over=0 words
     local -a differences
     read_differences "$model"
     while read -r row; do
         case $row in '' | '#'*) continue ;; esac
         run_row "$model" "$BATS_TEST_TMPDIR/model" "$row"
-        if is_otherwise "$row" "$(<"$BATS_TEST_TMPDIR/model.err")"; then
+        IFS= read -r -d '' words <"$BATS_TEST_TMPDIR/model.err" || true
+        if is_otherwise "$row" "$words"; then
             passed_over=$((passed_over + 1))
             continue
         fi
@@ -202,10 +214,12 @@ run_row() {
 
 same_row() {
     cd "$BATS_TEST_TMPDIR" || return
-    local model_spoke=no ours_spoke=no
+    local model_spoke=no ours_spoke=no model_status ours_status
     [ -s model.err ] && model_spoke=yes
     [ -s ours.err ] && ours_spoke=yes
-    cmp -s model.status ours.status && cmp -s model.out ours.out && [ "$model_spoke" = "$ours_spoke" ]
+    read -r model_status <model.status && read -r ours_status <ours.status
+    [ "$model_status" = "$ours_status" ] && [ "$model_spoke" = "$ours_spoke" ] &&
+        { [ ! -s model.out ] && [ ! -s ours.out ] || cmp -s model.out ours.out; }
 }
 
 # Whether the controllers of this machine are on cgroup v2. What needs that has the tag v2, by which tests/run plays all
@@ -351,3 +365,5 @@ path_without() {
     for file in "$@"; do rm -f "$BATS_TEST_TMPDIR/path/$file"; done
     echo "$BATS_TEST_TMPDIR/path"
 }
+
+OF_LIBRARIES=$(declare -F)$'\n'
