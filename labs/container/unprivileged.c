@@ -1,10 +1,16 @@
 #include "unprivileged.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "container.h"
@@ -105,6 +111,174 @@ void check_ids(uid_t user, gid_t group)
             "this container has the users and groups 0 to %u, as /etc/subuid and "
             "/etc/subgid give them",
             mapped_ids() - 1);
+}
+
+/*
+ * The network: a program copies between a tap device inside and sockets of the caller outside.
+ */
+
+/* In the order of choice. By themselves both would connect the container to what listens at
+ * 127.0.0.1 of the machine, and pasta would open ports. */
+static const struct program {
+    const char *name;
+    bool publishes; /* it has --tcp-ports and --udp-ports */
+    int ready;      /* the descriptor that it writes to when eth0 is there */
+    const char *options[24];
+    const char *before, *after; /* what stands beside the path of the network namespace */
+} PROGRAMS[] = {
+    {"pasta",
+     true,
+     STDOUT_FILENO,
+     {"--foreground",       "--quiet",     "--pid",         "/dev/stdout", "--ipv4-only",
+      "--config-net",       "--no-map-gw", "--ns-ifname",   "eth0",        "--address",
+      USER_NETWORK_ADDRESS, "--netmask",   "255.255.255.0", "--gateway",   "10.0.2.2",
+      "--no-netns-quit",    "--tcp-ns",    "none",          "--udp-ns",    "none"},
+     "--netns",
+     NULL},
+    {"slirp4netns",
+     false,
+     STDERR_FILENO + 1,
+     {"--configure", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp",
+      "--ready-fd=3"},
+     "--netns-type=path",
+     "eth0"},
+};
+
+static struct {
+    const struct program *program; /* NULL: none */
+    pid_t process;                 /* process 1 of its PID namespace */
+    int words;                     /* what it prints to stderr */
+} network;
+
+static void choose_user_network(struct specification *spec)
+{
+    const size_t count = sizeof(PROGRAMS) / sizeof(PROGRAMS[0]);
+
+    for (size_t i = 0; i < count && !network.program; i++)
+        if ((PROGRAMS[i].publishes || spec->port_count == 0) &&
+            lab_find_command(PROGRAMS[i].name, NULL, 0))
+            network.program = &PROGRAMS[i];
+    if (!network.program && spec->port_count > 0)
+        give_up(STATUS_RUNTIME, "without root, --publish needs pasta: install the package passt");
+    spec->network = network.program ? NETWORK_USER : NETWORK_NONE;
+    if (!network.program)
+        lab_warn("%s has no network: without root it needs pasta or slirp4netns; install the "
+                 "package passt, or type --net none",
+                 spec->name);
+}
+
+/* The ports as pasta has them: "8080:80,8081:81", or "none". */
+static void list_ports(const struct specification *spec, bool udp, char *list, size_t size)
+{
+    snprintf(list, size, "none");
+    for (int i = 0, length = 0; i < spec->port_count; i++)
+        if (spec->ports[i].udp == udp)
+            length += snprintf(list + length, size - (size_t)length, "%s%u:%u", length ? "," : "",
+                               spec->ports[i].outside, spec->ports[i].inside);
+}
+
+/* Replace this process by the program, for the network namespace of process 1 of CONTAINER. */
+__attribute__((noreturn)) static void execute(const struct container *container)
+{
+    const struct program *program = network.program;
+    char tcp[MAXIMUM_ITEMS * 16], udp[MAXIMUM_ITEMS * 16], path[64];
+    const char *argv[40] = {program->name};
+    int count = 1;
+
+    snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)container->pid);
+    list_ports(&container->spec, false, tcp, sizeof(tcp));
+    list_ports(&container->spec, true, udp, sizeof(udp));
+    const char *const ports[] = {"--tcp-ports", tcp, "--udp-ports", udp};
+    const char *const target[] = {program->before, path, program->after};
+    for (const char *const *option = program->options; *option; option++)
+        argv[count++] = *option;
+    for (int i = 0; program->publishes && i < 4; i++)
+        argv[count++] = ports[i];
+    for (int i = 0; i < 3; i++)
+        argv[count++] = target[i];
+    lab_exec((char **)argv);
+}
+
+/* As process 1 of a PID namespace: when it is killed, the kernel kills the program, too, whatever
+ * that has made of PR_SET_PDEATHSIG or of its own PID. */
+__attribute__((noreturn)) static void keep_program(const struct container *container, int ready,
+                                                   int words)
+{
+    const int to = network.program->ready;
+    struct pollfd reader = {.fd = to};
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    sigset_t none;
+
+    sigemptyset(&none);
+    if (signal(SIGPIPE, SIG_DFL) == SIG_ERR || setsid() == -1 ||
+        sigprocmask(SIG_SETMASK, &none, NULL) == -1 || nothing == -1 ||
+        dup2(words, STDERR_FILENO) == -1 || dup2(nothing, STDIN_FILENO) == -1 ||
+        dup2(nothing, STDOUT_FILENO) == -1 || dup2(ready, to) == -1 || fcntl(to, F_SETFD, 0) == -1)
+        lab_die("prepare %s", network.program->name);
+    close_range((unsigned)(to > STDERR_FILENO ? to : STDERR_FILENO) + 1, ~0U, 0);
+    /* If the runtime has died before PR_SET_PDEATHSIG, nothing reads any more. */
+    if (poll(&reader, 1, 0) == 1 && reader.revents & POLLERR)
+        _exit(STATUS_RUNTIME);
+    pid_t child = fork();
+    if (child == -1)
+        lab_die("fork for %s", network.program->name);
+    if (child == 0)
+        execute(container);
+    close(to); /* so that its end is noticed */
+    _exit(lab_wait(child));
+}
+
+/* The last line that the program has printed. */
+static const char *last_words(void)
+{
+    static char text[1 << 16]; /* what a pipe holds */
+    ssize_t length = read(network.words, text, sizeof(text) - 1);
+
+    while (length > 0 && text[length - 1] == '\n')
+        length--;
+    if (length <= 0)
+        return "it prints no reason";
+    text[length] = '\0';
+    char *last = strrchr(text, '\n');
+    last = last ? last + 1 : text;
+    hide_controls(last);
+    return last;
+}
+
+void connect_as_user(const struct container *container, void (*wait)(int fd))
+{
+    int ready[2], words[2];
+    char byte;
+
+    if (pipe2(ready, O_CLOEXEC) == -1 || pipe2(words, O_CLOEXEC | O_NONBLOCK) == -1)
+        fail("pipe");
+    network.words = words[0];
+    network.process = lab_clone(CLONE_NEWPID, 0);
+    if (network.process == -1)
+        fail("clone3 of %s", network.program->name);
+    if (network.process == 0)
+        keep_program(container, ready[1], words[1]);
+    close(ready[1]), close(words[1]);
+    wait(ready[0]);
+    const bool is_ready = read(ready[0], &byte, 1) == 1;
+    close(ready[0]);
+    if (is_ready)
+        return;
+    lab_wait(network.process);
+    network.process = 0;
+    give_up(STATUS_RUNTIME, "%s makes no network: %s; --net none needs none", network.program->name,
+            last_words());
+}
+
+void disconnect_user(void)
+{
+    if (network.process == 0)
+        return;
+    if (waitpid(network.process, NULL, WNOHANG) == network.process)
+        lab_warn("%s has ended before its container: %s", network.program->name, last_words());
+    else if (kill(network.process, SIGKILL) == -1 || lab_wait(network.process) == -1)
+        lab_warn("end %s: %s", network.program->name, lab_strerror(errno));
+    network.process = 0;
 }
 
 void adapt_to_user(struct specification *spec)

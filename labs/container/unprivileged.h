@@ -34,11 +34,10 @@ unsigned mapped_ids(void);
 void adapt_to_user(struct specification *spec);
 
 /* The network without root: connect process 1 of CONTAINER by pasta(1) or slirp4netns(1), which
- * choose_user_network() has found; where neither is installed it has made NETWORK_NONE of it, after
- * a warning. WAIT waits until the descriptor can be read. The program ends with this process, or by
+ * adapt_to_user() has found; where neither is installed it has made NETWORK_NONE of it, after a
+ * warning. WAIT waits until the descriptor can be read. The program ends with this process, or by
  * disconnect_user(), which warns where it had ended before. Errors end by give_up() or fail(). */
 #define USER_NETWORK_ADDRESS "10.0.2.100"
-void choose_user_network(struct specification *spec);
 void connect_as_user(const struct container *container, void (*wait)(int fd));
 void disconnect_user(void);
 
