@@ -1,11 +1,12 @@
 /*
- * bridge.h - how the bridge was made, in the file .network of the state directory, so that the last
- * container can restore the machine's network exactly.
+ * bridge.h - which network the bridge has, and which address and ports a container. How the bridge
+ * was made is in the file .network of the state directory, so that the last container can restore
+ * the machine's network exactly.
  */
 #ifndef CONTAINER_BRIDGE_H
 #define CONTAINER_BRIDGE_H
 
-#include <netinet/in.h>
+#include "container.h"
 
 #define BRIDGE "labs0"
 
@@ -39,5 +40,18 @@ int bridge_set_boot(struct bridge *bridge);
 
 /* "10.209.0.0/24", in a static buffer */
 const char *bridge_network(const struct bridge *bridge);
+
+/* The rest ends by give_up() or fail() where it cannot be, and needs the lock of state.h. The
+ * network of a new BRIDGE: that of SPEC, or a private one to which no route leads. */
+void choose_network(struct bridge *bridge, const struct specification *spec);
+
+/* See that ADDRESS is one that a container on BRIDGE can have. */
+void check_address(in_addr_t address, const struct bridge *bridge);
+
+/* Claim the address that CONTAINER asks for, or the next one that is free. */
+void claim_address(struct container *container, struct bridge *bridge);
+
+/* Claim the ports of this machine that CONTAINER publishes. */
+void claim_ports(const struct container *container);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "address.h"
 #include "bridge.h"
 #include "error.h"
 #include "file.h"
