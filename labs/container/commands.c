@@ -20,7 +20,6 @@
 #include "process.h"
 #include "report.h"
 #include "state.h"
-#include "state_file.h"
 #include "sweep.h"
 #include "unprivileged.h"
 

@@ -17,10 +17,9 @@
 #include "remove.h"
 #include "report.h"
 #include "runtime.h"
-#include "session.h"
 #include "state.h"
-#include "state_file.h"
 #include "storage.h"
+#include "streams.h"
 #include "terminal.h"
 #include "unprivileged.h"
 

@@ -21,7 +21,6 @@
 #include "process.h"
 #include "report.h"
 #include "state.h"
-#include "state_file.h"
 #include "streams.h"
 #include "terminal.h"
 #include "unprivileged.h"

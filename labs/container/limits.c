@@ -8,7 +8,7 @@
 #include "file.h"
 #include "report.h"
 #include "shares.h"
-#include "state_file.h"
+#include "state.h"
 #include "unprivileged.h"
 
 enum { CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_MEMORY) | LAB_BIT(LAB_PIDS) };

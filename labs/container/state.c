@@ -15,7 +15,6 @@
 #include "ids.h"
 #include "lock.h"
 #include "remove.h"
-#include "state_file.h"
 
 static int state_fd = -1; /* the directory of all containers, locked */
 

@@ -5,7 +5,7 @@
  *         +address-10.209.0.2        a claim: a symbolic link to the name of its owner. symlink(2)
  *                                    fails where the claim exists already.
  *         NAME/                      a container
- *             state                  what is known about it (state_file.h)
+ *             state                  what is known about it
  *             log                    its output
  *
  * The runtime of a container holds the lock of NAME/ as long as it lives; the kernel releases the
@@ -50,5 +50,17 @@ int state_is_running(const struct container *container);
 /* Call EACH with every container. Returns 0, or -1 after a warning where one, or the directory,
  * cannot be read. */
 int state_for_each(void (*each)(const struct container *container, void *argument), void *argument);
+
+/* The file `state`, a record (record.h) of lines KEY=VALUE: write down what is known of CONTAINER
+ * by now. Returns 0, or -1 with errno. */
+int state_save(const struct container *container);
+
+/* Read what is known of NAME. Strings live as long as the process. Returns 0, or -1 with errno:
+ * ENOENT where there is no such container, or none yet; EBADMSG where the file is damaged. Name and
+ * directory are set in any case. */
+int state_load(struct container *container, const char *name);
+
+/* After state_load() has failed with errno: what is wrong and what to do, in a static buffer. */
+const char *state_trouble(const struct container *container);
 
 #endif

@@ -1,4 +1,4 @@
-#include "state_file.h"
+#include "state.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
  * streams.h - what connects the runtime with a command: a socket for the time until it runs, and
- * its standard streams, unless it has a terminal.
+ * its standard streams, unless it has a terminal; and the runtime's own streams and session.
  */
 #ifndef CONTAINER_STREAMS_H
 #define CONTAINER_STREAMS_H
@@ -33,5 +33,20 @@ bool receive_progress(int socket, const struct specification *spec, struct monit
 
 /* After that: end the program where the process was ended before it became the command. */
 void need_started(const struct monitored *monitored);
+
+/* --detach: return in a child. The process itself waits until the child calls
+ * session_report_ready(), prints the name and exits; or exits with the child's status. */
+void session_detach(const struct specification *spec);
+
+/* With --detach: give up the standard streams, and let the first process exit. Returns false
+ * without --detach. */
+bool session_report_ready(void);
+
+/* Close the pipe to the first process, which then exits with the status of this one. */
+void session_close(void);
+
+/* Where the root is "-", an archive on standard input: return a descriptor of it. The command reads
+ * the terminal instead with --interactive, else nothing. */
+int session_take_archive(const struct specification *spec);
 
 #endif

@@ -15,7 +15,6 @@
 #include "network.h"
 #include "pidfd.h"
 #include "state.h"
-#include "state_file.h"
 #include "storage.h"
 
 /* End CONTAINER's processes, and remove their group and their files; all may be gone already.

@@ -2,7 +2,7 @@
 #include <sys/stat.h>
 
 #include "../../labs/container/container.h"
-#include "../../labs/container/state_file.h"
+#include "../../labs/container/state.h"
 #include "file.h"
 #include "fuzz.h"
 
