@@ -568,6 +568,25 @@ HOME=/home
 A=1"
 }
 
+@test "full container: a value of --env is read by the command, and in no command line of the machine" {
+    local form
+    KEPT=kept-secret labs09 run -d -n secrets --net none -e FIRST=first-secret -e KEPT "$ROOTFS" sleep 1000
+    for form in "-e LATER=later-secret" "-eLATER=later-secret" "--env=LATER=later-secret"; do
+        # shellcheck disable=SC2086 # its words
+        on_host_meanwhile "$LABS/09_full_container" exec $form secrets sleep 4713
+        wait_until eval 'labs09 exec secrets ps -o args | grep -qx "sleep 4713"'
+        run grep -lsa -e first-secret -e later-secret -e kept-secret /proc/[0-9]*/cmdline
+        assert_output ""
+        run -0 labs09 exec secrets sh -c 'env; cat /proc/*/environ'
+        assert_output --partial "FIRST=first-secret"
+        assert_output --partial "LATER=later-secret"
+        assert_output --partial "KEPT=kept-secret"
+        kill "$!"
+        wait "$!" || true
+    done
+    labs09 kill secrets
+}
+
 @test "full container: volumes, read-only ones, and a tmpfs" {
     mkdir "$TMPDIR/shared"
     echo from-outside >"$TMPDIR/shared/file"

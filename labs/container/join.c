@@ -207,6 +207,7 @@ int join_container(int argc, char *argv[], char *whole[])
         protect_binary(whole);
         forbid_tracing();
     }
+    hide_environment(&request.container.spec, argc, argv);
     limits_find(&request.limits, &request.container);
     request.monitored = MONITORED_NOTHING;
     if (options.terminal)

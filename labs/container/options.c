@@ -178,3 +178,17 @@ int read_exec_options(struct specification *spec, int argc, char *argv[])
     spec->command = argv + optind + 1;
     return optind;
 }
+
+void hide_environment(struct specification *spec, int argc, char *argv[])
+{
+    for (int i = 0; i < spec->environment_count; i++) {
+        const char *entry = spec->environment[i];
+        if (entry < argv[0] || entry > argv[argc - 1]) /* of the environment, or the container's */
+            continue;
+        char *value = strchr(entry, '=') + 1;
+        spec->environment[i] = strdup(entry);
+        if (!spec->environment[i])
+            fail("strdup");
+        memset(value, '*', strlen(value));
+    }
+}

@@ -32,4 +32,8 @@ void read_run_options(struct specification *specification, int argc, char *argv[
  * Returns the index of the container's name in ARGV. */
 int read_exec_options(struct specification *specification, int argc, char *argv[]);
 
+/* Overwrite the values of --env in ARGV: all users of the machine can read a command line in /proc.
+ */
+void hide_environment(struct specification *specification, int argc, char *argv[]);
+
 #endif

@@ -254,6 +254,7 @@ int run_container(int argc, char *argv[])
     run.container.lock = run.ids = run.base = run.archive = run.socket = -1;
     run.monitored = MONITORED_NOTHING;
     read_run_options(&spec, argc, argv);
+    hide_environment(&spec, argc, argv);
     begin_service();
     adapt_to_user(&spec);
     check_root(&spec);
