@@ -104,10 +104,11 @@ machine_before() {
 
 # For its report of a failure, bats notes the line before each command, in functions too (set -T). That takes longer
 # than most commands do. A failure in a function of this file or of a library is reported by the line that calls it.
+# The functions of bats itself count on it.
 trace_test_file() {
     local name
     while read -r _ _ name; do
-        [[ $OF_LIBRARIES == *" $name"$'\n'* ]] || declare -ft "$name"
+        [[ $name != bats_* && $OF_LIBRARIES == *" $name"$'\n'* ]] || declare -ft "$name"
     done <<<"$(declare -F)"
 }
 
