@@ -47,7 +47,8 @@ static int may_hand_on(const char *directory)
     return -1;
 }
 
-bool lab_cgroup_lists(const char *list, enum lab_controller controller)
+/* Whether LIST has CONTROLLER: names with blanks between, as in cgroup.controllers of v2. */
+static bool lists(const char *list, enum lab_controller controller)
 {
     char words[258], wanted[32];
 
@@ -72,7 +73,7 @@ static int hand_on(const struct lab_cgroup *group, const char *directory, char *
             continue;
         if (lab_read_file(path, present, sizeof(present)) == -1)
             return lab_cgroup_failed("read", path);
-        if (lab_cgroup_lists(present, i))
+        if (lists(present, i))
             continue;
         snprintf(wanted, sizeof(wanted), "+%s", lab_controllers[i]);
         if (may_hand_on(directory) == -1) {
@@ -88,7 +89,9 @@ static int hand_on(const struct lab_cgroup *group, const char *directory, char *
     return 0;
 }
 
-int lab_cgroup_remove_parent(const char *base)
+/* Remove container-labs below the directory BASE if it is empty, and disable the controllers that
+ * were enabled for it. Returns 0, or -1 after a warning where it is empty and stays. */
+static int remove_parent(const char *base)
 {
     char parent[LAB_CGROUP_LONGEST], control[LAB_CGROUP_LONGEST], enabled[64] = "", *rest = NULL;
 
@@ -171,7 +174,7 @@ static int make_run_directories(const struct lab_cgroup *group)
         remove_made(group, i);
         for (enum lab_controller made = 0; made <= i; made++)
             if (lab_cgroup_is_first(group, made))
-                lab_cgroup_remove_parent(group->where->of[made].base);
+                remove_parent(group->where->of[made].base);
         errno = error;
         return -1;
     }
@@ -224,17 +227,6 @@ int lab_cgroup_create_in(struct lab_cgroup *child, const struct lab_cgroup *pare
     return 0;
 }
 
-int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid)
-{
-    char text[16];
-
-    snprintf(text, sizeof(text), "%d", (int)pid);
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (lab_cgroup_is_first(group, i) && lab_cgroup_write(group, i, "cgroup.procs", text) == -1)
-            return -1;
-    return 0;
-}
-
 int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, size_t size)
 {
     char path[64], groups[8192], own_path[LAB_CGROUP_PATH], directory[LAB_CGROUP_PATH * 2];
@@ -269,4 +261,129 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
         length += (size_t)added;
     }
     return 0;
+}
+
+int lab_cgroup_remove_run(const char *name, const char *origin)
+{
+    struct lab_hierarchies where;
+    struct lab_cgroup group = {.where = &where};
+
+    const bool rootless = strncmp(origin, LAB_CGROUP_BASE, strlen(LAB_CGROUP_BASE)) == 0;
+    if (lab_hierarchies_find(&where, rootless ? origin + strlen(LAB_CGROUP_BASE) : NULL) == -1)
+        return lab_cgroup_failed("read", "/proc/self/mountinfo");
+    snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (where.of[i].version) {
+            const char *directory = lab_cgroup_file(&group, i, "");
+            if (access(directory, F_OK) == 0)
+                group.controllers |= LAB_BIT(i);
+            else if (errno != ENOENT)
+                return lab_cgroup_failed("look at", directory);
+        }
+    int result = lab_cgroup_remove(&group, rootless || !*origin ? NULL : origin), error = errno;
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (where.of[i].version && remove_parent(where.of[i].base) == -1 && result == 0)
+            result = -1, error = errno;
+    errno = error;
+    return result;
+}
+
+/*
+ * Without root.
+ */
+
+/* Whether the caller may make groups in DIRECTORY and move processes into them. */
+static bool is_delegated(const char *directory)
+{
+    static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
+    char path[LAB_CGROUP_LONGEST];
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        snprintf(path, sizeof(path), "%s%s", directory, files[i]);
+        if (access(path, W_OK) == -1)
+            return false;
+    }
+    return true;
+}
+
+/* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
+ * not. */
+static int cannot_hand_on(const char *directory, unsigned controllers)
+{
+    char path[LAB_CGROUP_LONGEST], text[256], pid[16];
+
+    snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
+    if (lab_read_file(path, text, sizeof(text)) == -1)
+        return errno;
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !lists(text, i))
+            return ENODEV;
+    snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+    ssize_t length = lab_read_file(path, pid, sizeof(pid));
+    if (length == 0)
+        return 0;
+    /* A threaded group cannot be read (EOPNOTSUPP), and belongs to one that has processes. */
+    return length > 0 || errno == EFBIG || errno == EOPNOTSUPP ? EBUSY : errno;
+}
+
+static int find_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
+{
+    char groups[8192], path[LAB_CGROUP_PATH], here[LAB_CGROUP_PATH];
+    int error = EACCES;
+
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if ((controllers & LAB_BIT(i)) && where->of[i].version == 1)
+            error = EOPNOTSUPP;
+    if (lab_read_file("/proc/self/cgroup", groups, sizeof(groups)) == -1)
+        return -1;
+    bool there = error == EACCES && where->unified.version &&
+                 lab_hierarchy_group(&where->unified, LAB_CPU, groups, path, here, sizeof(here));
+    while (there && is_delegated(here)) {
+        int reason = cannot_hand_on(here, controllers);
+        if (reason == 0)
+            return lab_hierarchies_find(where, here);
+        if (error != EBUSY) {
+            error = reason;
+            memcpy(directory, here, sizeof(here));
+        }
+        there = strlen(here) > strlen(where->unified.base);
+        *strrchr(here, '/') = '\0';
+    }
+    errno = error;
+    return -1;
+}
+
+/* End, with the command that gets a group, because of errno. */
+__attribute__((noreturn)) static void die_without_group(const char *directory)
+{
+    char path[LAB_CGROUP_LONGEST], missing[LAB_CGROUP_LONGEST], remedy[LAB_CGROUP_LONGEST];
+
+    if (errno == EBUSY) {
+        snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
+        lab_cgroup_failed("hand on controllers by", path);
+        lab_cgroup_die();
+    }
+    const bool v1 = errno == EOPNOTSUPP;
+    snprintf(missing, sizeof(missing), "%s",
+             v1 ? "control groups of v1 need root"
+                : "without root, a control group of v2 is needed that belongs to you");
+    if (errno == ENODEV)
+        snprintf(missing, sizeof(missing), "%s is yours, but lacks a controller", directory);
+    else if (errno != EACCES && !v1)
+        snprintf(missing, sizeof(missing), "look at %s: %s", directory, lab_strerror(errno));
+    snprintf(remedy, sizeof(remedy), "type: %s%s%s",
+             v1 ? "" : "systemd-run --user --scope -p Delegate=yes ",
+             v1 ? "sudo " : program_invocation_name,
+             v1 ? program_invocation_name : ", or use sudo");
+    lab_cannot_run(missing, remedy);
+}
+
+int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
+{
+    char any[LAB_CGROUP_PATH] = "";
+    int result = find_delegated(where, controllers, directory ? directory : any);
+
+    if (result == -1 && !directory)
+        die_without_group(any);
+    return result;
 }

@@ -109,8 +109,10 @@ struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
 int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid);
 
 /* Kill every process in GROUP and in the groups below it, wait until they are dead (cgroup.kill, or
- * SIGKILL to each until none is left), and remove the groups. One that is gone is fine. */
-int lab_cgroup_remove(const struct lab_cgroup *group);
+ * SIGKILL to each until none is left), and remove the groups. One that is gone is fine. First,
+ * unless ORIGIN is NULL, give the processes of GROUP back: to where ORIGIN, a text of
+ * lab_cgroup_origin(), tells, or the nearest group above which is there yet. */
+int lab_cgroup_remove(const struct lab_cgroup *group, const char *origin);
 
 /* Where process PID is now in the hierarchies of GROUP's controllers: a line "controller directory"
  * for each, in TEXT (SIZE bytes). ESRCH where there is no such process, ENOTSUP where its group
@@ -120,10 +122,9 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
 /* Before the directory in which a run without root has its groups, in the place of an ORIGIN. */
 #define LAB_CGROUP_BASE "base "
 
-/* Take away all that the run NAME has in any hierarchy: its processes are killed (given back where
- * ORIGIN is not empty: to where that tells, or the nearest group above which is there yet), its
- * groups removed, and container-labs too where it is empty then. Runs are expected to lock each
- * other out meanwhile. */
+/* Take away all that the run NAME has in any hierarchy: its processes are killed, or given back
+ * by ORIGIN where it is not empty, its groups removed, and container-labs too where it is empty
+ * then. Runs are expected to lock each other out meanwhile. */
 int lab_cgroup_remove_run(const char *name, const char *origin);
 
 /* Without root: from now on let groups be made in the nearest group, from our own one upwards, that

@@ -12,6 +12,17 @@
 
 enum { MOMENT = 1000 }; /* microseconds: what dies, or has died, is looked at again */
 
+int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%d", (int)pid);
+    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+        if (lab_cgroup_is_first(group, i) && lab_cgroup_write(group, i, "cgroup.procs", text) == -1)
+            return -1;
+    return 0;
+}
+
 /* The processes that cgroup.procs of DIRECTORY names, up to COUNT of them. -1 with errno. */
 static int read_processes(const char *directory, pid_t *pids, int count)
 {
@@ -121,13 +132,6 @@ static int remove_directory(const char *directory)
     return lab_cgroup_failed("rmdir", directory);
 }
 
-int lab_cgroup_remove(const struct lab_cgroup *group)
-{
-    return for_each_directory(group, kill_processes) == -1
-               ? -1
-               : for_each_directory(group, remove_directory);
-}
-
 /*
  * Processes that are only lent to a group.
  */
@@ -187,28 +191,11 @@ static int give_back(const struct lab_cgroup *group, const char *origin)
     return result;
 }
 
-int lab_cgroup_remove_run(const char *name, const char *origin)
+int lab_cgroup_remove(const struct lab_cgroup *group, const char *origin)
 {
-    struct lab_hierarchies where;
-    struct lab_cgroup group = {.where = &where};
-
-    const bool rootless = strncmp(origin, LAB_CGROUP_BASE, strlen(LAB_CGROUP_BASE)) == 0;
-    if (lab_hierarchies_find(&where, rootless ? origin + strlen(LAB_CGROUP_BASE) : NULL) == -1)
-        return lab_cgroup_failed("read", "/proc/self/mountinfo");
-    snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (where.of[i].version) {
-            const char *directory = lab_cgroup_file(&group, i, "");
-            if (access(directory, F_OK) == 0)
-                group.controllers |= LAB_BIT(i);
-            else if (errno != ENOENT)
-                return lab_cgroup_failed("look at", directory);
-        }
-    if (*origin && !rootless && give_back(&group, origin) == -1)
+    if (origin && give_back(group, origin) == -1)
         return -1;
-    int result = lab_cgroup_remove(&group);
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (where.of[i].version && lab_cgroup_remove_parent(where.of[i].base) == -1)
-            result = -1;
-    return result;
+    return for_each_directory(group, kill_processes) == -1
+               ? -1
+               : for_each_directory(group, remove_directory);
 }

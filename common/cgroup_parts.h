@@ -1,7 +1,7 @@
 /*
- * cgroup_parts.h - what the files behind cgroup.h share: cgroup.c (groups that are made),
- * cgroup_files.c (limits are written, usage is read), cgroup_end.c (processes are killed or given
- * back, groups removed), and cgroup_remedy.c.
+ * cgroup_parts.h - what the files behind cgroup.h share: cgroup.c (where groups are made, and
+ * for whom), cgroup_files.c (limits are written, usage is read), cgroup_end.c (processes enter, are
+ * killed or given back, groups removed), and cgroup_remedy.c.
  */
 #ifndef LAB_CGROUP_PARTS_H
 #define LAB_CGROUP_PARTS_H
@@ -18,15 +18,8 @@ int lab_cgroup_failed(const char *what, const char *path);
  * several of them share is dealt with once. */
 bool lab_cgroup_is_first(const struct lab_cgroup *group, enum lab_controller controller);
 
-/* Whether LIST has CONTROLLER: names with blanks between, as in cgroup.controllers of v2. */
-bool lab_cgroup_lists(const char *list, enum lab_controller controller);
-
 /* Write TEXT to PATH, an existing file on a cgroup file system. Returns 0, or -1 with errno; ENODEV
  * where it is on another file system. */
 int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path, const char *text);
-
-/* Remove container-labs below the directory BASE if it is empty, and disable the controllers that
- * were enabled for it. Returns 0, or -1 after a warning where it is empty and stays. */
-int lab_cgroup_remove_parent(const char *base);
 
 #endif

@@ -5,11 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <unistd.h>
 
 #include "cgroup_parts.h"
 #include "error.h"
-#include "file.h"
 #include "page.h"
 
 /* What was tried last, for lab_cgroup_die(). */
@@ -154,104 +152,4 @@ void lab_cgroup_die(void)
     }
     errno = last.error;
     lab_die_remedy(remedy, "%s", last.what);
-}
-
-/*
- * Without root.
- */
-
-/* Whether the caller may make groups in DIRECTORY and move processes into them. */
-static bool is_delegated(const char *directory)
-{
-    static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
-    char path[LAB_CGROUP_LONGEST];
-
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        snprintf(path, sizeof(path), "%s%s", directory, files[i]);
-        if (access(path, W_OK) == -1)
-            return false;
-    }
-    return true;
-}
-
-/* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
- * not. */
-static int cannot_hand_on(const char *directory, unsigned controllers)
-{
-    char path[LAB_CGROUP_LONGEST], text[256], pid[16];
-
-    snprintf(path, sizeof(path), "%s/cgroup.controllers", directory);
-    if (lab_read_file(path, text, sizeof(text)) == -1)
-        return errno;
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !lab_cgroup_lists(text, i))
-            return ENODEV;
-    snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
-    ssize_t length = lab_read_file(path, pid, sizeof(pid));
-    if (length == 0)
-        return 0;
-    /* A threaded group cannot be read (EOPNOTSUPP), and belongs to one that has processes. */
-    return length > 0 || errno == EFBIG || errno == EOPNOTSUPP ? EBUSY : errno;
-}
-
-static int find_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
-{
-    char groups[8192], path[LAB_CGROUP_PATH], here[LAB_CGROUP_PATH];
-    int error = EACCES;
-
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if ((controllers & LAB_BIT(i)) && where->of[i].version == 1)
-            error = EOPNOTSUPP;
-    if (lab_read_file("/proc/self/cgroup", groups, sizeof(groups)) == -1)
-        return -1;
-    bool there = error == EACCES && where->unified.version &&
-                 lab_hierarchy_group(&where->unified, LAB_CPU, groups, path, here, sizeof(here));
-    while (there && is_delegated(here)) {
-        int reason = cannot_hand_on(here, controllers);
-        if (reason == 0)
-            return lab_hierarchies_find(where, here);
-        if (error != EBUSY) {
-            error = reason;
-            memcpy(directory, here, sizeof(here));
-        }
-        there = strlen(here) > strlen(where->unified.base);
-        *strrchr(here, '/') = '\0';
-    }
-    errno = error;
-    return -1;
-}
-
-/* End, with the command that gets a group, because of errno. */
-__attribute__((noreturn)) static void die_without_group(const char *directory)
-{
-    char path[LAB_CGROUP_LONGEST], missing[LAB_CGROUP_LONGEST], remedy[LAB_CGROUP_LONGEST];
-
-    if (errno == EBUSY) {
-        snprintf(path, sizeof(path), "%s/cgroup.subtree_control", directory);
-        lab_cgroup_failed("hand on controllers by", path);
-        lab_cgroup_die();
-    }
-    const bool v1 = errno == EOPNOTSUPP;
-    snprintf(missing, sizeof(missing), "%s",
-             v1 ? "control groups of v1 need root"
-                : "without root, a control group of v2 is needed that belongs to you");
-    if (errno == ENODEV)
-        snprintf(missing, sizeof(missing), "%s is yours, but lacks a controller", directory);
-    else if (errno != EACCES && !v1)
-        snprintf(missing, sizeof(missing), "look at %s: %s", directory, lab_strerror(errno));
-    snprintf(remedy, sizeof(remedy), "type: %s%s%s",
-             v1 ? "" : "systemd-run --user --scope -p Delegate=yes ",
-             v1 ? "sudo " : program_invocation_name,
-             v1 ? program_invocation_name : ", or use sudo");
-    lab_cannot_run(missing, remedy);
-}
-
-int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
-{
-    char any[LAB_CGROUP_PATH] = "";
-    int result = find_delegated(where, controllers, directory ? directory : any);
-
-    if (result == -1 && !directory)
-        die_without_group(any);
-    return result;
 }

@@ -213,7 +213,7 @@ static int remove_group(struct limits *limits, const struct container *container
     }
     if (remove_empty_group(&limits->group))
         return 0;
-    return lab_cgroup_remove(&limits->group);
+    return lab_cgroup_remove(&limits->group, NULL);
 }
 
 int limits_remove(struct limits *limits, const struct container *container)

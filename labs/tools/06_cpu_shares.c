@@ -204,7 +204,7 @@ static void remove_all(void)
     for (int i = 0; i < group_count; i++)
         stop(&groups[i]);
     for (int i = group_count; i-- > 0;)
-        if (lab_cgroup_remove(&groups[i].cgroup) == -1)
+        if (lab_cgroup_remove(&groups[i].cgroup, NULL) == -1)
             lab_cgroup_die();
     group_count = 0;
 }
