@@ -82,6 +82,13 @@ struct lab_limits {
 /* Limit GROUP, and read back what is in force. EINVAL where a parent allows less CPU time (v1). */
 int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *limits);
 
+enum { LAB_MINIMUM_SHARES = 2, LAB_DEFAULT_SHARES = 1024, LAB_MAXIMUM_SHARES = 262144 };
+
+/* Give GROUP this many SHARES (LAB_MINIMUM_SHARES to LAB_MAXIMUM_SHARES), its weight among its
+ * neighbours: cpu.shares of v1, or the weight for it to cpu.weight of v2. ERANGE where the kernel
+ * took another number. A program that uses this function is linked with -lm. */
+int lab_cgroup_set_shares(const struct lab_cgroup *group, int shares);
+
 /* How much CPU time was used until now, by the kernel's own accounting; all times in microseconds.
  * The rate of use is the difference of two samples. Under a quota it is only the quota over a whole
  * number of periods. In the periods in which a group was throttled its limit held it back; where it

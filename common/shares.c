@@ -1,10 +1,13 @@
-#include "shares.h"
+#include "cgroup.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
-/* The weight for SHARES (within their range), rounded up. The parabola of the exponent goes through
+/* The weight for SHARES (within their range), rounded up. v1 counts from 2 to 262144, with 1024 for
+ * a new group, v2 from 1 to 10000, with 100. The conversion is the logarithmic one of container
+ * runtimes (runc since 1.3.2, crun since 1.23): it maps the ends of the ranges and the defaults to
+ * each other, and does not keep the ratio of two groups. The parabola of the exponent goes through
  * three points: 2 is 1, 1024 is 100, 262144 is 10000. The last digits of a double must not lift a
  * whole number to the next one. */
 static int weight_of_shares(int shares)

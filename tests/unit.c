@@ -38,7 +38,6 @@
 #include "lock.h"
 #include "measure.c"
 #include "number.h"
-#include "shares.h"
 
 enum { SIZE = 1 << 20, CONTROLLERS = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT) };
 

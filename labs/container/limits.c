@@ -7,7 +7,6 @@
 #include "error.h"
 #include "file.h"
 #include "report.h"
-#include "shares.h"
 #include "state.h"
 #include "unprivileged.h"
 

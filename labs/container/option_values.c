@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "number.h"
 #include "options.h"
 #include "privileges.h"
 #include "report.h"
-#include "shares.h"
 
 const char *list_walls(const char *middle)
 {

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cgroup.h"
 #include "error.h"
 #include "privileges.h"
 #include "report.h"
 #include "run.h"
-#include "shares.h"
 
 static const char HELP[] =
     "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"

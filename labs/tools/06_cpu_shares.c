@@ -19,7 +19,6 @@
 #include "number.h"
 #include "process.h"
 #include "run.h"
-#include "shares.h"
 
 int shares_tool(int argc, char *argv[]);
 
