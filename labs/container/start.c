@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base.h"
 #include "binary.h"
 #include "error.h"
 #include "file.h"
@@ -34,6 +33,7 @@
 #include "rootless.h"
 #include "runtime.h"
 #include "state.h"
+#include "storage.h"
 #include "streams.h"
 #include "sweep.h"
 #include "terminal.h"

@@ -1,16 +1,23 @@
 /*
- * storage.h - what may be large and lies on a disk: the base of a container, where it had to be
- * made, and its layer with --layer DIR.
+ * storage.h - what may be large and lies on a disk: the base of a container, what its overlay lies
+ * over (a directory, or made of a tar or of busybox), and its layer with --layer DIR.
  */
 #ifndef CONTAINER_STORAGE_H
 #define CONTAINER_STORAGE_H
 
 #include "container.h"
 
-/* Create CONTAINER's own base directory, empty, below /var/lib/container-labs or
- * $CONTAINER_LABS_STATE/+bases: /run, in memory, is too small. *PATH is where. Returns its
- * descriptor, or -1 with errno. */
-int storage_make_base(const struct container *container, const char **path);
+/* Exit with one line where SPEC's root is neither a directory with something in it nor a file. */
+void check_root(const struct specification *spec);
+
+/* Whether SPEC's root has to be unpacked, which may take long. */
+bool base_is_packed(const struct specification *spec);
+
+/* Open the base of CONTAINER; what has to be made first is made below /var/lib/container-labs or
+ * $CONTAINER_LABS_STATE/+bases: /run, in memory, is too small. ARCHIVE is a descriptor of an
+ * archive, or -1 where the root is a path; PIDFD and WAIT_FOR are those of unpack_archive(). Errors
+ * end by give_up(). Returns a descriptor of the directory. */
+int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd));
 
 /* Create the directory of CONTAINER's layer, and open it. Returns it, or -1 with errno. */
 int storage_make_layer(const struct container *container);
