@@ -95,6 +95,10 @@ nothing_is_left() {
     # The bridge is removed by a child, whose only message this is.
     run -125 with_fault "" fork,clone error=EAGAIN run -n w "$ROOTFS" true
     nothing_is_left
+    # That there is no process for ::1 ends no other process: -1 would be all of them.
+    run -125 with_fault "" fork,clone error=EAGAIN run -n w -p 8080:80 "$ROOTFS" true
+    assert_line --regexp '^09_full_container: fork for the ports at ::1: EAGAIN'
+    nothing_is_left
 }
 
 @test "faults: claims that cannot be listed or removed are removed by the next command" {

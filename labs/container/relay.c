@@ -124,15 +124,16 @@ void relay_start(const struct container *container)
     }
     if (count == 0)
         return;
-    relay = lab_fork();
-    if (relay == -1)
+    pid_t child = lab_fork();
+    if (child == -1)
         fail("fork for the ports at ::1");
-    if (relay == 0) {
+    if (child == 0) {
         signal(SIGPIPE, SIG_IGN);
         signal(SIGCHLD, SIG_DFL);
         keep_listeners(listeners, count);
         accept_connections(listeners, count, targets);
     }
+    relay = child;
     while (count > 0)
         close(listeners[--count].fd);
 }

@@ -176,8 +176,10 @@ static int remove_base(const char *name)
         lab_warn("remove %s/%s: %s", bases_directory(), name, lab_strerror(errno));
         return -1;
     }
-    rmdir(bases_directory()); /* fails while there are others */
-    return 0;
+    if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
+        return 0;
+    lab_warn("remove %s: %s", bases_directory(), lab_strerror(errno));
+    return -1;
 }
 
 /* Remove the base NAME if its container is no more. */

@@ -253,11 +253,12 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
     if (pipe2(ready, O_CLOEXEC) == -1 || pipe2(words, O_CLOEXEC | O_NONBLOCK) == -1)
         fail("pipe");
     network.words = words[0];
-    network.process = lab_clone(CLONE_NEWPID, 0);
-    if (network.process == -1)
+    pid_t child = lab_clone(CLONE_NEWPID, 0);
+    if (child == -1)
         fail("clone3 of %s", network.program->name);
-    if (network.process == 0)
+    if (child == 0)
         keep_program(container, ready[1], words[1]);
+    network.process = child; /* never -1, which for kill(2) is every process */
     close(ready[1]), close(words[1]);
     wait(ready[0]);
     const bool is_ready = read(ready[0], &byte, 1) == 1;
