@@ -135,6 +135,23 @@ nothing_is_left() {
     nothing_is_left
 }
 
+@test "faults: where iptables has no connlimit, the other rules are made, and a line says so" {
+    mkdir "$TMPDIR/bin"
+    cat >"$TMPDIR/bin/iptables-restore" <<'SH'
+#!/bin/sh
+text=$(cat)
+case $text in *connlimit*) echo "no connlimit" >&2; exit 4 ;; esac
+echo "$text" | PATH=${PATH#*:} exec iptables-restore "$@"
+SH
+    chmod 755 "$TMPDIR/bin/iptables-restore"
+    PATH=$TMPDIR/bin:$PATH run -0 labs09 run "$ROOTFS" echo good
+    assert_output "09_full_container: iptables has no connlimit here: containers may fill the machine's table of connections
+good"
+    run -0 on_host iptables-save
+    refute_output --partial CONTAINER-LABS
+    rm -r "${TMPDIR:?}/bin"
+}
+
 @test "faults: a damaged state is refused with its name, and nothing is removed" {
     start -n w -p 8080:80
     local state=$CONTAINER_LABS_STATE/w/state before runtime pid damage
@@ -285,8 +302,8 @@ nothing_is_left() {
     run -125 with_fault "$(command -v iptables-restore)" execve error=ENOMEM run "$ROOTFS" true
     assert_output --partial "execute iptables-restore: ENOMEM (Cannot allocate memory)"
     refute_output --partial "install iptables"
-    run -125 with_fault "" memfd_create error=EMFILE:when=2+ run "$ROOTFS" true
-    assert_output --partial "EMFILE (Too many open files)"
+    run -125 with_fault "" memfd_create error=EMFILE:when=2+ run -p 8080:80 "$ROOTFS" true
+    assert_output --partial "write the rules to a file in memory: EMFILE (Too many open files)"
     run -125 with_fault "" getcwd error=ENOMEM run --net none "$ROOTFS" true
     assert_output "09_full_container: look where the working directory '/' is: ENOMEM (Cannot allocate memory)"
     if [ -z "$CANNOT_MAP" ]; then

@@ -153,6 +153,32 @@ blocked_but_for() {
     [ "$PROBES" -eq 2 ]
 }
 
+conntrack() { on_host cat "/proc/sys/net/netfilter/nf_conntrack_$1"; }
+
+# fill_connections WAY: how many connections a container has begun of the 12000 that it has tried.
+fill_connections() {
+    local before
+    before=$(conntrack count)
+    labs09 run -e UDP_HOST="$1" "$ROOTFS" probe udp_connections >/dev/null
+    echo "$(($(conntrack count) - before))"
+}
+
+@test "isolation: the machine's table of connections is filled by no container" {
+    local way most
+    outside_up
+    start -n stays # and so do the rules
+    most=$(on_host iptables-save | sed -n 's/.*--connlimit-above \([0-9]*\) .*/\1/p')
+    for way in 10.209.0.1 192.0.2.2; do
+        run fill_connections "$way"
+        [ "$output" -lt "$((most + 500))" ] || fail "$way: $output, not $most"
+    done
+    # The attack works without the rule, on a small machine until there is no place any more.
+    on_host iptables -F CONTAINER-LABS-NEW
+    run fill_connections 10.209.0.1
+    [ "$output" -gt "$((most + 1000))" ] || [ "$(conntrack count)" -gt "$(($(conntrack max) * 9 / 10))" ] || fail "$output"
+    labs09 kill stays
+}
+
 # The terminal that -t gives, in which a probe may type.
 on_terminal() {
     script -qec "$(printf '%q ' nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run -t --net none "$@")" \

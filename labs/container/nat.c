@@ -34,6 +34,13 @@ static const char NAT[] =
 #define LOCAL_ONLY                                                                                 \
     "INPUT -i %1$s -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\n"
 
+/* The machine's table of connections, of 65536 or 262144 on most, is for all programs: with an
+ * eighth of it, or this many, a container begins no further one. A kernel may be without connlimit,
+ * and iptables -D does not find such a rule: so it has a chain of its own. */
+#define NEW CHAIN "-NEW"
+#define FEW "-A " NEW " -m connlimit --connlimit-above %d -j DROP\n"
+#define BEGINS "-i %1$s -m conntrack --ctstate NEW -j " NEW "\n"
+
 /* Out, to each other, answers, and to published ports; nothing else comes in from outside. */
 static const char FORWARD[] =
     "-A " CHAIN " -s %1$s -i %2$s -j ACCEPT\n"
@@ -79,11 +86,15 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
     if (count == -1 || (others != -1 && write(others, &count, sizeof(count)) != sizeof(count)))
         give_up_restore("count the present rules");
     int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+    int ours = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (dup2(input, STDIN_FILENO) == -1 || (quiet && dup2(nothing, STDERR_FILENO) == -1))
         give_up_restore("dup2");
     execvp(find(argv[0]), argv);
     if (errno == ENOENT)
         _exit(LAB_EXIT_NOT_FOUND);
+    const int error = errno;
+    dup2(ours, STDERR_FILENO);
+    errno = error;
     give_up_restore("execute iptables-restore");
 }
 
@@ -112,23 +123,67 @@ __attribute__((format(printf, 3, 0))) static void add_lines(FILE *to, const char
     }
 }
 
-pid_t nat_up(const char *bridge, const char *network, int others)
+static int most_connections(void)
 {
-    char text[4096];
-    FILE *to = fmemopen(text, sizeof(text), "w");
+    enum { MOST = 8192 };
+    char text[32];
+
+    /* Before the kernel has a table it cannot be read. */
+    if (lab_read_file("/proc/sys/net/netfilter/nf_conntrack_max", text, sizeof(text)) == -1)
+        return MOST;
+    const int eighth = atoi(text) / 8;
+    return eighth > 0 && eighth < MOST ? eighth : MOST;
+}
+
+/* The filter comes first: where it is refused, nothing is changed. */
+static void write_rules(char *text, size_t size, const char *bridge, const char *network,
+                        bool guarded, bool few)
+{
+    FILE *to = fmemopen(text, size, "w");
 
     if (!to)
-        return -1;
-    fprintf(to, "*nat\n:" CHAIN " - [0:0]\n");
-    add_lines(to, "-A ", NAT, network, bridge);
-    fprintf(to, "COMMIT\n*filter\n:" CHAIN " - [0:0]\n-I FORWARD -j " CHAIN "\n");
+        give_up_restore("write the rules");
+    fprintf(to, "*filter\n:" CHAIN " - [0:0]\n:" NEW " - [0:0]\n-I FORWARD -j " CHAIN "\n");
+    if (few)
+        fprintf(to, FEW, most_connections());
+    fprintf(to, "-A " CHAIN " " BEGINS "-I INPUT " BEGINS, bridge);
     add_lines(to, "", FORWARD, network, bridge);
     fprintf(to, "-I " LOCAL_ONLY, bridge);
-    if (others != -1)
+    if (guarded)
         fprintf(to, "-A " GUARD, bridge);
+    fprintf(to, "COMMIT\n*nat\n:" CHAIN " - [0:0]\n");
+    add_lines(to, "-A ", NAT, network, bridge);
     fprintf(to, "COMMIT\n");
     fclose(to);
-    return begin_restore(text, false, others);
+}
+
+/* Where others can be counted and iptables-restore(8) executed, a refusal may be for connlimit. */
+static int install(const char *bridge, const char *network, int others)
+{
+    const bool guarded = others != -1;
+    char text[4096];
+
+    write_rules(text, sizeof(text), bridge, network, guarded, true);
+    int status = nat_wait(begin_restore(text, true, others));
+    if (status <= 0 || status == LAB_EXIT_NOT_FOUND || status == LAB_EXIT_CANNOT_INVOKE)
+        return status;
+    write_rules(text, sizeof(text), bridge, network, guarded, false);
+    status = restore(text, false);
+    if (status == 0)
+        lab_warn("iptables has no connlimit here: containers may fill the machine's table of "
+                 "connections");
+    return status;
+}
+
+pid_t nat_up(const char *bridge, const char *network, int others)
+{
+    pid_t child = lab_fork();
+
+    if (child == 0) {
+        const int status = install(bridge, network, others);
+        _exit(status == -1 ? LAB_EXIT_CANNOT_INVOKE : status);
+    }
+    return child;
 }
 
 void nat_add_port(FILE *rules, const struct port *port, struct in_addr address)
@@ -161,7 +216,7 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
     add_lines(to, "-D ", NAT, network, bridge);
     fprintf(to, "-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n*filter\n-D FORWARD -j " CHAIN "\n"
                 "-F " CHAIN "\n-X " CHAIN "\n");
-    fprintf(to, "-D " LOCAL_ONLY, bridge);
+    fprintf(to, "-D " LOCAL_ONLY "-D INPUT " BEGINS "-F " NEW "\n-X " NEW "\n", bridge);
     if (guarded)
         fprintf(to, "-D " GUARD, bridge);
     fprintf(to, "COMMIT\n");

@@ -571,6 +571,20 @@ static int udp_ask(void)
     return memcmp(answer, "answer", 6) == 0 ? 0 : EPROTO;
 }
 
+/* 12000 packets of UDP, to as many ports. */
+static int udp_connections(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    inet_pton(AF_INET, variable("UDP_HOST"), &to.sin_addr);
+    for (int port = 1; port <= 12000; port++) {
+        to.sin_port = htons((uint16_t)port);
+        sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)); /* a refusal may come back */
+    }
+    return 0;
+}
+
 /* Limits. */
 
 static int memory_hog(void)
@@ -689,6 +703,7 @@ static const struct {
     PROBE(forks),
     PROBE(udp_answer),
     PROBE(udp_ask),
+    PROBE(udp_connections),
     {"am-i-root", am_i_root},
     {"listen", listen_abstract},
 };
