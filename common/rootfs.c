@@ -219,7 +219,9 @@ static int ask_for_applets(struct lab_output *list, const char *busybox)
     if (lab_loader_of(busybox, loader, sizeof(loader)) == -1 ||
         lab_listen(list, list_applets, (void *)busybox) == -1)
         return -1;
-    if (list->status == LAB_EXIT_CANNOT_INVOKE && atoi(list->text) == 0) {
+    /* A message begins with a digit, too: with the name of the lab. */
+    const bool is_number = list->text[strspn(list->text, "0123456789")] == '\0';
+    if (list->status == LAB_EXIT_CANNOT_INVOKE && (!is_number || atoi(list->text) == 0)) {
         fputs(list->text, stderr); /* it did not come to that */
         errno = ECHILD;
     } else if (list->status == LAB_EXIT_CANNOT_INVOKE)

@@ -144,7 +144,7 @@ static pid_t start_process_1000(void)
     pid_t child = (pid_t)lab_must(syscall(SYS_clone3, &how, sizeof(how)));
 
     if (child == 0) {
-        close_range(0, ~0U, 0); /* keeps no pipe of the sandbox open */
+        lab_must(close_range(0, ~0U, 0)); /* keeps no pipe of the sandbox open */
         for (;;)
             pause();
     }

@@ -88,8 +88,7 @@ int ids_claim(uid_t *first)
         if (users || groups)
             continue;
         if (lock_bytes(fd, (*first - LOWEST) / IDS_PER_CONTAINER, 1) == 0) {
-            flock(fd, LOCK_UN);
-            return lab_take_fd(&fd);
+            return flock(fd, LOCK_UN) == -1 ? -1 : lab_take_fd(&fd);
         }
         if (errno != EAGAIN && errno != EACCES)
             return -1;

@@ -80,6 +80,8 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
         return -1;
     }
     pid_t child = lab_fork();
+    if (child == -1)
+        lab_warn("fork for iptables-restore: %s", lab_strerror(errno));
     if (child != 0)
         return child;
     const int count = others == -1 ? 0 : nat_rules();

@@ -112,10 +112,11 @@ void check_root(const struct specification *spec)
 
     if (!spec->root || strcmp(spec->root, "-") == 0)
         return;
-    if (stat(spec->root, &status) == -1 && errno == ENOENT)
+    const int found = stat(spec->root, &status);
+    if (found == -1 && errno == ENOENT)
         give_up(STATUS_RUNTIME, "root file system '%s': %s; `%s %s` makes one", spec->root,
                 lab_strerror(ENOENT), lab_typed("02_rootfs"), spec->root);
-    else if (stat(spec->root, &status) == -1)
+    if (found == -1)
         fail("root file system '%s'", spec->root);
     if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
         give_up(STATUS_RUNTIME, "'%s' is not a root file system, neither a directory nor a tar",

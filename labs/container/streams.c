@@ -134,7 +134,10 @@ void session_detach(const struct specification *spec)
         fail("fork");
     if (child > 0) {
         close(ends[1]);
-        if (read(ends[0], &byte, 1) != 1)
+        const ssize_t count = TEMP_FAILURE_RETRY(read(ends[0], &byte, 1));
+        if (count == -1)
+            fail("wait until %s has started", spec->name);
+        if (count == 0)
             exit(lab_wait(child));
         puts(spec->name);
         exit(EXIT_SUCCESS);
