@@ -8,7 +8,7 @@ load ends
 
 setup() {
     machine_before
-    export LAB_MEASURE=40 # how exactly is of no importance here
+    export LAB_MEASURE=20 # how exactly is of no importance here
 }
 teardown() { machine_after; }
 
@@ -34,6 +34,8 @@ for_each_experiment() {
     end_at_each_step press_control_c
 }
 
+# As above, but for the number of the signal.
+# bats test_tags=many
 @test "run: SIGTERM after each step of each experiment leaves nothing" {
     end_at_each_step terminate
 }

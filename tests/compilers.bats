@@ -7,7 +7,7 @@ setup() {
     machine_before
     REPO=${BATS_TEST_FILENAME%/tests/*}
     OUT=$BATS_TEST_TMPDIR/out
-    export LAB_MEASURE=40 # how exactly is of no importance here
+    export LAB_MEASURE=20 # how exactly is of no importance here
 }
 
 teardown() { machine_after; }

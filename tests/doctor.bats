@@ -477,6 +477,7 @@ is_as_the_doctor_says() {
     fi
 }
 
+# bats test_tags=many
 @test "doctor: its verdict on each lab is what the lab does, in thirteen environments" {
     local every='01 02 03 04 05 06 07 08 09' after=(unshare --mount bash -c 'eval "$0" || exit; exec "$@"')
     local user=(setpriv --reuid=65534 --regid=65534 --clear-groups)

@@ -5,7 +5,7 @@ load helpers
 
 setup() {
     machine_before
-    export LAB_MEASURE=40 # how exactly is of no importance here
+    export LAB_MEASURE=20 # how exactly is of no importance here
 }
 teardown() { machine_after; }
 

@@ -170,7 +170,7 @@ student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$W
 @test "rootless: 05, 06 and 09 hold in a group of v2 that belongs to the user, and leave it as it was" {
     has_v2 || { play_in_vm; return; }
     local lab before
-    export LAB_MEASURE=40 # how exactly is of no importance here
+    export LAB_MEASURE=20 # how exactly is of no importance here
     delegate
     before=$(cat "$GROUP/cgroup.subtree_control")
     for lab in 05_cgroup_cpu 06_cpu_shares 09_full_container; do
@@ -210,7 +210,7 @@ student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$W
 @test "rootless: without such a group 05 and 06 name the command that gets one" {
     has_v2 || { play_in_vm; return; }
     local lab
-    export LAB_MEASURE=40
+    export LAB_MEASURE=20
     WAY=one
     for lab in 05_cgroup_cpu 06_cpu_shares; do
         run -77 --separate-stderr as_student one env -u LAB_MUST_RUN "$LABS/$lab" 3>&-

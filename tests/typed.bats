@@ -6,7 +6,7 @@ load helpers
 setup() {
     machine_before
     mkdir "$TMPDIR/empty"
-    export LAB_MEASURE=40 # how exactly is of no importance here
+    export LAB_MEASURE=20 # how exactly is of no importance here
 }
 teardown() {
     # What a script has left running goes with its PID namespace; its groups are of this test.
