@@ -182,16 +182,18 @@ pid_t lab_start_busy(int threads)
  * Small things that are typed.
  */
 
-/* What a shell makes of VALUE, which has $(LINE) in it. */
+/* The first line that LINE prints; VALUE is $(LINE), a single command. The shell becomes that: it
+ * may wait for ever, and dies with this process, which a child of a shell does not. */
 static const char *substitute(const char *value)
 {
+    struct lab_answer answer;
     char line[LINE + 32];
 
-    snprintf(line, sizeof(line), "value=%s && printf %%s \"$value\"", value);
-    struct lab_answer answer = run_line(line);
+    snprintf(line, sizeof(line), "exec %.*s", (int)strlen(value) - 3, value + 2);
+    answer = run_line(line);
     if (answer.status != 0)
         lab_exit(lab_exit_failure, "%s: %s (exit status %d)", value, answer.text, answer.status);
-    return answer.text;
+    return lab_keep_answer(strndup(answer.text, strcspn(answer.text, "\n")));
 }
 
 void lab_set(const char *name, const char *format, ...)
@@ -199,7 +201,8 @@ void lab_set(const char *name, const char *format, ...)
     LAB_FORMAT(value, format);
 
     lab_type("%s=%s", name, value);
-    lab_must(setenv(name, strstr(value, "$(") ? substitute(value) : expand(value, false), 1));
+    lab_must(
+        setenv(name, strncmp(value, "$(", 2) == 0 ? substitute(value) : expand(value, false), 1));
 }
 
 void lab_mkdir(const char *format, ...)
