@@ -1,6 +1,5 @@
 #include "binary.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/mman.h>

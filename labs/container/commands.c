@@ -14,7 +14,6 @@
 #include "error.h"
 #include "file.h"
 #include "lock.h"
-#include "monitor.h"
 #include "number.h"
 #include "pidfd.h"
 #include "process.h"

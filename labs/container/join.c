@@ -12,7 +12,6 @@
 #include "command.h"
 #include "commands.h"
 #include "error.h"
-#include "file.h"
 #include "limits.h"
 #include "monitor.h"
 #include "options.h"

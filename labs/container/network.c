@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bridge.h"
@@ -17,7 +16,6 @@
 #include "nat.h"
 #include "netlink.h"
 #include "nft.h"
-#include "process.h"
 #include "relay.h"
 #include "report.h"
 #include "rootless.h"

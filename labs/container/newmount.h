@@ -6,7 +6,6 @@
 #define CONTAINER_NEWMOUNT_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 /* Make a file system of TYPE with OPTIONS, pairs of key and value (NULL: a flag) up to one without
  * a key, and a mount of it with ATTRIBUTES (MOUNT_ATTR_...). Returns its descriptor, or -1 with

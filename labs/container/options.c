@@ -11,7 +11,6 @@
 #include "error.h"
 #include "privileges.h"
 #include "report.h"
-#include "run.h"
 
 static const char HELP[] =
     "Usage: 09_full_container run [OPTION]... [ROOTFS [COMMAND [ARG]...]]\n"

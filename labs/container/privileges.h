@@ -6,7 +6,6 @@
 
 #include <linux/filter.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/types.h>
 
 #include "specification.h"

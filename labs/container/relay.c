@@ -9,7 +9,6 @@
 
 #include "error.h"
 #include "file.h"
-#include "process.h"
 #include "report.h"
 
 enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128 };

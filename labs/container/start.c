@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +27,6 @@
 #include "pidfd.h"
 #include "privileges.h"
 #include "process.h"
-#include "remove.h"
 #include "report.h"
 #include "rootless.h"
 #include "runtime.h"

@@ -13,7 +13,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "error.h"
 #include "file.h"
 #include "newmount.h"
 #include "process.h"

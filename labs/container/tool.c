@@ -16,14 +16,12 @@
  *     binary                    the runtime's own file, out of reach, and the launcher
  *     report, pidfd, remove     errors and remedies; processes; removing trees
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
 #include "error.h"
 #include "process.h"
 #include "report.h"
-#include "run.h"
 
 int container_tool(int argc, char *argv[]);
 

@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "error.h"
 #include "file.h"
 #include "ids.h"
 #include "inside.h"

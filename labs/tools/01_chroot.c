@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +12,6 @@
 #include "identity.h"
 #include "process.h"
 #include "rootfs.h"
-#include "run.h"
 
 int chroot_tool(int argc, char *argv[]);
 

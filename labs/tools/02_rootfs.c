@@ -8,7 +8,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,7 +18,6 @@
 #include "file.h"
 #include "process.h"
 #include "rootfs.h"
-#include "run.h"
 
 int rootfs_tool(int argc, char *argv[]);
 

@@ -23,7 +23,6 @@
 #include "namespace.h"
 #include "number.h"
 #include "process.h"
-#include "run.h"
 
 int unshare_tool(int argc, char *argv[]);
 

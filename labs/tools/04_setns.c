@@ -20,7 +20,6 @@
 #include "file.h"
 #include "namespace.h"
 #include "number.h"
-#include "run.h"
 
 int nsenter_tool(int argc, char *argv[]);
 

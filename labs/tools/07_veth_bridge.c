@@ -6,7 +6,6 @@
 #include "change.h"
 #include "command.h"
 #include "network.h"
-#include "run.h"
 #include "updown.h"
 #include "uplink.h"
 

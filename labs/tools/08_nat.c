@@ -10,7 +10,6 @@
 #include "host.h"
 #include "iptables.h"
 #include "network.h"
-#include "run.h"
 #include "updown.h"
 #include "uplink.h"
 

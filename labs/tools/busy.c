@@ -11,13 +11,11 @@
 #include <getopt.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "number.h"
-#include "run.h"
 
 enum { MAXIMUM_THREADS = 10000 };
 

@@ -11,7 +11,6 @@
 
 #include "command.h"
 #include "error.h"
-#include "file.h"
 #include "lab.h"
 #include "lock.h"
 #include "notes.h"

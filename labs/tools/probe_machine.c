@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 
 #include "error.h"

@@ -1,6 +1,5 @@
 #include "probe.h"
 
-#include <errno.h>
 #include <limits.h>
 
 #include "error.h"

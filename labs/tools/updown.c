@@ -11,7 +11,6 @@
 #include "error.h"
 #include "number.h"
 #include "process.h"
-#include "run.h"
 #include "uplink.h"
 
 static const struct option options[] = {
