@@ -137,11 +137,24 @@ static unsigned find_bridge_or_fail(void)
     return (unsigned)index;
 }
 
-static void create_network(struct bridge *bridge)
+/* Make the link. Without IPv6, which would reach the machine past all rules. */
+static int make_bridge(in_addr_t address, int prefix)
 {
     unsigned char mac[6] = {0x02, 0x42};
+
+    memcpy(mac + 2, &address, sizeof(address));
+    if (link_make_bridge(BRIDGE, mac) == -1 ||
+        lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
+        (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
+         errno != ENOENT))
+        return -1;
+    const unsigned index = if_nametoindex(BRIDGE);
+    return index == 0 ? -1 : address_add(index, address, prefix);
+}
+
+static void create_network(struct bridge *bridge)
+{
     int count[2] = {-1, -1};
-    unsigned index;
 
     if (find_bridge_or_fail() != 0)
         give_up(STATUS_RUNTIME, "a link %s exists already, and is not of this program", BRIDGE);
@@ -154,21 +167,13 @@ static void create_network(struct bridge *bridge)
     bridge->rules = 0;
     before = nft_generation();
     bridge->last = 1;
-    in_addr_t address = bridge->network | htonl(1);
-    memcpy(mac + 2, &address, sizeof(address));
     if (bridge_write(bridge) == -1)
         fail("write %s", bridge_file());
     const int forwards = lab_forwarding_use(LAB);
     if (forwards == -1)
         fail("record in %s.forwarding that ip_forward becomes 1", lab_runs());
     bridge->forwarded = !forwards; /* written with the first address */
-    /* Without IPv6, which would reach the machine past all rules. */
-    if (link_make_bridge(BRIDGE, mac) == -1 ||
-        lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
-        (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
-         errno != ENOENT) ||
-        (index = if_nametoindex(BRIDGE)) == 0 ||
-        address_add(index, address, bridge->prefix) == -1) {
+    if (make_bridge(bridge->network | htonl(1), bridge->prefix) == -1) {
         int error = errno;
         remove_network(bridge); /* else the next command does */
         errno = error;
