@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PTYS = 2000, CONNECTIONS = 400, SOCKETS = 2000 };
+enum { PTYS = 2000, CONNECTIONS = 400, SOCKETS = 2000, FILES = 4000 };
 
 static int open_ptys(void)
 {
@@ -100,7 +100,7 @@ int main(int argc, char *argv[])
     if (getrlimit(RLIMIT_NOFILE, &files) == -1)
         return 1;
     files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){2 * SOCKETS, 2 * SOCKETS}) == -1 &&
+    if (setrlimit(RLIMIT_NOFILE, &(struct rlimit){FILES, FILES}) == -1 &&
         setrlimit(RLIMIT_NOFILE, &files) == -1)
         return 1;
     const char *what = argc > 1 ? argv[1] : "ptys";

@@ -33,14 +33,16 @@ static int is_without(const char *wall)
 
 __attribute__((constructor)) static void open_victim(void)
 {
-    if (getenv("VICTIM"))
-        victim = (int)syscall(SYS_pidfd_open, atoi(getenv("VICTIM")), 0);
+    const char *pid = getenv("VICTIM");
+
+    if (pid)
+        victim = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
 }
 
 /* What has a descriptor with it is the message of the process between. */
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    struct cmsghdr *rights = message->msg_controllen ? CMSG_FIRSTHDR(message) : NULL;
+    struct cmsghdr *rights = message->msg_control ? CMSG_FIRSTHDR(message) : NULL;
     int process;
 
     if (rights && getenv("FLOOD"))
@@ -86,11 +88,11 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     return syscall(SYS_recvmsg, fd, message, flags);
 }
 
-int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+int waitid(idtype_t idtype, id_t id, siginfo_t *infop, int options)
 {
     if (options == (WEXITED | WNOHANG | WNOWAIT) && is_without("child"))
         return 0;
-    return (int)syscall(SYS_waitid, type, id, info, options, NULL);
+    return (int)syscall(SYS_waitid, idtype, id, infop, options, NULL);
 }
 
 int fchmod(int fd, mode_t mode)
@@ -98,20 +100,20 @@ int fchmod(int fd, mode_t mode)
     return (int)syscall(SYS_fchmod, fd, is_without("mode") ? 0777 : mode);
 }
 
-int poll(struct pollfd *polled, nfds_t count, int timeout)
+int poll(struct pollfd *fds, nfds_t nfds, int timeout)
 {
     const struct timespec limit = {timeout / 1000, timeout % 1000 * 1000000L};
-    const int ready = (int)syscall(SYS_ppoll, polled, count, timeout < 0 ? NULL : &limit, NULL, 8);
+    const int ready = (int)syscall(SYS_ppoll, fds, nfds, timeout < 0 ? NULL : &limit, NULL, 8);
 
-    message_waits = ready > 0 && count == 3 && polled[0].revents;
+    message_waits = ready > 0 && nfds == 3 && fds[0].revents;
     return ready;
 }
 
-int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *limit)
+int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
     if (message_waits && is_without("signal")) {
         errno = EAGAIN;
         return -1;
     }
-    return (int)syscall(SYS_rt_sigtimedwait, set, info, limit, 8);
+    return (int)syscall(SYS_rt_sigtimedwait, set, info, timeout, 8);
 }
