@@ -136,6 +136,7 @@ const char *sigabbrev_np(int signal);
 #endif
 
 #ifndef __GLIBC__
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +147,15 @@ char *basename(const char *path);
 #define RENAME_NOREPLACE 1
 #define renameat2(...) syscall(SYS_renameat2, __VA_ARGS__)
 #endif
+/* The value of a call that is made again after each signal. */
+#define TEMP_FAILURE_RETRY(call)                                                                   \
+    (__extension__({                                                                               \
+        __typeof__(call) lab_retried;                                                              \
+        do                                                                                         \
+            lab_retried = (call);                                                                  \
+        while (lab_retried == -1 && errno == EINTR);                                               \
+        lab_retried;                                                                               \
+    }))
 /* musl's only answers ENOSYS, because Linux sets a thread's policy and POSIX a process's. */
 #define sched_setscheduler(...) syscall(SYS_sched_setscheduler, __VA_ARGS__)
 #endif

@@ -19,7 +19,7 @@ AS_USER=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 # All that can be seen of a tree: types, modes, owners, sizes, times, targets of links, contents.
 look_at() {
     find "$1" -printf '%p %y %m %U:%G %s %T@ %l\n' | sort
-    find "$1" -type f -exec sha256sum {} + | sort
+    find "$1" -type f -exec cksum {} + | sort
 }
 
 # Whether DIR is a root file system with which one can work; looked at from outside and inside.
@@ -127,6 +127,7 @@ refuses() {
     else
         assert_equal "${#stderr_lines[@]}" 1
     fi
+    if cmp -s "$BATS_TEST_TMPDIR/look.before" "$BATS_TEST_TMPDIR/look.after"; then return 0; fi
     # The times of a directory in which something came and went are its own affair.
     diff <(grep -v ' d ' "$BATS_TEST_TMPDIR/look.before") <(grep -v ' d ' "$BATS_TEST_TMPDIR/look.after")
     diff <(awk '$2 == "d" {print $1, $3}' "$BATS_TEST_TMPDIR/look.before") \
