@@ -1,5 +1,6 @@
 #include "unpack.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -136,7 +137,10 @@ static char *read_text(const char *path)
     struct stat status;
     char *text;
 
-    if (stat(path, &status) == -1 || !S_ISREG(status.st_mode))
+    const int found = stat(path, &status);
+    if (found == -1 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+        fail("look for %s of the image '%s'", path, image.name);
+    if (found == -1 || !S_ISREG(status.st_mode))
         return NULL;
     text = malloc(JSON_SIZE);
     if (!text || lab_read_file(path, text, JSON_SIZE) == -1)
@@ -240,9 +244,13 @@ static bool find_oci_layers(const char *path, int depth)
 void image_apply(const char *name)
 {
     image.name = name;
-    if (!find_docker_layers() &&
-        (access("/oci-layout", F_OK) == -1 || !find_oci_layers("/index.json", MAXIMUM_INDEX_DEPTH)))
-        return;
+    if (!find_docker_layers()) {
+        const int oci = lab_is_there("/oci-layout");
+        if (oci == -1)
+            fail("look for /oci-layout of the image '%s'", name);
+        if (oci == 0 || !find_oci_layers("/index.json", MAXIMUM_INDEX_DEPTH))
+            return;
+    }
     /* The layers stay open; nothing but what they hold is to be in the root file system. */
     empty_directory("/");
     for (int i = 0; i < image.count; i++) {

@@ -89,6 +89,8 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
         give_up_restore("count the present rules");
     int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
     int ours = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if ((quiet && nothing == -1) || ours == -1)
+        give_up_restore("open /dev/null");
     if (dup2(input, STDIN_FILENO) == -1 || (quiet && dup2(nothing, STDERR_FILENO) == -1))
         give_up_restore("dup2");
     execvp(find(argv[0]), argv);
@@ -185,6 +187,8 @@ pid_t nat_up(const char *bridge, const char *network, int others)
         const int status = install(bridge, network, others);
         _exit(status == -1 ? LAB_EXIT_CANNOT_INVOKE : status);
     }
+    if (child == -1)
+        lab_warn("fork for the rules of the bridge: %s", lab_strerror(errno));
     return child;
 }
 
