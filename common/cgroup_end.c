@@ -108,11 +108,12 @@ static int walk_up(const char *directory, int (*each)(const char *directory))
 
 static int for_each_directory(const struct lab_cgroup *group, int (*each)(const char *directory))
 {
-    int result = 0;
+    int result = 0, error = 0;
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (lab_cgroup_is_first(group, i) && walk_up(lab_cgroup_file(group, i, ""), each) == -1)
-            result = -1;
+            result = -1, error = errno;
+    errno = error;
     return result;
 }
 

@@ -200,7 +200,7 @@ struct sock_filter *make_filter(uint64_t capabilities, unsigned short *length)
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     struct sock_filter *program = NULL;
     int fd = memfd_create("filter", MFD_CLOEXEC);
-    int error = !filter || fd == -1 ? -ENOMEM : 0;
+    int error = fd == -1 ? -errno : !filter ? -ENOMEM : 0;
 
     if (!error)
         error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, no long list */

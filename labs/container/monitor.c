@@ -141,6 +141,8 @@ static ssize_t take(struct channel *channel, const struct monitored *monitored)
     }
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return 0;
+    if (count == -1 && monitored->master == -1 && channel == &state.channels[0] && errno != EBADF)
+        lab_warn("read the input of the command: %s", lab_strerror(errno));
     if (count == -1 && monitored->master == -1 && channel != &state.channels[0]) {
         state.lost = true;
         lab_warn("read the output of the command: %s", lab_strerror(errno));
@@ -162,14 +164,18 @@ static void give(struct channel *channel)
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count == -1) {
-        if (errno != EPIPE && channel != &state.channels[0]) {
+        if (errno != EPIPE) {
             state.lost = true;
-            lab_warn("write the output of the command: %s", lab_strerror(errno));
+            lab_warn("write the %s of the command: %s",
+                     channel == &state.channels[0] ? "input" : "output", lab_strerror(errno));
         }
         channel->length = 0;
         /* The command gets EPIPE from its own pipe then. The buffer of a terminal is read on. */
         if (channel == &state.channels[0] || channel->from != state.channels[0].to)
             close_channel(channel);
+        /* Of input that goes no further the command reads the end. */
+        if (channel == &state.channels[0] && channel->to != state.channels[1].from)
+            lab_close_fd(&channel->to);
         channel->to = -1;
         return;
     }
