@@ -141,11 +141,11 @@ static ssize_t take(struct channel *channel, const struct monitored *monitored)
     }
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    if (count == -1 && monitored->master == -1 && channel == &state.channels[0] && errno != EBADF)
-        lab_warn("read the input of the command: %s", lab_strerror(errno));
-    if (count == -1 && monitored->master == -1 && channel != &state.channels[0]) {
+    /* A caller may have closed the input. */
+    if (count == -1 && monitored->master == -1 && errno != EBADF) {
         state.lost = true;
-        lab_warn("read the output of the command: %s", lab_strerror(errno));
+        lab_warn("read the %s of the command: %s",
+                 channel == &state.channels[0] ? "input" : "output", lab_strerror(errno));
     }
     close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
     /* The container reads the end, too. */
