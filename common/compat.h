@@ -18,18 +18,6 @@
 #define LAB_GLIBC(major, minor) 0
 #endif
 
-/* Of glibc alone: as long as a signal ends the call, make it again. */
-#ifndef __GLIBC__
-#define TEMP_FAILURE_RETRY(call)                                                                   \
-    __extension__({                                                                                \
-        long result_of_call;                                                                       \
-        do                                                                                         \
-            result_of_call = (long)(call);                                                         \
-        while (result_of_call == -1 && errno == EINTR);                                            \
-        result_of_call;                                                                            \
-    })
-#endif
-
 /* The numbers of newer system calls are the same on every architecture that the labs know. */
 #ifndef SYS_openat2
 #define SYS_openat2 437
