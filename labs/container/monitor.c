@@ -125,6 +125,14 @@ static void close_channel(struct channel *channel)
     channel->length = 0;
 }
 
+/* ACTION on CHANNEL has failed with errno. */
+static void lose(const char *action, const struct channel *channel)
+{
+    state.lost = true;
+    lab_warn("%s the %s of the command: %s", action,
+             channel == &state.channels[0] ? "input" : "output", lab_strerror(errno));
+}
+
 /* Returns how many bytes there were. */
 static ssize_t take(struct channel *channel, const struct monitored *monitored)
 {
@@ -142,11 +150,8 @@ static ssize_t take(struct channel *channel, const struct monitored *monitored)
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return 0;
     /* A caller may have closed the input. */
-    if (count == -1 && monitored->master == -1 && errno != EBADF) {
-        state.lost = true;
-        lab_warn("read the %s of the command: %s",
-                 channel == &state.channels[0] ? "input" : "output", lab_strerror(errno));
-    }
+    if (count == -1 && monitored->master == -1 && errno != EBADF)
+        lose("read", channel);
     close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
     /* The container reads the end, too. */
     if (channel == &state.channels[0] && monitored->master == -1)
@@ -164,11 +169,8 @@ static void give(struct channel *channel)
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count == -1) {
-        if (errno != EPIPE) {
-            state.lost = true;
-            lab_warn("write the %s of the command: %s",
-                     channel == &state.channels[0] ? "input" : "output", lab_strerror(errno));
-        }
+        if (errno != EPIPE)
+            lose("write", channel);
         channel->length = 0;
         /* The command gets EPIPE from its own pipe then. The buffer of a terminal is read on. */
         if (channel == &state.channels[0] || channel->from != state.channels[0].to)
