@@ -87,7 +87,7 @@ const char *lab_outside_path(const char *command);
 
 /* Start "busy -j THREADS" from the directory of this program, in GROUP and on CPUS where they are
  * not NULL, and wait until all its threads are there and use CPU time. It dies with its parent.
- * Returns its PID; exits with what is missing where there is no such program. */
+ * Returns its PID. Without such a program it exits, and its message names what is missing. */
 struct lab_cgroup;
 pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus);
 

@@ -56,8 +56,8 @@ int state_for_each(void (*each)(const struct container *container, void *argumen
 int state_save(const struct container *container);
 
 /* Read what is known of NAME. Strings live as long as the process. Returns 0, or -1 with errno:
- * ENOENT where there is no such container, or none yet; EBADMSG where the file is damaged. Name and
- * directory are set in any case. */
+ * ENOENT if no container has this name, or its record is not written yet; EBADMSG where the file is
+ * damaged. Name and directory are set in any case. */
 int state_load(struct container *container, const char *name);
 
 /* After state_load() has failed with errno: what is wrong and what to do, in a static buffer. */

@@ -108,7 +108,7 @@ bool lab_notes_read(struct lab_notes *notes, const char *number)
              where, path);
 }
 
-/* What read_lines() reads, of malloc(3). Returns NULL with errno where there is no memory. */
+/* Returns what read_lines() reads, for free(3); NULL with errno if malloc(3) fails. */
 static char *lines_of(const struct lab_notes *notes)
 {
     char *text = NULL;

@@ -5,7 +5,7 @@
  *     VICTIM=PID       its pidfd is sent as "the process that was started", before the true one
  *     FLOOD=1          no command is executed: messages are sent without an end
  *     WITHOUT=child    exec does not look whether a process is its own child
- *     WITHOUT=signal   exec looks for signals only while there is no message
+ *     WITHOUT=signal   exec reads signals only when no message waits
  *     WITHOUT=mode     the file of the launcher can be read by all, so the launcher can be traced
  */
 #include <errno.h>
