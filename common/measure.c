@@ -110,7 +110,18 @@ static void show(const struct lab_load *load, double percent)
            load->target > 0 ? "  (| is the target)" : "");
 }
 
-/* Measure LOADS at the same time for WINDOW microseconds, with a bar for each on a terminal. */
+/* Whether each of LOADS has used CPU time between FIRST and LAST. */
+static bool had_turns(struct lab_load *const loads[], const struct lab_cpu_sample *first,
+                      const struct lab_cpu_sample *last)
+{
+    for (int i = 0; loads[i]; i++)
+        if (last[i].usage == first[i].usage)
+            return false;
+    return true;
+}
+
+/* Measure LOADS at the same time for WINDOW microseconds, with a bar for each on a terminal. On a
+ * busy machine it may take longer until each has its turn: wait for that, at most ten times. */
 static void measure(struct lab_load *const loads[], long long window)
 {
     struct lab_cpu_sample first[LAB_MEASURED] = {0}, last[LAB_MEASURED], now;
@@ -122,7 +133,9 @@ static void measure(struct lab_load *const loads[], long long window)
         take(loads[count], &first[count]);
         last[count] = first[count];
     }
-    for (long long passed = SLICE; passed <= window; passed += SLICE) {
+    for (long long passed = SLICE;
+         passed <= window || (passed <= 10 * window && !had_turns(loads, first, last));
+         passed += SLICE) {
         sleep_until(first[0].at + passed);
         if (live && passed > SLICE)
             printf("\033[%dA", count); /* back to the first bar */

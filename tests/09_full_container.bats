@@ -217,7 +217,8 @@ either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "$2"; else ech
 @test "full container: a published port is reached by ::1, as long as the container is there" {
     local bytes=2000000 relay
     # An echo: what is sent comes back, while both directions are full.
-    labs09 run -d -n echo -p 8080:80 -p 8081:81 "$ROOTFS" sh -c 'nc -ll -p 80 -e cat & exec nc -ll -p 81 -e echo second'
+    labs09 run -d -n echo -p 8080:80 -p 8081:81 "$ROOTFS" sh -c 'nc -ll -p 80 -e cat &
+        until nc 127.0.0.1 80 </dev/null; do :; done; exec nc -ll -p 81 -e echo second'
     eventually machine_reaches ::1 8081 second
     head -c "$bytes" /dev/urandom >"$BATS_TEST_TMPDIR/sent"
     on_host timeout 20 busybox nc ::1 8080 <"$BATS_TEST_TMPDIR/sent" >"$BATS_TEST_TMPDIR/back" &

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +80,12 @@ static bool give_back(struct container *container)
     all = all && give_back_claims(container);
     ids_release(&run.ids);
     state_unlock();
+    /* A child that removes the link may have a copy of this lock, which says that the runtime lives.
+     */
+    if (container->lock != -1 && flock(container->lock, LOCK_UN) == -1) {
+        lab_warn("unlock %s: %s", container->directory, lab_strerror(errno));
+        return false;
+    }
     return all;
 }
 
