@@ -117,9 +117,8 @@ void lab_end(struct lab_sandbox *sandbox);
  * script. (NULL: the line is COMMAND alone, and lab_tell types into its sh.) */
 struct lab_sandbox *lab_try_in_sandbox(void (*calls)(void), const char *command, const char *script);
 
-/* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures LOADS (a
- * NULL behind the last) at the same time, longer where one has had no turn yet on a busy machine; it returns how
- * idle the machine's CPUs were meanwhile, in percent. */
+/* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures LOADS (a NULL
+ * behind the last) at the same time, until each has had a turn; it returns how idle the CPUs were, in percent. */
 struct lab_load {
     const char *name;
     pid_t pid;

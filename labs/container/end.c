@@ -80,8 +80,7 @@ static bool give_back(struct container *container)
     all = all && give_back_claims(container);
     ids_release(&run.ids);
     state_unlock();
-    /* A child that removes the link may have a copy of this lock, which says that the runtime lives.
-     */
+    /* A child that removes the link may still have a copy of this lock: the runtime would live. */
     if (container->lock != -1 && flock(container->lock, LOCK_UN) == -1) {
         lab_warn("unlock %s: %s", container->directory, lab_strerror(errno));
         return false;
