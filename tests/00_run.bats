@@ -264,7 +264,9 @@ type_at_terminal() {
     shift
     mkfifo "$BATS_TEST_TMPDIR/keyboard"
     exec 8<>"$BATS_TEST_TMPDIR/keyboard"
-    timeout -k 1 $((20 * SLOW)) script -qefc "$command" /dev/null <&8 >"$BATS_TEST_TMPDIR/screen" 2>&1 8<&- 3>&- &
+    # What the shell ignores in the background, a newer timeout(1) ignores, too.
+    env --default-signal=INT,QUIT timeout -k 1 $((20 * SLOW)) script -qefc "$command" /dev/null \
+        <&8 >"$BATS_TEST_TMPDIR/screen" 2>&1 8<&- 3>&- &
     for key in "$@"; do
         typed=$((typed + 1))
         for attempt in $(seq $((300 * SLOW))); do

@@ -317,9 +317,9 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
         on_host sysctl -qw net.bridge.bridge-nf-call-iptables="$value"
         labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
         eventually machine_reaches 10.209.0.1 8080 from-web
-        run -0 labs09 exec web timeout 2 nc -w 1 10.209.0.1 8080 </dev/null
+        run -0 labs09 exec web timeout 10 nc -w 5 10.209.0.1 8080 </dev/null
         assert_output from-web
-        run -0 labs09 run "$ROOTFS" timeout 2 nc -w 1 10.209.0.1 8080 </dev/null
+        run -0 labs09 run "$ROOTFS" timeout 10 nc -w 5 10.209.0.1 8080 </dev/null
         assert_output from-web
         labs09 kill web
     done
