@@ -266,8 +266,11 @@ coverage: #: the lines and branches that the tests reach: a table, build/coverag
 deps-coverage: #: install what coverage needs
 	tests/packages.sh install build container run test coverage
 
+# RUN is a shell's command line: its dollars are the shell's, not make's.
+override RUN := $(value RUN)
+test-fresh vm-command: export RUN := $(value RUN)
+
 .PHONY: test-fresh
-test-fresh: export RUN := $(value RUN)
 test-fresh: #: the README's commands in a bare Debian or Ubuntu [RELEASE=trixie] [RUN='COMMAND'] [MIRROR='deb ...']
 	$(SUDO) env RELEASE="$$RELEASE" MIRROR="$$MIRROR" RUN="$$RUN" tests/fresh.sh
 
@@ -286,9 +289,6 @@ HELD := $(BUILD)/.held-$(shell echo $$PPID)
 vm: $(HELD)
 $(HELD):
 	@false
-# RUN is a shell's command line: its dollars are the shell's, not make's.
-override RUN := $(value RUN)
-vm-command: export RUN := $(value RUN)
 vm-command:
 	@+mkdir -p $(BUILD); find $(BUILD) -maxdepth 1 -name '.held-*' -mmin +1 -delete; \
 	$(if $(filter-out $(HOST_ARCH),$(ARCH)),,MAKEFLAGS= $(MAKE) --no-print-directory -s all || exit;) \

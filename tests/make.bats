@@ -221,3 +221,9 @@ make_as_user() {
     assert_line "sudo: $OUT/bin/05_cgroup_cpu"
     rm -r "${TMPDIR:?}/bin"
 }
+
+@test "make: the dollars of a RUN= are those of its shell" {
+    # shellcheck disable=SC2016
+    run -0 make -C "$REPO" --no-print-directory -s test-fresh SUDO='printenv RUN; :' RUN='echo $PWD $$ "$x"'
+    assert_output 'echo $PWD $$ "$x"'
+}
