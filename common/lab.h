@@ -118,7 +118,7 @@ void lab_end(struct lab_sandbox *sandbox);
 struct lab_sandbox *lab_try_in_sandbox(void (*calls)(void), const char *command, const char *script);
 
 /* CPU time. lab_start_busy types "busy -j THREADS &" and waits until all threads run. lab_use measures LOADS (a NULL
- * behind the last) at the same time, until each has had a turn; it returns how idle the CPUs were, in percent. */
+ * behind the last) side by side, up to a second if one has no turn; it returns how idle the CPUs were, in percent. */
 struct lab_load {
     const char *name;
     pid_t pid;

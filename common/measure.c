@@ -121,7 +121,7 @@ static bool had_turns(struct lab_load *const loads[], const struct lab_cpu_sampl
 }
 
 /* Measure LOADS at the same time for WINDOW microseconds, with a bar for each on a terminal. On a
- * busy machine it may take longer until each has its turn: wait for that, at most ten times. */
+ * busy machine a short time may be too short for each to have its turn: then up to a second. */
 static void measure(struct lab_load *const loads[], long long window)
 {
     struct lab_cpu_sample first[LAB_MEASURED] = {0}, last[LAB_MEASURED], now;
@@ -134,7 +134,7 @@ static void measure(struct lab_load *const loads[], long long window)
         last[count] = first[count];
     }
     for (long long passed = SLICE;
-         passed <= window || (passed <= 10 * window && !had_turns(loads, first, last));
+         passed <= window || (passed <= SECOND && !had_turns(loads, first, last));
          passed += SLICE) {
         sleep_until(first[0].at + passed);
         if (live && passed > SLICE)
