@@ -136,26 +136,25 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
 {
     static const unsigned PERSONALITIES[] = {0, ADDR_NO_RANDOMIZE, PER_LINUX32, UNAME26,
                                              UINT32_MAX};
-    int error = 0;
-
-    error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 0);
-    error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 0);
-    for (size_t i = 0; i < sizeof(PERSONALITIES) / sizeof(PERSONALITIES[0]); i++)
-        error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
-                                  SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PERSONALITIES[i]));
-    if (has_capability(capabilities, CAP_SYS_ADMIN)) {
-        error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 0);
-        error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone3), 0);
-        return error;
+    int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 0);
+    if (!error)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 0);
+    for (size_t i = 0; !error && i < sizeof(PERSONALITIES) / sizeof(PERSONALITIES[0]); i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
+                                 SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, PERSONALITIES[i]));
+    if (!error && has_capability(capabilities, CAP_SYS_ADMIN)) {
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 0);
+        return error ? error : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone3), 0);
     }
     /* The flags of clone3(2) are in memory, where a filter cannot look: without a rule it gives
      * ENOSYS, which makes libraries use clone(2), whose flags are an argument. */
-    error |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                              SCMP_A0(SCMP_CMP_MASKED_EQ, ALL_NAMESPACES, 0));
-    for (uint64_t flag = 1; flag <= UINT32_MAX; flag <<= 1)
+    if (!error)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                                 SCMP_A0(SCMP_CMP_MASKED_EQ, ALL_NAMESPACES, 0));
+    for (uint64_t flag = 1; !error && flag <= UINT32_MAX; flag <<= 1)
         if (flag & ALL_NAMESPACES)
-            error |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                                      SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+            error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                                     SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
     return error;
 }
 
@@ -187,7 +186,9 @@ static struct sock_filter *join_programs(int fd, unsigned short *length)
     if (!program)
         return NULL;
     memcpy(program, PRELUDE, sizeof(PRELUDE));
-    if (pread(fd, (char *)program + sizeof(PRELUDE), (size_t)status.st_size, 0) != status.st_size) {
+    ssize_t length_read = pread(fd, (char *)program + sizeof(PRELUDE), (size_t)status.st_size, 0);
+    if (length_read != status.st_size) {
+        errno = length_read == -1 ? errno : EIO;
         free(program);
         return NULL;
     }
@@ -210,6 +211,8 @@ struct sock_filter *make_filter(uint64_t capabilities, unsigned short *length)
         error = add_plain_rules(filter, capabilities);
     if (!error)
         error = add_argument_rules(filter, capabilities);
+    if (!error) /* else libseccomp makes ECANCELED of each errno of the kernel */
+        error = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
     if (!error)
         error = seccomp_export_bpf(filter, fd);
     if (!error)
