@@ -210,7 +210,7 @@ system calls:clone3, Linux 5.3:01 02 03 04 05 06 07 08 09
 system calls:pidfd_open, Linux 5.3:01 02 03 04 05 06 07 08 09
 chroot:chroot, Linux 1.0:01 02 04
 setns:setns, Linux 3.0:03 04 07 08 09
-system calls of lab 09:close_range, Linux 5.9:09
+close_range:close_range, Linux 5.9:03 04 09
 system calls of lab 09:mount_setattr, Linux 5.12:09
 system calls of lab 09:pidfd_send_signal, Linux 5.1:09
 system calls of lab 09:open_tree, Linux 5.2:09

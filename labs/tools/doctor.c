@@ -47,8 +47,8 @@ static const struct probe_call OF_ALL_LABS[] = {{"pidfd_open", "5.3", SYS_pidfd_
                                                 {0}};
 static const struct probe_call CHROOT[] = {{"chroot", "1.0", SYS_chroot}, {0}};
 static const struct probe_call SETNS[] = {{"setns", "3.0", SYS_setns}, {0}};
+static const struct probe_call CLOSE_RANGE[] = {{"close_range", "5.9", SYS_close_range}, {0}};
 static const struct probe_call OF_LAB_09[] = {{"pidfd_send_signal", "5.1", SYS_pidfd_send_signal},
-                                              {"close_range", "5.9", SYS_close_range},
                                               {"mount_setattr", "5.12", SYS_mount_setattr},
                                               {"open_tree", "5.2", SYS_open_tree},
                                               {"move_mount", "5.2", SYS_move_mount},
@@ -68,6 +68,7 @@ static const struct probe probes[] = {
     {"system calls", EVERY_LAB, probe_calls, OF_ALL_LABS, true},
     {"chroot", "01 02 04", probe_calls, CHROOT, true},
     {"setns", "03 04 07 08 09", probe_calls, SETNS, true},
+    {"close_range", "03 04 09", probe_calls, CLOSE_RANGE, true},
     {"64-bit machine", "09", probe_word_size, NULL, true},
     {"system calls of lab 09", "09", probe_calls, OF_LAB_09, false},
     {"mount namespace", EVERY_LAB, probe_mounts, NULL, false},
