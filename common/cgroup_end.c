@@ -144,7 +144,6 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
     enum { AT_ONCE = 256, ROUNDS = 100 };
     pid_t pids[AT_ONCE];
     char path[LAB_CGROUP_LONGEST * 2], text[16];
-    int count = 0;
 
     while (strlen(to) > strlen(base)) {
         int there = lab_is_there(to);
@@ -156,10 +155,9 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
     }
     snprintf(path, sizeof(path), "%s/cgroup.procs", to);
     for (int round = 0; round < ROUNDS; round++) {
-        int result = 0;
-        count = read_processes(from, pids, AT_ONCE);
+        int result = 0, count = read_processes(from, pids, AT_ONCE);
         if (count <= 0)
-            break;
+            return count == 0 || errno == ENOENT ? 0 : lab_cgroup_failed("read processes of", from);
         for (int i = 0; i < count && i < AT_ONCE; i++) {
             snprintf(text, sizeof(text), "%d", (int)pids[i]);
             if (lab_cgroup_write_path(where, path, text) == -1 && errno != ESRCH)
@@ -168,7 +166,8 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
         if (result == -1)
             return -1;
     }
-    return count > 0 ? lab_cgroup_failed("move processes out of", from) : 0;
+    errno = EBUSY;
+    return lab_cgroup_failed("move processes out of", from);
 }
 
 /* Move every process of GROUP to the directories of ORIGIN, or the nearest group above. */
