@@ -147,8 +147,9 @@ static double least_quota(const struct lab_hierarchies *where, pid_t pid)
     double ceiling = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-    if (lab_read_file(path, groups, sizeof(groups)) == -1 ||
-        !lab_hierarchy_group(place, LAB_CPU, groups, own_path, directory, sizeof(directory)))
+    if (lab_read_file(path, groups, sizeof(groups)) == -1)
+        lab_die("read %s", path);
+    if (!lab_hierarchy_group(place, LAB_CPU, groups, own_path, directory, sizeof(directory)))
         return 0;
     const char *below = directory + strlen(place->base);
     for (int length = (int)strlen(below); length >= 0; length--) {
@@ -156,9 +157,13 @@ static double least_quota(const struct lab_hierarchies *where, pid_t pid)
         if (below[length] != '/' && below[length] != '\0' && length > 0)
             continue;
         if (snprintf(group.name, sizeof(group.name), "%.*s", length, below) >=
-                (int)sizeof(group.name) ||
-            cpu_limit(&group, &quota, &period) == -1 || quota == LAB_UNLIMITED)
-            continue; /* the root of v2 has no limit, and no file for one */
+            (int)sizeof(group.name))
+            continue;
+        bool read = cpu_limit(&group, &quota, &period) == 0;
+        if (!read && errno != ENOENT)
+            lab_cgroup_die();
+        if (!read || quota == LAB_UNLIMITED)
+            continue; /* the root has no limit, and no file for one */
         double percent = 100.0 * (double)quota / (double)period;
         if (ceiling == 0 || percent < ceiling)
             ceiling = percent;
@@ -371,5 +376,7 @@ int lab_cpu_count(void)
     /* A machine of more than 1024 CPUs does not fit: then all that are online. */
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
         return CPU_COUNT(&cpus);
+    if (errno != EINVAL)
+        lab_die("sched_getaffinity");
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }

@@ -194,7 +194,9 @@ static long long idle_time(void)
 
     if (!text || lab_read_file("/proc/stat", text, SIZE) == -1)
         lab_die("read /proc/stat");
-    bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1;
+    bool all = sched_getaffinity(0, sizeof(cpus), &cpus) == -1; /* more CPUs than fit in a set */
+    if (all && errno != EINVAL)
+        lab_die("sched_getaffinity");
     for (int i = 0; i < CPU_SETSIZE; i++)
         is_wanted[i] = all || CPU_ISSET(i, &cpus);
     return parse_idle(text, is_wanted, CPU_SETSIZE) * 1000000 / sysconf(_SC_CLK_TCK);
