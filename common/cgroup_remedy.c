@@ -119,8 +119,9 @@ void lab_die_path(const char *path, const char *format, ...)
         *slash = '\0';
     bool cgroup = statfs(slash ? directory : ".", &status) == 0 &&
                   (status.f_type == CGROUP_SUPER_MAGIC || status.f_type == CGROUP2_SUPER_MAGIC);
+    const char *remedy = cgroup ? remedy_at(path, error) : NULL;
     errno = error;
-    lab_die_remedy(cgroup ? remedy_at(path, error) : NULL, "%s %s", what, path);
+    lab_die_remedy(remedy, "%s %s", what, path);
 }
 
 /* The commands that move the processes out of the group whose cgroup.subtree_control was written
