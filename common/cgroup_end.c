@@ -155,16 +155,18 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
     }
     snprintf(path, sizeof(path), "%s/cgroup.procs", to);
     for (int round = 0; round < ROUNDS; round++) {
-        int result = 0, count = read_processes(from, pids, AT_ONCE);
+        int error = 0, count = read_processes(from, pids, AT_ONCE);
         if (count <= 0)
             return count == 0 || errno == ENOENT ? 0 : lab_cgroup_failed("read processes of", from);
         for (int i = 0; i < count && i < AT_ONCE; i++) {
             snprintf(text, sizeof(text), "%d", (int)pids[i]);
             if (lab_cgroup_write_path(where, path, text) == -1 && errno != ESRCH)
-                result = -1;
+                error = errno;
         }
-        if (result == -1)
+        if (error) {
+            errno = error;
             return -1;
+        }
     }
     errno = EBUSY;
     return lab_cgroup_failed("move processes out of", from);
@@ -173,7 +175,7 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
 /* Move every process of GROUP to the directories of ORIGIN, or the nearest group above. */
 static int give_back(const struct lab_cgroup *group, const char *origin)
 {
-    int result = 0;
+    int result = 0, error = 0;
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
         const char *name = lab_controllers[i], *base = group->where->of[i].base;
@@ -186,8 +188,9 @@ static int give_back(const struct lab_cgroup *group, const char *origin)
                          line + strlen(name) + 1);
         if (lab_cgroup_is_first(group, i) &&
             move_processes(group->where, lab_cgroup_file(group, i, ""), to, base) == -1)
-            result = -1;
+            result = -1, error = errno;
     }
+    errno = error;
     return result;
 }
 
