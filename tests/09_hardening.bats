@@ -202,7 +202,9 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     labs09 kill ends
     eventually eval '[ "$(on_host ip -o link show type veth | grep -c .)" -eq 1 ]' || fail "$(on_host ip link)"
     exec 8<"/proc/$(pid_of stays)/ns/net"
-    kill -9 "$(container_runtimes)"
+    pid=$(container_runtimes)
+    kill -9 "$pid"
+    wait_until_gone "$pid"
     run -0 labs09 ps
     run -0 on_host ip -o link show type veth
     assert_output ""
