@@ -57,5 +57,9 @@ int probe_number_in(const char *path)
 {
     char text[32];
 
-    return lab_read_file(path, text, sizeof(text)) == -1 ? -1 : atoi(text);
+    if (lab_read_file(path, text, sizeof(text)) != -1)
+        return atoi(text);
+    if (errno != ENOENT)
+        lab_die("read %s", path);
+    return -1;
 }

@@ -62,7 +62,9 @@ void probe_proc(const void *unused)
     if (mount("proc", "/proc", "proc", 0, NULL) == -1)
         lab_die_remedy("parts of the present /proc are covered, as in a container: " ELSEWHERE,
                        "mount proc in a new PID namespace");
-    if (readlink("/proc/self", self, sizeof(self) - 1) == -1 || strcmp(self, "1") != 0)
+    if (readlink("/proc/self", self, sizeof(self) - 1) == -1)
+        lab_die_remedy(ELSEWHERE, "read the link /proc/self");
+    if (strcmp(self, "1") != 0)
         probe_refuse(ELSEWHERE, "/proc/self is '%s', not 1", self);
     printf("mounted; /proc/self is 1\n");
 }
@@ -140,7 +142,10 @@ void probe_tmp(const void *unused)
         lab_die_remedy("name another one in TMPDIR", "write a program to %s", directory);
     }
     int result = lab_listen_command(&output, (const char *[]){path, NULL}, LAB_READER);
-    unlink(path);
+    int error = errno;
+    if (unlink(path) == -1)
+        lab_die("remove %s", path);
+    errno = error;
     if (result == -1)
         lab_die_remedy(ELSEWHERE, "start %s", path);
     if (output.status != 0)

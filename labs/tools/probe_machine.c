@@ -51,11 +51,18 @@ static const char *container_kind(void)
 {
     static char kind[64];
 
-    if ((int)lab_namespace_inode(0, "user") == LAB_INITIAL_USER &&
-        (int)lab_namespace_inode(0, "pid") == LAB_INITIAL_PID)
+    const ino_t user = lab_namespace_inode(0, "user"),
+                pid = user ? lab_namespace_inode(0, "pid") : 0;
+
+    if (pid == 0)
+        lab_die("look at the namespaces in /proc/self/ns");
+    if ((int)user == LAB_INITIAL_USER && (int)pid == LAB_INITIAL_PID)
         return NULL;
-    if (lab_read_file("/run/systemd/container", kind, sizeof(kind)) > 0)
+    ssize_t length = lab_read_file("/run/systemd/container", kind, sizeof(kind));
+    if (length > 0)
         return kind;
+    if (length == -1 && errno != ENOENT && errno != EACCES)
+        lab_die("read /run/systemd/container");
     if (access("/.dockerenv", F_OK) == 0)
         return "docker";
     return access("/run/.containerenv", F_OK) == 0 ? "podman" : "of an unknown kind";
@@ -77,7 +84,8 @@ void probe_surroundings(const void *unused)
     const char *kind = container_kind();
 
     (void)unused;
-    lab_read_file("/proc/sys/kernel/osrelease", release, sizeof(release));
+    if (lab_read_file("/proc/sys/kernel/osrelease", release, sizeof(release)) == -1)
+        lab_die("read /proc/sys/kernel/osrelease");
     if (strstr(release, "Microsoft"))
         probe_refuse("in PowerShell: wsl --set-version DISTRIBUTION 2",
                      "WSL 1 has no Linux kernel");

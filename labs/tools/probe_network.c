@@ -88,7 +88,10 @@ void probe_forward_policy(const void *unused)
     char chain[256];
 
     (void)unused;
-    if (lab_nft_closed_forward(NULL, chain, sizeof(chain)) == 1)
+    int closed = lab_nft_closed_forward(NULL, chain, sizeof(chain));
+    if (closed == -1)
+        probe_note(ELSEWHERE, "unknown: list the chains of nftables: %s", lab_strerror(errno));
+    if (closed == 1)
         probe_note("let labs0 of lab 09 and br0 of 08_nat up pass there, with firewalld: "
                    "firewall-cmd --zone=trusted --add-interface=labs0 --add-interface=br0",
                    "the %s drops what its rules do not accept", chain);
