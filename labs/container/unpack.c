@@ -51,7 +51,8 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
 
     close_others(unpacking);
     set_up_child(3, own_users);
-    setsid(); /* keys typed at the runtime's terminal are for the runtime */
+    if (setsid() == -1) /* keys typed at the runtime's terminal are for the runtime */
+        fail("setsid");
     load_libarchive(own_users);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         fail("make / MS_PRIVATE");
