@@ -110,33 +110,22 @@ static void show(const struct lab_load *load, double percent)
            load->target > 0 ? "  (| is the target)" : "");
 }
 
-/* Whether each of LOADS has used CPU time between FIRST and LAST. */
-static bool had_turns(struct lab_load *const loads[], const struct lab_cpu_sample *first,
-                      const struct lab_cpu_sample *last)
-{
-    for (int i = 0; loads[i]; i++)
-        if (last[i].usage == first[i].usage)
-            return false;
-    return true;
-}
-
 /* Measure LOADS at the same time for WINDOW microseconds, with a bar for each on a terminal. On a
  * busy machine a short time may be too short for each to have its turn: then up to a second. */
 static void measure(struct lab_load *const loads[], long long window)
 {
     struct lab_cpu_sample first[LAB_MEASURED] = {0}, last[LAB_MEASURED], now;
     const char *terminal = getenv("TERM");
-    bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+    bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0, waits = false;
     int count = 0;
 
     for (; loads[count]; count++) {
         take(loads[count], &first[count]);
         last[count] = first[count];
     }
-    for (long long passed = SLICE;
-         passed <= window || (passed <= SECOND && !had_turns(loads, first, last));
-         passed += SLICE) {
+    for (long long passed = SLICE; passed <= (waits ? SECOND : window); passed += SLICE) {
         sleep_until(first[0].at + passed);
+        waits = false;
         if (live && passed > SLICE)
             printf("\033[%dA", count); /* back to the first bar */
         for (int i = 0; i < count; i++) {
@@ -146,6 +135,7 @@ static void measure(struct lab_load *const loads[], long long window)
             if (live)
                 show(loads[i], percent);
             last[i] = now;
+            waits |= window < SECOND && now.usage == first[i].usage;
         }
     }
     for (int i = 0; i < count; i++) {
@@ -333,10 +323,8 @@ static int height(void)
 {
     double most = 0;
 
-    for (int i = 0; i < record.point_count; i++) {
-        most = MAX(most, record.points[i].percent);
-        most = MAX(most, record.points[i].target);
-    }
+    for (int i = 0; i < record.point_count; i++)
+        most = MAX(most, MAX(record.points[i].percent, record.points[i].target));
     return (int)(most / 50 + 1.5) * 50;
 }
 
@@ -361,7 +349,6 @@ static void draw(FILE *script)
 {
     static const char *const colours[LAB_MEASURED] = {"1f6fb4", "d9730d", "2e8b57", "8a4fbf",
                                                       "777777", "b03060", "008080", "808000"};
-
     const bool single = record.name_count == 1;
 
     fprintf(script,
