@@ -119,10 +119,9 @@ static void measure(struct lab_load *const loads[], long long window)
     bool live = isatty(STDOUT_FILENO) && terminal && strcmp(terminal, "dumb") != 0, waits = false;
     int count = 0;
 
-    for (; loads[count]; count++) {
+    for (; loads[count]; count++)
         take(loads[count], &first[count]);
-        last[count] = first[count];
-    }
+    memcpy(last, first, sizeof(last));
     for (long long passed = SLICE; passed <= (waits ? SECOND : window); passed += SLICE) {
         sleep_until(first[0].at + passed);
         waits = false;
