@@ -280,6 +280,7 @@ int lab_make_rootfs(const char *root, const char *busybox)
         lab_copy_file_in(root_fd, "bin/busybox", busybox, 0755) == -1 ||
         each_library_of(busybox, copy_to_same_path, &root_fd) == -1)
         return -1;
-    lab_fd bin = openat(root_fd, "bin", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* Here, too, another user may have put a link. */
+    lab_fd bin = lab_openat2(root_fd, "bin", O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
     return bin == -1 ? -1 : link_applets(bin, list.text);
 }

@@ -440,6 +440,22 @@ busybox_with_httpd_as() {
     run -1 env LAB_MUST_RUN=1 BUSYBOX="$WORK/patched" "$LABS/02_rootfs"
 }
 
+@test "02 DIR: a link that its owner puts in the place of bin meanwhile leads the applets nowhere" {
+    mkdir shims elsewhere
+    printf '#include <stdio.h>\nint main(void) { return puts("sh\\nplanted") < 0; }\n' >dynamic.c
+    "${CC:-cc}" -o dynamic dynamic.c
+    cat >shims/ldd <<END
+#!/bin/sh
+mv "$PWD/root/bin" "$PWD/root/moved" && ln -s "$PWD/elsewhere" "$PWD/root/bin"
+exec "$(command -v ldd)" "\$@"
+END
+    chmod 755 shims/ldd
+    run -1 env PATH="$PWD/shims:$PATH" "$LABS/02_rootfs" --busybox "$PWD/dynamic" root
+    assert_line --partial "ELOOP (Too many levels of symbolic links); nothing was left behind"
+    assert_equal "$(ls -A elsewhere)" ""
+    [ ! -e root ]
+}
+
 @test "02 experiment: a link that does not run fails its check" {
     busybox_with_httpd_as zttpd
     run -1 env BUSYBOX="$WORK/patched" "$LABS/02_rootfs"
