@@ -168,8 +168,8 @@ static const char *const directories[] = {"bin", "dev",  "etc",     "home",   "l
                                           "tmp", "usr",  "var/log", "var/tmp"};
 
 static const struct {
-    const char *path, *target;
-} links[] = {{"sbin", "bin"}, {"usr/bin", "../bin"}, {"usr/sbin", "../bin"}};
+    const char *directory, *name, *target;
+} links[] = {{".", "sbin", "bin"}, {"usr", "bin", "../bin"}, {"usr", "sbin", "../bin"}};
 
 static const struct {
     const char *path;
@@ -255,14 +255,17 @@ static int make_skeleton(int root)
         if (made == -1)
             return -1;
     }
-    for (size_t i = 0; i < COUNT_OF(links); i++)
-        if (symlinkat(links[i].target, root, links[i].path) == -1)
+    /* Another user may have put links there meanwhile, here and below. */
+    for (size_t i = 0; i < COUNT_OF(links); i++) {
+        lab_fd directory =
+            lab_openat2(root, links[i].directory, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+        if (directory == -1 || symlinkat(links[i].target, directory, links[i].name) == -1)
             return -1;
+    }
     for (size_t i = 0; i < COUNT_OF(files); i++)
         if (lab_write_text_in(root, files[i].path, files[i].text, 0644) == -1)
             return -1;
     for (size_t i = 0; i < COUNT_OF(modes); i++) {
-        /* Another user may have put a link there meanwhile. */
         lab_fd made =
             lab_openat2(root, modes[i].path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
         if (made == -1 || fchmod(made, modes[i].mode) == -1)

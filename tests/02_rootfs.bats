@@ -456,6 +456,16 @@ END
     [ ! -e root ]
 }
 
+@test "02 DIR: a link that its owner puts in the place of usr meanwhile leads no link elsewhere" {
+    mkdir elsewhere
+    timeout 10 sh -c 'until [ -d root/usr ]; do :; done; sleep 0.2; mv root/usr root/moved && ln -s "$PWD/elsewhere" root/usr' 3>&- &
+    run -1 strace -f -qq -o /dev/null -e trace=symlinkat -e inject=symlinkat:delay_enter=600000:when=1 \
+        "$LABS/02_rootfs" root
+    wait $!
+    assert_line --partial "ELOOP (Too many levels of symbolic links); nothing was left behind"
+    assert_equal "$(ls -A elsewhere)" ""
+}
+
 @test "02 experiment: a link that does not run fails its check" {
     busybox_with_httpd_as zttpd
     run -1 env BUSYBOX="$WORK/patched" "$LABS/02_rootfs"
