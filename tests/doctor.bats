@@ -521,7 +521,7 @@ is_as_the_doctor_says() {
     says no 'NAT rule' '/usr/sbin/iptables is there, and PATH has no /usr/sbin' 'use sudo, or su with a minus sign'
     says note 'FORWARD policy' 'unknown without iptables' 'see the line iptables'
     consult 0 setpriv --bounding-set=-net_admin "$DOCTOR" 'FORWARD policy'
-    says note 'FORWARD policy' 'unknown: iptables v' "$ELSEWHERE"
+    says note 'FORWARD policy' 'unknown: list the chains of nftables: EPERM' "$ELSEWHERE"
     consult_with iptables 'echo "iptables: Table does not exist (do you need to insmod?)" >&2; exit 3' 'NAT rule' 'FORWARD policy'
     says no 'NAT rule' 'iptables -t nat -A' 'the kernel lacks what this iptables speaks'
     says note 'FORWARD policy' 'unknown: iptables: Table does not exist' 'the kernel lacks what this iptables speaks'
