@@ -131,6 +131,24 @@ user:"$JAIL/missing" true
 ROWS
 }
 
+@test "01 tool: no module that looks up names is loaded out of the new root, with the rights of root" {
+    mkdir "$JAIL/tmp"
+    ${CC:-cc} -shared -fPIC -o "$JAIL/tmp/libnss_theirs.so.2" -x c - <<'C'
+#include <sys/stat.h>
+__attribute__((constructor)) static void note(void) { mkdir("/loaded", 0700); }
+C
+    ${CC:-cc} -shared -fPIC -o /tmp/libnss_theirs.so.2 -x c /dev/null
+    printf '%s: files theirs\n' passwd group initgroups >"$BATS_TEST_TMPDIR/nsswitch.conf"
+    mount --bind "$BATS_TEST_TMPDIR/nsswitch.conf" /etc/nsswitch.conf
+    # The old root finds it in its file; the new one has no such file.
+    rm "$JAIL/etc/group"
+    LD_LIBRARY_PATH=/tmp run "$LABS/01_chroot" --groups=root "$JAIL" /bin/true
+    umount /etc/nsswitch.conf
+    rm /tmp/libnss_theirs.so.2
+    assert_success
+    refute [ -e "$JAIL/loaded" ]
+}
+
 @test "01 tool: --with copies a program and what ldd names, and it runs in there" {
     local path
     mkdir "$TMPDIR/new"

@@ -3,7 +3,9 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,6 +82,15 @@ static void read_options(int argc, char *argv[])
     }
 }
 
+/* A module of nsswitch.conf(5) is loaded when a lookup comes to it: after chroot(2) that is what
+ * the new root has by its name, with the rights of root. So all are loaded before: no file has this
+ * name, and the lookup comes to the last of them. */
+static void load_modules(void)
+{
+    getpwnam("\n");
+    getgrnam("\n");
+}
+
 /* A name that is unknown may well be known outside: say where it was looked up. */
 __attribute__((noreturn)) static void refuse_identity(const char *trouble, const char *new_root)
 {
@@ -131,8 +142,11 @@ int chroot_tool(int argc, char *argv[])
         if (lab_copy_program(new_root, wanted.with[i]) == -1)
             lab_die("copy %s and its libraries into '%s'", wanted.with[i], new_root);
     /* Names count as the new root knows them. Groups that it does not know, the old one may. */
-    if (!is_present_root)
+    if (!is_present_root) {
+        if (wanted.user_spec || wanted.groups)
+            load_modules();
         lab_identify(&identity, wanted.user_spec, wanted.groups);
+    }
     change_root(new_root, !wanted.skip_chdir);
     const char *trouble = lab_identify(&identity, wanted.user_spec, wanted.groups);
     if (trouble)
