@@ -80,7 +80,13 @@ int lab_lock_directory(const char *path, mode_t mode, int milliseconds)
         lab_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd == -1 && mode && errno == ENOENT)
             continue; /* the last one in it has just taken it away */
-        if (fd == -1 || lab_lock(fd, milliseconds) == -1 || fstat(fd, &opened) == -1)
+        if (fd == -1 || fstat(fd, &opened) == -1)
+            return -1;
+        if (opened.st_uid != geteuid()) { /* that user may keep it locked */
+            errno = EEXIST;
+            return -1;
+        }
+        if (lab_lock(fd, milliseconds) == -1)
             return -1;
         /* Somebody who waited with us may have removed the directory that we have locked now. */
         int there = stat(path, &present);

@@ -19,7 +19,7 @@ int lab_lock(int fd, int milliseconds);
 /* Open the directory PATH and lock it, as lab_lock() does. It is made with MODE where it is
  * missing; 0: not. It may be removed meanwhile by another holder of the lock; then it is made anew,
  * so that the lock is always that of the directory which is there. Returns the descriptor, or -1
- * with errno. */
+ * with errno: EEXIST where it belongs to another user, whose lock is not waited for. */
 int lab_lock_directory(const char *path, mode_t mode, int milliseconds);
 
 /* Who has the lock of PATH, by /proc/locks, and what can be done: a sentence in a static buffer. */

@@ -60,18 +60,13 @@ static void need_root(const char *program)
 /* Lock it. Returns a descriptor, or -1 with errno. In /tmp another user may have made it. */
 static int lock_runs(void)
 {
-    lab_fd runs = lab_lock_directory(lab_runs(), 0700, LAB_LOCK_PATIENCE);
-    struct stat status;
+    int runs = lab_lock_directory(lab_runs(), 0700, LAB_LOCK_PATIENCE);
 
-    if (runs == -1)
-        return -1;
-    if (fstat(runs, &status) == -1)
-        return -1;
-    if (status.st_uid != geteuid())
+    if (runs == -1 && errno == EEXIST)
         lab_exit(lab_exit_failure,
                  "%s belongs to another user; set XDG_RUNTIME_DIR to a directory of your own",
                  lab_runs());
-    return lab_take_fd(&runs);
+    return runs;
 }
 
 /* Remove the groups of the run NAME, if it has any, and its directory in lab_runs(). */

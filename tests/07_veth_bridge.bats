@@ -238,6 +238,8 @@ refuses_notes='
 @test "07 down: notes that another user may have written are refused, and a link is not followed" {
     on_host "$refuses_notes"'
         "$LABS/07_veth_bridge" up >/dev/null || exit
+        # Nor can that user keep the directory locked.
+        ! setpriv --reuid 65534 --clear-groups flock --nonblock "${notes%/*}" true 2>/dev/null || exit 1
         chmod 666 $notes
         refuses ": not written by you" down
         chmod 644 $notes

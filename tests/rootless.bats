@@ -68,9 +68,12 @@ holds_as_with_root() {
     rm -r "$TMPDIR/calls" "$TMPDIR/other"
 }
 
-@test "rootless: a directory in /tmp that another user has made is refused" {
+@test "rootless: a directory in /tmp that another user has made, and keeps locked, is refused at once" {
     mkdir -m 777 "$RUNS"
-    run -1 --separate-stderr as_student one "$LABS/01_chroot" 3>&-
+    exec 7<"$RUNS"
+    flock 7
+    run -1 --separate-stderr as_student one "$LABS/01_chroot" 3>&- 7<&-
+    exec 7<&-
     rmdir "$RUNS"
     assert_equal "$stderr" "01_chroot: $RUNS belongs to another user; set XDG_RUNTIME_DIR to a directory of your own"
 }

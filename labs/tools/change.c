@@ -23,7 +23,7 @@ static struct lab_notes notes;
  * waits until the command that was at work has ended, too. Returns its descriptor. */
 static int lock_notes(void)
 {
-    int lock = lab_lock_directory(LAB_NOTES, 0755, LAB_LOCK_PATIENCE);
+    int lock = lab_lock_directory(LAB_NOTES, 0700, LAB_LOCK_PATIENCE);
 
     if (lock == -1 || fcntl(lock, F_SETFD, 0) == -1)
         lab_lock_die(LAB_NOTES);
