@@ -428,6 +428,10 @@ blob() {
     jq -cn '{manifests: [{digest: "sha256:../../../etc/passwd"}]}' >image/index.json
     tar -C image -cf harm.tar .
     refused 125 "has a description without a digest" --net none harm.tar true
+    # It is read once, and not from its beginning for each of its manifests: that took minutes.
+    jq -cn '{manifests: [range(100000) | {platform: {architecture: "m68k"}}]}' >image/index.json
+    tar -C image -cf long.tar .
+    refused 125 "has nothing for this machine's architecture" --net none long.tar true
     # A tree that has such a file is a tree.
     cp -a "$ROOTFS" plain && echo '[{"Layers": 5}]' >plain/manifest.json && echo x >plain/index.json
     tar -C plain -cf plain.tar .

@@ -90,22 +90,25 @@ static const char *json_member(const char *object, const char *key)
     return NULL;
 }
 
-/* The same of element NUMBER of an ARRAY. */
-static const char *json_element(const char *array, int number)
+/* What follows MARK, if AT begins with it: an element of an array; NULL at its end. */
+static const char *element_after(const char *at, char mark)
 {
-    const char *at = array ? skip_space(array) : "";
-
-    if (*at != '[')
+    if (!at || *at != mark)
         return NULL;
     at = skip_space(at + 1);
-    for (; *at && *at != ']'; at = skip_space(at + 1)) {
-        if (number-- == 0)
-            return at;
-        at = skip_value(at, 0);
-        if (!at || *at != ',')
-            return NULL;
-    }
-    return NULL;
+    return *at && *at != ']' ? at : NULL;
+}
+
+/* The same of the first element of an ARRAY, and of the one after ELEMENT: an index of some MiB has
+ * 100000 of them, and is read once. */
+static const char *json_first(const char *array)
+{
+    return element_after(array ? skip_space(array) : NULL, '[');
+}
+
+static const char *json_next(const char *element)
+{
+    return element_after(skip_value(element, 0), ',');
 }
 
 /* Copy the string that VALUE, or NULL, begins with to TEXT (SIZE bytes, ended by NUL). Returns
@@ -183,14 +186,14 @@ static void blob_path(const char *descriptor, char path[2 * WORD])
 static bool find_docker_layers(void)
 {
     lab_string text = read_text("/manifest.json");
-    const char *layers = json_member(json_element(text, 0), "Layers"), *layer;
+    const char *first = json_first(text), *layers = json_member(first, "Layers");
     char path[WORD] = "/";
 
-    if (!json_element(layers, 0))
+    if (!json_first(layers))
         return false;
-    if (json_element(text, 1))
+    if (json_next(first))
         refuse("is more than one image; save one alone");
-    for (int i = 0; (layer = json_element(layers, i)) != NULL; i++) {
+    for (const char *layer = json_first(layers); layer; layer = json_next(layer)) {
         if (!json_copy(layer, path + 1, sizeof(path) - 1))
             refuse("has a layer without a name");
         add_layer(path);
@@ -219,18 +222,18 @@ static bool find_oci_layers(const char *path, int depth)
 {
     lab_string text = read_text(path);
     const char *manifests = json_member(text, "manifests");
-    const char *layers = json_member(text, "layers"), *item;
+    const char *layers = json_member(text, "layers");
     char blob[2 * WORD];
 
     if (!manifests && !layers)
         return false;
-    for (int i = 0; (item = json_element(layers, i)) != NULL; i++) {
+    for (const char *item = json_first(layers); item; item = json_next(item)) {
         blob_path(item, blob);
         add_layer(blob);
     }
     if (image.count > 0)
         return true;
-    for (int i = 0; depth > 0 && (item = json_element(manifests, i)) != NULL; i++) {
+    for (const char *item = json_first(manifests); item && depth > 0; item = json_next(item)) {
         if (!is_for_us(item))
             continue;
         blob_path(item, blob);
