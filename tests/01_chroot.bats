@@ -132,6 +132,7 @@ ROWS
 }
 
 @test "01 tool: no module that looks up names is loaded out of the new root, with the rights of root" {
+    [ -e /etc/nsswitch.conf ] || skip "this C library looks names up in its two files alone"
     mkdir "$JAIL/tmp"
     ${CC:-cc} -shared -fPIC -o "$JAIL/tmp/libnss_theirs.so.2" -x c - <<'C'
 #include <sys/stat.h>
