@@ -24,6 +24,7 @@ struct lab_output {
 
 enum {
     LAB_OUTPUT_LIMIT = 256 * 1024, /* bytes that are kept */
+    LAB_STATUS_SIZE = 1 << 20,     /* more than /proc/PID/status has with 65536 groups */
 };
 
 /* How long a process is listened to: 10 s; in an experiment 60, because a line may have to wait for

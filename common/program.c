@@ -105,7 +105,8 @@ __attribute__((noreturn)) static void become_busy(char *path, int threads,
 
 static int threads_of(pid_t pid)
 {
-    char path[64], text[8192];
+    static char text[LAB_STATUS_SIZE];
+    char path[64];
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     const char *line =

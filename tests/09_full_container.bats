@@ -450,8 +450,12 @@ with_servers() {
 }
 
 @test "full container: stop asks first; a process 1 that would not hear is not waited for" {
-    labs09 run -d -n polite --rm=false --net none "$ROOTFS" sh -c 'trap "echo bye; exit 5" TERM; while :; do sleep 0.1; done'
+    # Its 2000 groups make /proc/PID/status long. Root inside can join 65536 of them.
+    seq 10001 12000 | sed 's/.*/group&:x:&:root/' >"$TMPDIR/group"
+    labs09 run -d -n polite --rm=false --net none -v "$TMPDIR/group:/etc/group" "$ROOTFS" \
+        sh -c 'trap "echo bye; exit 5" TERM; while :; do sleep 0.1; done'
     labs09 stop polite
+    rm "$TMPDIR/group"
     run -0 labs09 logs polite
     assert_output bye
     run -0 labs09 ps

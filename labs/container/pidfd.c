@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "process.h"
 
 pid_t clone_process(uint64_t flags, int *pidfd, int group)
 {
@@ -84,7 +85,8 @@ void end_process(int *pidfd)
 
 int process_handles_signal(pid_t pid, int signal)
 {
-    char path[64], text[8192];
+    static char text[LAB_STATUS_SIZE];
+    char path[64];
     unsigned long long caught, blocked;
 
     snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);

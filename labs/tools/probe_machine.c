@@ -8,6 +8,7 @@
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
+#include "process.h"
 
 void probe_kernel(const void *unused)
 {
@@ -114,7 +115,8 @@ void probe_root(const void *unused)
         {CAP_SYS_TIME, "SYS_TIME"},     {CAP_MKNOD, "MKNOD"},
         {CAP_SETFCAP, "SETFCAP"},
     };
-    char status[8192], missing[256] = "";
+    static char status[LAB_STATUS_SIZE];
+    char missing[256] = "";
     unsigned long long effective = 0;
 
     (void)unused;
