@@ -365,5 +365,5 @@ forwarding_is() { [ "$(forwarding_of_host)" = "$1" ]; }
     nothing_is_left
     # It stays noted until that can be told.
     run -0 on_host "$LABS/08_nat" down
-    assert_equal "$(forwarding_of_host)" "$before"
+    eventually forwarding_is "$before" || assert_equal "$(forwarding_of_host)" "$before"
 }
