@@ -203,7 +203,7 @@ either() { if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "$2"; else ech
     run -0 outside ss -Hatn
     assert_output --regexp 'ESTAB .*192\.0\.2\.2\]?:7000 +[^ ]*192\.0\.2\.1\]?:[0-9]+'
     labs09 kill client
-    labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" nc -ll -p 80 -e echo from-web
     eventually reaches 192.0.2.1 8080 from-web
     # The other way, by the container's own address, is closed for the outside.
     outside ip route add 10.209.0.0/16 via 192.0.2.1
@@ -253,7 +253,7 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
 @test "full container: a published port is reached by localhost, and the machine's localhost by no container" {
     local before
     before=$(rules_of_host)
-    labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" nc -ll -p 80 -e echo from-web
     eventually machine_reaches 127.0.0.1 8080 from-web
     eventually machine_reaches 127.9.8.7 8080 from-web
     eventually machine_reaches 10.209.0.1 8080 from-web
@@ -293,7 +293,7 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
     run labs09 "${ask[@]}"
     assert_output --partial "09_full_container: the chain filter_FORWARD of the table inet firewalld drops what its rules do not accept: what comes from labs0 may not reach the outside; with firewalld: firewall-cmd --zone=trusted --add-interface=labs0"
     refute_line outside
-    labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done' 2>/dev/null
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" nc -ll -p 80 -e echo from-web 2>/dev/null
     eventually reaches 192.0.2.1 8080 from-web
     labs09 kill web
     run -0 labs09 run --net none "$ROOTFS" true
@@ -315,7 +315,7 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
     [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || skip "br_netfilter is not loaded; make vm has it"
     for value in 0 1; do
         on_host sysctl -qw net.bridge.bridge-nf-call-iptables="$value"
-        labs09 run -d -n web -p 8080:80 "$ROOTFS" sh -c 'while :; do echo from-web | nc -l -p 80; done'
+        labs09 run -d -n web -p 8080:80 "$ROOTFS" nc -ll -p 80 -e echo from-web
         eventually machine_reaches 10.209.0.1 8080 from-web
         run -0 labs09 exec web timeout 10 nc -w 5 10.209.0.1 8080 </dev/null
         assert_output from-web
