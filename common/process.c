@@ -256,3 +256,13 @@ const char *lab_outside_path(const char *command)
     }
     return NULL;
 }
+
+const char *lab_process_status(pid_t pid)
+{
+    static char text[1 << 20];
+    char path[64] = "/proc/self/status";
+
+    if (pid != 0)
+        snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    return lab_read_file(path, text, sizeof(text)) == -1 ? NULL : text;
+}

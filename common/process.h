@@ -24,7 +24,6 @@ struct lab_output {
 
 enum {
     LAB_OUTPUT_LIMIT = 256 * 1024, /* bytes that are kept */
-    LAB_STATUS_SIZE = 1 << 20,     /* more than /proc/PID/status has with 65536 groups */
 };
 
 /* How long a process is listened to: 10 s; in an experiment 60, because a line may have to wait for
@@ -42,6 +41,10 @@ int lab_slowness(void);
 
 /* The present moment, in microseconds of CLOCK_MONOTONIC. */
 long long lab_now(void);
+
+/* /proc/PID/status (0: of this process) as a whole, with 65536 groups, too: in a static buffer, or
+ * NULL with errno. proc_pid_status(5) */
+const char *lab_process_status(pid_t pid);
 
 /* Make good what a caller such as cron may have left: standard streams that are closed become
  * /dev/null, because what is opened next would be taken for them; SIGCHLD is no more ignored, for

@@ -6,7 +6,6 @@
 
 #include "cgroup.h"
 #include "error.h"
-#include "file.h"
 #include "page.h"
 
 /* The path of this program: read as it begins, because in another mount namespace /proc/self/exe is
@@ -105,12 +104,9 @@ __attribute__((noreturn)) static void become_busy(char *path, int threads,
 
 static int threads_of(pid_t pid)
 {
-    static char text[LAB_STATUS_SIZE];
-    char path[64];
+    const char *status = lab_process_status(pid);
+    const char *line = status ? strstr(status, "Threads:") : NULL;
 
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    const char *line =
-        lab_read_file(path, text, sizeof(text)) == -1 ? NULL : strstr(text, "Threads:");
     return line ? atoi(line + strlen("Threads:")) : 0;
 }
 

@@ -85,12 +85,10 @@ void end_process(int *pidfd)
 
 int process_handles_signal(pid_t pid, int signal)
 {
-    static char text[LAB_STATUS_SIZE];
-    char path[64];
+    const char *text = lab_process_status(pid);
     unsigned long long caught, blocked;
 
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-    if (lab_read_file(path, text, sizeof(text)) == -1)
+    if (!text)
         return errno == ENOENT || errno == ESRCH ? 0 : -1;
     const char *line = strstr(text, "\nSigBlk:"), *other = strstr(text, "\nSigCgt:");
     if (!line || sscanf(line, "\nSigBlk: %llx", &blocked) != 1 || !other ||

@@ -115,7 +115,6 @@ void probe_root(const void *unused)
         {CAP_SYS_TIME, "SYS_TIME"},     {CAP_MKNOD, "MKNOD"},
         {CAP_SETFCAP, "SETFCAP"},
     };
-    static char status[LAB_STATUS_SIZE];
     char missing[256] = "";
     unsigned long long effective = 0;
 
@@ -124,7 +123,8 @@ void probe_root(const void *unused)
         printf("uid %d; a lab makes it root of a user namespace\n", (int)geteuid());
         return;
     }
-    if (lab_read_file("/proc/self/status", status, sizeof(status)) == -1)
+    const char *status = lab_process_status(0);
+    if (!status)
         lab_die("read /proc/self/status");
     const char *line = strstr(status, "CapEff:");
     if (line)
