@@ -133,7 +133,7 @@ $(LAUNCH): labs/container/launch.c labs/container/report.h Makefile | $(BUILD)/.
 	$(place)
 	$(call say,CC,$<)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Os -ffreestanding -fno-builtin -fno-stack-protector \
-	    -fno-pie -fno-asynchronous-unwind-tables $(CPPFLAGS) \
+	    -fno-pie -fno-asynchronous-unwind-tables -Icommon $(CPPFLAGS) \
 	    -nostdlib -static -Wl,--build-id=none -Wl,-z,noseparate-code -s -o $@ $<
 
 $(BUILD)/libcommon.a: $(COMMON)

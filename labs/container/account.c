@@ -1,15 +1,9 @@
 /* Users and groups as the root file system knows them, for privileges.h. */
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "number.h"
 #include "privileges.h"
 #include "report.h"

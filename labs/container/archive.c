@@ -1,20 +1,12 @@
 #include "unpack.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <locale.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "remove.h"
 #include "report.h"
 #include "unprivileged.h"

@@ -1,16 +1,12 @@
 #include "binary.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "newmount.h"
 #include "report.h"
 

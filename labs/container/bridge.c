@@ -1,13 +1,7 @@
 #include "bridge.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "host.h"
 #include "netlink.h"
 #include "record.h"

@@ -1,16 +1,10 @@
 #include "command.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "privileges.h"
 #include "report.h"
 #include "terminal.h"

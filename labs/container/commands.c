@@ -1,18 +1,11 @@
 #include "commands.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "lock.h"
 #include "number.h"
 #include "pidfd.h"

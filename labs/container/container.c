@@ -1,12 +1,5 @@
 #include "container.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "error.h"
 #include "file.h"
 #include "rootless.h"

@@ -1,13 +1,8 @@
 /* The end of a container, by return or by exit(3), for runtime.h. */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "ids.h"
 #include "lock.h"
 #include "network.h"

@@ -1,19 +1,11 @@
 #include "ids.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/securebits.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "lock.h"
 #include "namespace.h"
 #include "pidfd.h"

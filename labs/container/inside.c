@@ -1,20 +1,12 @@
 #include "inside.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "host.h"
 #include "mounts.h"
 #include "network.h"

@@ -1,7 +1,6 @@
 #include "commands.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 #include "json.h"
 #include "namespace.h"

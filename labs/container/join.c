@@ -1,17 +1,13 @@
 /* `exec`: a further process in a container that runs, for commands.h. */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "binary.h"
 #include "command.h"
 #include "commands.h"
-#include "error.h"
 #include "limits.h"
 #include "monitor.h"
 #include "options.h"

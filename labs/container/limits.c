@@ -1,11 +1,7 @@
 #include "limits.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "report.h"
 #include "state.h"
 #include "unprivileged.h"

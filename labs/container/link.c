@@ -1,12 +1,7 @@
 /* The pair of links that connects a container to the bridge, for network.h. */
-#include <errno.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "bridge.h"
-#include "error.h"
 #include "host.h"
 #include "netlink.h"
 #include "network.h"

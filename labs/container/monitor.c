@@ -1,20 +1,14 @@
 #include "monitor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "log.h"
 #include "pidfd.h"
 #include "process.h"

@@ -1,18 +1,13 @@
 /* The outside part of mounts.h: what is made with the machine's paths and rights. */
 #include "mounts.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "newmount.h"
 #include "report.h"
 #include "storage.h"

@@ -1,16 +1,10 @@
 /* The inside part of mounts.h: pseudo file systems, pivot_root(2), attaching. */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "mounts.h"
 #include "newmount.h"
 #include "report.h"

@@ -1,17 +1,11 @@
 #include "network.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "bridge.h"
-#include "error.h"
-#include "file.h"
 #include "forwarding.h"
 #include "nat.h"
 #include "netlink.h"

@@ -1,7 +1,6 @@
 #include "newmount.h"
 
 #include <fcntl.h>
-#include <stddef.h>
 #include <sys/mount.h>
 
 #include "file.h"

@@ -2,9 +2,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <getopt.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "cgroup.h"
 #include "number.h"

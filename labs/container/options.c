@@ -1,14 +1,9 @@
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "cgroup.h"
-#include "error.h"
 #include "privileges.h"
 #include "report.h"
 

@@ -1,17 +1,13 @@
 #include "privileges.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "filter.h"
 #include "report.h"

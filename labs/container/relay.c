@@ -1,14 +1,10 @@
 #include "relay.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "report.h"
 
 enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128 };

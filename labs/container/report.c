@@ -1,17 +1,10 @@
 #include "report.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include "error.h"
 
 int report_socket = -1, child_socket = -1;
 

@@ -7,7 +7,9 @@
 #ifndef CONTAINER_REPORT_H
 #define CONTAINER_REPORT_H
 
-#include <sys/types.h>
+/* What most files of the service need. */
+#include "error.h"
+#include "file.h"
 
 enum {
     STATUS_RUNTIME = 125, /* the runtime's own failures, as docker-run(1) has it */

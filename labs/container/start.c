@@ -1,20 +1,12 @@
 #include "commands.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "binary.h"
-#include "error.h"
-#include "file.h"
 #include "ids.h"
 #include "inside.h"
 #include "limits.h"

@@ -1,12 +1,7 @@
 #include "state.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "error.h"
 #include "file.h"

@@ -1,15 +1,7 @@
 #include "storage.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "error.h"
-#include "file.h"
 #include "ids.h"
 #include "report.h"
 #include "rootfs.h"

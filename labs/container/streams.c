@@ -1,15 +1,10 @@
 #include "streams.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "pidfd.h"
 #include "process.h"
 #include "report.h"

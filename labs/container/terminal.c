@@ -1,19 +1,13 @@
 #include "terminal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <unistd.h>
 
-#include "file.h"
 #include "newmount.h"
 #include "process.h"
 #include "report.h"

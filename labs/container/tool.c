@@ -16,10 +16,8 @@
  *     binary                    the runtime's own file, out of reach, and the launcher
  *     report, pidfd, remove     errors and remedies; processes; removing trees
  */
-#include <string.h>
 
 #include "commands.h"
-#include "error.h"
 #include "process.h"
 #include "report.h"
 

@@ -1,21 +1,14 @@
 #include "unprivileged.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "container.h"
-#include "error.h"
-#include "file.h"
 #include "ids.h"
 #include "process.h"
 #include "remove.h"
