@@ -227,8 +227,7 @@ good"
     # Where they are turned off it goes on as before, and says so.
     echo 0 >"$TMPDIR/none"
     run -0 on_host unshare -m --propagation private sh -c 'mount --bind "$1" /proc/sys/user/max_user_namespaces && shift &&
-        exec "$@"' sh "$TMPDIR/none" strace -f -qq -o /dev/null -e trace=clone3 -e inject=clone3:error=ENOSPC:when=1 \
-        "$LABS/09_full_container" run --net none "$ROOTFS" cat /proc/self/uid_map
+        exec "$@"' sh "$TMPDIR/none" "$LABS/09_full_container" run --net none "$ROOTFS" cat /proc/self/uid_map
     assert_line --index 0 --partial "--userns auto: a user namespace cannot be made: ENOSPC"
     assert_line --index 1 --regexp '^ +0 +0 +4294967295$'
     rm "$TMPDIR/none"

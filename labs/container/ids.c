@@ -91,12 +91,12 @@ int ids_claim(uid_t *first)
 
 pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
 {
-    if (is_unprivileged())
-        return clone_process(flags | CLONE_NEWUSER, pidfd, group);
+    if (!(flags & CLONE_NEWUSER) || is_unprivileged())
+        return clone_process(flags, pidfd, group);
     /* The capabilities stay. In the new namespace the flag is not set. */
     if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == -1 || setresuid(-1, owner, -1) == -1)
         fail("become user %u, the owner of the user namespace", owner);
-    pid_t pid = clone_process(flags | CLONE_NEWUSER, pidfd, group);
+    pid_t pid = clone_process(flags, pidfd, group);
     const int error = errno;
     if (pid != 0 && (setresuid(-1, 0, -1) == -1 || prctl(PR_SET_SECUREBITS, 0) == -1))
         fail("become root again");
@@ -106,15 +106,15 @@ pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
 
 bool has_no_user_namespaces(void)
 {
-    const int error = errno;
     char limit[32];
-    bool none = error == EINVAL && access("/proc/self/ns/user", F_OK) == -1 && errno == ENOENT;
 
-    if (error == ENOSPC &&
-        lab_read_file("/proc/sys/user/max_user_namespaces", limit, sizeof(limit)) != -1)
-        none = strcmp(limit, "0") == 0;
-    errno = error;
-    return none;
+    if (access("/proc/self/ns/user", F_OK) == -1 && errno == ENOENT) {
+        errno = EINVAL;
+        return true;
+    }
+    ssize_t length = lab_read_file("/proc/sys/user/max_user_namespaces", limit, sizeof(limit));
+    errno = ENOSPC;
+    return length != -1 && strcmp(limit, "0") == 0;
 }
 
 int ids_map(pid_t pid, uid_t first, int socket)

@@ -22,14 +22,14 @@ int ids_claim(uid_t *first);
 /* Release the range of *CLAIM (-1: none); it is -1 then. */
 void ids_release(int *claim);
 
-/* clone_process() with FLAGS and CLONE_NEWUSER, as the user OWNER. The kernel charges what the
- * users of a namespace have (inotify instances, POSIX timers, ...) to its owner, too: root would
- * have none left. user_namespaces(7), inc_ucount() of kernel/ucount.c. Returns as fork(2); ends by
- * fail() where the user cannot be changed. Without root, the owner is the caller. */
+/* clone_process() with FLAGS; where CLONE_NEWUSER is one, as the user OWNER. The kernel charges
+ * what the users of a namespace have (inotify instances, POSIX timers, ...) to its owner, too: root
+ * would have none left. user_namespaces(7), inc_ucount() of kernel/ucount.c. Returns as fork(2);
+ * ends by fail() where the user cannot be changed. Without root, the owner is the caller. */
 pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner);
 
-/* ids_clone() has failed with errno: whether this kernel has no user namespaces, or they are turned
- * off. Another error must not open a wall. */
+/* Whether this kernel has no user namespaces, or they are turned off; then errno is what clone3(2)
+ * has for it. */
 bool has_no_user_namespaces(void);
 
 /* Map the users and groups from FIRST on into the new user namespace of process PID, then send it

@@ -139,25 +139,19 @@ static void close_runtime_descriptors(void)
     session_close();
 }
 
-/* Start the process. Returns false where this kernel has no user namespaces. */
-static bool clone_container(struct container *container, const struct inside *inside)
+/* Start the process. */
+static void clone_container(struct container *container, const struct inside *inside)
 {
     lab_fd users = -1;
 
-    container->pid = container->spec.own_users
-                         ? ids_clone(namespaces_of(&container->spec), &run.monitored.pidfd,
-                                     run.limits.directory, container->first_id)
-                         : clone_process(namespaces_of(&container->spec), &run.monitored.pidfd,
-                                         run.limits.directory);
+    container->pid = ids_clone(namespaces_of(&container->spec), &run.monitored.pidfd,
+                               run.limits.directory, container->first_id);
     if (container->pid == 0) {
         close_runtime_descriptors();
         become_container(inside);
     }
-    if (container->pid == -1) {
-        if (container->spec.own_users && !is_unprivileged() && has_no_user_namespaces())
-            return false;
+    if (container->pid == -1)
         fail("clone3 with new namespaces");
-    }
     container->pid_began = process_began(container->pid);
     if (container->pid_began == 0)
         fail("read when process %d began", (int)container->pid);
@@ -165,22 +159,6 @@ static bool clone_container(struct container *container, const struct inside *in
         users = ids_map(container->pid, container->first_id, run.socket);
     forbid_tracing(); /* without root, that would have forbidden to write the maps */
     send_mounts(container, users);
-    return true;
-}
-
-/* Prepare a second attempt, with the machine's users. */
-static void prepare_host_users(struct container *container)
-{
-    lab_warn("--userns auto: a user namespace cannot be made: %s; root inside is root outside",
-             lab_strerror(errno));
-    int *const made_again[] = {&run.socket, &run.monitored.input, &run.monitored.output,
-                               &run.monitored.error};
-    for (size_t i = 0; i < sizeof(made_again) / sizeof(made_again[0]); i++)
-        lab_close_fd(made_again[i]);
-    child_socket = -1;
-    container->spec.own_users = false;
-    container->first_id = 0;
-    ids_release(&run.ids);
 }
 
 static void start(struct container *container)
@@ -194,16 +172,11 @@ static void start(struct container *container)
                     .terminals = -1},
     };
 
-    for (;;) {
-        run.socket = child_socket = make_streams(&inside.command.ends, &run.monitored,
-                                                 &container->spec, container->first_id);
-        terminal_size(&inside.command.rows, &inside.command.columns);
-        bool started = clone_container(container, &inside);
-        close_streams(&inside.command.ends);
-        if (started)
-            return;
-        prepare_host_users(container);
-    }
+    run.socket = child_socket =
+        make_streams(&inside.command.ends, &run.monitored, &container->spec, container->first_id);
+    terminal_size(&inside.command.rows, &inside.command.columns);
+    clone_container(container, &inside);
+    close_streams(&inside.command.ends);
 }
 
 static int run_specified(const struct specification *spec)
@@ -237,6 +210,16 @@ static int run_specified(const struct specification *spec)
     return run_until_end(container);
 }
 
+/* Only a kernel without user namespaces opens this wall, and no other error. */
+static void adapt_to_kernel(struct specification *spec)
+{
+    if (!spec->own_users || is_unprivileged() || !has_no_user_namespaces())
+        return;
+    lab_warn("--userns auto: a user namespace cannot be made: %s; root inside is root outside",
+             lab_strerror(errno));
+    spec->own_users = false;
+}
+
 int run_container(int argc, char *argv[])
 {
     struct specification spec;
@@ -247,6 +230,7 @@ int run_container(int argc, char *argv[])
     hide_environment(&spec, argc, argv);
     begin_service();
     adapt_to_user(&spec);
+    adapt_to_kernel(&spec);
     check_root(&spec);
     if (!is_unprivileged())
         forbid_tracing();

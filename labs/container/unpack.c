@@ -11,11 +11,9 @@
 #include "ids.h"
 #include "inside.h"
 #include "mounts.h"
-#include "pidfd.h"
 #include "privileges.h"
 #include "process.h"
 #include "report.h"
-#include "unprivileged.h"
 
 /* What the process has from the runtime. */
 struct unpacking {
@@ -65,9 +63,9 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
 
 static pid_t clone_unpacker(const struct unpacking *unpacking, uid_t first_id, int ours, int *pidfd)
 {
-    const uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-    pid_t pid = unpacking->rights.own_users ? ids_clone(flags, pidfd, -1, first_id)
-                                            : clone_process(flags, pidfd, -1);
+    const uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+                   users = unpacking->rights.own_users ? CLONE_NEWUSER : 0;
+    pid_t pid = ids_clone(flags | users, pidfd, -1, first_id);
 
     if (pid == 0) {
         close(ours);
@@ -86,8 +84,7 @@ static void send_base(const struct container *container, int base, int users)
         fail("send the base to the process that unpacks it");
 }
 
-/* Start the process; child_socket is our end of its socket. Where this kernel has no user
- * namespaces it has the machine's users, as the container itself will have. */
+/* Start the process; child_socket is our end of its socket. */
 static void start_unpacker(struct unpacking *unpacking, const struct container *container, int base,
                            int *pidfd)
 {
@@ -100,11 +97,6 @@ static void start_unpacker(struct unpacking *unpacking, const struct container *
     child_socket = sockets[0];
     unpacking->socket = sockets[1];
     pid_t pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);
-    if (pid == -1 && unpacking->rights.own_users && !is_unprivileged() &&
-        has_no_user_namespaces()) {
-        unpacking->rights.own_users = false;
-        pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);
-    }
     if (pid == -1)
         fail("start a process that unpacks '%s'", unpacking->name);
     close(sockets[1]);
