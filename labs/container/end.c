@@ -8,7 +8,6 @@
 #include "network.h"
 #include "pidfd.h"
 #include "process.h"
-#include "relay.h"
 #include "remove.h"
 #include "report.h"
 #include "runtime.h"

@@ -10,7 +10,6 @@
 #include "nat.h"
 #include "netlink.h"
 #include "nft.h"
-#include "relay.h"
 #include "report.h"
 #include "rootless.h"
 #include "state.h"

@@ -28,6 +28,15 @@ int network_wait_for_rules(void);
  * nat_wait() does. */
 int network_publish(void);
 
+/* relay.c: published ports at ::1 of the machine. No rule of NAT leads from IPv6 to IPv4, and no
+ * packet from ::1 leaves lo. So a process accepts the connections of TCP there and copies between
+ * them and CONTAINER, which has its address. It ends with the runtime. Where the machine has no ::1
+ * or no TCP port is published, there is none. Errors end by give_up() or fail(). */
+void relay_start(const struct container *container);
+
+/* End it, before its ports are given back. */
+void relay_end(void);
+
 /* Connect the network namespace of process PID to the bridge: its end of the veth pair is eth0. */
 void network_connect(const struct container *container, pid_t pid);
 

@@ -1,4 +1,5 @@
-#include "relay.h"
+/* Published ports at ::1, for network.h. */
+#include "network.h"
 
 #include <poll.h>
 #include <signal.h>
