@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "lock.h"
 #include "number.h"
 #include "pidfd.h"
 #include "process.h"
@@ -15,20 +14,8 @@
 #include "sweep.h"
 #include "unprivileged.h"
 
-/* Remove what dead runtimes have left, and keep the lock, which state_unlock() releases. MAKE: also
- * where there are no containers yet. Returns whether nothing is left of them. */
-static bool lock_and_sweep(bool make)
-{
-    sweep_large();
-    if (state_lock(make) == -1) {
-        if (errno == ENOENT && !make)
-            return true;
-        lab_lock_die(state_directory());
-    }
-    return sweep_rest();
-}
-
-/* The same before anything is listed. What stays is named, and the next command tries again. */
+/* Before anything is listed, remove what dead runtimes have left. What stays is named, and the next
+ * command tries again. */
 static void sweep(void)
 {
     lock_and_sweep(false);

@@ -10,7 +10,6 @@
 #include "ids.h"
 #include "inside.h"
 #include "limits.h"
-#include "lock.h"
 #include "monitor.h"
 #include "mounts.h"
 #include "namespace.h"
@@ -63,13 +62,9 @@ static void install_rules(const struct container *container)
  * clean_up() undoes it. */
 static void claim(struct container *container)
 {
-    sweep_large();
-    if (state_lock(true) == -1)
-        lab_lock_die(state_directory());
+    lock_and_sweep(true);
     /* From here on there is something to clean up, so signals are blocked and read. */
-    if (run.monitored.signals == -1)
-        run.monitored.signals = monitor_signals();
-    sweep_rest();
+    run.monitored.signals = monitor_signals();
     if (state_claim_name(container) == -1) {
         int error = errno;
         state_unlock();

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "file.h"
 #include "limits.h"
+#include "lock.h"
 #include "network.h"
 #include "pidfd.h"
 #include "state.h"
@@ -84,11 +85,6 @@ static bool for_each_abandoned(bool (*each)(struct container *container), bool q
     return visit.all;
 }
 
-void sweep_large(void)
-{
-    for_each_abandoned(remove_large, true); /* what fails, sweep_rest() tries again */
-}
-
 static bool sweep_one(struct container *container)
 {
     if (!remove_large(container) || network_disconnect(container) == -1 ||
@@ -99,7 +95,9 @@ static bool sweep_one(struct container *container)
     return left;
 }
 
-bool sweep_rest(void)
+/* Under the lock of all containers: remove the rest. Returns whether nothing is left; what is was
+ * named, and is tried again by the next command. */
+static bool sweep_rest(void)
 {
     if (access(state_directory(), F_OK) == -1 && errno == ENOENT)
         return true;
@@ -107,4 +105,17 @@ bool sweep_rest(void)
     if (storage_sweep() == -1)
         all = false;
     return network_leave(false) == 0 && all;
+}
+
+bool lock_and_sweep(bool make)
+{
+    /* First without that lock: the processes and the large files. The lock of NAME/ is enough for
+     * it, so other commands need not wait. What fails, sweep_rest() tries again. */
+    for_each_abandoned(remove_large, true);
+    if (state_lock(make) == -1) {
+        if (errno == ENOENT && !make)
+            return true;
+        lab_lock_die(state_directory());
+    }
+    return sweep_rest();
 }

@@ -7,12 +7,8 @@
 
 #include <stdbool.h>
 
-/* Before the lock of all containers is taken: kill the processes and remove the large files. The
- * lock of NAME/ is enough for that, so other commands need not wait. */
-void sweep_large(void);
-
-/* Under the lock of all containers: remove the rest. Returns whether nothing is left; what is was
- * named, and is tried again by the next command. */
-bool sweep_rest(void);
+/* Do it, and keep the lock of all containers, which state_unlock() releases. MAKE: also where there
+ * are no containers yet. Returns whether nothing is left of them. Ends by lab_lock_die(). */
+bool lock_and_sweep(bool make);
 
 #endif
