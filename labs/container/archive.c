@@ -27,13 +27,10 @@ struct archive_entry;
     F(int, archive_read_support_format_tar, (struct archive *))                                    \
     F(int, archive_read_open_fd, (struct archive *, int fd, size_t block))                         \
     F(int, archive_read_next_header, (struct archive *, struct archive_entry **))                  \
-    F(int, archive_read_data_block, (struct archive *, const void **, size_t *, int64_t *))        \
+    F(int, archive_read_extract2, (struct archive *, struct archive_entry *, struct archive * to)) \
     F(int, archive_read_free, (struct archive *))                                                  \
     F(struct archive *, archive_write_disk_new, (void))                                            \
     F(int, archive_write_disk_set_options, (struct archive *, int flags))                          \
-    F(int, archive_write_header, (struct archive *, struct archive_entry *))                       \
-    F(ssize_t, archive_write_data_block, (struct archive *, const void *, size_t, int64_t))        \
-    F(int, archive_write_finish_entry, (struct archive *))                                         \
     F(int, archive_write_close, (struct archive *))                                                \
     F(int, archive_write_free, (struct archive *))                                                 \
     F(int, archive_errno, (struct archive *))                                                      \
@@ -236,20 +233,6 @@ static void check_member(struct archive_entry *entry, const char *path, const ch
                 work.ids == UINT_MAX ? "" : ", with --userns host all");
 }
 
-static void copy_contents(const char *path)
-{
-    const void *bytes;
-    size_t size;
-    int64_t offset;
-    int result;
-
-    while ((result = archive_read_data_block(work.from, &bytes, &size, &offset)) == RESULT_OK)
-        if (archive_write_data_block(work.to, bytes, size, offset) < RESULT_OK)
-            fail_with(work.to, "unpack '%s'", path);
-    if (result != RESULT_END)
-        fail_with(work.from, "read '%s' in '%s'", path, work.name);
-}
-
 static void extract_member(struct archive_entry *entry, const char *path)
 {
     const char *hardlink = archive_entry_hardlink(entry);
@@ -260,12 +243,11 @@ static void extract_member(struct archive_entry *entry, const char *path)
         return;
     make_way(path, hardlink, S_ISDIR(type));
     archive_entry_copy_pathname(entry, path);
-    if (archive_write_header(work.to, entry) != RESULT_OK)
+    if (archive_read_extract2(work.from, entry, work.to) == RESULT_OK)
+        return;
+    if (archive_error_string(work.to))
         fail_with(work.to, "unpack '%s'", path);
-    if (S_ISREG(type) && !hardlink)
-        copy_contents(path);
-    if (archive_write_finish_entry(work.to) != RESULT_OK)
-        fail_with(work.to, "unpack '%s'", path);
+    fail_with(work.from, "read '%s' in '%s'", path, work.name);
 }
 
 /* The name of ENTRY below the root, in PATH (PATH_MAX bytes); "" for the root itself. */
