@@ -246,6 +246,15 @@ good"
     assert_output $'CapBnd:\t0000000000000000'
 }
 
+@test "faults: a container that a failing start cannot kill is not waited for" {
+    run -125 on_host timeout -k 1 $((20 * SLOW)) strace -qq -o /dev/null -e trace=fsmount,pidfd_send_signal \
+        -e inject=fsmount,pidfd_send_signal:error=EPERM "$LABS/09_full_container" run -n w --net none \
+        ${CANNOT_MAP:+--userns host} "$ROOTFS" true
+    assert_line '09_full_container: make the layer of w in memory: EPERM (Operation not permitted)'
+    assert_line '09_full_container: send SIGKILL to a process of the container: EPERM (Operation not permitted)'
+    nothing_is_left
+}
+
 @test "faults: a process that is killed before it becomes the command is no start" {
     # That process alone asks for a keyring.
     run -125 with_fault "" keyctl signal=KILL run -d -n w --net none "$ROOTFS" sleep 1000

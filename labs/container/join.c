@@ -131,7 +131,7 @@ __attribute__((noreturn)) static void enter_container(struct exec_request *reque
 __attribute__((noreturn)) static void leave(const struct exec_request *request, int asked)
 {
     if (request->monitored.pidfd != -1)
-        signal_process(request->monitored.pidfd, SIGKILL);
+        signal_or_warn(request->monitored.pidfd, SIGKILL);
     give_up(128 + asked, "exec in %s: stopped by %s before the command ran",
             request->container.spec.name, lab_signal_name(asked));
 }

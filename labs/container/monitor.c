@@ -261,12 +261,11 @@ static void on_signal(const struct monitored *monitored)
     /* Where it cannot be read, it is sent and waited for. */
     bool heard = monitored->pid == 0 || process_handles_signal(monitored->pid, signal) != 0;
     if (!heard || (signal == SIGTERM && state.deadline)) {
-        state.asked = signal;
-        signal_process(monitored->pidfd, SIGKILL);
+        if (signal_or_warn(monitored->pidfd, SIGKILL) == 0)
+            state.asked = signal;
         return;
     }
-    signal_process(monitored->pidfd, signal);
-    if (signal == SIGTERM)
+    if (signal_or_warn(monitored->pidfd, signal) == 0 && signal == SIGTERM)
         state.deadline = now() + STOP_SECONDS * 1000LL;
 }
 
@@ -342,7 +341,7 @@ static void forward_until_end(const struct monitored *monitored)
         if (polled[POLLED - 2].revents)
             on_signal(monitored);
         if (polled[POLLED - 3].revents || (state.deadline && now() >= state.deadline)) {
-            signal_process(monitored->pidfd, SIGKILL);
+            signal_or_warn(monitored->pidfd, SIGKILL);
             state.deadline = 0;
         }
     } while (!polled[POLLED - 1].revents);

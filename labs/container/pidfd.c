@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "process.h"
 
@@ -74,12 +75,22 @@ int signal_process(int pidfd, int signal)
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
+int signal_or_warn(int pidfd, int signal)
+{
+    if (signal_process(pidfd, signal) == 0 || errno == ESRCH)
+        return 0;
+    lab_warn("send %s to a process of the container: %s", lab_signal_name(signal),
+             lab_strerror(errno));
+    return -1;
+}
+
 void end_process(int *pidfd)
 {
     if (*pidfd == -1)
         return;
-    signal_process(*pidfd, SIGKILL);
-    waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){0}, WEXITED);
+    /* One that lives on would be waited for without end. It dies with its group or with us. */
+    if (signal_or_warn(*pidfd, SIGKILL) == 0)
+        waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){0}, WEXITED);
     lab_close_fd(pidfd);
 }
 

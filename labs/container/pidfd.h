@@ -25,6 +25,9 @@ int process_handles_signal(pid_t pid, int signal);
 /* Send SIGNAL to the process behind PIDFD. Returns 0, or -1 with errno. */
 int signal_process(int pidfd, int signal);
 
+/* The same, to a process of the container: 0 also where it has ended. What fails is told. */
+int signal_or_warn(int pidfd, int signal);
+
 /* Kill the child behind *PIDFD (-1: none), wait for it and close the descriptor; it is -1 then. */
 void end_process(int *pidfd);
 

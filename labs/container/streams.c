@@ -94,7 +94,7 @@ void need_started(const struct monitored *monitored)
 
     if (monitored->started)
         return;
-    signal_process(monitored->pidfd, SIGKILL); /* it is about to end in any case */
+    signal_or_warn(monitored->pidfd, SIGKILL); /* it is about to end in any case */
     if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED | WNOWAIT) == -1)
         fail("wait for the process that becomes the command");
     if (info.si_code == CLD_EXITED)
