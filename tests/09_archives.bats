@@ -276,7 +276,7 @@ END
 END
     run labs09 run --net none into.tar true
     members stolen.tar <<<"1 stolen $outside/file"
-    refused 125 "unpack 'stolen': ENOENT" --net none stolen.tar true
+    refused 125 "unpack 'stolen' in 'stolen.tar': ENOENT" --net none stolen.tar true
     assert_equal "$(ls outside)" file
     assert_equal "$(cat outside/file) $(stat -c %a:%h outside/file)" "mine 640:1"
     assert [ ! -e /tmp/escaped ]

@@ -26,8 +26,7 @@ static FILE *open_plain(const char *path)
     if (!S_ISREG(status.st_mode))
         return NULL;
     if (status.st_size > LARGEST)
-        give_up(STATUS_RUNTIME, "/%s in the root file system is larger than %d MiB", path,
-                LARGEST >> 20);
+        give_up("/%s in the root file system is larger than %d MiB", path, LARGEST >> 20);
     FILE *file = fdopen(fd, "r");
     if (!file)
         fail("open /%s in the root file system", path);
@@ -82,8 +81,8 @@ static void add_group(struct account *account, gid_t group)
     if (!more)
         fail("remember the groups of %s", account->name);
     if (account->group_count == NGROUPS_MAX)
-        give_up(STATUS_RUNTIME, "%s is in more than %d groups, which the kernel does not allow",
-                account->name, NGROUPS_MAX);
+        give_up("%s is in more than %d groups, which the kernel does not allow", account->name,
+                NGROUPS_MAX);
     account->groups = more;
     account->groups[account->group_count++] = group;
 }
@@ -119,12 +118,12 @@ void find_account(struct account *account, const char *user)
     if (!user)
         user = "0";
     if (snprintf(word, sizeof(word), "%s", user) >= (int)sizeof(word))
-        give_up(STATUS_RUNTIME, "the user's name is too long");
+        give_up("the user's name is too long");
     char *group = strchr(word, ':');
     if (group)
         *group++ = '\0';
     if (!find_user(account, word))
-        give_up(STATUS_RUNTIME, "there is no user '%s' in the root file system", word);
+        give_up("there is no user '%s' in the root file system", word);
     if (!find_groups(account, group && *group ? group : NULL))
-        give_up(STATUS_RUNTIME, "there is no group '%s' in the root file system", group);
+        give_up("there is no group '%s' in the root file system", group);
 }

@@ -67,7 +67,7 @@ static void load_function(void *handle, const char *name, void **function)
 {
     *function = dlsym(handle, name);
     if (!*function)
-        give_up(STATUS_RUNTIME, "%s has no function %s", LIBRARY, name);
+        give_up("%s has no function %s", LIBRARY, name);
 }
 
 void load_libarchive(bool own_users)
@@ -80,8 +80,7 @@ void load_libarchive(bool own_users)
     errno = 0;
     void *handle = dlopen(LIBRARY, RTLD_NOW);
     if (!handle)
-        give_up(STATUS_RUNTIME,
-                "an archive needs %s: %s; install the package libarchive13, or unpack the archive "
+        give_up("an archive needs %s: %s; install the package libarchive13, or unpack the archive "
                 "into a directory (%s)",
                 LIBRARY, lab_strerror(errno ? errno : ENOSYS), dlerror());
 #define LOAD(type, name, arguments) load_function(handle, #name, (void **)&(name));
@@ -104,7 +103,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail_with(struct arc
         fail("%s", what);
     const char *why = archive_error_string(archive);
     /* As the library says of a header of more than 1 MiB. */
-    give_up(STATUS_RUNTIME, "%s: %s%s", what, why,
+    give_up("%s: %s%s", what, why,
             strstr(why, "too large")
                 ? "; tar(1) has no such limit: unpack it into a directory, and give that"
                 : "");
@@ -223,11 +222,10 @@ static void check_member(struct archive_entry *entry, const char *path, const ch
     const int64_t user = archive_entry_uid(entry), group = archive_entry_gid(entry);
 
     if (has_dotdot(path) || (hardlink && has_dotdot(hardlink)))
-        give_up(STATUS_RUNTIME, "the tar '%s' leads out of its own root: '%s'", work.name,
+        give_up("the tar '%s' leads out of its own root: '%s'", work.name,
                 has_dotdot(path) ? path : hardlink);
     if (!is_mapped(user) || !is_mapped(group))
-        give_up(STATUS_RUNTIME,
-                "'%s' in the tar '%s' belongs to user %lld and group %lld; a container has the "
+        give_up("'%s' in the tar '%s' belongs to user %lld and group %lld; a container has the "
                 "users and groups 0 to %u%s",
                 path, work.name, (long long)user, (long long)group, work.ids - 1,
                 work.ids == UINT_MAX ? "" : ", with --userns host all");
@@ -243,11 +241,8 @@ static void extract_member(struct archive_entry *entry, const char *path)
         return;
     make_way(path, hardlink, S_ISDIR(type));
     archive_entry_copy_pathname(entry, path);
-    if (archive_read_extract2(work.from, entry, work.to) == RESULT_OK)
-        return;
-    if (archive_error_string(work.to))
-        fail_with(work.to, "unpack '%s'", path);
-    fail_with(work.from, "read '%s' in '%s'", path, work.name);
+    if (archive_read_extract2(work.from, entry, work.to) != RESULT_OK)
+        fail_with(work.from, "unpack '%s' in '%s'", path, work.name);
 }
 
 /* The name of ENTRY below the root, in PATH (PATH_MAX bytes); "" for the root itself. */
@@ -260,7 +255,7 @@ static void member_path(struct archive_entry *entry, char *path)
     while (*name == '/' || strncmp(name, "./", 2) == 0)
         name += *name == '/' ? 1 : 2;
     if (strlen(name) >= PATH_MAX)
-        give_up(STATUS_RUNTIME, "the tar '%s' has a name that is too long", work.name);
+        give_up("the tar '%s' has a name that is too long", work.name);
     strcpy(path, strcmp(name, ".") == 0 ? "" : name);
     for (size_t length = strlen(path); length > 0 && path[length - 1] == '/';)
         path[--length] = '\0';

@@ -125,7 +125,7 @@ void choose_network(struct bridge *bridge, const struct specification *spec)
     if (spec->subnet) {
         bridge->network = spec->subnet, bridge->prefix = spec->prefix;
         if (is_in_use(bridge))
-            give_up(STATUS_RUNTIME, "the network asked for by --subnet is in use on this machine");
+            give_up("the network asked for by --subnet is in use on this machine");
         return;
     }
     bridge->prefix = PREFIX;
@@ -136,8 +136,7 @@ void choose_network(struct bridge *bridge, const struct specification *spec)
             if (!is_in_use(bridge))
                 return;
         }
-    give_up(STATUS_RUNTIME,
-            "10.209.0.0/24 to 10.239.0.0/24, 172.16.0.0/24 to 172.31.0.0/24 and 192.168.0.0/16 are "
+    give_up("10.209.0.0/24 to 10.239.0.0/24, 172.16.0.0/24 to 172.31.0.0/24 and 192.168.0.0/16 are "
             "all in use on "
             "this machine (ip route show table all); choose a network with --subnet");
 }
@@ -157,7 +156,7 @@ void check_address(in_addr_t address, const struct bridge *bridge)
     inet_ntop(AF_INET, &address, text, sizeof(text));
     if ((ntohl(address ^ bridge->network) & ~mask) != 0 ||
         !is_usable(bridge, ntohl(address) & mask))
-        give_up(STATUS_RUNTIME, "address %s is not one that a container on %s can have", text,
+        give_up("address %s is not one that a container on %s can have", text,
                 bridge_network(bridge));
 }
 
@@ -167,7 +166,7 @@ __attribute__((noreturn)) static void report_claim(const char *kind, const char 
 {
     if (errno != EEXIST)
         fail("claim %s %s in %s", kind, value, state_directory());
-    give_up(STATUS_RUNTIME, "%s %s is in use by %s", kind, value, *owner ? owner : "another");
+    give_up("%s %s is in use by %s", kind, value, *owner ? owner : "another");
 }
 
 static void claim_asked_address(struct container *container)
@@ -205,7 +204,7 @@ static void claim_free_address(struct container *container, struct bridge *bridg
             fail("write %s", bridge_file());
         return;
     }
-    give_up(STATUS_RUNTIME, "no address is free in %s", bridge_network(bridge));
+    give_up("no address is free in %s", bridge_network(bridge));
 }
 
 void claim_address(struct container *container, struct bridge *bridge)
@@ -230,6 +229,6 @@ void claim_ports(const struct container *container)
             continue;
         if (errno != EADDRINUSE)
             fail("look whether port %s of this machine is free", name);
-        give_up(STATUS_RUNTIME, "port %s is in use on this machine", name);
+        give_up("port %s is in use on this machine", name);
     }
 }

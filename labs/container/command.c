@@ -57,7 +57,7 @@ static void enter_directory(const char *path)
     if (syscall(SYS_getcwd, present, sizeof(present)) == -1)
         fail("look where the working directory '%s' is", path);
     if (present[0] != '/')
-        give_up(STATUS_RUNTIME, "working directory '%s' is outside of the container", path);
+        give_up("working directory '%s' is outside of the container", path);
 }
 
 static void take_streams(const struct command *command, const struct account *account)

@@ -151,15 +151,14 @@ static void add_layer(const char *path)
     if (fd == -1 || fstat(fd, &status) == -1)
         fail("layer %s of the image '%s'", path, image.name);
     if (!S_ISREG(status.st_mode) || image.count == MAXIMUM_LAYERS)
-        give_up(STATUS_RUNTIME,
-                "layer %s of the image '%s' is not a file, or is more than the %dth", path,
+        give_up("layer %s of the image '%s' is not a file, or is more than the %dth", path,
                 image.name, MAXIMUM_LAYERS);
     image.layers[image.count++] = fd;
 }
 
 __attribute__((noreturn)) static void refuse(const char *what)
 {
-    give_up(STATUS_RUNTIME, "the image '%s' %s", image.name, what);
+    give_up("the image '%s' %s", image.name, what);
 }
 
 /* The path of the blob that DESCRIPTOR, an object of JSON, names by its digest "sha256:...". */

@@ -74,7 +74,7 @@ const int *receive_mounts(int count)
 {
     receive(MESSAGE_MOUNTS);
     if (mount_count != count)
-        give_up(STATUS_RUNTIME, "%d mounts came, not %d", mount_count, count);
+        give_up("%d mounts came, not %d", mount_count, count);
     return mount_fds;
 }
 

@@ -39,16 +39,16 @@ static void open_running(struct exec_request *request, const char *name)
     if (state_load(container, name) == 0)
         running = container->ended ? 0 : state_is_running(container);
     else if (errno != ENOENT)
-        give_up(STATUS_RUNTIME, "%s", state_trouble(container));
+        give_up("%s", state_trouble(container));
     if (running == -1)
         fail("look whether %s runs", name);
     if (running == 0)
-        give_up(STATUS_RUNTIME, "there is no running container %s", name);
+        give_up("there is no running container %s", name);
     request->process = open_process(container->pid, container->pid_began);
     if (request->process == -1 && errno != ESRCH)
         fail("open process %d of %s", (int)container->pid, name);
     if (request->process == -1)
-        give_up(STATUS_RUNTIME, "container %s does not run", name);
+        give_up("container %s does not run", name);
 }
 
 /* The container's specification, changed by the OPTIONS of exec. */
@@ -67,8 +67,7 @@ static void find_container(struct exec_request *request, const char *name,
     if (options->user)
         spec->user = options->user;
     if (spec->environment_count + options->environment_count > MAXIMUM_ITEMS)
-        give_up(STATUS_RUNTIME, "more than %d times --env, with those of %s itself", MAXIMUM_ITEMS,
-                name);
+        give_up("more than %d times --env, with those of %s itself", MAXIMUM_ITEMS, name);
     for (int i = 0; i < options->environment_count; i++)
         spec->environment[spec->environment_count++] = options->environment[i];
 }
@@ -132,8 +131,8 @@ __attribute__((noreturn)) static void leave(const struct exec_request *request, 
 {
     if (request->monitored.pidfd != -1)
         signal_or_warn(request->monitored.pidfd, SIGKILL);
-    give_up(128 + asked, "exec in %s: stopped by %s before the command ran",
-            request->container.spec.name, lab_signal_name(asked));
+    give_up_with(128 + asked, "exec in %s: stopped by %s before the command ran",
+                 request->container.spec.name, lab_signal_name(asked));
 }
 
 /* Receive the process, its terminal or its failure, until execve(2) closes the socket, or the
@@ -176,10 +175,10 @@ static int run_request(struct exec_request *request)
     wait_for_command(request); /* first: the process between waits where the socket is full */
     int status = lab_wait(between);
     if (request->monitored.pidfd == -1 && status > 128)
-        give_up(STATUS_RUNTIME, "exec was ended by %s on its way into %s",
-                lab_signal_name(status - 128), request->container.spec.name);
+        give_up("exec was ended by %s on its way into %s", lab_signal_name(status - 128),
+                request->container.spec.name);
     if (request->monitored.pidfd == -1)
-        give_up(STATUS_RUNTIME, "container %s has just ended", request->container.spec.name);
+        give_up("container %s has just ended", request->container.spec.name);
     need_started(&request->monitored);
     atexit(terminal_restore);
     request->monitored.interactive = request->container.spec.interactive;

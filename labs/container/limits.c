@@ -68,8 +68,7 @@ static void need_controllers(const struct lab_hierarchies *where)
 {
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if ((CONTROLLERS & LAB_BIT(i)) && where->of[i].version == 0)
-            give_up(STATUS_RUNTIME,
-                    "no control group file system with the controller %s is mounted",
+            give_up("no control group file system with the controller %s is mounted",
                     lab_controllers[i]);
 }
 

@@ -138,8 +138,7 @@ static const char *name_of_root(const struct specification *spec)
 /* With errno. */
 __attribute__((noreturn)) static void give_up_mapping(const struct specification *spec)
 {
-    give_up(STATUS_RUNTIME,
-            "root file system '%s': this kernel or file system cannot show files with other "
+    give_up("root file system '%s': this kernel or file system cannot show files with other "
             "owners: %s; put it on another file system (`%s 'idmapped mounts'` tries the one it is "
             "started on), or let root inside be root outside by --userns host",
             name_of_root(spec), lab_strerror(errno), lab_typed("doctor"));
@@ -155,9 +154,9 @@ __attribute__((noreturn)) static void fail_with_overlay(const struct container *
     struct statfs system;
 
     if (error == ENODEV)
-        give_up(STATUS_RUNTIME, "this kernel has no overlayfs; load it: modprobe overlay");
+        give_up("this kernel has no overlayfs; load it: modprobe overlay");
     if (fstatfs(upper, &system) == 0 && system.f_type == OVERLAYFS_SUPER_MAGIC)
-        give_up(STATUS_RUNTIME, "a layer in %s would be an overlay on an overlay", spec->layer);
+        give_up("a layer in %s would be an overlay on an overlay", spec->layer);
     errno = error;
     if (error == ELOOP)
         fail("the layer in %s lies in the root file system '%s'", spec->layer, name_of_root(spec));
@@ -255,8 +254,7 @@ static int make_volume(const struct volume *volume, int users)
     if (set_mount(mount, "", attributes, -1, true) == -1)
         fail("volume '%s'", volume->source);
     if (users != -1 && set_mount(mount, "", MOUNT_ATTR_IDMAP, users, true) == -1)
-        give_up(STATUS_RUNTIME,
-                "volume '%s': a file system in it cannot show files with other owners; leave it "
+        give_up("volume '%s': a file system in it cannot show files with other owners; leave it "
                 "out, or let root inside be root outside by --userns host",
                 volume->source);
     return lab_take_fd(&mount);

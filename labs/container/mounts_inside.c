@@ -95,7 +95,7 @@ static void mask(int directory, const char *const names[], size_t count, long ma
     if (fstatfs(directory, &system) == -1)
         fail("look at what is to be masked");
     if ((long)system.f_type != magic)
-        give_up(STATUS_RUNTIME, "what is mounted is not what was to be masked");
+        give_up("what is mounted is not what was to be masked");
     for (size_t i = 0; i < count; i++) {
         /* Most of them need none, and this is quicker than to open them. */
         if (fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -201,7 +201,7 @@ static void attach_to_own_directory(int mount, int root, const char *name)
     if (target == -1 && errno == ENOENT && mkdirat(root, name, 0755) == 0)
         target = open_in(root, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (target == -1 && errno == ELOOP)
-        give_up(STATUS_RUNTIME, "/%s in the root file system is a link", name);
+        give_up("/%s in the root file system is a link", name);
     if (target == -1 || attach(mount, target) == -1)
         fail("mount /%s", name);
 }
@@ -225,7 +225,7 @@ static int open_target(const char *path, bool is_file)
         fail("make '%s' in the container", path);
     if (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
         system.f_type == CGROUP2_SUPER_MAGIC || lab_same_file(&status, &top))
-        give_up(STATUS_RUNTIME, "'%s' is no place for a mount", path);
+        give_up("'%s' is no place for a mount", path);
     return lab_take_fd(&target);
 }
 

@@ -150,7 +150,7 @@ static void create_network(struct bridge *bridge)
     int count[2] = {-1, -1};
 
     if (find_bridge_or_fail() != 0)
-        give_up(STATUS_RUNTIME, "a link %s exists already, and is not of this program", BRIDGE);
+        give_up("a link %s exists already, and is not of this program", BRIDGE);
     if (bridge_set_boot(bridge) == -1)
         fail("read the boot ID of this machine");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
@@ -260,20 +260,20 @@ void network_join(struct container *container)
         return;
     int found = bridge_read(&bridge);
     if (found == -1)
-        give_up(STATUS_RUNTIME, "%s", bridge_trouble());
+        give_up("%s", bridge_trouble());
     bool is_there = found == 1;
     if (!is_there) {
         choose_network(&bridge, &container->spec);
     } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
                                           bridge.prefix != container->spec.prefix)) {
-        give_up(STATUS_RUNTIME, "%s has the network %s already, for the containers that run",
-                BRIDGE, bridge_network(&bridge));
+        give_up("%s has the network %s already, for the containers that run", BRIDGE,
+                bridge_network(&bridge));
     }
     if (container->spec.address)
         check_address(container->spec.address, &bridge);
     if (is_there && find_bridge_or_fail() == 0) { /* removed by another program */
         if (remove_network(&bridge) == -1)
-            give_up(STATUS_RUNTIME, "what is left of an earlier %s cannot be removed", BRIDGE);
+            give_up("what is left of an earlier %s cannot be removed", BRIDGE);
         is_there = false;
     }
     if (!is_there)

@@ -26,7 +26,7 @@ const char *list_walls(const char *middle)
 static void add(const char **list, int *count, const char *value, const char *option)
 {
     if (*count == MAXIMUM_ITEMS)
-        give_up(STATUS_RUNTIME, "more than %d times %s", MAXIMUM_ITEMS, option);
+        give_up("more than %d times %s", MAXIMUM_ITEMS, option);
     list[(*count)++] = value;
 }
 
@@ -36,7 +36,7 @@ static bool parse_choice(const char *value, const char *option, const char *yes,
     const bool chosen = strcmp(value, yes) == 0;
 
     if (!chosen && strcmp(value, no) != 0)
-        give_up(STATUS_RUNTIME, "invalid %s: '%s' is neither %s nor %s", option, value, yes, no);
+        give_up("invalid %s: '%s' is neither %s nor %s", option, value, yes, no);
     return chosen;
 }
 
@@ -54,10 +54,10 @@ static long long parse_size(const char *text, const char *option, long long mini
     snprintf(digits, sizeof(digits), "%.*s", (int)length, text);
     if (length >= sizeof(digits) || !unit || (text[length] && text[length + 1]) ||
         !lab_parse_number(digits, 1, INT64_MAX >> (10 * (unit - UNITS)), &number))
-        give_up(STATUS_RUNTIME, "invalid %s: '%s' is no size such as 512m", option, text);
+        give_up("invalid %s: '%s' is no size such as 512m", option, text);
     number <<= 10 * (unit - UNITS);
     if (number < minimum)
-        give_up(STATUS_RUNTIME, "invalid %s: '%s' is less than %lld bytes", option, text, minimum);
+        give_up("invalid %s: '%s' is less than %lld bytes", option, text, minimum);
     return number;
 }
 
@@ -67,8 +67,8 @@ static long long parse_count(const char *text, const char *option, long long min
     long long number;
 
     if (!lab_parse_number(text, minimum, maximum, &number))
-        give_up(STATUS_RUNTIME, "invalid %s: '%s' is not a number from %lld to %lld", option, text,
-                minimum, maximum);
+        give_up("invalid %s: '%s' is not a number from %lld to %lld", option, text, minimum,
+                maximum);
     return number;
 }
 
@@ -85,8 +85,7 @@ static char *copy(const char *value)
 static void take_name(struct specification *spec, char *value)
 {
     if (!is_container_name(value))
-        give_up(STATUS_RUNTIME,
-                "invalid name: '%s' (letters, digits, - _ and ., at most %d, a letter or digit "
+        give_up("invalid name: '%s' (letters, digits, - _ and ., at most %d, a letter or digit "
                 "first)",
                 value, NAME_SIZE - 1);
     strcpy(spec->name, value);
@@ -95,14 +94,14 @@ static void take_name(struct specification *spec, char *value)
 static void take_hostname(struct specification *spec, char *value)
 {
     if (!is_container_name(value))
-        give_up(STATUS_RUNTIME, "invalid host name: '%s'", value);
+        give_up("invalid host name: '%s'", value);
     strcpy(spec->hostname, value);
 }
 
 static void take_layer(struct specification *spec, char *value)
 {
     if (*value != '/' && strcmp(value, "memory") != 0)
-        give_up(STATUS_RUNTIME, "invalid --layer: '%s' is neither memory nor begins with /", value);
+        give_up("invalid --layer: '%s' is neither memory nor begins with /", value);
     spec->layer = *value == '/' ? value : NULL;
 }
 
@@ -114,7 +113,7 @@ static void take_remove(struct specification *spec, char *value)
 static void take_environment(struct specification *spec, char *value)
 {
     if (*value == '=' || !*value)
-        give_up(STATUS_RUNTIME, "invalid --env: '%s' is not of the form KEY=VALUE", value);
+        give_up("invalid --env: '%s' is not of the form KEY=VALUE", value);
     if (!strchr(value, '=')) {
         const char *present = getenv(value);
         if (!present)
@@ -128,14 +127,14 @@ static void take_environment(struct specification *spec, char *value)
 static void take_directory(struct specification *spec, char *value)
 {
     if (*value != '/')
-        give_up(STATUS_RUNTIME, "invalid --workdir: '%s' does not begin with /", value);
+        give_up("invalid --workdir: '%s' does not begin with /", value);
     spec->directory = value;
 }
 
 static void take_user(struct specification *spec, char *value)
 {
     if (!*value || *value == ':')
-        give_up(STATUS_RUNTIME, "invalid --user: '%s' is not of the form USER[:GROUP]", value);
+        give_up("invalid --user: '%s' is not of the form USER[:GROUP]", value);
     spec->user = value;
 }
 
@@ -148,9 +147,9 @@ static void take_volume(struct specification *spec, char *word)
 
     if (!target || target == value || target[1] != '/' ||
         (option && !read_only && strcmp(option, ":rw") != 0))
-        give_up(STATUS_RUNTIME, "invalid --volume: '%s' is not of the form HOST:/DIR[:ro]", word);
+        give_up("invalid --volume: '%s' is not of the form HOST:/DIR[:ro]", word);
     if (spec->volume_count == MAXIMUM_VOLUMES)
-        give_up(STATUS_RUNTIME, "more than %d volumes", MAXIMUM_VOLUMES);
+        give_up("more than %d volumes", MAXIMUM_VOLUMES);
     *target++ = '\0';
     if (option)
         *option = '\0';
@@ -163,7 +162,7 @@ static void take_tmpfs(struct specification *spec, char *value)
     char *size = strchr(value, ':');
 
     if (*value != '/')
-        give_up(STATUS_RUNTIME, "invalid --tmpfs: '%s' does not begin with /", value);
+        give_up("invalid --tmpfs: '%s' does not begin with /", value);
     if (size) {
         /* In bytes, as the kernel has it: 0 is no limit. */
         long long bytes = parse_size(size + 1, "--tmpfs", 4096);
@@ -178,8 +177,7 @@ static void take_cpus(struct specification *spec, char *value)
     long long millionths;
 
     if (!lab_parse_decimal(value, 100000, &millionths) || millionths < 10000)
-        give_up(STATUS_RUNTIME, "invalid --cpus: '%s' is not a number such as 1.5, from 0.01",
-                value);
+        give_up("invalid --cpus: '%s' is not a number such as 1.5, from 0.01", value);
     spec->cpu_quota = millionths / (1000000 / CPU_PERIOD);
     spec->limits_asked = true;
 }
@@ -213,7 +211,7 @@ static void take_network(struct specification *spec, char *value)
             return;
         }
     }
-    give_up(STATUS_RUNTIME, "invalid --net: '%s' is none of bridge, none, host", value);
+    give_up("invalid --net: '%s' is none of bridge, none, host", value);
 }
 
 static void take_address(struct specification *spec, char *value)
@@ -221,7 +219,7 @@ static void take_address(struct specification *spec, char *value)
     struct in_addr address;
 
     if (inet_pton(AF_INET, value, &address) != 1 || address.s_addr == 0)
-        give_up(STATUS_RUNTIME, "invalid --ip: '%s' is no IPv4 address", value);
+        give_up("invalid --ip: '%s' is no IPv4 address", value);
     spec->address = address.s_addr;
 }
 
@@ -236,8 +234,7 @@ static void take_subnet(struct specification *spec, char *value)
     if (!slash || !lab_parse_number(slash + 1, 8, 30, &prefix) ||
         inet_pton(AF_INET, text, &address) != 1 ||
         (ntohl(address.s_addr) & (UINT32_MAX >> prefix)) != 0)
-        give_up(STATUS_RUNTIME, "invalid --subnet: '%s' is no network such as 10.209.0.0/24",
-                value);
+        give_up("invalid --subnet: '%s' is no network such as 10.209.0.0/24", value);
     spec->subnet = address.s_addr;
     spec->prefix = (int)prefix;
 }
@@ -259,11 +256,10 @@ static void take_port(struct specification *spec, char *value)
     if (strlen(value) >= sizeof(text) || !colon || !lab_parse_number(text, 1, 65535, &outside) ||
         !lab_parse_number(colon, 1, 65535, &inside) ||
         (protocol && strcmp(protocol, "tcp") != 0 && strcmp(protocol, "udp") != 0))
-        give_up(STATUS_RUNTIME,
-                "invalid --publish: '%s' is not of the form HOSTPORT:PORT[/udp], ports 1 to 65535",
+        give_up("invalid --publish: '%s' is not of the form HOSTPORT:PORT[/udp], ports 1 to 65535",
                 value);
     if (spec->port_count == MAXIMUM_ITEMS)
-        give_up(STATUS_RUNTIME, "more than %d ports", MAXIMUM_ITEMS);
+        give_up("more than %d ports", MAXIMUM_ITEMS);
     spec->ports[spec->port_count++] =
         (struct port){.outside = (uint16_t)outside,
                       .inside = (uint16_t)inside,
@@ -275,7 +271,7 @@ static void take_capability(struct specification *spec, const char *value, bool 
     uint64_t bits = capability_bits(value);
 
     if (bits == 0)
-        give_up(STATUS_RUNTIME, "invalid capability: '%s' (such as NET_RAW, or ALL)", value);
+        give_up("invalid capability: '%s' (such as NET_RAW, or ALL)", value);
     if (added)
         spec->capabilities |= bits;
     else
@@ -303,8 +299,8 @@ static void take_without(struct specification *spec, char *value)
 
     for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         if (wall_named(word) == 0)
-            give_up(STATUS_RUNTIME, "invalid --without: there is no wall '%s'; the walls are %s",
-                    word, list_walls(" "));
+            give_up("invalid --without: there is no wall '%s'; the walls are %s", word,
+                    list_walls(" "));
         spec->without |= wall_named(word);
     }
     free(words);

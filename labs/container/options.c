@@ -117,14 +117,14 @@ static void read_options(struct specification *spec, int argc, char *argv[], boo
 static void check_combinations(const struct specification *spec)
 {
     if (spec->detach && (spec->interactive || spec->terminal))
-        give_up(STATUS_RUNTIME, "--detach does not go together with --interactive or --tty");
+        give_up("--detach does not go together with --interactive or --tty");
     if (spec->network != NETWORK_BRIDGE && (spec->address || spec->port_count || spec->subnet))
-        give_up(STATUS_RUNTIME, "--ip, --publish and --subnet need --net bridge");
+        give_up("--ip, --publish and --subnet need --net bridge");
     for (int i = 0; i < spec->port_count; i++)
         for (int j = 0; j < i; j++)
             if (spec->ports[i].outside == spec->ports[j].outside &&
                 spec->ports[i].udp == spec->ports[j].udp)
-                give_up(STATUS_RUNTIME, "port %d is published twice", spec->ports[i].outside);
+                give_up("port %d is published twice", spec->ports[i].outside);
 }
 
 static void generate_name(struct specification *spec)
@@ -161,14 +161,14 @@ void read_run_options(struct specification *spec, int argc, char *argv[])
     if (optind < argc)
         spec->command = argv + optind;
     if (!*spec->command[0])
-        give_up(LAB_EXIT_NOT_FOUND, "the command is empty");
+        give_up_with(LAB_EXIT_NOT_FOUND, "the command is empty");
 }
 
 int read_exec_options(struct specification *spec, int argc, char *argv[])
 {
     read_options(spec, argc, argv, true);
     if (argc - optind < 2)
-        give_up(STATUS_RUNTIME, "exec needs the name of a container and a command");
+        give_up("exec needs the name of a container and a command");
     spec->command = argv + optind + 1;
     return optind;
 }

@@ -1,14 +1,10 @@
 #include "pidfd.h"
 
-#include <errno.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "file.h"

@@ -82,7 +82,7 @@ static int listen_locally(uint16_t port)
         listen(listener, WAITING) == 0)
         return lab_take_fd(&listener);
     if (errno == EADDRINUSE)
-        give_up(STATUS_RUNTIME, "port %u/tcp is in use on this machine, at ::1", port);
+        give_up("port %u/tcp is in use on this machine, at ::1", port);
     if (errno != EADDRNOTAVAIL)
         fail("listen on port %u of ::1", port);
     return -1;

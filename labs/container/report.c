@@ -93,19 +93,20 @@ static bool receive_failure(struct message *received)
     return false;
 }
 
-__attribute__((noreturn)) static void send_and_exit(int status, const struct message *message)
+__attribute__((noreturn)) static void send_and_exit(struct message *message)
 {
     struct message received;
 
+    hide_controls(message->text);
     if (report_socket == -1 && receive_failure(&received))
         lab_exit(received.status, "%s", received.text);
     if (report_socket == -1)
-        lab_exit(status, "%s", message->text);
+        lab_exit(message->status, "%s", message->text);
     send_message(report_socket, message, NULL, 0);
-    _exit(status);
+    _exit(message->status);
 }
 
-void give_up(int status, const char *format, ...)
+void give_up_with(int status, const char *format, ...)
 {
     struct message message = {.kind = MESSAGE_FAILED, .status = status};
     va_list arguments;
@@ -113,8 +114,7 @@ void give_up(int status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
-    hide_controls(message.text);
-    send_and_exit(status, &message);
+    send_and_exit(&message);
 }
 
 void fail(const char *format, ...)
@@ -130,8 +130,7 @@ void fail(const char *format, ...)
     size_t length = strlen(message.text);
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
-    hide_controls(message.text);
-    send_and_exit(STATUS_RUNTIME, &message);
+    send_and_exit(&message);
 }
 
 void forbid_tracing(void)
@@ -213,6 +212,6 @@ int receive_message(int from, struct message *message, int *fds, int *count)
 
 void give_up_command(const char *command, int error)
 {
-    give_up(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
-            "failed to run command '%s': %s", command, strerror(error));
+    give_up_with(error == ENOENT ? LAB_EXIT_NOT_FOUND : LAB_EXIT_CANNOT_INVOKE,
+                 "failed to run command '%s': %s", command, strerror(error));
 }

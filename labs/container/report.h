@@ -43,7 +43,9 @@ void hide_controls(char *text);
 
 /* Report "MESSAGE" or "MESSAGE: ENAME (text)", with a remedy where there is one, and exit with
  * STATUS_RUNTIME or STATUS. */
-__attribute__((noreturn, format(printf, 2, 3))) void give_up(int status, const char *format, ...);
+#define give_up(...) give_up_with(STATUS_RUNTIME, __VA_ARGS__)
+__attribute__((noreturn, format(printf, 2, 3))) void give_up_with(int status, const char *format,
+                                                                  ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
 /* Let no process in a container trace this one. prctl(2), PR_SET_DUMPABLE */

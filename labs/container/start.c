@@ -39,8 +39,8 @@ static void wait_for(int fd)
 {
     run.asked = monitor_wait_readable(fd, -1, run.monitored.signals);
     if (run.asked)
-        give_up(128 + run.asked, "%s: stopped by %s before the command ran",
-                run.container.spec.name, lab_signal_name(run.asked));
+        give_up_with(128 + run.asked, "%s: stopped by %s before the command ran",
+                     run.container.spec.name, lab_signal_name(run.asked));
 }
 
 /* The last step under the lock of all containers. */
@@ -49,12 +49,12 @@ static void install_rules(const struct container *container)
     int status = network_wait_for_rules();
 
     if (status == LAB_EXIT_NOT_FOUND)
-        give_up(STATUS_RUNTIME, "a bridge needs iptables; install it, or use --net none");
+        give_up("a bridge needs iptables; install it, or use --net none");
     if (status != 0)
-        give_up(STATUS_RUNTIME, "the rules of the bridge could not be made");
+        give_up("the rules of the bridge could not be made");
     if (container->spec.network == NETWORK_BRIDGE && container->spec.port_count > 0 &&
         network_publish() != 0)
-        give_up(STATUS_RUNTIME, "the published ports could not be made reachable");
+        give_up("the published ports could not be made reachable");
     state_unlock();
 }
 
@@ -70,7 +70,7 @@ static void claim(struct container *container)
         state_unlock();
         errno = error;
         if (error == EEXIST)
-            give_up(STATUS_RUNTIME, "the name %s is in use", container->spec.name);
+            give_up("the name %s is in use", container->spec.name);
         fail("make %s", container->directory);
     }
     run.owner = getpid();
@@ -192,8 +192,8 @@ static int run_specified(const struct specification *spec)
         wait_for(run.socket);
     while (receive_progress(run.socket, spec, &run.monitored));
     if (!run.monitored.started && limits_count_oom_kills(&run.limits))
-        give_up(STATUS_RUNTIME, "%s: out of memory before the command ran: the limit is %lld bytes",
-                spec->name, spec->memory);
+        give_up("%s: out of memory before the command ran: the limit is %lld bytes", spec->name,
+                spec->memory);
     need_started(&run.monitored);
     lab_close_fd(&run.socket);
     child_socket = -1;

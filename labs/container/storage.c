@@ -106,15 +106,14 @@ void check_root(const struct specification *spec)
         return;
     const int found = stat(spec->root, &status);
     if (found == -1 && errno == ENOENT)
-        give_up(STATUS_RUNTIME, "root file system '%s': %s; `%s %s` makes one", spec->root,
-                lab_strerror(ENOENT), lab_typed("02_rootfs"), spec->root);
+        give_up("root file system '%s': %s; `%s %s` makes one", spec->root, lab_strerror(ENOENT),
+                lab_typed("02_rootfs"), spec->root);
     if (found == -1)
         fail("root file system '%s'", spec->root);
     if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
-        give_up(STATUS_RUNTIME, "'%s' is not a root file system, neither a directory nor a tar",
-                spec->root);
+        give_up("'%s' is not a root file system, neither a directory nor a tar", spec->root);
     if (S_ISDIR(status.st_mode) && is_empty(spec->root))
-        give_up(STATUS_RUNTIME, "'%s' is not a root file system: it is empty", spec->root);
+        give_up("'%s' is not a root file system: it is empty", spec->root);
 }
 
 bool base_is_packed(const struct specification *spec)
@@ -136,8 +135,8 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
         if (found == -1 && errno != ENOENT)
             fail("find a busybox");
         if (found == -1)
-            give_up(STATUS_RUNTIME, "no busybox is installed; install busybox-static, name one in "
-                                    "BUSYBOX, or give a root file system");
+            give_up("no busybox is installed; install busybox-static, name one in "
+                    "BUSYBOX, or give a root file system");
         if (lab_make_rootfs(path, busybox) == -1)
             fail("make a root file system of %s", busybox);
         return base;
@@ -150,8 +149,7 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
     if (S_ISDIR(status.st_mode)) {
         if (container->spec.own_users &&
             (status.st_uid >= IDS_PER_CONTAINER || status.st_gid >= IDS_PER_CONTAINER))
-            give_up(STATUS_RUNTIME,
-                    "root file system '%s' belongs to user %u, and a container has the users 0 to "
+            give_up("root file system '%s' belongs to user %u, and a container has the users 0 to "
                     "%d; give it to root (chown -R), or use --userns host",
                     root, status.st_uid, IDS_PER_CONTAINER - 1);
         return lab_take_fd(&given);

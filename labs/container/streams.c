@@ -72,7 +72,7 @@ bool receive_progress(int socket, const struct specification *spec, struct monit
     if (result == -1)
         fail("receive from the container");
     if (result == 1 && message.kind == MESSAGE_FAILED)
-        give_up(message.status, "%s", message.text);
+        give_up_with(message.status, "%s", message.text);
     if (result == 1 && message.kind == MESSAGE_NOT_STARTED)
         give_up_command(spec->command[0], message.status);
     if (result == 1 && message.kind == MESSAGE_NO_INIT) {
@@ -98,9 +98,8 @@ void need_started(const struct monitored *monitored)
     if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED | WNOWAIT) == -1)
         fail("wait for the process that becomes the command");
     if (info.si_code == CLD_EXITED)
-        give_up(STATUS_RUNTIME, "the process ended with status %d before it became the command",
-                info.si_status);
-    give_up(STATUS_RUNTIME, "the process was ended by %s before it became the command",
+        give_up("the process ended with status %d before it became the command", info.si_status);
+    give_up("the process was ended by %s before it became the command",
             lab_signal_name(info.si_status));
 }
 

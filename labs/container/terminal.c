@@ -49,7 +49,7 @@ void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned sho
     if (fstatfs(terminals, &system) == -1)
         fail("look at /dev/pts in the container");
     if (system.f_type != DEVPTS_SUPER_MAGIC)
-        give_up(STATUS_RUNTIME, "/dev/pts in the container is not a devpts");
+        give_up("/dev/pts in the container is not a devpts");
     lab_fd master = openat(terminals, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master == -1 || ioctl(master, TIOCSPTLCK, &unlocked) == -1)
         fail("open a terminal");

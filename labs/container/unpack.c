@@ -56,7 +56,7 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
     limit_bounding_set(unpacking->rights.capabilities);
     drop_privileges(&unpacking->rights, &root, &unpacking->filter);
     if (extract_archive(STDIN_FILENO, unpacking->name, ARCHIVE_PLAIN) == 0)
-        give_up(STATUS_RUNTIME, "'%s' is not a root file system: it is empty", unpacking->name);
+        give_up("'%s' is not a root file system: it is empty", unpacking->name);
     image_apply(unpacking->name);
     _exit(EXIT_SUCCESS);
 }
@@ -124,13 +124,13 @@ void unpack_archive(const struct container *container, int archive, int base, in
         wait_for(child_socket);
         result = receive_message(child_socket, &message, NULL, NULL);
         if (result == 1 && message.kind == MESSAGE_FAILED)
-            give_up(message.status, "%s", message.text);
+            give_up_with(message.status, "%s", message.text);
     } while (result == 1);
     if (result == -1 || waitid(P_PIDFD, (id_t)*pidfd, &end, WEXITED) == -1)
         fail("wait for the process that unpacks '%s'", unpacking.name);
     lab_close_fd(pidfd);
     lab_close_fd(&child_socket);
     if (end.si_code != CLD_EXITED || end.si_status != 0)
-        give_up(STATUS_RUNTIME, "'%s' cannot be unpacked: the process that does it was ended by %s",
-                unpacking.name, lab_signal_name(end.si_status));
+        give_up("'%s' cannot be unpacked: the process that does it was ended by %s", unpacking.name,
+                lab_signal_name(end.si_status));
 }

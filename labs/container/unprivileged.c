@@ -26,7 +26,7 @@ void begin_service(void)
 {
     unprivileged = geteuid() != 0;
     if (unprivileged && getauxval(AT_SECURE)) /* PATH and the rest are the words of another user */
-        give_up(STATUS_RUNTIME, "set-user-ID or set-group-ID it does nothing");
+        give_up("set-user-ID or set-group-ID it does nothing");
     check_state_directory(); /* of this user, and not of root inside */
 }
 
@@ -98,10 +98,9 @@ void check_ids(uid_t user, gid_t group)
     if (!unprivileged || (user < mapped_ids() && group < mapped_ids()))
         return;
     if (mapped_ids() == 1)
-        give_up(STATUS_RUNTIME, "without root a container has user 0 and group 0 alone; more are "
-                                "given by /etc/subuid and /etc/subgid, where newuidmap is there");
-    give_up(STATUS_RUNTIME,
-            "this container has the users and groups 0 to %u, as /etc/subuid and "
+        give_up("without root a container has user 0 and group 0 alone; more are "
+                "given by /etc/subuid and /etc/subgid, where newuidmap is there");
+    give_up("this container has the users and groups 0 to %u, as /etc/subuid and "
             "/etc/subgid give them",
             mapped_ids() - 1);
 }
@@ -152,7 +151,7 @@ static void choose_user_network(struct specification *spec)
             lab_find_command(PROGRAMS[i].name, NULL, 0))
             network.program = &PROGRAMS[i];
     if (!network.program && spec->port_count > 0)
-        give_up(STATUS_RUNTIME, "without root, --publish needs pasta: install the package passt");
+        give_up("without root, --publish needs pasta: install the package passt");
     spec->network = network.program ? NETWORK_USER : NETWORK_NONE;
     if (!network.program)
         lab_warn("%s has no network: without root it needs pasta or slirp4netns; install the "
@@ -260,8 +259,7 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
         return;
     lab_wait(network.process);
     network.process = 0;
-    give_up(STATUS_RUNTIME, "%s makes no network: %s; --net none needs none", network.program->name,
-            last_words());
+    give_up("%s makes no network: %s; --net none needs none", network.program->name, last_words());
 }
 
 void disconnect_user(void)
@@ -282,9 +280,9 @@ void adapt_to_user(struct specification *spec)
     if (!unprivileged)
         return;
     if (!spec->own_users)
-        give_up(STATUS_RUNTIME, "--userns host needs root: root inside would be root outside");
+        give_up("--userns host needs root: root inside would be root outside");
     if (spec->address || spec->subnet)
-        give_up(STATUS_RUNTIME, "--ip and --subnet need root, as the bridge does");
+        give_up("--ip and --subnet need root, as the bridge does");
     if (spec->root && stat(spec->root, &status) == 0 && S_ISDIR(status.st_mode) &&
         status.st_uid != geteuid())
         lab_warn("'%s' belongs to user %u; in it, root inside can read, and change nothing",
