@@ -129,7 +129,7 @@ void choose_network(struct bridge *bridge, const struct specification *spec)
         return;
     }
     bridge->prefix = PREFIX;
-    for (size_t i = 0; i < sizeof(CANDIDATES) / sizeof(CANDIDATES[0]); i++)
+    for (int i = 0; i < LAB_COUNT(CANDIDATES); i++)
         for (uint32_t address = CANDIDATES[i].first; address <= CANDIDATES[i].last;
              address += CANDIDATES[i].step) {
             bridge->network = htonl(address);

@@ -201,7 +201,7 @@ static bool is_for_us(const char *descriptor)
 
     uname(&machine);
     const char *ours = machine.machine;
-    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++)
+    for (int i = 0; i < LAB_COUNT(NAMES); i++)
         if (strcmp(ours, NAMES[i][0]) == 0)
             ours = NAMES[i][1];
     const char *said = json_member(json_member(descriptor, "platform"), "architecture");

@@ -54,7 +54,7 @@ void set_up_child(int socket, bool own_users)
 
     report_socket = socket;
     die_with_runtime();
-    for (size_t i = 0; i < sizeof(HANDLED) / sizeof(HANDLED[0]); i++)
+    for (int i = 0; i < LAB_COUNT(HANDLED); i++)
         signal(HANDLED[i], SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

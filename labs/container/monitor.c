@@ -57,7 +57,7 @@ int monitor_signals(void)
 
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(WANTED) / sizeof(WANTED[0]); i++)
+    for (int i = 0; i < LAB_COUNT(WANTED); i++)
         if (sigaction(WANTED[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
             sigaddset(&set, WANTED[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
@@ -71,7 +71,7 @@ static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 static bool is_end_signal(unsigned signal)
 {
-    for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++)
+    for (int i = 0; i < LAB_COUNT(ENDS); i++)
         if ((unsigned)ENDS[i] == signal)
             return true;
     return false;
@@ -83,7 +83,7 @@ int monitor_pending_end(void)
     sigset_t set;
 
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++)
+    for (int i = 0; i < LAB_COUNT(ENDS); i++)
         sigaddset(&set, ENDS[i]);
     int signal = sigtimedwait(&set, NULL, &at_once);
     return signal > 0 ? signal : 0;

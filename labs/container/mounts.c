@@ -42,10 +42,10 @@ static int make_device_directory(uid_t root, bool has_terminal)
                     makedev(DEVICES[i].major, DEVICES[i].minor)) == -1 ||
             fchownat(device, DEVICES[i].name, root, root, 0) == -1)
             fail("make /dev/%s", DEVICES[i].name);
-    for (size_t i = 0; i < sizeof(DEVICE_LINKS) / sizeof(DEVICE_LINKS[0]); i++)
+    for (int i = 0; i < LAB_COUNT(DEVICE_LINKS); i++)
         if (symlinkat(DEVICE_LINKS[i][0], device, DEVICE_LINKS[i][1]) == -1)
             fail("make /dev/%s", DEVICE_LINKS[i][1]);
-    for (size_t i = 0; i < sizeof(DEVICE_DIRECTORIES) / sizeof(DEVICE_DIRECTORIES[0]); i++)
+    for (int i = 0; i < LAB_COUNT(DEVICE_DIRECTORIES); i++)
         if (mkdirat(device, DEVICE_DIRECTORIES[i], 0755) == -1 ||
             fchownat(device, DEVICE_DIRECTORIES[i], root, root, 0) == -1)
             fail("make /dev/%s", DEVICE_DIRECTORIES[i]);

@@ -86,7 +86,7 @@ static bool is_unreadable_inside(const struct stat *status, const struct specifi
 
 /* Cover NAMES below DIRECTORY, which must be of the file system MAGIC, with COVERS. What this
  * kernel does not have needs no cover. */
-static void mask(int directory, const char *const names[], size_t count, long magic, int covers,
+static void mask(int directory, const char *const names[], int count, long magic, int covers,
                  const struct specification *spec)
 {
     struct statfs system;
@@ -96,7 +96,7 @@ static void mask(int directory, const char *const names[], size_t count, long ma
         fail("look at what is to be masked");
     if ((long)system.f_type != magic)
         give_up("what is mounted is not what was to be masked");
-    for (size_t i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++) {
         /* Most of them need none, and this is quicker than to open them. */
         if (fstatat(directory, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 &&
             is_unreadable_inside(&status, spec))
@@ -118,7 +118,7 @@ static void mask(int directory, const char *const names[], size_t count, long ma
  * belong to the machine's root, whose ID has no mapping. */
 static void make_read_only(int proc, bool own_users)
 {
-    for (size_t i = 0; i < sizeof(READ_ONLY_PROC) / sizeof(READ_ONLY_PROC[0]); i++) {
+    for (int i = 0; i < LAB_COUNT(READ_ONLY_PROC); i++) {
         const char *name = READ_ONLY_PROC[i];
         if (own_users && i > 1)
             break;
@@ -175,10 +175,8 @@ void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *s
 void mounts_mask(const struct pseudo_mounts *own, const struct specification *spec)
 {
     if (own->covers != -1) {
-        mask(own->proc, MASKED_PROC, sizeof(MASKED_PROC) / sizeof(MASKED_PROC[0]), PROC_SUPER_MAGIC,
-             own->covers, spec);
-        mask(own->sys, MASKED_SYS, sizeof(MASKED_SYS) / sizeof(MASKED_SYS[0]), SYSFS_MAGIC,
-             own->covers, spec);
+        mask(own->proc, MASKED_PROC, LAB_COUNT(MASKED_PROC), PROC_SUPER_MAGIC, own->covers, spec);
+        mask(own->sys, MASKED_SYS, LAB_COUNT(MASKED_SYS), SYSFS_MAGIC, own->covers, spec);
     }
     if (!(spec->without & WALL_READ_ONLY))
         make_read_only(own->proc, spec->own_users);

@@ -31,7 +31,7 @@ uint64_t default_capabilities(void)
     };
     uint64_t bits = 0;
 
-    for (size_t i = 0; i < sizeof(DEFAULT) / sizeof(DEFAULT[0]); i++)
+    for (int i = 0; i < LAB_COUNT(DEFAULT); i++)
         bits |= UINT64_C(1) << DEFAULT[i];
     return bits;
 }
@@ -74,7 +74,7 @@ void capability_names(uint64_t bits, char *text, size_t size)
 struct sock_fprog filter_for(uint64_t capabilities)
 {
     struct sock_fprog filter = {
-        .len = sizeof(DEFAULT_FILTER) / sizeof(DEFAULT_FILTER[0]),
+        .len = LAB_COUNT(DEFAULT_FILTER),
         .filter = (struct sock_filter *)DEFAULT_FILTER,
     };
 

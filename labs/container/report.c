@@ -72,7 +72,7 @@ static const struct {
 
 static const char *find_remedy(int error, const char *what)
 {
-    for (size_t i = 0; i < sizeof(REMEDIES) / sizeof(REMEDIES[0]); i++)
+    for (int i = 0; i < LAB_COUNT(REMEDIES); i++)
         if (REMEDIES[i].error == error &&
             strncmp(what, REMEDIES[i].what, strlen(REMEDIES[i].what)) == 0)
             return REMEDIES[i].remedy;

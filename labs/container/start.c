@@ -129,7 +129,7 @@ static void close_runtime_descriptors(void)
                          &run.monitored.input, &run.monitored.output,  &run.monitored.error,
                          &run.monitored.guard, &run.monitored.signals, &run.monitored.pidfd};
 
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+    for (int i = 0; i < LAB_COUNT(ours); i++)
         lab_close_fd(ours[i]);
     session_close();
 }

@@ -55,8 +55,6 @@ static const struct field {
     FIELD("cleared", TYPE_BOOL, cleared),
 };
 
-enum { FIELD_COUNT = sizeof(FIELDS) / sizeof(FIELDS[0]) };
-
 /* A value may contain any byte but NUL, and the file consists of lines. */
 static void put_text(FILE *to, const char *key, const char *value)
 {
@@ -108,7 +106,7 @@ int state_save(const struct container *container)
 
     if (!to)
         return -1;
-    for (size_t i = 0; i < FIELD_COUNT; i++)
+    for (int i = 0; i < LAB_COUNT(FIELDS); i++)
         put_field(to, &FIELDS[i], (const char *)container + FIELDS[i].offset);
     put_lists(to, &container->spec);
     if (fclose(to) == EOF)
@@ -186,7 +184,7 @@ static bool take_line(struct container *container, char *line, int *commands, un
         return false;
     *value++ = '\0';
     unescape(value);
-    for (size_t i = 0; i < FIELD_COUNT; i++)
+    for (int i = 0; i < LAB_COUNT(FIELDS); i++)
         if (strcmp(FIELDS[i].key, line) == 0) {
             *seen |= 1U << i;
             return take_field(container, &FIELDS[i], value);
@@ -205,7 +203,7 @@ static bool take_lines(struct container *container)
          line = strtok_r(NULL, "\n", &rest))
         if (!take_line(container, line, &commands, &seen))
             return false;
-    for (size_t i = 0; i < FIELD_COUNT; i++)
+    for (int i = 0; i < LAB_COUNT(FIELDS); i++)
         if (FIELDS[i].type != TYPE_STRING && !(seen & 1U << i))
             return false;
     return commands > 0;

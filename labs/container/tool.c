@@ -70,7 +70,7 @@ int container_tool(int argc, char *argv[])
     }
     if (strcmp(word, "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0))
         lab_common_option('h', HELP, LAB_EXIT_USAGE);
-    for (size_t i = 0; i < sizeof(COMMANDS) / sizeof(COMMANDS[0]); i++)
+    for (int i = 0; i < LAB_COUNT(COMMANDS); i++)
         if (strcmp(word, COMMANDS[i].word) == 0)
             return COMMANDS[i].command(argc - 1, argv + 1);
     if (strcmp(word, "--version") == 0)

@@ -144,9 +144,7 @@ static struct {
 
 static void choose_user_network(struct specification *spec)
 {
-    const size_t count = sizeof(PROGRAMS) / sizeof(PROGRAMS[0]);
-
-    for (size_t i = 0; i < count && !network.program; i++)
+    for (int i = 0; i < LAB_COUNT(PROGRAMS) && !network.program; i++)
         if ((PROGRAMS[i].publishes || spec->port_count == 0) &&
             lab_find_command(PROGRAMS[i].name, NULL, 0))
             network.program = &PROGRAMS[i];
