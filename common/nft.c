@@ -1,17 +1,13 @@
 #include "nft.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <limits.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "file.h"
@@ -46,16 +42,15 @@ static struct nlmsghdr *append_message(struct request *request, int type, int fl
     return header;
 }
 
-static void append_name(struct request *request, struct nlmsghdr *header, int type,
-                        const char *name)
+static void append_attribute(struct request *request, struct nlmsghdr *header, int type,
+                             const void *value, size_t length)
 {
-    size_t length = NLA_HDRLEN + strlen(name) + 1;
-    struct nlattr *attribute = append(request, length);
+    struct nlattr *attribute = append(request, NLA_HDRLEN + length);
 
     attribute->nla_type = (unsigned short)type;
-    attribute->nla_len = (unsigned short)length;
-    strcpy((char *)attribute + NLA_HDRLEN, name);
-    header->nlmsg_len += NLMSG_ALIGN(length);
+    attribute->nla_len = (unsigned short)(NLA_HDRLEN + length);
+    memcpy(attribute + 1, value, length);
+    header->nlmsg_len += NLMSG_ALIGN(attribute->nla_len);
 }
 
 /* A message of nf_tables about TABLE or, unless it is NULL, CHAIN in it. */
@@ -65,17 +60,23 @@ static void append_subject(struct request *request, int type, int flags, const c
     struct nlmsghdr *header =
         append_message(request, NFNL_SUBSYS_NFTABLES << 8 | type, flags, NFPROTO_IPV4);
 
-    append_name(request, header, chain ? NFTA_CHAIN_TABLE : NFTA_TABLE_NAME, table);
+    append_attribute(request, header, chain ? NFTA_CHAIN_TABLE : NFTA_TABLE_NAME, table,
+                     strlen(table) + 1);
     if (chain)
-        append_name(request, header, NFTA_CHAIN_NAME, chain);
+        append_attribute(request, header, NFTA_CHAIN_NAME, chain, strlen(chain) + 1);
 }
 
-/* The two that frame what changes something; nfgenmsg.res_id is the subsystem, in network order. */
-static void append_frame(struct request *request, int type)
+/* The two that frame what changes something; nfgenmsg.res_id is the subsystem, in network order.
+ * GENERATION: only if it is the present one; 0: whichever is. */
+static void append_frame(struct request *request, int type, uint32_t generation)
 {
-    struct nfgenmsg *generic = NLMSG_DATA(append_message(request, type, 0, AF_UNSPEC));
+    struct nlmsghdr *header = append_message(request, type, 0, AF_UNSPEC);
+    struct nfgenmsg *generic = NLMSG_DATA(header);
+    const uint32_t in_network_order = htonl(generation);
 
     generic->res_id = htons(NFNL_SUBSYS_NFTABLES);
+    if (generation != 0)
+        append_attribute(request, header, NFNL_BATCH_GENID, &in_network_order, sizeof(generation));
 }
 
 static int open_netlink(void)
@@ -143,34 +144,53 @@ static int error_of(const struct nlmsghdr *header)
     return whole && answer->error <= 0 && answer->error > INT_MIN ? -answer->error : EBADMSG;
 }
 
-/* Send, and return the errno of the first message that failed, or 0 of the acknowledgement. From an
- * answer before that, *NUMBER is set to its attribute of the type TYPE, unless NUMBER is NULL. */
-static int transact(int netlink, const struct request *request, int type, uint32_t *number)
+/* Send REQUEST, and call EACH, unless it is NULL, for every message of the answer, up to the
+ * acknowledgement or the end of a dump. Returns 0, or -1 with the errno of the first that failed.
+ */
+static int exchange(int netlink, const struct request *request,
+                    void (*each)(const struct nlmsghdr *header, void *argument), void *argument)
 {
     _Alignas(struct nlmsghdr) char answer[8192];
 
-    if (send(netlink, request->bytes, request->length, 0) == -1)
-        return errno;
+    if (netlink == -1 || send(netlink, request->bytes, request->length, 0) == -1)
+        return -1;
     for (;;) {
         ssize_t length = recv(netlink, answer, sizeof(answer), 0);
         if (length == -1)
-            return errno;
+            return -1;
         for (const struct nlmsghdr *header = (const void *)answer; NLMSG_OK(header, length);
              header = NLMSG_NEXT(header, length)) {
-            if (header->nlmsg_type == NLMSG_ERROR)
-                return error_of(header);
-            if (number)
-                *number = as_number(find(attributes_of(header), type));
+            if (header->nlmsg_type == NLMSG_DONE)
+                return 0;
+            if (header->nlmsg_type == NLMSG_ERROR) {
+                errno = error_of(header);
+                return errno ? -1 : 0;
+            }
+            if (each)
+                each(header, argument);
         }
     }
 }
 
-/* The same on a socket of its own. */
-static int transact_alone(const struct request *request)
+static int ask(const struct request *request,
+               void (*each)(const struct nlmsghdr *header, void *argument), void *argument)
 {
     lab_fd netlink = open_netlink();
 
-    return netlink == -1 ? errno : transact(netlink, request, 0, NULL);
+    return exchange(netlink, request, each, argument);
+}
+
+/* A number in an answer: the attribute of this TYPE. */
+struct wanted {
+    int type;
+    uint32_t number;
+};
+
+static void take_number(const struct nlmsghdr *header, void *argument)
+{
+    struct wanted *wanted = argument;
+
+    wanted->number = as_number(find(attributes_of(header), wanted->type));
 }
 
 int lab_nft_exists(const char *table, const char *chain)
@@ -178,42 +198,59 @@ int lab_nft_exists(const char *table, const char *chain)
     struct request request = {0};
 
     append_subject(&request, chain ? NFT_MSG_GETCHAIN : NFT_MSG_GETTABLE, NLM_F_ACK, table, chain);
-    errno = transact_alone(&request);
-    return errno == 0 ? 1 : errno == ENOENT ? 0 : -1;
+    return ask(&request, NULL, NULL) == 0 ? 1 : errno == ENOENT ? 0 : -1;
 }
 
-/* Returns 0, EBUSY where it is a chain with another policy than the one it was made with, or the
- * errno with which the kernel cannot be asked. */
+uint32_t lab_nft_generation(void)
+{
+    struct request request = {0};
+    struct wanted generation = {.type = NFTA_GEN_ID};
+
+    append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_ACK, AF_UNSPEC);
+    return ask(&request, take_number, &generation) == -1 ? 0 : generation.number;
+}
+
+/* Returns 0, or -1 with errno: EBUSY where it is a chain with another policy than the one it was
+ * made with. */
 static int look_at_policy(const struct lab_nft_part *part)
 {
     struct request request = {0};
-    uint32_t policy = NF_ACCEPT;
+    struct wanted policy = {NFTA_CHAIN_POLICY, NF_ACCEPT};
 
     if (!part->chain)
         return 0;
-    lab_fd netlink = open_netlink();
     append_subject(&request, NFT_MSG_GETCHAIN, NLM_F_ACK, part->table, part->chain);
-    int error = netlink == -1 ? errno : transact(netlink, &request, NFTA_CHAIN_POLICY, &policy);
-    return error ? error : policy == NF_ACCEPT ? 0 : EBUSY;
+    if (ask(&request, take_number, &policy) == -1)
+        return -1;
+    errno = EBUSY;
+    return policy.number == NF_ACCEPT ? 0 : -1;
+}
+
+static int delete_parts(int netlink, const struct lab_nft_part parts[], int count, int flags,
+                        uint32_t generation)
+{
+    struct request request = {0};
+
+    append_frame(&request, NFNL_MSG_BATCH_BEGIN, generation);
+    for (int i = 0; i < count; i++)
+        append_subject(&request, parts[i].chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELTABLE,
+                       flags | (i == count - 1 ? NLM_F_ACK : 0), parts[i].table, parts[i].chain);
+    append_frame(&request, NFNL_MSG_BATCH_END, 0);
+    return exchange(netlink, &request, NULL, NULL);
 }
 
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count)
 {
-    struct request request = {0};
-
-    for (int i = 0; i < count; i++) {
-        errno = look_at_policy(&parts[i]);
-        if (errno)
-            return -1;
-    }
-    append_frame(&request, NFNL_MSG_BATCH_BEGIN);
     for (int i = 0; i < count; i++)
-        append_subject(&request, parts[i].chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELTABLE,
-                       NLM_F_NONREC | (i == count - 1 ? NLM_F_ACK : 0), parts[i].table,
-                       parts[i].chain);
-    append_frame(&request, NFNL_MSG_BATCH_END);
-    errno = transact_alone(&request);
-    return errno ? -1 : 0;
+        if (look_at_policy(&parts[i]) == -1)
+            return -1;
+    lab_fd netlink = open_netlink();
+    return delete_parts(netlink, parts, count, NLM_F_NONREC, 0);
+}
+
+int lab_nft_delete_full(const struct lab_nft_part parts[], int count, uint32_t generation)
+{
+    return delete_parts(open_netlink(), parts, count, 0, generation);
 }
 
 const struct lab_nft_part lab_nft_parts[LAB_NFT_PARTS] = {
@@ -259,33 +296,6 @@ void lab_nft_delete_missing(unsigned missing)
 /*
  * Chains that do not let forwarded packets pass.
  */
-
-/* Send REQUEST, a dump, and call EACH for every message of the answer. Returns 0 or -1 with errno.
- */
-static int dump(const struct request *request,
-                void (*each)(const struct nlmsghdr *header, void *argument), void *argument)
-{
-    _Alignas(struct nlmsghdr) char answer[8192];
-    lab_fd netlink = open_netlink();
-
-    if (netlink == -1 || send(netlink, request->bytes, request->length, 0) == -1)
-        return -1;
-    for (;;) {
-        ssize_t length = recv(netlink, answer, sizeof(answer), 0);
-        if (length == -1)
-            return -1;
-        for (const struct nlmsghdr *header = (const void *)answer; NLMSG_OK(header, length);
-             header = NLMSG_NEXT(header, length)) {
-            if (header->nlmsg_type == NLMSG_DONE)
-                return 0;
-            if (header->nlmsg_type == NLMSG_ERROR) {
-                errno = error_of(header);
-                return -1;
-            }
-            each(header, argument);
-        }
-    }
-}
 
 enum verdict { VERDICT_NONE, VERDICT_ACCEPT, VERDICT_DROP };
 
@@ -362,11 +372,11 @@ static void add_chain(const struct nlmsghdr *header, void *argument)
         (family == NFPROTO_IPV4 && strcmp(forward.table, "filter") == 0 &&
          strcmp(forward.chain, "FORWARD") == 0))
         return;
-    append_name(
+    append_attribute(
         &request,
         append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, family),
-        NFTA_RULE_TABLE, forward.table);
-    if (dump(&request, add_rule, &forward) == -1)
+        NFTA_RULE_TABLE, forward.table, strlen(forward.table) + 1);
+    if (ask(&request, add_rule, &forward) == -1)
         closed->failed = true;
     const bool drops = forward.verdict == VERDICT_DROP ||
                        (forward.verdict == VERDICT_NONE && find(chain, NFTA_CHAIN_POLICY).at &&
@@ -383,7 +393,7 @@ int lab_nft_closed_forward(const char *device, char *name, size_t size)
     struct closed_chain closed = {.device = device, .name = name, .size = size};
 
     append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, NLM_F_DUMP, AF_UNSPEC);
-    if (dump(&request, add_chain, &closed) == -1 || (closed.failed && !closed.found))
+    if (ask(&request, add_chain, &closed) == -1 || (closed.failed && !closed.found))
         return is_absent() ? 0 : -1;
     return closed.found;
 }

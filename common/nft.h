@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A chain in a table of the family ip, or where CHAIN is NULL the table itself. */
 struct lab_nft_part {
@@ -25,6 +26,16 @@ int lab_nft_exists(const char *table, const char *chain);
  * still the policy ACCEPT: all or none. Returns 0, or -1 with errno: EBUSY where something is or
  * has another policy, ENOENT where one is not there. */
 int lab_nft_delete_empty(const struct lab_nft_part parts[], int count);
+
+/* The number of the present rules of nf_tables in this network namespace: the kernel counts every
+ * change of any program. 0 where it cannot be asked. */
+uint32_t lab_nft_generation(void);
+
+/* Delete COUNT (8 at most) PARTS with all that is in them, if nothing was changed since GENERATION.
+ * Returns 0 as soon as they are gone, or -1 with errno: ERESTART where something was. The kernel
+ * frees them later, and close(2) of a netfilter socket waits for it, 10 ms or more: the socket
+ * stays open until the process, a child for this alone, ends. */
+int lab_nft_delete_full(const struct lab_nft_part parts[], int count, uint32_t generation);
 
 /* What iptables-nft(8) makes for rules of NAT and forwarding, and leaves when they are removed. */
 enum { LAB_NFT_PARTS = 7 };

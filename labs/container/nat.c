@@ -7,7 +7,6 @@
 
 #include "error.h"
 #include "file.h"
-#include "netlink.h"
 #include "nft.h"
 #include "process.h"
 
@@ -236,20 +235,43 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
     }
 }
 
+/* lab_nft_delete_full(), by a child which ends, unwaited for, after this process has gone on. */
+static int delete_tables(const struct lab_nft_part tables[], int count, uint32_t generation)
+{
+    int error, ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        return -1;
+    pid_t child = fork();
+    if (child == 0) {
+        if (dup2(ends[1], 0) == -1)
+            _exit(1);
+        close_range(1, ~0U, 0); /* locks too, and pipes whose readers wait for their end */
+        error = lab_nft_delete_full(tables, count, generation) == -1 ? errno : 0;
+        _exit(write(0, &error, sizeof(error)) == -1);
+    }
+    close(ends[1]);
+    if (child == -1 || read(ends[0], &error, sizeof(error)) != sizeof(error))
+        error = EIO;
+    close(ends[0]);
+    errno = error;
+    return error ? -1 : 0;
+}
+
 /* Remove the tables as a whole, if nat_up() made them and no rule was changed since GENERATION. It
  * is ten times quicker than iptables-restore(8). Returns whether they are gone. */
 static bool remove_tables(unsigned missing, uint32_t generation)
 {
-    const char *tables[LAB_NFT_PARTS];
+    struct lab_nft_part tables[LAB_NFT_PARTS];
     int count = 0;
 
     for (int i = 0; i < LAB_NFT_PARTS; i++) {
         if (!(missing & 1U << i))
             return false;
         if (!lab_nft_parts[i].chain)
-            tables[count++] = lab_nft_parts[i].table;
+            tables[count++] = lab_nft_parts[i];
     }
-    return generation != 0 && nft_delete_tables(tables, count, generation) == 0;
+    return generation != 0 && delete_tables(tables, count, generation) == 0;
 }
 
 int nat_has_legacy(void)

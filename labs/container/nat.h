@@ -28,11 +28,11 @@ void nat_add_port(FILE *rules, const struct port *port, struct in_addr address);
 /* Replace the rules for the published ports by RULES. Returns what nat_wait() does. */
 int nat_publish(const char *rules);
 
-/* How many changes nat_up() and nat_publish() are to nft_generation(): a table each. */
+/* How many changes nat_up() and nat_publish() are to lab_nft_generation(): a table each. */
 enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
 
 /* Remove what nat_up() has made, and what was MISSING before, unless others have rules in it now.
- * GENERATION: nft_generation() when only our rules had changed, or 0. Returns 0, or -1 where
+ * GENERATION: lab_nft_generation() when only our rules had changed, or 0. Returns 0, or -1 where
  * rules are left, or iptables-save(8) cannot tell. */
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
              uint32_t generation);

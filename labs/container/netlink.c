@@ -5,9 +5,6 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -48,9 +45,9 @@ static int exchange(struct mnl_socket *kernel, const void *request, size_t lengt
     return result;
 }
 
-static int ask(int protocol, struct nlmsghdr *request, mnl_cb_t each, void *argument)
+static int ask(struct nlmsghdr *request, mnl_cb_t each, void *argument)
 {
-    struct mnl_socket *kernel = mnl_socket_open2(protocol, SOCK_CLOEXEC);
+    struct mnl_socket *kernel = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 
     if (!kernel)
         return -1;
@@ -63,7 +60,7 @@ static int ask(int protocol, struct nlmsghdr *request, mnl_cb_t each, void *argu
 static int request_change(struct nlmsghdr *request)
 {
     request->nlmsg_flags |= NLM_F_ACK;
-    return ask(NETLINK_ROUTE, request, NULL, NULL);
+    return ask(request, NULL, NULL);
 }
 
 static struct ifinfomsg *put_link(struct nlmsghdr *request, unsigned index, unsigned flags)
@@ -165,7 +162,7 @@ static int ask_number(uint16_t attribute, int value)
 
     head->rtgen_family = AF_UNSPEC;
     mnl_attr_put_u32(request, attribute, (uint32_t)value);
-    return ask(NETLINK_ROUTE, request, read_number, &number) == -1 ? -1 : number;
+    return ask(request, read_number, &number) == -1 ? -1 : number;
 }
 
 int network_number(pid_t pid)
@@ -254,88 +251,5 @@ int route_overlaps(in_addr_t address, int prefix)
     struct network_range range = {.address = address, .prefix = prefix};
 
     head->rtm_family = AF_INET;
-    return ask(NETLINK_ROUTE, request, compare_route, &range) == -1 ? -1 : range.taken;
-}
-
-/*
- * nf_tables.
- */
-
-/* A message of TYPE; FAMILY and SUBSYSTEM are in its head. */
-static struct nlmsghdr *begin_nft(char *buffer, int type, int flags, int family, int subsystem)
-{
-    struct nlmsghdr *request = begin(buffer, type, flags);
-    struct nfgenmsg *generic = mnl_nlmsg_put_extra_header(request, sizeof(*generic));
-
-    generic->nfgen_family = (uint8_t)family;
-    generic->version = NFNETLINK_V0;
-    generic->res_id = htons((uint16_t)subsystem);
-    return request;
-}
-
-static int read_generation(const struct nlmsghdr *message, void *generation)
-{
-    const struct nlattr *attribute;
-
-    mnl_attr_for_each (attribute, message, sizeof(struct nfgenmsg)) {
-        if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
-            mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
-            *(uint32_t *)generation = ntohl(mnl_attr_get_u32(attribute));
-    }
-    return MNL_CB_OK;
-}
-
-uint32_t nft_generation(void)
-{
-    char buffer[BUFFER];
-    uint32_t generation = 0;
-    struct nlmsghdr *request =
-        begin_nft(buffer, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN, NLM_F_ACK, AF_UNSPEC, 0);
-
-    return ask(NETLINK_NETFILTER, request, read_generation, &generation) == -1 ? 0 : generation;
-}
-
-/* Write the messages that delete TABLES. Returns their length. */
-static size_t put_deletions(char *buffer, const char *const tables[], int count,
-                            uint32_t generation)
-{
-    struct nlmsghdr *message =
-        begin_nft(buffer, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-    char *end = buffer;
-
-    mnl_attr_put_u32(message, NFNL_BATCH_GENID, htonl(generation));
-    for (int i = 0; i < count; i++) {
-        end += message->nlmsg_len;
-        message = begin_nft(end, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE,
-                            i == count - 1 ? NLM_F_ACK : 0, NFPROTO_IPV4, 0);
-        mnl_attr_put_strz(message, NFTA_TABLE_NAME, tables[i]);
-    }
-    end += message->nlmsg_len;
-    message = begin_nft(end, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-    return (size_t)(end - buffer) + message->nlmsg_len;
-}
-
-int nft_delete_tables(const char *const tables[], int count, uint32_t generation)
-{
-    char buffer[BUFFER];
-    const size_t length = put_deletions(buffer, tables, count, generation);
-    int error, ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) == -1)
-        return -1;
-    pid_t child = fork();
-    if (child == 0) {
-        if (dup2(ends[1], 0) == -1)
-            _exit(1);
-        close_range(1, ~0U, 0); /* locks too, and pipes whose readers wait for their end */
-        struct mnl_socket *kernel = mnl_socket_open(NETLINK_NETFILTER);
-        error = kernel && exchange(kernel, buffer, length, NULL, NULL) != -1 ? 0 : errno;
-        _exit(write(0, &error, sizeof(error)) == -1);
-    }
-    close(ends[1]);
-    if (child == -1 || read(ends[0], &error, sizeof(error)) != sizeof(error))
-        error = EIO;
-    close(ends[0]);
-    errno = error;
-    return error ? -1 : 0;
+    return ask(request, compare_route, &range) == -1 ? -1 : range.taken;
 }

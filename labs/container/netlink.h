@@ -1,7 +1,6 @@
 /*
- * netlink.h - requests to the kernel's network: a link, an address, a route, tables of rules. Over
- * libmnl, which writes and reads the messages of netlink(7); what is in them is rtnetlink(7) and
- * linux/netfilter/nf_tables.h.
+ * netlink.h - requests to the kernel's network: a link, an address, a route. Over libmnl, which
+ * writes and reads the messages of netlink(7); what is in them is rtnetlink(7).
  */
 #ifndef CONTAINER_NETLINK_H
 #define CONTAINER_NETLINK_H
@@ -48,16 +47,5 @@ int route_add_default(in_addr_t gateway);
  * halves (0.0.0.0/1, as VPNs make them), and in the table main a larger network behind a gateway. 1
  * or 0, or -1 with errno. */
 int route_overlaps(in_addr_t address, int prefix);
-
-/* The number of the present rules of nf_tables in this network namespace: the kernel counts every
- * change of any program. 0 where it cannot be asked. */
-uint32_t nft_generation(void);
-
-/* Delete COUNT TABLES of the family ip with all that is in them, if nothing was changed since
- * GENERATION. Returns 0 as soon as they are gone, or -1 with errno: ERESTART where something was.
- *
- * The kernel frees them later, and close(2) of a netfilter socket waits for it, 10 ms or more. So a
- * child does this, which ends, unwaited for, after the caller has gone on. */
-int nft_delete_tables(const char *const tables[], int count, uint32_t generation);
 
 #endif

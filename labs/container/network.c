@@ -18,7 +18,7 @@
 static const char LAB[] = "09";
 static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
 static int counted = -1; /* a pipe from it: how many rules others have */
-static uint32_t before;  /* nft_generation() then */
+static uint32_t before;  /* lab_nft_generation() then */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* The index of the bridge, 0 where there is none, or -1 with errno. */
@@ -101,7 +101,7 @@ static int remove_network(struct bridge *bridge)
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
     const bool alone =
-        bridge->rules != 0 && nft_generation() == bridge->rules && nat_has_legacy() == 0;
+        bridge->rules != 0 && lab_nft_generation() == bridge->rules && nat_has_legacy() == 0;
     unsigned missing = 0;
 
     if (alone && stop_forwarding(bridge, true, &missing) == -1)
@@ -158,7 +158,7 @@ static void create_network(struct bridge *bridge)
     if (lab_nft_missing(&bridge->missing) == -1)
         fail("look for the tables of nf_tables");
     bridge->rules = 0;
-    before = nft_generation();
+    before = lab_nft_generation();
     bridge->last = 1;
     if (bridge_write(bridge) == -1)
         fail("write %s", bridge_file());
@@ -187,7 +187,7 @@ bool network_rules_pending(void)
 /* The present generation, if it is FROM and CHANGES of ours, else 0. */
 static unsigned generation_if_ours(uint32_t from, uint32_t changes)
 {
-    uint32_t now = nft_generation();
+    uint32_t now = lab_nft_generation();
 
     return from != 0 && now == from + changes ? now : 0;
 }
@@ -302,7 +302,7 @@ int network_publish(void)
     if (!to)
         return -1;
     const int all = state_for_each(add_rules, to);
-    const uint32_t found = nft_generation();
+    const uint32_t found = lab_nft_generation();
     /* Without one that cannot be read, its ports would be closed. */
     int status = fclose(to) == EOF || all == -1 ? -1 : nat_publish(rules);
     if (read_present_bridge(&bridge) == -1)
