@@ -394,6 +394,15 @@ refuses() {
         "04_setns: join the uts namespace: EPERM (Operation not permitted); only root may: try sudo"
 }
 
+@test "04 tool: groups that cannot be dropped are told, where nsenter(1) keeps them in silence" {
+    run -1 --separate-stderr setpriv --groups 5 unshare -r "$LABS/04_setns" -G 0 id -G
+    assert_equal "$output" ""
+    assert_equal "$stderr" "04_setns: drop the supplementary groups: EPERM (Operation not permitted)"
+    # Without any, there is nothing to drop.
+    run -0 setpriv --clear-groups unshare -r "$LABS/04_setns" -G 0 id -G
+    assert_output 0
+}
+
 @test "04 tool: a working directory that may not be entered stays, as with nsenter(1)" {
     local program
     hold_targets

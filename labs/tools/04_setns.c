@@ -356,7 +356,7 @@ static void follow_context(pid_t target)
 static void become(long long user, long long group, bool groups_dropped)
 {
     if (group != -1 && setgroups(0, NULL) == -1 && !groups_dropped)
-        lab_die_remedy("--preserve-credentials keeps them", "drop the supplementary groups");
+        lab_die("drop the supplementary groups");
     if (group != -1 && setgid((gid_t)group) == -1)
         lab_die("become group %lld", group);
     if (user != -1 && setuid((uid_t)user) == -1)
@@ -366,7 +366,7 @@ static void become(long long user, long long group, bool groups_dropped)
 int nsenter_tool(int argc, char *argv[])
 {
     struct request wanted;
-    bool groups_dropped = true;
+    bool groups_dropped = getgroups(0, NULL) == 0; /* there are none */
 
     read_command_line(&wanted, argc, argv);
     if (wanted.follow_context)
