@@ -304,6 +304,8 @@ good"
     run -125 with_fault "" openat2 error=EIO run --net none -u nobody "$ROOTFS" true
     assert_output --partial "EIO (Input/output error)"
     refute_output --partial "there is no user"
+    run -125 with_fault "" lseek error=EIO run --net none -u nobody "$ROOTFS" true
+    assert_output "09_full_container: read /etc/passwd in the root file system: EIO (Input/output error)"
     # The file descriptor of / in the container: the errno of open(2), not that of the call that uses it.
     run -125 with_fault / openat error=EMFILE run --net none "$ROOTFS" true
     assert_output --partial "EMFILE (Too many open files)"

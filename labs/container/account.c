@@ -34,10 +34,11 @@ static FILE *open_plain(const char *path)
     return file;
 }
 
-/* FILE has no further line, or cannot be read. */
-static void close_read(FILE *file, const char *path)
+/* Reading has ended at ENTRY, or where FILE has no further one, or cannot be read: errno tells, and
+ * ferror(3) not always. */
+static void close_read(FILE *file, const char *path, const void *entry)
 {
-    if (file && ferror(file))
+    if (file && !entry && errno != 0 && errno != ENOENT)
         fail("read /%s in the root file system", path);
     if (file)
         fclose(file);
@@ -51,9 +52,10 @@ static bool find_user(struct account *account, const char *word)
     const struct passwd *entry = NULL;
     bool is_number = lab_parse_number(word, 0, (uid_t)-2, &number);
 
-    while (file && (entry = fgetpwent(file)) != NULL)
+    while (file && (errno = 0, entry = fgetpwent(file)) != NULL)
         if (strcmp(entry->pw_name, word) == 0 || (is_number && entry->pw_uid == (uid_t)number))
             break;
+    close_read(file, "etc/passwd", entry);
     if (entry) {
         account->user = entry->pw_uid;
         account->group = entry->pw_gid;
@@ -62,7 +64,6 @@ static bool find_user(struct account *account, const char *word)
     } else if (is_number) {
         account->user = (uid_t)number;
     }
-    close_read(file, "etc/passwd");
     return entry || is_number;
 }
 
@@ -95,7 +96,7 @@ static bool find_groups(struct account *account, const char *word)
     const struct group *entry;
     bool found = !word, is_number = word && lab_parse_number(word, 0, (gid_t)-2, &number);
 
-    while (file && (entry = fgetgrent(file)) != NULL) {
+    while (file && (errno = 0, entry = fgetgrent(file)) != NULL) {
         if (word && !found && strcmp(entry->gr_name, word) == 0) {
             account->group = entry->gr_gid;
             found = true;
@@ -103,7 +104,7 @@ static bool find_groups(struct account *account, const char *word)
         if (!word && *account->name && is_member(entry, account->name))
             add_group(account, entry->gr_gid);
     }
-    close_read(file, "etc/group");
+    close_read(file, "etc/group", NULL);
     if (!found && is_number)
         account->group = (gid_t)number;
     return found || is_number;

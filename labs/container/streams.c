@@ -144,10 +144,9 @@ void session_detach(const struct specification *spec)
 
 bool session_report_ready(void)
 {
-    lab_fd nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-
     if (ready_pipe == -1)
         return false;
+    lab_fd nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     /* stderr is last, so that a failure can be told. */
     if (nothing == -1 || dup2(nothing, 0) == -1 || dup2(nothing, 1) == -1 || chdir("/") == -1 ||
         dup2(nothing, 2) == -1 || write(ready_pipe, "", 1) != 1)
@@ -160,7 +159,7 @@ int session_take_archive(const struct specification *spec)
 {
     lab_fd keys = spec->interactive ? open("/dev/tty", O_RDWR | O_CLOEXEC) : -1;
 
-    if (keys == -1)
+    if (keys == -1 && (!spec->interactive || errno == ENXIO || errno == ENOENT)) /* no terminal */
         keys = open("/dev/null", O_RDWR | O_CLOEXEC);
     int archive = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     if (archive == -1 || keys == -1 || dup2(keys, STDIN_FILENO) == -1)
