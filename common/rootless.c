@@ -80,13 +80,16 @@ __attribute__((noreturn)) static void cannot_enter(const char *call)
 }
 
 /* The first range that FILE has for USER, by name or by number: "alice:100000:65536". A file that
- * is not there gives none. */
+ * is not there gives none, one that cannot be read, nor the passwd database, is not taken for it. */
 static struct range find_range(const char *file, uid_t user)
 {
-    const struct passwd *entry = getpwuid(user);
     struct range range = {0};
     char number[16], owner[256], line[512];
 
+    errno = 0;
+    const struct passwd *entry = getpwuid(user);
+    if (!entry && errno != 0 && errno != ENOENT && errno != ESRCH)
+        lab_die("look up user %u in the passwd database", user);
     snprintf(number, sizeof(number), "%u", user);
     FILE *ranges = fopen(file, "re");
     if (!ranges && errno != ENOENT)
@@ -97,6 +100,8 @@ static struct range find_range(const char *file, uid_t user)
             (strcmp(owner, number) == 0 || (entry && strcmp(owner, entry->pw_name) == 0)))
             range = found;
     }
+    if (ranges && ferror(ranges))
+        lab_die("read %s", file);
     if (ranges)
         fclose(ranges);
     return range;
@@ -162,7 +167,10 @@ static void map_own(const char *map, unsigned own)
 {
     char text[4096];
 
-    if (lab_read_file(map, text, sizeof(text)) > 0)
+    const ssize_t length = lab_read_file(map, text, sizeof(text));
+    if (length == -1)
+        lab_die("read %s", map);
+    if (length > 0)
         return;
     rootless.further = 0;
     snprintf(text, sizeof(text), "0 %u 1", own);

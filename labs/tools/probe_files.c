@@ -42,7 +42,10 @@ void probe_pivot_root(const void *unused)
                        "pivot_root");
     if (chdir("/") == -1 || umount2("/old", MNT_DETACH) == -1)
         lab_die_remedy(ELSEWHERE, "umount the old root");
-    if (access("/proc", F_OK) == 0)
+    const int there = lab_is_there("/proc");
+    if (there == -1)
+        lab_die("look for the old root");
+    if (there)
         probe_refuse(ELSEWHERE, "the old root is still there");
     printf("the root was changed, the old one unmounted\n");
 }

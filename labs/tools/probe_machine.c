@@ -20,6 +20,8 @@ void probe_kernel(const void *unused)
     if (uname(&system) == -1)
         lab_die("uname");
     const char *line = lab_read_file("/etc/os-release", text, sizeof(text)) == -1 ? NULL : text;
+    if (!line && errno != ENOENT)
+        lab_die("read /etc/os-release");
     for (; line; line = lab_next_line(line)) /* os-release(5): quotes only where they are needed */
         if (sscanf(line, "PRETTY_NAME=%*[\"']%127[^\"'\n]", name) == 1 ||
             sscanf(line, "PRETTY_NAME=%127[^\"'\n]", name) == 1)
@@ -64,19 +66,26 @@ static const char *container_kind(void)
         return kind;
     if (length == -1 && errno != ENOENT && errno != EACCES)
         lab_die("read /run/systemd/container");
-    if (access("/.dockerenv", F_OK) == 0)
-        return "docker";
-    return access("/run/.containerenv", F_OK) == 0 ? "podman" : "of an unknown kind";
+    const int docker = lab_is_there("/.dockerenv"), podman = lab_is_there("/run/.containerenv");
+    if (docker == -1 || podman == -1)
+        lab_die("look for /.dockerenv and /run/.containerenv");
+    return docker ? "docker" : podman ? "podman" : "of an unknown kind";
 }
 
-/* Whether the root of this process is another one than that of process 1. Where only root may look,
- * and this is not root, it is taken for the same. */
+/* Whether the root of this process is another one than that of process 1. Where this process may
+ * not look, it is taken for the same. */
 static bool is_in_chroot(void)
 {
     struct stat first, own;
 
-    return stat("/proc/1/root", &first) == 0 && stat("/", &own) == 0 &&
-           !lab_same_file(&first, &own);
+    if (stat("/proc/1/root", &first) == -1) {
+        if (errno != EACCES && errno != EPERM && errno != ENOENT)
+            lab_die("look at /proc/1/root");
+        return false;
+    }
+    if (stat("/", &own) == -1)
+        lab_die("look at /");
+    return !lab_same_file(&first, &own);
 }
 
 void probe_surroundings(const void *unused)

@@ -53,21 +53,28 @@ static void map_root(void)
 /* A child of ours is in the namespace, if anybody is: for pid and time the caller itself is not. */
 void probe_namespace(const void *name)
 {
-    ino_t before = lab_namespace_inode(0, name);
-    int status;
+    enum { NOT_INSIDE = 2 };
+    const ino_t before = lab_namespace_inode(0, name);
+    int status, error = errno;
 
     probe_unshare(name);
-    if (strcmp(name, "user") == 0) {
-        before = lab_namespace_inode(getppid(), name);
+    errno = error;
+    if (before == 0)
+        lab_die("look at the %s namespace", (const char *)name);
+    if (strcmp(name, "user") == 0)
         map_root();
-    }
     pid_t child = fork();
     if (child == -1)
         lab_die_remedy(ELSEWHERE, "fork into it");
-    if (child == 0)
-        _exit(lab_namespace_inode(0, name) == before ||
-              (strcmp(name, "pid") == 0 && getpid() != 1));
+    if (child == 0) {
+        const ino_t inside = lab_namespace_inode(0, name);
+        if (inside == 0)
+            lab_die("look at the %s namespace of a child", (const char *)name);
+        _exit(inside == before || (strcmp(name, "pid") == 0 && getpid() != 1) ? NOT_INSIDE : 0);
+    }
     status = lab_wait(child);
+    if (status != 0 && status != NOT_INSIDE)
+        exit(status);
     if (status != 0)
         probe_refuse(ELSEWHERE, "a child is not in the new namespace");
     printf("made and entered\n");
