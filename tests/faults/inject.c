@@ -44,9 +44,9 @@
 enum {
     PROGRAMS = 32,
     PROCESSES = 1024,
-    FRAMES = 10,
+    FRAMES = 16,
     DEPTH = 32,
-    STACK_WORDS = 8192,
+    STACK_WORDS = 32768,
     SITE = 1024,
     BROKEN = 125
 };
