@@ -64,6 +64,26 @@ with tarfile.open(sys.argv[1], "a") as t:
     labs09 kill piped
 }
 
+# root.tar.xz with the dictionary $1 in its head, as lzma_lzma2_props_decode(3) reads it: 30 is of 128 MiB.
+xz_dictionary() {
+    python3 -c '
+import sys, zlib
+x = bytearray(open("root.tar.xz", "rb").read())
+end = 12 + 4 * x[12]
+x[x.index(b"\x21\x01", 12) + 2] = int(sys.argv[1])
+x[end:end + 4] = zlib.crc32(x[12:end]).to_bytes(4, "little")
+open("root.xz", "wb").write(x)' "$1"
+}
+
+@test "archives: one that asks for gigabytes of memory does not get them" {
+    tar -C "$ROOTFS" -c . | xz -0 >root.tar.xz
+    xz_dictionary 30
+    inside root.xz true
+    xz_dictionary 35
+    run -125 labs09 run --net none root.xz true
+    assert_output --partial "ENOMEM"
+}
+
 @test "archives: a terminal stays the command's where the archive comes by a pipe" {
     tar -C "$ROOTFS" -cf root.tar .
     run -0 on_host script -qec "cat root.tar | $LABS/09_full_container run -it --net none - sh -c 'read -r word; echo got \$word; tty'" \

@@ -32,7 +32,7 @@ export LABS
 export PATH="$PATH:/usr/sbin:/sbin"
 # Leaks do not count in programs that end at once, and the search for them needs a /proc, which a
 # chroot may not have.
-export ASAN_OPTIONS=detect_leaks=0
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1
 # In a test nothing may be passed over because "the machine cannot".
 export LAB_MUST_RUN=1
 # Not the C locale, so that the labs have to see to it themselves that they understand what other programs print.

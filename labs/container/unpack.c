@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -36,6 +37,20 @@ static void close_others(const struct unpacking *unpacking)
         fail("close_range");
 }
 
+/* What unpacks the archive is not in the container's group. Its head may ask for a dictionary of
+ * gigabytes; the largest of xz and zstd, by their options -9 and --ultra -22, are of 128 MiB. */
+static void limit_memory(void)
+{
+    enum { MORE = 512 << 20 };
+    char pages[128];
+
+    if (lab_read_file("/proc/self/statm", pages, sizeof(pages)) == -1)
+        fail("read /proc/self/statm");
+    const rlim_t most = strtoull(pages, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) + MORE;
+    if (setrlimit(RLIMIT_AS, &(struct rlimit){most, most}) == -1)
+        fail("limit the memory of the process that unpacks");
+}
+
 __attribute__((noreturn)) static void become_unpacker(const struct unpacking *unpacking)
 {
     const bool own_users = unpacking->rights.own_users;
@@ -46,6 +61,7 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
     if (setsid() == -1) /* keys typed at the runtime's terminal are for the runtime */
         fail("setsid");
     load_libarchive(own_users);
+    limit_memory();
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         fail("make / MS_PRIVATE");
     int new_root = *receive_mounts(1);
