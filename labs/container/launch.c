@@ -121,8 +121,13 @@ __attribute__((noreturn)) static void tell_and_leave(enum message_kind kind, lon
 
 __attribute__((noreturn)) static void run(const char *directories, char **argv, char **environment)
 {
+    static const char WORDS[] = "a script cannot have the interpreter /proc/self/exe here\n";
     long error = -call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
 
+    if (error == EBADF) { /* the command is that script, and has closed the socket */
+        call(SYS_write, STDERR_FILENO, (long)WORDS, sizeof(WORDS) - 1, 0);
+        leave(126);
+    }
     if (error == 0) {
         message.kind = MESSAGE_STARTING;
         if (call(SYS_write, REPORT, (long)&message, sizeof(message), 0) != sizeof(message))
