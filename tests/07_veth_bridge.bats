@@ -185,6 +185,13 @@ ROWS
         ip link show br0 >/dev/null && within net2 1 ip netns || exit
         ip link del br0
         ip netns del net2
+        # A link to a mount, which `ip netns del` would take away.
+        "$LABS/07_veth_bridge" up >/dev/null || exit
+        mkdir /mnt/kept && mount -t tmpfs none /mnt/kept && touch /mnt/kept/file
+        umount /run/netns/net1 && ln -sf /mnt/kept /run/netns/net1
+        "$LABS/07_veth_bridge" down >/dev/null 2>&1 && exit 1
+        [ -e /mnt/kept/file ] && umount /mnt/kept && rm /run/netns/net1 || exit
+        "$LABS/07_veth_bridge" down >/dev/null || exit
         umount /run/netns && rmdir /run/netns
         same_host'
 }

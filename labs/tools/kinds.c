@@ -29,7 +29,8 @@ static int look_for_namespace(const char *name, unsigned long long *identity)
     struct statfs system;
 
     snprintf(path, sizeof(path), "/run/netns/%s", name);
-    lab_fd there = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    /* ip(8) would unmount what a link leads to. */
+    lab_fd there = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (there == -1)
         return errno == ENOENT ? 0 : -1;
     if (fstatfs(there, &system) == -1)
