@@ -328,6 +328,12 @@ start_and_get_stuck() {
     PATH=$TMPDIR:$PATH run -1 "$LABS/02_rootfs" --tar archive dir
     assert [ -e precious/file ]
     assert_equal "$(ls -A moved)" ''
+    rm -r dir moved
+    mkdir dir
+    # Nor in the place of the directory of the archive, when that is removed.
+    PATH=$TMPDIR:$PATH run -1 "$LABS/02_rootfs" --tar dir/file new
+    assert [ -e precious/file ]
+    assert_equal "$(ls -A moved)" ''
     rm -r dir moved tar
     # The first link is made before tmp gets its mode.
     strace -f -o /dev/null -e inject=symlinkat:delay_enter=1000000:when=1 "$LABS/02_rootfs" dir >out 2>&1 3>&- &

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -205,15 +206,21 @@ static void pack(int archive)
                  tool.tar, status);
 }
 
+static const char *name_of_archive(void)
+{
+    const char *slash = strrchr(tool.tar, '/');
+
+    return slash ? slash + 1 : tool.tar;
+}
+
 /* The archive must not be a part of what goes into it. */
 static void check_archive(int archive, int directory, const char *busybox)
 {
-    const char *slash = strrchr(tool.tar, '/');
     struct stat itself, other;
 
     if (fstat(archive, &itself) == -1)
         lab_die("stat the archive '%s'", tool.tar);
-    int there = fstatat(directory, slash ? slash + 1 : tool.tar, &other, 0);
+    int there = fstatat(directory, name_of_archive(), &other, 0);
     if (there == -1 && errno != ENOENT)
         lab_die("look for the archive in '%s'", tool.directory);
     if (there == 0 && lab_same_file(&itself, &other))
@@ -258,6 +265,16 @@ static void build(int directory)
     pack(archive);
 }
 
+/* Open the directory that the archive is in. When it is to be removed, another user may have put a
+ * link in the place of that. */
+static int open_place_of_archive(void)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%.*s.", (int)(name_of_archive() - tool.tar), tool.tar);
+    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 int rootfs_tool(int argc, char *argv[])
 {
     read_options(argc, argv);
@@ -266,11 +283,13 @@ int rootfs_tool(int argc, char *argv[])
     int has_tar = tool.tar ? lab_is_there(tool.tar) : 1;
     if (has_tar == -1)
         lab_die("look at the archive '%s'", tool.tar);
+    lab_fd place = has_tar ? -1 : open_place_of_archive();
     int status = fill_directory(tool.directory, build);
     if (status == -1)
         lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
                        "fill the directory '%s'", tool.directory);
-    if (status != 0 && !has_tar)
-        unlink(tool.tar);
+    if (status != 0 && !has_tar && unlinkat(place, name_of_archive(), 0) == -1 && errno != ENOENT &&
+        errno != EBADF)
+        lab_warn("remove the archive '%s': %s", tool.tar, lab_strerror(errno));
     return status;
 }
