@@ -274,6 +274,10 @@ gone_after_kill() {
     # A sanitizer has a status of its own there.
     if [ -z "${SANITIZED:-}" ]; then assert_failure 125; else assert_failure; fi
     assert_output --partial 'set-user-ID'
+    # Nor for another user with the rights of root.
+    run setpriv --ruid="$OTHER" --euid=0 --clear-groups "$LABS/09_full_container" ps 3>&-
+    assert_failure
+    assert_output --partial 'set-user-ID'
 }
 
 # A user opens /dev/net/tun on an ordinary machine; a small one may have it for root alone.

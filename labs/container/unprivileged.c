@@ -25,7 +25,7 @@ bool is_unprivileged(void)
 void begin_service(void)
 {
     unprivileged = geteuid() != 0;
-    if (unprivileged && getauxval(AT_SECURE)) /* PATH and the rest are the words of another user */
+    if (getauxval(AT_SECURE) && (unprivileged || getuid() != 0)) /* PATH and the rest are the words of another user */
         give_up("set-user-ID or set-group-ID it does nothing");
     check_state_directory(); /* of this user, and not of root inside */
 }
