@@ -271,7 +271,7 @@ static void remove_ended(const struct container *container, void *all)
     int running = container->ended ? state_is_running(container) : 1;
 
     if (running == -1)
-        lab_warn("look whether %s runs: %s", container->spec.name, lab_strerror(errno));
+        warn_errno("look whether %s runs", container->spec.name);
     if (running == -1 || (running == 0 && state_remove(container, false) == -1))
         *(bool *)all = false;
     else if (running == 0)

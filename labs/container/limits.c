@@ -214,9 +214,7 @@ int limits_remove(struct limits *limits, const struct container *container)
 {
     if (!limits->made || remove_group(limits, container) == 0)
         return 0;
-    lab_warn("the control group of %s cannot be removed: %s", container->spec.name,
-             lab_strerror(errno));
-    return -1;
+    return warn_errno("the control group of %s cannot be removed", container->spec.name);
 }
 
 int limits_sweep(const struct container *container)
@@ -225,10 +223,8 @@ int limits_sweep(const struct container *container)
 
     if (has_none(container) || !*container->runtime_name)
         return 0;
-    if (lab_hierarchies_find(&limits.where, container->group_base) == -1) {
-        lab_warn("read /proc/self/mountinfo: %s", lab_strerror(errno));
-        return -1;
-    }
+    if (lab_hierarchies_find(&limits.where, container->group_base) == -1)
+        return warn_errno("read /proc/self/mountinfo");
     name_group(&limits, container);
     return limits_remove(&limits, container);
 }

@@ -87,8 +87,7 @@ int network_disconnect(const struct container *container)
         return 0;
     if (errno == ENODEV)
         return 0;
-    lab_warn("remove %s: %s", name, lab_strerror(errno));
-    return -1;
+    return warn_errno("remove %s", name);
 }
 
 void network_set_up_loopback(void)

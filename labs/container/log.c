@@ -3,8 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 
-#include "error.h"
-#include "file.h"
+#include "report.h"
 
 enum { LOG_LIMIT = 1 << 20 }; /* bytes in a log before it becomes the old one */
 
@@ -33,7 +32,7 @@ static void cut_log(const char *path)
     lab_close_fd(&current.fd);
     snprintf(cut, sizeof(cut), "%s.cut", path);
     if (rename(path, cut) == -1 && (errno != ENOENT || mknod(cut, S_IFREG | 0600, 0) == -1))
-        lab_warn("rename %s: %s", path, lab_strerror(errno));
+        warn_errno("rename %s", path);
 }
 
 void log_write(const char *path, const char *bytes, size_t length)

@@ -123,8 +123,8 @@ static void close_channel(struct channel *channel)
 static void lose(const char *action, const struct channel *channel)
 {
     state.lost = true;
-    lab_warn("%s the %s of the command: %s", action,
-             channel == &state.channels[0] ? "input" : "output", lab_strerror(errno));
+    warn_errno("%s the %s of the command", action,
+               channel == &state.channels[0] ? "input" : "output");
 }
 
 /* Returns how many bytes there were. */

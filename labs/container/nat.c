@@ -5,10 +5,9 @@
 #include <limits.h>
 #include <sys/mman.h>
 
-#include "error.h"
-#include "file.h"
 #include "nft.h"
 #include "process.h"
+#include "report.h"
 
 #define CHAIN "CONTAINER-LABS"
 
@@ -57,7 +56,7 @@ static const char *find(const char *command)
 
 __attribute__((noreturn)) static void give_up_restore(const char *what)
 {
-    lab_warn("%s: %s", what, lab_strerror(errno));
+    warn_errno("%s", what);
     _exit(LAB_EXIT_CANNOT_INVOKE);
 }
 
@@ -69,13 +68,11 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
 
     if (input == -1 || write(input, text, strlen(text)) != (ssize_t)strlen(text) ||
-        lseek(input, 0, SEEK_SET) == -1) {
-        lab_warn("write the rules to a file in memory: %s", lab_strerror(errno));
-        return -1;
-    }
+        lseek(input, 0, SEEK_SET) == -1)
+        return warn_errno("write the rules to a file in memory");
     pid_t child = lab_fork();
     if (child == -1)
-        lab_warn("fork for iptables-restore: %s", lab_strerror(errno));
+        warn_errno("fork for iptables-restore");
     if (child != 0)
         return child;
     const int count = others == -1 ? 0 : nat_rules();
@@ -182,7 +179,7 @@ pid_t nat_up(const char *bridge, const char *network, int others)
         _exit(status == -1 ? LAB_EXIT_CANNOT_INVOKE : status);
     }
     if (child == -1)
-        lab_warn("fork for the rules of the bridge: %s", lab_strerror(errno));
+        warn_errno("fork for the rules of the bridge");
     return child;
 }
 

@@ -90,9 +90,7 @@ static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *mi
         return -1;
     if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
         return 0;
-    lab_warn("write 0 to %s, and what %s.forwarding has: %s", FORWARDING, lab_runs(),
-             lab_strerror(errno));
-    return -1;
+    return warn_errno("write 0 to %s, and what %s.forwarding has", FORWARDING, lab_runs());
 }
 
 /* Returns 0; or -1 after a warning, and the record stays for the next command to try again. */
@@ -117,8 +115,7 @@ static int remove_network(struct bridge *bridge)
         lab_nft_delete_missing(missing);
     if (remove_bridge() == 0 && bridge_forget() == 0)
         return 0;
-    lab_warn("remove %s: %s", BRIDGE, lab_strerror(errno));
-    return -1;
+    return warn_errno("remove %s", BRIDGE);
 }
 
 static unsigned find_bridge_or_fail(void)
@@ -206,10 +203,7 @@ static int read_present_bridge(struct bridge *bridge)
 
 static int write_bridge(const struct bridge *bridge)
 {
-    if (bridge_write(bridge) == 0)
-        return 0;
-    lab_warn("write %s: %s", bridge_file(), lab_strerror(errno));
-    return -1;
+    return bridge_write(bridge) == 0 ? 0 : warn_errno("write %s", bridge_file());
 }
 
 /* Record the number of rules of others before ours, and the present generation. Returns 0, or -1
@@ -243,10 +237,8 @@ int network_wait_for_rules(void)
         status = record_rules();
     lab_close_fd(&counted);
     /* Only after the rules: at no moment is another network forwarded. */
-    if (status == 0 && lab_write_file(FORWARDING, "1") == -1) {
-        lab_warn("write 1 to %s: %s", FORWARDING, lab_strerror(errno));
-        return -1;
-    }
+    if (status == 0 && lab_write_file(FORWARDING, "1") == -1)
+        return warn_errno("write 1 to %s", FORWARDING);
     return status;
 }
 
@@ -327,7 +319,7 @@ int network_leave(bool had_ports)
     if (claimed == 0)
         return remove_network(&bridge);
     if (claimed == -1)
-        lab_warn("read %s: %s", state_directory(), lab_strerror(errno));
+        warn_errno("read %s", state_directory());
     else if (!had_ports || network_publish() == 0)
         return 0;
     else

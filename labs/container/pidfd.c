@@ -6,9 +6,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "error.h"
-#include "file.h"
 #include "process.h"
+#include "report.h"
 
 pid_t clone_process(uint64_t flags, int *pidfd, int group)
 {
@@ -75,9 +74,7 @@ int signal_or_warn(int pidfd, int signal)
 {
     if (signal_process(pidfd, signal) == 0 || errno == ESRCH)
         return 0;
-    lab_warn("send %s to a process of the container: %s", lab_signal_name(signal),
-             lab_strerror(errno));
-    return -1;
+    return warn_errno("send %s to a process of the container", lab_signal_name(signal));
 }
 
 void end_process(int *pidfd)

@@ -139,7 +139,7 @@ void relay_end(void)
     if (relay == 0)
         return;
     if (kill(relay, SIGKILL) == -1) /* it dies with us, then */
-        lab_warn("end the process for the ports at ::1: %s", lab_strerror(errno));
+        warn_errno("end the process for the ports at ::1");
     else
         lab_wait(relay);
     relay = 0;

@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -131,6 +132,20 @@ void fail(const char *format, ...)
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
     send_and_exit(&message);
+}
+
+int warn_errno(const char *format, ...)
+{
+    const int number = errno;
+    char text[PATH_MAX + 256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    lab_warn("%s: %s", text, lab_strerror(number));
+    errno = number;
+    return -1;
 }
 
 void forbid_tracing(void)

@@ -48,6 +48,10 @@ __attribute__((noreturn, format(printf, 2, 3))) void give_up_with(int status, co
                                                                   ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
+/* Print "program: MESSAGE: ENAME (text)" for the present errno, which stays, and go on. Returns -1.
+ */
+__attribute__((format(printf, 1, 2))) int warn_errno(const char *format, ...);
+
 /* Let no process in a container trace this one. prctl(2), PR_SET_DUMPABLE */
 void forbid_tracing(void);
 

@@ -5,11 +5,10 @@
 #include <signal.h>
 #include <sys/file.h>
 
-#include "error.h"
-#include "file.h"
 #include "ids.h"
 #include "lock.h"
 #include "remove.h"
+#include "report.h"
 
 static int state_fd = -1; /* the directory of all containers, locked */
 
@@ -25,7 +24,7 @@ void state_unlock(void)
     if (rmdir(state_directory()) == 0 || errno == ENOENT)
         ids_remove_unused_file();
     else if (errno != ENOTEMPTY) /* there are containers */
-        lab_warn("remove %s: %s", state_directory(), lab_strerror(errno));
+        warn_errno("remove %s", state_directory());
     lab_close_fd(&state_fd);
 }
 
@@ -87,13 +86,10 @@ static int remove_claim_of(int directory, const char *name, void *container)
 int state_remove(const struct container *container, bool keep)
 {
     if (lab_each_name(state_directory(), remove_claim_of, (void *)container) == -1)
-        lab_warn("remove the claims of %s in %s: %s", container->spec.name, state_directory(),
-                 lab_strerror(errno));
-    else if (keep || remove_tree(state_fd, container->spec.name) == 0)
-        return 0;
-    else
-        lab_warn("remove %s: %s", container->directory, lab_strerror(errno));
-    return -1;
+        return warn_errno("remove the claims of %s in %s", container->spec.name, state_directory());
+    if (!keep && remove_tree(state_fd, container->spec.name) == -1)
+        return warn_errno("remove %s", container->directory);
+    return 0;
 }
 
 int state_is_running(const struct container *container)
@@ -139,10 +135,8 @@ int state_for_each(void (*each)(const struct container *, void *), void *argumen
 {
     struct visit visit = {each, argument, 0};
 
-    if (lab_each_name(state_directory(), visit_container, &visit) == -1 && errno != ENOENT) {
-        lab_warn("read %s: %s", state_directory(), lab_strerror(errno));
-        return -1;
-    }
+    if (lab_each_name(state_directory(), visit_container, &visit) == -1 && errno != ENOENT)
+        return warn_errno("read %s", state_directory());
     errno = visit.error;
     return visit.error ? -1 : 0;
 }
@@ -151,5 +145,5 @@ void state_mark_cleared(struct container *container)
 {
     container->cleared = true;
     if (container->ended && state_save(container) == -1)
-        lab_warn("write %s: %s", state_path(container, "state"), lab_strerror(errno));
+        warn_errno("write %s", state_path(container, "state"));
 }

@@ -59,8 +59,7 @@ int storage_remove_layer(const struct container *container)
     lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent == -1 ? errno == ENOENT : remove_container_tree(parent, name) == 0)
         return 0;
-    lab_warn("remove %s/%s: %s", container->spec.layer, name, lab_strerror(errno));
-    return -1;
+    return warn_errno("remove %s/%s", container->spec.layer, name);
 }
 
 /* Create CONTAINER's own base directory, empty; *PATH is where. Returns its descriptor. */
@@ -163,14 +162,11 @@ static int remove_base(const char *name)
 {
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (bases == -1 ? errno != ENOENT : remove_container_tree(bases, name) == -1) {
-        lab_warn("remove %s/%s: %s", bases_directory(), name, lab_strerror(errno));
-        return -1;
-    }
+    if (bases == -1 ? errno != ENOENT : remove_container_tree(bases, name) == -1)
+        return warn_errno("remove %s/%s", bases_directory(), name);
     if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
         return 0;
-    lab_warn("remove %s: %s", bases_directory(), lab_strerror(errno));
-    return -1;
+    return warn_errno("remove %s", bases_directory());
 }
 
 /* Remove the base NAME if its container is no more. */
@@ -190,10 +186,8 @@ int storage_sweep(void)
 {
     bool all = true;
 
-    if (lab_each_name(bases_directory(), sweep_base, &all) == -1 && errno != ENOENT) {
-        lab_warn("read %s: %s", bases_directory(), lab_strerror(errno));
-        return -1;
-    }
+    if (lab_each_name(bases_directory(), sweep_base, &all) == -1 && errno != ENOENT)
+        return warn_errno("read %s", bases_directory());
     return all ? 0 : -1;
 }
 

@@ -4,12 +4,11 @@
 #include <signal.h>
 #include <sys/file.h>
 
-#include "error.h"
-#include "file.h"
 #include "limits.h"
 #include "lock.h"
 #include "network.h"
 #include "pidfd.h"
+#include "report.h"
 #include "state.h"
 #include "storage.h"
 
@@ -20,8 +19,7 @@ static bool remove_large(struct container *container)
     lab_fd process = open_process(container->pid, container->pid_began);
 
     if ((process == -1 || signal_process(process, SIGKILL) == -1) && errno != ESRCH) {
-        lab_warn("end process %d of %s: %s", (int)container->pid, container->spec.name,
-                 lab_strerror(errno));
+        warn_errno("end process %d of %s", (int)container->pid, container->spec.name);
         return false;
     }
     return limits_sweep(container) == 0 && storage_remove(container) == 0;
