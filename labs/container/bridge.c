@@ -69,11 +69,10 @@ const char *bridge_trouble(void)
 
 const char *bridge_network(const struct bridge *bridge)
 {
-    static char text[INET_ADDRSTRLEN + 4];
-    char network[INET_ADDRSTRLEN];
+    static char text[INET_ADDRSTRLEN + 8];
 
-    inet_ntop(AF_INET, &bridge->network, network, sizeof(network));
-    snprintf(text, sizeof(text), "%s/%d", network, bridge->prefix);
+    inet_ntop(AF_INET, &bridge->network, text, sizeof(text));
+    snprintf(text + strlen(text), 8, "/%d", bridge->prefix);
     return text;
 }
 
@@ -150,14 +149,12 @@ static bool is_usable(const struct bridge *bridge, unsigned host)
 
 void check_address(in_addr_t address, const struct bridge *bridge)
 {
-    char text[INET_ADDRSTRLEN];
     const uint32_t mask = UINT32_MAX >> bridge->prefix;
 
-    inet_ntop(AF_INET, &address, text, sizeof(text));
     if ((ntohl(address ^ bridge->network) & ~mask) != 0 ||
         !is_usable(bridge, ntohl(address) & mask))
-        give_up("address %s is not one that a container on %s can have", text,
-                bridge_network(bridge));
+        give_up("address %s is not one that a container on %s can have",
+                inet_ntoa((struct in_addr){address}), bridge_network(bridge));
 }
 
 /* A claim has failed with errno. */
@@ -169,50 +166,41 @@ __attribute__((noreturn)) static void report_claim(const char *kind, const char 
     give_up("%s %s is in use by %s", kind, value, *owner ? owner : "another");
 }
 
-static void claim_asked_address(struct container *container)
+/* Claim ADDRESS. Returns false where another container has it, whose name is then in OWNER. */
+static bool claim_one(struct container *container, in_addr_t address, char owner[NAME_SIZE])
 {
-    char text[INET_ADDRSTRLEN], owner[NAME_SIZE];
-    const in_addr_t address = container->spec.address;
+    const char *text = inet_ntoa((struct in_addr){address});
 
-    inet_ntop(AF_INET, &address, text, sizeof(text));
-    if (state_claim(container, "address", text, owner) == -1)
+    if (state_claim(container, "address", text, owner) == 0) {
+        container->address.s_addr = address;
+        return true;
+    }
+    if (errno != EEXIST || container->spec.address)
         report_claim("address", text, owner);
-    container->address.s_addr = address;
+    return false;
 }
 
-/* Begin after the address that was assigned last: one that has just become free may still be in a
- * network namespace that the kernel is removing. */
-static void claim_free_address(struct container *container, struct bridge *bridge)
+void claim_address(struct container *container, struct bridge *bridge)
 {
     const unsigned hosts = UINT32_MAX >> bridge->prefix;
-    char text[INET_ADDRSTRLEN], owner[NAME_SIZE];
+    char owner[NAME_SIZE];
 
+    if (container->spec.address) {
+        claim_one(container, container->spec.address, owner);
+        return;
+    }
+    /* Begin after the address that was assigned last: one that has just become free may still be in
+     * a network namespace that the kernel is removing. */
     for (unsigned step = 1; step <= hosts; step++) {
         unsigned host = (bridge->last + step) % hosts;
-        struct in_addr address = {.s_addr = bridge->network | htonl(host)};
-        inet_ntop(AF_INET, &address, text, sizeof(text));
-        if (!is_usable(bridge, host))
+        if (!is_usable(bridge, host) || !claim_one(container, bridge->network | htonl(host), owner))
             continue;
-        if (state_claim(container, "address", text, owner) == -1) {
-            if (errno != EEXIST)
-                report_claim("address", text, owner);
-            continue;
-        }
-        container->address = address;
         bridge->last = host;
         if (bridge_write(bridge) == -1)
             fail("write %s", bridge_file());
         return;
     }
     give_up("no address is free in %s", bridge_network(bridge));
-}
-
-void claim_address(struct container *container, struct bridge *bridge)
-{
-    if (container->spec.address)
-        claim_asked_address(container);
-    else
-        claim_free_address(container, bridge);
 }
 
 void claim_ports(const struct container *container)

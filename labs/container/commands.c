@@ -88,10 +88,9 @@ static void print_row(const struct container *container, void *argument)
         snprintf(text, sizeof(text), "ended (%d)", container->status);
     printf("%-12s ", *text ? text : process != -1 ? "running" : "ending");
     print_age(container->began);
-    text[0] = '\0';
-    if (container->address.s_addr)
-        inet_ntop(AF_INET, &container->address, text, sizeof(text));
-    printf("%-15s ", *text ? text : spec->network == NETWORK_HOST ? "host" : "none");
+    printf("%-15s ", container->address.s_addr       ? inet_ntoa(container->address)
+                     : spec->network == NETWORK_HOST ? "host"
+                                                     : "none");
     text[0] = '\0';
     for (int i = 0; i < spec->port_count; i++) {
         size_t length = strlen(text);

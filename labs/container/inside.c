@@ -158,17 +158,14 @@ static void read_servers(struct name_files *names, const struct specification *s
 /* With the machine's root: read its name servers, and prepare both files for CONTAINER. */
 static void read_names(struct name_files *names, const struct container *container)
 {
-    char address[INET_ADDRSTRLEN];
-
     names->servers[0] = names->hosts[0] = '\0';
     if (container->spec.network == NETWORK_NONE)
         return;
     read_servers(names, &container->spec);
     if (container->address.s_addr == 0)
         return;
-    inet_ntop(AF_INET, &container->address, address, sizeof(address));
-    snprintf(names->hosts, sizeof(names->hosts), "127.0.0.1\tlocalhost\n%s\t%s\n", address,
-             container->spec.hostname);
+    snprintf(names->hosts, sizeof(names->hosts), "127.0.0.1\tlocalhost\n%s\t%s\n",
+             inet_ntoa(container->address), container->spec.hostname);
 }
 
 /* Replace the file NAME in ETC. The one of the root file system may be a link to /proc, a pipe, or

@@ -125,11 +125,9 @@ static void put_network(const struct container *container)
 {
     static const char *const NAMES[] = {"bridge", "none", "host", "user"};
     const struct specification *spec = &container->spec;
-    char address[INET_ADDRSTRLEN];
 
     put_text("network", NAMES[spec->network]);
-    inet_ntop(AF_INET, &container->address, address, sizeof(address));
-    put_text("address", container->address.s_addr ? address : NULL);
+    put_text("address", container->address.s_addr ? inet_ntoa(container->address) : NULL);
     open_part("ports", '[');
     for (int i = 0; i < spec->port_count; i++) {
         open_part(NULL, '{');

@@ -185,11 +185,8 @@ pid_t nat_up(const char *bridge, const char *network, int others)
 
 void nat_add_port(FILE *rules, const struct port *port, struct in_addr address)
 {
-    char text[INET_ADDRSTRLEN];
-
     fprintf(rules, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n",
-            port->udp ? "udp" : "tcp", port->outside,
-            inet_ntop(AF_INET, &address, text, sizeof(text)), port->inside);
+            port->udp ? "udp" : "tcp", port->outside, inet_ntoa(address), port->inside);
 }
 
 int nat_publish(const char *rules)
