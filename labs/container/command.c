@@ -1,4 +1,4 @@
-#include "command.h"
+#include "inside.h"
 
 #include <fcntl.h>
 #include <limits.h>

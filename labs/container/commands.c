@@ -11,7 +11,6 @@
 #include "process.h"
 #include "report.h"
 #include "state.h"
-#include "sweep.h"
 #include "unprivileged.h"
 
 /* Before anything is listed, remove what dead runtimes have left. What stays is named, and the next

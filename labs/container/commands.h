@@ -1,4 +1,4 @@
-/* commands.h - the commands of the tool. */
+/* commands.h - the commands of the tool, and what they do first. */
 #ifndef CONTAINER_COMMANDS_H
 #define CONTAINER_COMMANDS_H
 
@@ -18,5 +18,11 @@ int join_container(int argc, char *argv[], char *whole[]);
 
 /* Print what is known of CONTAINER, and what the kernel says of its process, as one JSON object. */
 void print_inspection(const struct container *container);
+
+/* sweep.c: remove what containers have left whose runtime was killed: processes, control groups,
+ * files, claims, the bridge. Then keep the lock of all containers, which state_unlock() releases.
+ * MAKE: also where there are no containers yet. Returns whether nothing is left of them. Ends by
+ * lab_lock_die(). */
+bool lock_and_sweep(bool make);
 
 #endif

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 
 #include "binary.h"
-#include "command.h"
 #include "commands.h"
+#include "inside.h"
 #include "limits.h"
 #include "monitor.h"
 #include "options.h"

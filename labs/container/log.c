@@ -1,4 +1,4 @@
-#include "log.h"
+#include "monitor.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "log.h"
 #include "pidfd.h"
 #include "process.h"
 #include "report.h"

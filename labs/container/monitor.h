@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* The process, and the descriptors to transfer between; -1: none. */
@@ -47,5 +48,11 @@ int monitor_wait_readable(int fd, int process, int signals);
  * Where a signal had to kill it, because process 1 has no handler, the signal is in *ASKED, else 0.
  */
 int monitor(const struct monitored *monitored, int *asked);
+
+/* log.c: what a container prints, kept in a file: the newest MiB at least, and at most twice as
+ * much. Add LENGTH BYTES to the log PATH. What it had before, when it is full, is PATH.old; where
+ * it cannot be written any more it becomes PATH.cut, after a warning. */
+void log_write(const char *path, const char *bytes, size_t length);
+void log_close(void);
 
 #endif

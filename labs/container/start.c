@@ -24,7 +24,6 @@
 #include "state.h"
 #include "storage.h"
 #include "streams.h"
-#include "sweep.h"
 #include "terminal.h"
 #include "unprivileged.h"
 

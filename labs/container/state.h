@@ -10,7 +10,7 @@
  *
  * The runtime of a container holds the lock of NAME/ as long as it lives; the kernel releases the
  * lock however the runtime ends. If the lock is free, the runtime is dead, and the next command
- * removes what it has left (sweep.h). After a restart of the machine /run is empty.
+ * removes what it has left (sweep.c). After a restart of the machine /run is empty.
  */
 #ifndef CONTAINER_STATE_H
 #define CONTAINER_STATE_H

@@ -1,4 +1,4 @@
-#include "sweep.h"
+#include "commands.h"
 
 #include <fcntl.h>
 #include <signal.h>

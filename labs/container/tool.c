@@ -4,14 +4,14 @@
  *
  *     options, option_values, specification    the options of `run` and `exec`, read and checked
  *     start, runtime, end       the runtime: a process in new namespaces, and removing all of it
- *     monitor, streams, session, terminal    input and output, signals, waiting
+ *     monitor, streams, terminal, log    input and output, signals, waiting
  *     inside, command, launch   the container's side, from clone3(2) to execve(2)
- *     base, unpack, archive, image    the root file system that a container's layer lies over
+ *     storage, unpack, archive, image    the root file system that a container's layer lies over
  *     mounts, mounts_inside, newmount    root, /proc, /sys, /dev, volumes; pivot_root(2)
- *     network, bridge, nat, netlink, resolver    bridge, veth pair, addresses, rules, names
+ *     network, link, bridge, nat, netlink, relay    bridge, veth pair, addresses, rules, ports
  *     limits                    the control group
  *     privileges, account, filter    user, capabilities, no_new_privs, system calls
- *     state, state_file, container, ids, storage, sweep    the containers, and what they have
+ *     state, state_file, container, ids, sweep    the containers, and what they have
  *     commands, join, inspect   exec, ps, logs, stop, kill, inspect, prune
  *     binary                    the runtime's own file, out of reach, and the launcher
  *     report, pidfd, remove     errors and remedies; processes; removing trees
