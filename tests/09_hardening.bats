@@ -133,6 +133,22 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/watch" "$TMPDIR/said"
 }
 
+@test "hardening: what its caller has of a realtime priority or of protection from the lack of memory is not the container's" {
+    # Root without CAP_SYS_RESOURCE has no such protection to give. Field 41 is the policy, proc(5).
+    on_host_protected() {
+        run on_host chrt -f 10 bash -c '{ echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
+            timeout $((30 * SLOW)) "$LABS/09_full_container" "$@"
+        assert_success
+    }
+    local look='cat /proc/self/oom_score_adj; cut -d" " -f41 /proc/self/stat'
+    on_host_protected run --net none "$ROOTFS" sh -c "$look"
+    assert_output $'0\n0'
+    labs09 run -d -n plain --net none "$ROOTFS" sleep 1000
+    on_host_protected exec plain sh -c "$look"
+    assert_output $'0\n0'
+    labs09 kill plain
+}
+
 @test "hardening: root inside cannot open the memory of what run and exec send in before it is the command" {
     local taker wall tries exec=(on_host timeout -k 1 $((30 * SLOW)) env ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0)
     cc -O1 -static -o "$TMPDIR/take" "$BATS_TEST_DIRNAME/container/take.c"
