@@ -102,11 +102,7 @@ int bridge_forget(void)
 /* Whether the network of BRIDGE is in use. Ends by fail() where that cannot be told. */
 static bool is_in_use(const struct bridge *bridge)
 {
-    int overlaps = route_overlaps(bridge->network, bridge->prefix);
-
-    if (overlaps == -1)
-        fail("list the routes of this machine");
-    return overlaps;
+    return must(route_overlaps(bridge->network, bridge->prefix), "list the routes of this machine");
 }
 
 /* The networks to choose from: parts of the three that RFC 1918 leaves to private use. They are
@@ -196,8 +192,7 @@ void claim_address(struct container *container, struct bridge *bridge)
         if (!is_usable(bridge, host) || !claim_one(container, bridge->network | htonl(host), owner))
             continue;
         bridge->last = host;
-        if (bridge_write(bridge) == -1)
-            fail("write %s", bridge_file());
+        must(bridge_write(bridge), "write %s", bridge_file());
         return;
     }
     give_up("no address is free in %s", bridge_network(bridge));

@@ -66,8 +66,7 @@ static void take_streams(const struct command *command, const struct account *ac
         terminal_open(command->terminals, account->user, command->rows, command->columns);
         return;
     }
-    if (setsid() == -1)
-        fail("setsid");
+    must(setsid(), "setsid");
     for (int i = 0; i < 3; i++) {
         /* The command may open /dev/stdout, which is the pipe. */
         if (fchown(command->ends.streams[i], account->user, account->group) == -1 ||

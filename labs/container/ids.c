@@ -128,8 +128,7 @@ int ids_map(pid_t pid, uid_t first, int socket)
     int users = is_unprivileged() ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (users == -1 && !is_unprivileged())
         fail("open %s", path);
-    if (send_message(socket, &go, NULL, 0) == -1)
-        fail("send to process %d", (int)pid);
+    must(send_message(socket, &go, NULL, 0), "send to process %d", (int)pid);
     return users;
 }
 

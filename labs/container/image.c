@@ -249,8 +249,7 @@ void image_apply(const char *name)
     empty_directory("/");
     for (int i = 0; i < image.count; i++) {
         apply_whiteouts(image.layers[i], name);
-        if (lseek(image.layers[i], 0, SEEK_SET) == -1)
-            fail("read a layer of '%s'", name);
+        must(lseek(image.layers[i], 0, SEEK_SET), "read a layer of '%s'", name);
         extract_archive(image.layers[i], name, ARCHIVE_LAYER);
         close(image.layers[i]);
     }

@@ -115,13 +115,10 @@ __attribute__((noreturn)) static void enter_container(struct exec_request *reque
     sigprocmask(SIG_SETMASK, &none, NULL);
     limits_enter(&request->limits);
     enter_namespaces(request);
-    pid_t child = clone_process(CLONE_PARENT, &pidfd, -1);
-    if (child == -1)
-        fail("clone3");
+    pid_t child = must(clone_process(CLONE_PARENT, &pidfd, -1), "clone3");
     if (child == 0)
         become_exec_command(request);
-    if (send_message(report_socket, &message, &pidfd, 1) == -1)
-        fail("send the process to the runtime");
+    must(send_message(report_socket, &message, &pidfd, 1), "send the process to the runtime");
     _exit(EXIT_SUCCESS);
 }
 

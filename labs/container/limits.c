@@ -108,8 +108,7 @@ static bool find_delegated(struct limits *limits, struct container *container)
         return false;
     }
     container->group_base = limits->where.unified.base;
-    if (state_save(container) == -1)
-        fail("write %s", state_path(container, "state"));
+    must(state_save(container), "write %s", state_path(container, "state"));
     return true;
 }
 
@@ -125,8 +124,7 @@ void limits_make(struct limits *limits, struct container *container)
 
     have_none(limits);
     group_name(container, name, sizeof(name));
-    if (lab_hierarchies_find(&limits->where, container->group_base) == -1)
-        fail("read /proc/self/mountinfo");
+    must(lab_hierarchies_find(&limits->where, container->group_base), "read /proc/self/mountinfo");
     if (is_unprivileged() && !find_delegated(limits, container))
         return;
     need_controllers(&limits->where);
@@ -155,8 +153,7 @@ void limits_find(struct limits *limits, const struct container *container)
     have_none(limits);
     if (has_none(container))
         return;
-    if (lab_hierarchies_find(&limits->where, container->group_base) == -1)
-        fail("read /proc/self/mountinfo");
+    must(lab_hierarchies_find(&limits->where, container->group_base), "read /proc/self/mountinfo");
     need_controllers(&limits->where);
     name_group(limits, container);
     open_group_files(limits);

@@ -92,8 +92,7 @@ int network_disconnect(const struct container *container)
 
 void network_set_up_loopback(void)
 {
-    if (link_up(LOOPBACK) == -1)
-        fail("set lo up");
+    must(link_up(LOOPBACK), "set lo up");
 }
 
 void network_set_up_eth0(const struct container *container)

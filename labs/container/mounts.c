@@ -52,8 +52,7 @@ static int make_device_directory(uid_t root, bool has_terminal)
     /* The terminal will be shown there. */
     if (has_terminal && mknodat(device, "console", S_IFREG | 0600, 0) == -1)
         fail("make /dev/console");
-    if (fchownat(device, "", root, root, AT_EMPTY_PATH) == -1)
-        fail("chown /dev");
+    must(fchownat(device, "", root, root, AT_EMPTY_PATH), "chown /dev");
     umask(before);
     return device;
 }
@@ -90,8 +89,7 @@ static void make_layer(struct layer *layer, const struct container *container, i
     const uid_t root = container->first_id;
 
     layer->place = make_layer_directory(container);
-    if (fstat(base, &status) == -1)
-        fail("stat the base");
+    must(fstat(base, &status), "stat the base");
     if (mkdirat(layer->place, "upper", 0700) == -1 || mkdirat(layer->place, "work", 0700) == -1)
         fail("make the layer of %s", container->spec.name);
     layer->upper = openat(layer->place, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -197,8 +195,7 @@ static int make_overlay_attached(const struct container *container, int base, in
         layer->upper = openat(layer->place, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         layer->work = openat(layer->place, "work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
-    if (move_mount(lower, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == -1)
-        fail("attach the base to /");
+    must(move_mount(lower, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH), "attach the base to /");
     attached = fcntl(lower, F_DUPFD_CLOEXEC, 0);
     return make_overlay(attached, layer, container->spec.layer);
 }
@@ -225,8 +222,7 @@ static bool is_harmless_device(int source)
 {
     struct stat status;
 
-    if (fstat(source, &status) == -1)
-        fail("stat a volume");
+    must(fstat(source, &status), "stat a volume");
     for (int i = 0; S_ISCHR(status.st_mode) && i < DEVICE_COUNT; i++)
         if (status.st_rdev == makedev(DEVICES[i].major, DEVICES[i].minor))
             return true;
@@ -251,8 +247,7 @@ static int make_volume(const struct volume *volume, int users)
     }
     unsigned attributes =
         MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | (volume->read_only ? MOUNT_ATTR_RDONLY : 0);
-    if (set_mount(mount, "", attributes, -1, true) == -1)
-        fail("volume '%s'", volume->source);
+    must(set_mount(mount, "", attributes, -1, true), "volume '%s'", volume->source);
     if (users != -1 && set_mount(mount, "", MOUNT_ATTR_IDMAP, users, true) == -1)
         give_up("volume '%s': a file system in it cannot show files with other owners; leave it "
                 "out, or let root inside be root outside by --userns host",

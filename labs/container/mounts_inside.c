@@ -32,11 +32,7 @@ static const char *const READ_ONLY_PROC[] = {"sys", "pressure", "sysrq-trigger",
 
 static int need_mount(const char *type, const char *const options[][2], unsigned attributes)
 {
-    int mount = new_mount(type, options, attributes);
-
-    if (mount == -1)
-        fail("mount %s", type);
-    return mount;
+    return must(new_mount(type, options, attributes), "mount %s", type);
 }
 
 /* /sys shows the network namespace, and only its owner may mount it. */
@@ -92,8 +88,7 @@ static void mask(int directory, const char *const names[], int count, long magic
     struct statfs system;
     struct stat status;
 
-    if (fstatfs(directory, &system) == -1)
-        fail("look at what is to be masked");
+    must(fstatfs(directory, &system), "look at what is to be masked");
     if ((long)system.f_type != magic)
         give_up("what is mounted is not what was to be masked");
     for (int i = 0; i < count; i++) {
@@ -135,8 +130,7 @@ static void make_read_only(int proc, bool own_users)
  * in this mount namespace, until the root is there. */
 static void mount_over(int mount, const char *path)
 {
-    if (move_mount(mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == -1)
-        fail("mount %s", path);
+    must(move_mount(mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH), "mount %s", path);
 }
 
 void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *spec, bool v2)
@@ -151,8 +145,7 @@ void mounts_make_pseudo(struct pseudo_mounts *own, const struct specification *s
     static const char *const MEMORY[][2] = {{"mode", "1777"}, {"size", "64m"}, {0}};
 
     /* Nothing that is mounted here may be seen outside. */
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-        fail("make / MS_PRIVATE");
+    must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / MS_PRIVATE");
     *own = (struct pseudo_mounts){.queues = -1};
     own->terminals = need_mount("devpts", TERMINALS, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     own->shared_memory = need_mount("tmpfs", MEMORY, PLAIN);
@@ -232,8 +225,7 @@ static void attach_volumes(const struct mounts *mounts, const struct specificati
     for (int i = 0; i < spec->volume_count; i++) {
         const struct volume *volume = &spec->volumes[i];
         struct stat status;
-        if (fstat(mounts->volumes[i], &status) == -1)
-            fail("volume '%s'", volume->source);
+        must(fstat(mounts->volumes[i], &status), "volume '%s'", volume->source);
         lab_fd target = open_target(volume->target, !S_ISDIR(status.st_mode));
         if (attach(mounts->volumes[i], target) == -1)
             fail("mount '%s' on '%s'", volume->source, volume->target);

@@ -118,15 +118,6 @@ static int remove_network(struct bridge *bridge)
     return warn_errno("remove %s", BRIDGE);
 }
 
-static unsigned find_bridge_or_fail(void)
-{
-    int index = find_bridge();
-
-    if (index == -1)
-        fail("look for %s", BRIDGE);
-    return (unsigned)index;
-}
-
 /* Make the link. Without IPv6, which would reach the machine past all rules. */
 static int make_bridge(in_addr_t address, int prefix)
 {
@@ -146,19 +137,16 @@ static void create_network(struct bridge *bridge)
 {
     int count[2] = {-1, -1};
 
-    if (find_bridge_or_fail() != 0)
+    if (must(find_bridge(), "look for %s", BRIDGE) != 0)
         give_up("a link %s exists already, and is not of this program", BRIDGE);
-    if (bridge_set_boot(bridge) == -1)
-        fail("read the boot ID of this machine");
+    must(bridge_set_boot(bridge), "read the boot ID of this machine");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
     bridge->others = 0;    /* until network_wait_for_rules() */
-    if (lab_nft_missing(&bridge->missing) == -1)
-        fail("look for the tables of nf_tables");
+    must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
     bridge->rules = 0;
     before = lab_nft_generation();
     bridge->last = 1;
-    if (bridge_write(bridge) == -1)
-        fail("write %s", bridge_file());
+    must(bridge_write(bridge), "write %s", bridge_file());
     const int forwards = lab_forwarding_use(LAB);
     if (forwards == -1)
         fail("record in %s.forwarding that ip_forward becomes 1", lab_runs());
@@ -263,7 +251,8 @@ void network_join(struct container *container)
     }
     if (container->spec.address)
         check_address(container->spec.address, &bridge);
-    if (is_there && find_bridge_or_fail() == 0) { /* removed by another program */
+    if (is_there &&
+        must(find_bridge(), "look for %s", BRIDGE) == 0) { /* removed by another program */
         if (remove_network(&bridge) == -1)
             give_up("what is left of an earlier %s cannot be removed", BRIDGE);
         is_there = false;

@@ -131,8 +131,7 @@ static void generate_name(struct specification *spec)
 {
     unsigned number = 0;
 
-    if (getrandom(&number, sizeof(number), 0) == -1)
-        fail("getrandom");
+    must(getrandom(&number, sizeof(number), 0), "getrandom");
     snprintf(spec->name, sizeof(spec->name), "c-%08x", number);
 }
 

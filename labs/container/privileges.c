@@ -94,8 +94,7 @@ void leave_keyring(void)
 
 static void load_filter(const struct sock_fprog *filter)
 {
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) == -1)
-        fail("load the system call filter");
+    must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter), "load the system call filter");
 }
 
 void limit_bounding_set(uint64_t capabilities)
@@ -130,14 +129,12 @@ static void limit_files(void)
     enum { FILES = 1024 };
     struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == -1)
-        fail("read the limit of open files");
+    must(getrlimit(RLIMIT_NOFILE, &files), "read the limit of open files");
     if (files.rlim_max > FILES)
         files.rlim_max = FILES;
     if (files.rlim_cur > files.rlim_max)
         files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) == -1)
-        fail("limit the number of open files");
+    must(setrlimit(RLIMIT_NOFILE, &files), "limit the number of open files");
 }
 
 void drop_privileges(const struct specification *spec, const struct account *account,

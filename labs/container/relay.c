@@ -120,9 +120,7 @@ void relay_start(const struct container *container)
     }
     if (count == 0)
         return;
-    pid_t child = lab_fork();
-    if (child == -1)
-        fail("fork for the ports at ::1");
+    pid_t child = must(lab_fork(), "fork for the ports at ::1");
     if (child == 0) {
         signal(SIGPIPE, SIG_IGN);
         signal(SIGCHLD, SIG_DFL);

@@ -48,6 +48,15 @@ __attribute__((noreturn, format(printf, 2, 3))) void give_up_with(int status, co
                                                                   ...);
 __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ...);
 
+/* The result of CALL, which is not -1: that would be the end, by fail() with the words after it. */
+#define must(call, ...)                                                                            \
+    (__extension__({                                                                               \
+        const __typeof__(call) must_result = (call);                                               \
+        if (must_result == -1)                                                                     \
+            fail(__VA_ARGS__);                                                                     \
+        must_result;                                                                               \
+    }))
+
 /* Print "program: MESSAGE: ENAME (text)" for the present errno, which stays, and go on. Returns -1.
  */
 __attribute__((format(printf, 1, 2))) int warn_errno(const char *format, ...);

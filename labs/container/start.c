@@ -85,8 +85,7 @@ static void claim(struct container *container)
         (run.ids = ids_claim(&container->first_id)) == -1)
         fail("claim user IDs");
     network_join(container);
-    if (state_save(container) == -1)
-        fail("write %s", state_path(container, "state"));
+    must(state_save(container), "write %s", state_path(container, "state"));
     /* Other commands need not wait until an archive is unpacked. */
     if (!network_rules_pending() || base_is_packed(&container->spec))
         install_rules(container);
@@ -198,8 +197,7 @@ static int run_specified(const struct specification *spec)
     child_socket = -1;
     /* The process 1 of --init forwards all signals. */
     run.monitored.pid = spec->init ? 0 : container->pid;
-    if (state_save(container) == -1)
-        fail("write %s", state_path(container, "state"));
+    must(state_save(container), "write %s", state_path(container, "state"));
     run.monitored.quiet = session_report_ready();
     return run_until_end(container);
 }

@@ -136,8 +136,7 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
         if (found == -1)
             give_up("no busybox is installed; install busybox-static, name one in "
                     "BUSYBOX, or give a root file system");
-        if (lab_make_rootfs(path, busybox) == -1)
-            fail("make a root file system of %s", busybox);
+        must(lab_make_rootfs(path, busybox), "make a root file system of %s", busybox);
         return base;
     }
     lab_fd given =

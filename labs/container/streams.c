@@ -29,8 +29,7 @@ int make_streams(struct child_streams *ends, struct monitored *monitored,
 {
     int sockets[2];
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == -1)
-        fail("socketpair");
+    must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), "socketpair");
     *ends = (struct child_streams){.socket = sockets[1], .streams = {-1, -1, -1}};
     if (spec->terminal)
         return sockets[0];
@@ -121,11 +120,8 @@ void session_detach(const struct specification *spec)
 
     if (!(spec->without & WALL_DESCRIPTORS))
         close_range(3, ~0U, 0); /* a reader of an inherited pipe would wait for its end */
-    if (pipe2(ends, O_CLOEXEC) == -1)
-        fail("pipe");
-    pid_t child = fork();
-    if (child == -1)
-        fail("fork");
+    must(pipe2(ends, O_CLOEXEC), "pipe");
+    pid_t child = must(fork(), "fork");
     if (child > 0) {
         close(ends[1]);
         const ssize_t count = TEMP_FAILURE_RETRY(read(ends[0], &byte, 1));
@@ -138,8 +134,7 @@ void session_detach(const struct specification *spec)
     }
     close(ends[0]);
     ready_pipe = ends[1];
-    if (setsid() == -1)
-        fail("setsid");
+    must(setsid(), "setsid");
 }
 
 bool session_report_ready(void)

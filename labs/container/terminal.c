@@ -31,8 +31,7 @@ static void show_as_console(int terminals, int master)
         fail("look at /dev/console");
     if (!S_ISREG(status.st_mode))
         return;
-    if (ioctl(master, TIOCGPTN, &number) == -1)
-        fail("ask for the terminal's number");
+    must(ioctl(master, TIOCGPTN, &number), "ask for the terminal's number");
     snprintf(name, sizeof(name), "%u", number);
     lab_fd mount = clone_mount(terminals, name, false);
     if (mount == -1 || attach(mount, console) == -1)
@@ -46,8 +45,7 @@ void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned sho
     struct statfs system;
     int unlocked = 0;
 
-    if (fstatfs(terminals, &system) == -1)
-        fail("look at /dev/pts in the container");
+    must(fstatfs(terminals, &system), "look at /dev/pts in the container");
     if (system.f_type != DEVPTS_SUPER_MAGIC)
         give_up("/dev/pts in the container is not a devpts");
     lab_fd master = openat(terminals, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -62,10 +60,8 @@ void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned sho
     if (setsid() == -1 || ioctl(slave, TIOCSCTTY, 0) == -1)
         fail("make the terminal the controlling one");
     for (int i = 0; i < 3; i++)
-        if (dup2(slave, i) == -1)
-            fail("standard stream %d", i);
-    if (send_message(report_socket, &message, &master, 1) == -1)
-        fail("hand over the terminal");
+        must(dup2(slave, i), "standard stream %d", i);
+    must(send_message(report_socket, &message, &master, 1), "hand over the terminal");
 }
 
 void terminal_size(unsigned short *rows, unsigned short *columns)

@@ -33,8 +33,7 @@ static void close_others(const struct unpacking *unpacking)
         if (report_socket == -1 || dup2(unpacking->archive, i) == -1)
             fail("keep the archive");
     report_socket = dup2(report_socket, 3);
-    if (close_range(4, ~0U, 0) == -1)
-        fail("close_range");
+    must(close_range(4, ~0U, 0), "close_range");
 }
 
 /* What unpacks the archive is not in the container's group. Its head may ask for a dictionary of
@@ -44,8 +43,7 @@ static void limit_memory(void)
     enum { MORE = 512 << 20 };
     char pages[128];
 
-    if (lab_read_file("/proc/self/statm", pages, sizeof(pages)) == -1)
-        fail("read /proc/self/statm");
+    must(lab_read_file("/proc/self/statm", pages, sizeof(pages)), "read /proc/self/statm");
     const rlim_t most = strtoull(pages, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) + MORE;
     if (setrlimit(RLIMIT_AS, &(struct rlimit){most, most}) == -1)
         fail("limit the memory of the process that unpacks");
@@ -62,8 +60,7 @@ __attribute__((noreturn)) static void become_unpacker(const struct unpacking *un
         fail("setsid");
     load_libarchive(own_users);
     limit_memory();
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-        fail("make / MS_PRIVATE");
+    must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "make / MS_PRIVATE");
     int new_root = *receive_mounts(1);
     mounts_enter_root(new_root);
     mounts_leave_old_root();
@@ -108,8 +105,7 @@ static void start_unpacker(struct unpacking *unpacking, const struct container *
     int sockets[2];
     lab_fd users = -1;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == -1)
-        fail("socketpair");
+    must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), "socketpair");
     child_socket = sockets[0];
     unpacking->socket = sockets[1];
     pid_t pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);

@@ -262,9 +262,7 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
     if (pipe2(ready, O_CLOEXEC) == -1 || pipe2(words, O_CLOEXEC | O_NONBLOCK) == -1)
         fail("pipe");
     network.words = words[0];
-    pid_t child = lab_clone(CLONE_NEWPID, 0);
-    if (child == -1)
-        fail("clone3 of %s", network.program->name);
+    pid_t child = must(lab_clone(CLONE_NEWPID, 0), "clone3 of %s", network.program->name);
     if (child == 0)
         keep_program(container, ready[1], words[1]);
     network.process = child; /* never -1, which for kill(2) is every process */
