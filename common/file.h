@@ -5,6 +5,7 @@
 #ifndef LAB_FILE_H
 #define LAB_FILE_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>

@@ -1,5 +1,4 @@
 /* Users and groups as the root file system knows them, for privileges.h. */
-#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>

@@ -1,11 +1,8 @@
 #include "unpack.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <locale.h>
 #include <stdarg.h>
-#include <stdint.h>
 
 #include "remove.h"
 #include "report.h"

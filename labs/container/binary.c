@@ -1,6 +1,5 @@
 #include "binary.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>

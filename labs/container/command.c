@@ -1,7 +1,5 @@
 #include "inside.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/syscall.h>
 

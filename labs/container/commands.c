@@ -1,8 +1,6 @@
 #include "commands.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 

@@ -1,5 +1,4 @@
 /* The end of a container, by return or by exit(3), for runtime.h. */
-#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 

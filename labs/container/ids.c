@@ -1,6 +1,5 @@
 #include "ids.h"
 
-#include <fcntl.h>
 #include <linux/securebits.h>
 #include <sched.h>
 #include <sys/file.h>

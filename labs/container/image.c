@@ -1,6 +1,5 @@
 #include "unpack.h"
 
-#include <fcntl.h>
 #include <sys/utsname.h>
 
 #include "report.h"

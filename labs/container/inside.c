@@ -1,9 +1,6 @@
 #include "inside.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 

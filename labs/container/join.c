@@ -1,22 +1,17 @@
 /* `exec`: a further process in a container that runs, for commands.h. */
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #include "binary.h"
 #include "commands.h"
 #include "inside.h"
-#include "limits.h"
-#include "monitor.h"
 #include "options.h"
 #include "pidfd.h"
 #include "privileges.h"
 #include "process.h"
 #include "report.h"
 #include "state.h"
-#include "streams.h"
 #include "terminal.h"
 #include "unprivileged.h"
 

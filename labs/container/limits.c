@@ -1,7 +1,5 @@
 #include "limits.h"
 
-#include <fcntl.h>
-
 #include "report.h"
 #include "state.h"
 #include "unprivileged.h"

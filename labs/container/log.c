@@ -1,6 +1,5 @@
 #include "monitor.h"
 
-#include <fcntl.h>
 #include <limits.h>
 
 #include "report.h"

@@ -1,13 +1,10 @@
 #include "monitor.h"
 
-#include <fcntl.h>
 #include <link.h>
 #include <poll.h>
-#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "pidfd.h"
 #include "process.h"

@@ -1,7 +1,6 @@
 /* The outside part of mounts.h: what is made with the machine's paths and rights. */
 #include "mounts.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>

@@ -1,5 +1,4 @@
 /* The inside part of mounts.h: pseudo file systems, pivot_root(2), attaching. */
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>

@@ -1,7 +1,6 @@
 #include "nat.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sys/mman.h>
 

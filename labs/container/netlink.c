@@ -2,15 +2,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BUFFER = 8192, SEQUENCE = 1 };
 

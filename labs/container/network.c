@@ -1,9 +1,7 @@
 #include "network.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <sys/socket.h>
 
 #include "bridge.h"
 #include "forwarding.h"

@@ -1,6 +1,5 @@
 #include "newmount.h"
 
-#include <fcntl.h>
 #include <sys/mount.h>
 
 #include "file.h"

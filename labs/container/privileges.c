@@ -1,9 +1,7 @@
 #include "privileges.h"
 
-#include <grp.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
-#include <strings.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>

@@ -1,16 +1,10 @@
 #include "commands.h"
 
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 
 #include "binary.h"
 #include "ids.h"
 #include "inside.h"
-#include "limits.h"
-#include "monitor.h"
 #include "mounts.h"
 #include "namespace.h"
 #include "network.h"
@@ -23,7 +17,6 @@
 #include "runtime.h"
 #include "state.h"
 #include "storage.h"
-#include "streams.h"
 #include "terminal.h"
 #include "unprivileged.h"
 

@@ -1,8 +1,5 @@
 #include "state.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/file.h>
 
 #include "ids.h"

@@ -1,8 +1,5 @@
 #include "state.h"
 
-#include <arpa/inet.h>
-#include <stdint.h>
-
 #include "error.h"
 #include "file.h"
 #include "record.h"

@@ -1,7 +1,5 @@
 #include "storage.h"
 
-#include <fcntl.h>
-
 #include "ids.h"
 #include "report.h"
 #include "rootfs.h"

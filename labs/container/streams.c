@@ -1,7 +1,5 @@
 #include "streams.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 

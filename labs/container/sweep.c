@@ -1,6 +1,5 @@
 #include "commands.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
 

@@ -1,6 +1,5 @@
 #include "terminal.h"
 
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <sys/ioctl.h>

@@ -1,9 +1,7 @@
 #include "unpack.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>

@@ -1,6 +1,5 @@
 #include "unprivileged.h"
 
-#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
@@ -8,7 +7,6 @@
 #include <sys/auxv.h>
 #include <sys/wait.h>
 
-#include "container.h"
 #include "ids.h"
 #include "process.h"
 #include "remove.h"
