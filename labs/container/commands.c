@@ -153,11 +153,10 @@ int show_log(int argc, char *argv[])
  * stop, kill
  */
 
-static int signal_container(const struct container *container, int pidfd, int signal)
+static void signal_container(const struct container *container, int pidfd, int signal)
 {
     if (signal_process(pidfd, signal) == -1 && errno != ESRCH)
         lab_die("send %s to %s", lab_signal_name(signal), container->spec.name);
-    return EXIT_SUCCESS;
 }
 
 /* Whether SIGNAL reaches process 1. With --init it waits for all signals, and those that a process

@@ -48,9 +48,8 @@ int state_claim(const struct container *container, const char *kind, const char 
     if (symlinkat(container->spec.name, state_fd, link) == 0)
         return 0;
     int error = errno;
-    ssize_t length = owner ? readlinkat(state_fd, link, owner, NAME_SIZE - 1) : -1;
-    if (owner)
-        owner[length > 0 ? length : 0] = '\0';
+    ssize_t length = readlinkat(state_fd, link, owner, NAME_SIZE - 1);
+    owner[length > 0 ? length : 0] = '\0';
     errno = error;
     return -1;
 }
@@ -110,21 +109,17 @@ struct visit {
 static int visit_container(int directory, const char *name, void *argument)
 {
     struct visit *visit = argument;
-    struct container *container;
+    struct container container;
 
     (void)directory;
     if (!is_container_name(name))
         return 0;
-    container = malloc(sizeof(*container));
-    if (!container)
-        return -1;
-    if (state_load(container, name) == 0) {
-        visit->each(container, visit->argument);
+    if (state_load(&container, name) == 0) {
+        visit->each(&container, visit->argument);
     } else if (errno != ENOENT) { /* no longer there, or not yet written */
         visit->error = errno;
-        lab_warn("%s", state_trouble(container));
+        lab_warn("%s", state_trouble(&container));
     }
-    free(container);
     return 0;
 }
 

@@ -30,7 +30,7 @@ void state_unlock(void);
 int state_claim_name(struct container *container);
 
 /* Under the lock: claim KIND-VALUE for CONTAINER. Returns 0, or -1 with errno (EEXIST); then the
- * name of the owner is in OWNER (NAME_SIZE bytes) if that is not NULL. */
+ * name of the owner is in OWNER (NAME_SIZE bytes). */
 int state_claim(const struct container *container, const char *kind, const char *value,
                 char *owner);
 

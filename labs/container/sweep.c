@@ -50,24 +50,20 @@ struct visit {
 static int visit_abandoned(int all, const char *name, void *argument)
 {
     struct visit *visit = argument;
-    struct container *container;
-    lab_fd lock = is_container_name(name) ? lock_abandoned(all, name) : -1;
+    struct container container;
 
     if (!is_container_name(name))
         return 0;
+    lab_fd lock = lock_abandoned(all, name);
     if (lock == -1)
         return errno == EWOULDBLOCK || errno == ENOENT || errno == ENOTDIR ? 0 : -1;
-    container = malloc(sizeof(*container));
-    if (!container)
-        return -1;
-    if (state_load(container, name) == -1 && errno != ENOENT) { /* killed before it was written */
+    if (state_load(&container, name) == -1 && errno != ENOENT) { /* killed before it was written */
         if (!visit->quiet)
-            lab_warn("%s", state_trouble(container));
+            lab_warn("%s", state_trouble(&container));
         visit->all = false;
-    } else if (!container->cleared && !visit->each(container)) {
+    } else if (!container.cleared && !visit->each(&container)) {
         visit->all = false;
     }
-    free(container);
     return 0;
 }
 
