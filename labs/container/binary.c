@@ -6,7 +6,7 @@
 #include <sys/sendfile.h>
 #include <sys/statvfs.h>
 
-#include "newmount.h"
+#include "mounts.h"
 #include "report.h"
 
 static const char SELF[] = "/proc/self/exe";

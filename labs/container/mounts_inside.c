@@ -5,7 +5,6 @@
 #include <sys/vfs.h>
 
 #include "mounts.h"
-#include "newmount.h"
 #include "report.h"
 #include "unprivileged.h"
 

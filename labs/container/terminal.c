@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 
-#include "newmount.h"
+#include "mounts.h"
 #include "process.h"
 #include "report.h"
 

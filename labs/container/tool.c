@@ -7,7 +7,7 @@
  *     monitor, streams, terminal, log    input and output, signals, waiting
  *     inside, command, launch   the container's side, from clone3(2) to execve(2)
  *     storage, unpack, archive, image    the root file system that a container's layer lies over
- *     mounts, mounts_inside, newmount    root, /proc, /sys, /dev, volumes; pivot_root(2)
+ *     mounts, mounts_inside     root, /proc, /sys, /dev, volumes; pivot_root(2)
  *     network, link, bridge, nat, netlink, relay    bridge, veth pair, addresses, rules, ports
  *     limits                    the control group
  *     privileges, account, filter    user, capabilities, no_new_privs, system calls
