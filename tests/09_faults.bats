@@ -298,6 +298,12 @@ good"
     labs09 kill w
 }
 
+@test "faults: a terminal that cannot be looked at is not taken for another file" {
+    run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -qq -o /dev/null -e inject=ioctl:error=EIO \
+        $LABS/09_full_container run -it --net none ${CANNOT_MAP:+--userns host} $ROOTFS true" /dev/null
+    assert_output --partial "look whether standard input is a terminal: EIO (Input/output error)"
+}
+
 @test "faults: what cannot be read is not called empty, missing, or not installed" {
     run -125 with_fault "$ROOTFS" getdents64 error=EIO run --net none "$ROOTFS" true
     assert_output "09_full_container: root file system '$ROOTFS': EIO (Input/output error)"

@@ -80,16 +80,30 @@ void terminal_resize(int master)
         ioctl(master, TIOCSWINSZ, &size);
 }
 
+/* Whether standard input is a terminal: what cannot be told is not taken for something else. */
+static bool is_terminal(void)
+{
+    if (isatty(STDIN_FILENO))
+        return true;
+    if (errno != ENOTTY && errno != EINVAL && errno != EBADF)
+        fail("look whether standard input is a terminal");
+    return false;
+}
+
 void terminal_make_raw(void)
 {
     struct termios raw;
 
-    if (tcgetattr(STDIN_FILENO, &raw) == -1)
+    if (!is_terminal())
         return;
+    if (tcgetattr(STDIN_FILENO, &raw) == -1)
+        fail("read the settings of the terminal");
     if (!terminal.changed)
         terminal.before = raw;
     cfmakeraw(&raw);
-    terminal.changed = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == -1)
+        fail("change the settings of the terminal");
+    terminal.changed = true;
 }
 
 /* From the background, where we may be when our parent was killed, setting a terminal stops the
@@ -103,7 +117,8 @@ void terminal_restore(void)
     sigemptyset(&background);
     sigaddset(&background, SIGTTOU);
     sigprocmask(SIG_BLOCK, &background, &before);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before);
+    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before) == -1)
+        lab_warn("restore the terminal, as `stty sane` does: %s", lab_strerror(errno));
     sigprocmask(SIG_SETMASK, &before, NULL);
     terminal.changed = false;
 }
@@ -119,7 +134,7 @@ int terminal_guard(void)
 {
     int ends[2], wait_status;
 
-    if (!isatty(STDIN_FILENO))
+    if (!is_terminal())
         return -1;
     if (tcgetattr(STDIN_FILENO, &terminal.before) == -1 || pipe2(ends, O_CLOEXEC) == -1)
         lab_die("mind the terminal");
