@@ -101,6 +101,27 @@ nothing_is_left() {
     nothing_is_left
 }
 
+@test "faults: a process for ::1 that has ended before its container is told" {
+    labs09 run -n w -p 8080:80 ${CANNOT_MAP:+--userns host} "$ROOTFS" sleep 1000 2>"$BATS_TEST_TMPDIR/told" &
+    local runtime
+    eventually labs09 exec w true
+    runtime=$(on_host pgrep -o -f "^$LABS/09_full_container run -n w")
+    kill -VTALRM "$(pgrep -P "$runtime" -f "^$LABS/09_full_container")"
+    labs09 kill w
+    wait "$!" || true
+    assert_equal "$(head -n 1 "$BATS_TEST_TMPDIR/told")" "09_full_container: w: ended by SIGKILL"
+    assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/told")" "09_full_container: the process for the ports at ::1 had ended before its container"
+}
+
+@test "faults: a base whose container cannot be looked for is neither removed nor passed over in silence" {
+    mkdir -m 700 "$CONTAINER_LABS_STATE"
+    mkdir -p "$CONTAINER_LABS_STATE/+bases/gone"
+    run -1 with_fault "$CONTAINER_LABS_STATE/gone" lstat,newfstatat error=EIO prune
+    assert_output "09_full_container: look for the container of the base gone: EIO (Input/output error)"
+    assert [ -d "$CONTAINER_LABS_STATE/+bases/gone" ]
+    nothing_is_left
+}
+
 @test "faults: claims that cannot be listed or removed are removed by the next command" {
     local call
     for call in getdents64 readlinkat unlinkat; do

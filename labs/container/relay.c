@@ -52,7 +52,7 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
         while (connections > 0 &&
                waitpid(-1, NULL, connections < MAXIMUM_CONNECTIONS ? WNOHANG : 0) > 0)
             connections--;
-        if (poll(listeners, (nfds_t)count, -1) == -1)
+        if (TEMP_FAILURE_RETRY(poll(listeners, (nfds_t)count, -1)) == -1)
             _exit(STATUS_RUNTIME);
         for (int i = 0; i < count; i++) {
             int connection =
@@ -138,7 +138,7 @@ void relay_end(void)
         return;
     if (kill(relay, SIGKILL) == -1) /* it dies with us, then */
         warn_errno("end the process for the ports at ::1");
-    else
-        lab_wait(relay);
+    else if (lab_wait(relay) != 128 + SIGKILL)
+        lab_warn("the process for the ports at ::1 had ended before its container");
     relay = 0;
 }

@@ -173,8 +173,10 @@ static int sweep_base(int bases, const char *name, void *all)
 
     (void)bases;
     snprintf(path, sizeof(path), "%s/%s", state_directory(), name);
-    if (is_container_name(name) && access(path, F_OK) == -1 && errno == ENOENT &&
-        remove_base(name) == -1)
+    const int there = is_container_name(name) ? lab_is_there(path) : 1;
+    if (there == -1)
+        lab_warn("look for the container of the base %s: %s", name, lab_strerror(errno));
+    if (there == -1 || (there == 0 && remove_base(name) == -1))
         *(bool *)all = false;
     return 0;
 }
