@@ -14,7 +14,8 @@ void probe_note(const char *remedy, const char *format, ...)
     vprintf(format, arguments);
     va_end(arguments);
     printf("; %s\n", remedy);
-    if (fflush(stdout) == EOF) /* at the end of a child it would not be looked at */
+    /* At the end of a child it would not be looked at. */
+    if (fflush(stdout) == EOF || ferror(stdout))
         lab_die("write what was found");
     exit(PROBE_NOTE);
 }

@@ -136,21 +136,20 @@ void probe_tmp(const void *unused)
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd == -1)
         lab_die_remedy("name another one in TMPDIR", "make a file in %s", directory);
-    bool written = write(fd, "#!/bin/sh\n", 10) == 10 && fchmod(fd, 0700) == 0;
-    close(fd);
-    if (!written) {
-        int error = errno;
-        unlink(path);
-        errno = error;
-        lab_die_remedy("name another one in TMPDIR", "write a program to %s", directory);
-    }
-    int result = lab_listen_command(&output, (const char *[]){path, NULL}, LAB_READER);
+    int program = -1;
+    if (write(fd, "#!/bin/sh\n", 10) == 10 && fchmod(fd, 0700) == 0)
+        program = open(path, O_RDONLY); /* its interpreter reads it, too */
     int error = errno;
+    close(fd);
     if (unlink(path) == -1)
         lab_die("remove %s", path);
     errno = error;
-    if (result == -1)
-        lab_die_remedy(ELSEWHERE, "start %s", path);
+    if (program == -1)
+        lab_die_remedy("name another one in TMPDIR", "write a program to %s", directory);
+    /* Its name is gone, so that nothing is left if this process is killed. */
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", program);
+    if (lab_listen_command(&output, (const char *[]){path, NULL}, LAB_READER) == -1)
+        lab_die_remedy(ELSEWHERE, "start a program in %s", directory);
     if (output.status != 0)
         probe_refuse("mount -o remount,exec it, or name another directory in TMPDIR",
                      "%s is mounted noexec: no program runs from there", directory);

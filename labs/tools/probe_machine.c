@@ -66,10 +66,13 @@ static const char *container_kind(void)
         return kind;
     if (length == -1 && errno != ENOENT && errno != EACCES)
         lab_die("read /run/systemd/container");
-    const int docker = lab_is_there("/.dockerenv"), podman = lab_is_there("/run/.containerenv");
-    if (docker == -1 || podman == -1)
+    int there = lab_is_there("/.dockerenv");
+    if (there == 1)
+        return "docker";
+    there = there == -1 ? -1 : lab_is_there("/run/.containerenv");
+    if (there == -1)
         lab_die("look for /.dockerenv and /run/.containerenv");
-    return docker ? "docker" : podman ? "podman" : "of an unknown kind";
+    return there ? "podman" : "of an unknown kind";
 }
 
 /* Whether the root of this process is another one than that of process 1. Where this process may
