@@ -13,9 +13,10 @@
  *
  * The functions are found on the stack: a word that follows a call instruction is a return address,
  * if that instruction calls the function found before. This needs no frame pointers, and a stale
- * word is passed over. The program must not be stripped, and is best built without inlining and
- * without tail calls. Calls before main have no such word, so they do not count; neither do those
- * of programs that no -x names.
+ * word is passed over: also one of a call by a pointer, where the function has callers by name,
+ * unless there is no other way to main. The program must not be stripped, and is best built without
+ * inlining and without tail calls. Calls before main have no such word, so they do not count;
+ * neither do those of programs that no -x names.
  *
  * LOG has a line "call SITE" for each call (only if neither -s nor -i is given), "failed SITE",
  * "killed INDEX", "crashed PROGRAM SIGNAL", "ended STATUS", and "total N", the number of calls of
@@ -53,6 +54,7 @@ enum {
 
 struct function {
     uint64_t start, size;
+    int called; /* by an instruction that names it */
     char name[56];
 };
 
@@ -64,6 +66,7 @@ struct program {
     const char *path, *name;
     struct function *functions;
     size_t count;
+    int noted; /* which of them are called by name */
 };
 
 enum image { UNKNOWN, FOREIGN, OURS };
@@ -239,7 +242,7 @@ static void identify(struct process *process)
 
 /* The function at ADDRESS of the process; NULL in the procedure linkage table, or without symbols.
  */
-static const struct function *function_at(const struct process *process, uint64_t address)
+static struct function *function_at(const struct process *process, uint64_t address)
 {
     const struct program *program = process->program;
     size_t low = 0, high = program->count;
@@ -258,9 +261,28 @@ static const struct function *function_at(const struct process *process, uint64_
     return &program->functions[low - 1];
 }
 
+/* Note which functions are called by name. */
+static void note_called(const struct process *process)
+{
+    process->program->noted = 1;
+    for (uint64_t address = process->low + 5; address < process->high; address++) {
+        const unsigned char *code = process->code + (address - process->low);
+        int32_t distance;
+
+        if (code[-5] != 0xe8)
+            continue;
+        memcpy(&distance, code - 4, sizeof distance);
+        uint64_t target = address + (uint64_t)(int64_t)distance;
+        struct function *function = function_at(process, target);
+        if (function != NULL && function->start + process->base == target)
+            function->called = 1;
+    }
+}
+
 /* Whether the instruction before ADDRESS calls INNER, or a function outside of the program if INNER
  * is NULL. */
-static int calls(const struct process *process, uint64_t address, const struct function *inner)
+static int calls(const struct process *process, uint64_t address, const struct function *inner,
+                 int strictly)
 {
     const unsigned char *code = process->code + (address - process->low);
 
@@ -274,10 +296,13 @@ static int calls(const struct process *process, uint64_t address, const struct f
 
         return inner == NULL ? target == NULL : target == inner;
     }
-    /* call *%rax, call *8(%rax), call *table(%rip), call *%r8, call *8(%r8) */
+    if (code[-6] == 0xff && code[-5] == 0x15) /* call *table(%rip): of a library */
+        return inner == NULL;
+    if (strictly && (inner == NULL || inner->called))
+        return 0;
+    /* call *%rax, call *8(%rax), call *%r8, call *8(%r8) */
     return (code[-2] == 0xff && (code[-1] & 0x38) == 0x10) ||
-           (code[-3] == 0xff && (code[-2] & 0x38) == 0x10) ||
-           (code[-6] == 0xff && code[-5] == 0x15);
+           (code[-3] == 0xff && (code[-2] & 0x38) == 0x10);
 }
 
 /* The upper end of a stack: as much of it as can be read at once. */
@@ -296,7 +321,7 @@ static size_t read_stack(pid_t pid, uint64_t pointer)
 /* The return addresses of a call, the innermost first. */
 struct chain {
     uint64_t addresses[DEPTH];
-    int length, tries;
+    int length, tries, strictly;
 };
 
 /* Go on from the function INNER at word I of the stack, until main. */
@@ -306,7 +331,7 @@ static int reaches_main(const struct process *process, size_t i, size_t count,
     for (; i < count && depth < DEPTH; i++) {
         const struct function *function;
 
-        if (!calls(process, stack[i], inner))
+        if (!calls(process, stack[i], inner, chain->strictly))
             continue;
         function = function_at(process, stack[i] - 1);
         chain->addresses[depth] = stack[i] - 1;
@@ -325,7 +350,7 @@ static void find_any(const struct process *process, size_t count, int depth, str
 {
     chain->length = depth;
     for (size_t i = 0; i < count && chain->length == depth; i++)
-        if (calls(process, stack[i], NULL))
+        if (calls(process, stack[i], NULL, 0))
             chain->addresses[chain->length++] = stack[i] - 1;
 }
 
@@ -345,7 +370,7 @@ static int find_site(const struct process *process, const struct __ptrace_syscal
 {
     size_t count = read_stack(process->pid, info->stack_pointer);
     size_t length = (size_t)snprintf(site, SITE, "%lu ", (unsigned long)info->entry.nr);
-    struct chain chain = {.tries = 1000};
+    struct chain chain = {.tries = 1000, .strictly = 1};
     const struct function *inner = NULL;
     int own = 0;
 
@@ -353,8 +378,14 @@ static int find_site(const struct process *process, const struct __ptrace_syscal
         inner = function_at(process, info->instruction_pointer);
         chain.addresses[own++] = info->instruction_pointer;
     }
-    if (!reaches_main(process, 0, count, inner, own, &chain))
-        find_any(process, count, own, &chain);
+    while (!reaches_main(process, 0, count, inner, own, &chain)) {
+        if (!chain.strictly) {
+            find_any(process, count, own, &chain);
+            break;
+        }
+        chain.strictly = 0;
+        chain.tries = 1000;
+    }
     for (int i = 0; i < chain.length && i < FRAMES; i++)
         length = append(process, site, length, chain.addresses[i]);
     return chain.length;
@@ -387,8 +418,11 @@ static void enter_call(struct process *process, const struct __ptrace_syscall_in
         kill_process(process->pid);
     if (kill_whom != NULL)
         return;
-    if (process->image == UNKNOWN)
+    if (process->image == UNKNOWN) {
         identify(process);
+        if (process->image == OURS && !process->program->noted)
+            note_called(process);
+    }
     /* There is nowhere to tell that a message cannot be written. */
     if (process->image != OURS ||
         (info->entry.nr == SYS_write && info->entry.args[0] == STDERR_FILENO) ||
