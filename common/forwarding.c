@@ -1,7 +1,6 @@
 #include "forwarding.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,19 +126,22 @@ static int add_setting(struct record *record, const char *path, const char *unle
     return -1;
 }
 
+static int add_forwarding(int directory, const char *name, void *record)
+{
+    char path[128];
+
+    (void)directory;
+    snprintf(path, sizeof(path), "net/ipv4/conf/%.64s/forwarding", name);
+    return add_setting(record, path, "0");
+}
+
 /* Add what the kernel changes along with ip_forward: it turns accept_redirects of "all" against it,
  * and forwarding of every device with it. networking/ip-sysctl in the kernel's documentation. */
 static int add_settings(struct record *record)
 {
-    glob_t found = {0};
     int result = add_setting(record, "net/ipv4/conf/all/accept_redirects", "");
 
-    if (result == 0 && glob("/proc/sys/net/ipv4/conf/*/forwarding", GLOB_ERR, NULL, &found) != 0)
-        result = -1;
-    for (size_t i = 0; result == 0 && i < found.gl_pathc; i++)
-        result = add_setting(record, found.gl_pathv[i] + strlen("/proc/sys/"), "0");
-    globfree(&found);
-    return result;
+    return result == 0 ? lab_each_name("/proc/sys/net/ipv4/conf", add_forwarding, record) : result;
 }
 
 static int use(struct record *record, const char *user)
