@@ -92,8 +92,7 @@ static int write_record(const struct record *record)
     return lab_record_write(record->path, KIND, text);
 }
 
-/* 1, 0, or -1 with errno. */
-static int is_on(void)
+int lab_forwarding_is_on(void)
 {
     char text[32];
 
@@ -147,7 +146,7 @@ static int add_settings(struct record *record)
 static int use(struct record *record, const char *user)
 {
     if (!record->is_there) {
-        record->was = is_on();
+        record->was = lab_forwarding_is_on();
         if (record->was == -1 || lab_nft_missing(&record->missing) == -1 ||
             (record->was == 0 && add_settings(record) == -1))
             return -1;
@@ -181,7 +180,7 @@ int lab_forwarding_is_shared(const char *user)
 static int turn_off(struct record *record)
 {
     char path[160];
-    int on = is_on();
+    int on = lab_forwarding_is_on();
 
     if (on == -1 || (on == 1 && lab_write_file(IP_FORWARD, "0") == -1))
         return -1;

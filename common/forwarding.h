@@ -15,6 +15,9 @@
 
 #include <stdbool.h>
 
+/* Whether ip_forward is 1 now: 1 or 0. */
+int lab_forwarding_is_on(void);
+
 /* USER ("08") is about to write 1 to ip_forward, and to make rules. Returns 1, or 0 where it is 1
  * already and not because of these labs: then it stays. */
 int lab_forwarding_use(const char *user);

@@ -52,14 +52,6 @@ static int remove_bridge(void)
     return left == -1 ? -1 : 0;
 }
 
-/* 1, 0, or -1 with errno. */
-static int read_forwarding(void)
-{
-    char text[32];
-
-    return lab_read_file(FORWARDING, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
-}
-
 /* Whether programs outside of these labs, such as Docker, rely on forwarding, because they have
  * made rules meanwhile: 1, 0, or -1 after a warning. Our own rules are removed already. */
 static int others_rely_on_it(const struct bridge *bridge)
@@ -79,7 +71,7 @@ static int others_rely_on_it(const struct bridge *bridge)
  * MISSING: see lab_forwarding_leave(). Returns 0, or -1 after a warning. */
 static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *missing)
 {
-    int on = bridge->forwarded ? 0 : read_forwarding(), keep = 0;
+    int on = bridge->forwarded ? 0 : lab_forwarding_is_on(), keep = 0;
     const int shared = on == 1 ? lab_forwarding_is_shared(LAB) : 0;
 
     if (on == 1 && shared == 0 && !alone)
@@ -145,9 +137,8 @@ static void create_network(struct bridge *bridge)
     before = lab_nft_generation();
     bridge->last = 1;
     must(bridge_write(bridge), "write %s", bridge_file());
-    const int forwards = lab_forwarding_use(LAB);
-    if (forwards == -1)
-        fail("record in %s.forwarding that ip_forward becomes 1", lab_runs());
+    const int forwards = must(lab_forwarding_use(LAB),
+                              "record in %s.forwarding that ip_forward becomes 1", lab_runs());
     bridge->forwarded = !forwards; /* written with the first address */
     if (make_bridge(bridge->network | htonl(1), bridge->prefix) == -1) {
         int error = errno;
