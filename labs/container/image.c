@@ -238,9 +238,8 @@ void image_apply(const char *name)
 {
     image.name = name;
     if (!find_docker_layers()) {
-        const int oci = lab_is_there("/oci-layout");
-        if (oci == -1)
-            fail("look for /oci-layout of the image '%s'", name);
+        const int oci =
+            must(lab_is_there("/oci-layout"), "look for /oci-layout of the image '%s'", name);
         if (oci == 0 || !find_oci_layers("/index.json", MAXIMUM_INDEX_DEPTH))
             return;
     }

@@ -21,9 +21,8 @@ static void receive(enum message_kind kind)
 
     while (kind != MESSAGE_MOUNTS || mount_count == 0) {
         int fds[MAXIMUM_FDS], count = MAXIMUM_FDS;
-        int result = receive_message(report_socket, &message, fds, &count);
-        if (result == -1)
-            fail("receive from the runtime");
+        int result =
+            must(receive_message(report_socket, &message, fds, &count), "receive from the runtime");
         if (result == 0)
             _exit(STATUS_RUNTIME); /* it is gone */
         if (message.kind == MESSAGE_MOUNTS) {
@@ -187,10 +186,9 @@ static void write_names(const struct name_files *names)
         return;
     if (mkdirat(root, "etc", 0755) == -1 && errno != EEXIST)
         fail("make /etc in the container");
-    lab_fd etc = lab_openat2(root, "etc", O_PATH | O_DIRECTORY, 0,
-                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
-    if (etc == -1)
-        fail("open /etc in the container");
+    lab_fd etc = must(lab_openat2(root, "etc", O_PATH | O_DIRECTORY, 0,
+                                  RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV),
+                      "open /etc in the container");
     write_name_file(etc, "resolv.conf", names->servers);
     write_name_file(etc, "hosts", names->hosts);
 }

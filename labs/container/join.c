@@ -158,9 +158,8 @@ static int run_request(struct exec_request *request)
     terminal_size(&request->command.rows, &request->command.columns);
     /* On v2 it starts in the group, and its own child inherits that: in the namespaces it could not
      * enter the group any more. */
-    pid_t between = clone_process(0, NULL, request->limits.directory);
-    if (between == -1)
-        fail("clone3 in the control group of %s", request->container.spec.name);
+    pid_t between = must(clone_process(0, NULL, request->limits.directory),
+                         "clone3 in the control group of %s", request->container.spec.name);
     if (between == 0)
         enter_container(request);
     close_streams(&request->command.ends);

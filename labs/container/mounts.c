@@ -77,10 +77,8 @@ static const char *const DEVICE_DIRECTORIES[] = {"pts", "shm", "mqueue"};
 static int make_device_directory(uid_t root, bool has_terminal)
 {
     const char *const options[][2] = {{"mode", "0755"}, {"size", "64k"}, {0}};
-    int device = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-
-    if (device == -1)
-        fail("make /dev");
+    int device =
+        must(new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), "make /dev");
     const mode_t kind = is_unprivileged() ? S_IFREG : S_IFCHR;
     mode_t before = umask(0);
     for (int i = 0; i < DEVICE_COUNT; i++)
@@ -112,9 +110,8 @@ static int make_layer_directory(const struct container *container)
     const long long limit = container->spec.memory;
 
     if (container->spec.layer) {
-        int place = storage_make_layer(container);
-        if (place == -1)
-            fail("make the layer of %s in %s", container->spec.name, container->spec.layer);
+        int place = must(storage_make_layer(container), "make the layer of %s in %s",
+                         container->spec.name, container->spec.layer);
         return place;
     }
     snprintf(size, sizeof(size), "%lld", limit / 2);
@@ -212,10 +209,9 @@ __attribute__((noreturn)) static void fail_with_overlay(const struct container *
 
 int mounts_show_base(const struct specification *spec, int base, int users)
 {
-    lab_fd shown = clone_mount(base, "", false);
+    lab_fd shown =
+        must(clone_mount(base, "", false), "show the root file system '%s'", name_of_root(spec));
 
-    if (shown == -1)
-        fail("show the root file system '%s'", name_of_root(spec));
     if (users != -1 && set_mount(shown, "", MOUNT_ATTR_IDMAP, users, false) == -1)
         give_up_mapping(spec);
     return lab_take_fd(&shown);

@@ -17,21 +17,17 @@ static const struct sock_filter DEFAULT_FILTER[] = {
 #include "default_filter.h"
 };
 
+#define BIT(capability) (UINT64_C(1) << (capability))
+
 /* What programs that run as root expect, such as a package manager, and what has no effect outside
  * of the container's namespaces. Left out: SYS_ADMIN; MKNOD, as devices are provided; NET_RAW, as
  * ping does not need it (ping_group_range), and with it a container could read and forge the
  * traffic of the bridge. */
 uint64_t default_capabilities(void)
 {
-    static const cap_value_t DEFAULT[] = {
-        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETID,           CAP_KILL,       CAP_SETGID,
-        CAP_SETUID, CAP_SETPCAP,      CAP_SETFCAP, CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT,
-    };
-    uint64_t bits = 0;
-
-    for (int i = 0; i < LAB_COUNT(DEFAULT); i++)
-        bits |= UINT64_C(1) << DEFAULT[i];
-    return bits;
+    return BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) |
+           BIT(CAP_KILL) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETPCAP) | BIT(CAP_SETFCAP) |
+           BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT);
 }
 
 /* Those that this kernel has. libcap finds the last one by trying, and takes an error for its end:
@@ -40,7 +36,7 @@ static uint64_t all_capabilities(void)
 {
     const cap_value_t found = cap_max_bits(), least = CAP_LAST_CAP + 1;
 
-    return (UINT64_C(1) << (found > least ? found : least)) - 1;
+    return BIT(found > least ? found : least) - 1;
 }
 
 uint64_t capability_bits(const char *name)
@@ -51,7 +47,7 @@ uint64_t capability_bits(const char *name)
     if (strcasecmp(name, "ALL") == 0)
         return all_capabilities();
     snprintf(full, sizeof(full), "%s%s", strncasecmp(name, "cap_", 4) == 0 ? "" : "cap_", name);
-    return cap_from_name(full, &value) == 0 ? UINT64_C(1) << value : 0;
+    return cap_from_name(full, &value) == 0 ? BIT(value) : 0;
 }
 
 void capability_names(uint64_t bits, char *text, size_t size)

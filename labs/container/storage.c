@@ -88,10 +88,8 @@ static int is_a_name(int directory, const char *name, void *unused)
 
 static bool is_empty(const char *path)
 {
-    int found = lab_each_name(path, is_a_name, NULL);
+    int found = must(lab_each_name(path, is_a_name, NULL), "root file system '%s'", path);
 
-    if (found == -1)
-        fail("root file system '%s'", path);
     return found == 0;
 }
 

@@ -122,9 +122,8 @@ void session_detach(const struct specification *spec)
     pid_t child = must(fork(), "fork");
     if (child > 0) {
         close(ends[1]);
-        const ssize_t count = TEMP_FAILURE_RETRY(read(ends[0], &byte, 1));
-        if (count == -1)
-            fail("wait until %s has started", spec->name);
+        const ssize_t count = must(TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)),
+                                   "wait until %s has started", spec->name);
         if (count == 0)
             exit(lab_wait(child));
         puts(spec->name);

@@ -106,9 +106,8 @@ static void start_unpacker(struct unpacking *unpacking, const struct container *
     must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), "socketpair");
     child_socket = sockets[0];
     unpacking->socket = sockets[1];
-    pid_t pid = clone_unpacker(unpacking, first_id, sockets[0], pidfd);
-    if (pid == -1)
-        fail("start a process that unpacks '%s'", unpacking->name);
+    pid_t pid = must(clone_unpacker(unpacking, first_id, sockets[0], pidfd),
+                     "start a process that unpacks '%s'", unpacking->name);
     close(sockets[1]);
     if (unpacking->rights.own_users)
         users = ids_map(pid, first_id, sockets[0]);
