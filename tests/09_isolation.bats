@@ -140,11 +140,12 @@ blocked_but_for() {
     blocked_but_for keyring --without seccomp
     blocked_but_for add_key --without seccomp
     blocked_but_for io_uring --without seccomp
+    blocked_but_for asynchronous_io --without seccomp
     blocked_but_for new_user_namespace --without seccomp
     blocked_but_for clone_user_namespace --without seccomp
     blocked_but_for clone3_user_namespace --without seccomp
     blocked_but_for join_namespace --cap-add SYS_ADMIN
-    [ "$PROBES" -eq 8 ]
+    [ "$PROBES" -eq 9 ]
 }
 
 @test "isolation: limits" {

@@ -68,6 +68,8 @@ static const struct {
      {"mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages"}},
     /* Keys know no namespaces: the keyring of a user is the same in every container. */
     {NO_CAPABILITY, {"add_key", "keyctl", "request_key"}},
+    /* fs.aio-max-nr is one number for the whole machine: a container could take all of it. */
+    {NO_CAPABILITY, {"io_setup"}},
     /* Large, young or unmaintained parts of the kernel, with a history of escapes. */
     {NO_CAPABILITY,
      {"userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "uselib", "ustat",

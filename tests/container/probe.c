@@ -475,6 +475,13 @@ static int io_uring(void)
     return let_through(syscall(SYS_io_uring_setup, 1, parameters));
 }
 
+static int asynchronous_io(void)
+{
+    unsigned long context = 0;
+
+    return let_through(syscall(SYS_io_setup, 1, &context));
+}
+
 static int new_user_namespace(void)
 {
     return OPEN_UNLESS(unshare(CLONE_NEWUSER));
@@ -691,6 +698,7 @@ static const struct {
     PROBE(keyring),
     PROBE(add_key),
     PROBE(io_uring),
+    PROBE(asynchronous_io),
     PROBE(new_user_namespace),
     PROBE(clone_user_namespace),
     PROBE(clone3_user_namespace),
