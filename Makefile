@@ -35,6 +35,8 @@ LABS    := $(patsubst labs/%.c,$(BIN)/%,$(SOURCES)) $(patsubst labs/tools/%.c,$(
 COMMON  := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard common/*.c)))
 # What calls the parsers on recorded trees, for tests/cgroup.bats.
 UNIT    := $(BUILD)/tests/unit
+# Programs that tests run under, and in containers: a file each.
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,tests/refuse.c $(addprefix tests/container/,probe.c take.c fill.c))
 # One short line for each file that is made; V=1 shows the whole commands instead, and -s nothing.
 ifneq ($(V),1)
 Q := @
@@ -64,10 +66,17 @@ run-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@$$(call play,$$(call program,$$<))
 trace-$(1): $(filter $(BIN)/$(1)_%,$(LABS))
 	@$$(SUDO) tests/kit/trace.sh $$(call program,$$<) $$(STEP)
-test-$(1): $(LABS) $(UNIT) $(BUILD)/.test-tools
+test-$(1): $(LABS) test-programs $(BUILD)/.test-tools
 	$$(BATS) tests/$(1)_*.bats
 endef
 $(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
+
+.PHONY: test-programs
+test-programs: $(UNIT) $(TEST_PROGRAMS)
+$(TEST_PROGRAMS): $(BUILD)/%: %.c Makefile | $(BUILD)/.compiler
+	$(place)
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O1 -static -o $@ $<
 
 $(UNIT): LDLIBS += -lm
 $(UNIT): $(BUILD)/tests/unit.o $(BUILD)/libtools.a $(BUILD)/libcommon.a
@@ -200,7 +209,7 @@ TEST_VARIABLES = LABS='$(abspath $(BIN))' UNIT='$(abspath $(UNIT))' JOBS='$(JOBS
 BATS = $(SUDO_IF_THERE) env $(TEST_VARIABLES) tests/run
 
 .PHONY: test
-test: all $(UNIT) $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo; without both, those that need no root [JOBS=N: so many at a time]
+test: all test-programs $(BUILD)/.test-tools #: all tests, side by side, as root or through sudo; without both, those that need no root [JOBS=N: so many at a time]
 	$(BATS) $(or $(FILES),tests)
 
 # What the page of lab NN is linked with, beside the library of the labs.
@@ -213,7 +222,7 @@ test-mutations: all #: what a page teaches, taken away or done wrong, must make 
 	    $(if $(filter 09,$(number)),$(SERVICE),$(BUILD)/libtools.a) $(BUILD)/libcommon.a $(LINK_LIBRARIES_$(number)) -lm') tests/mutations.sh $(ONLY)
 
 .PHONY: test-disturbed
-test-disturbed: all $(UNIT) $(BUILD)/.test-tools #: tests while everything else happens on the machine [FILES=] [RUNS=N]
+test-disturbed: all test-programs $(BUILD)/.test-tools #: tests while everything else happens on the machine [FILES=] [RUNS=N]
 	$(SUDO) env $(TEST_VARIABLES) RUNS='$(RUNS)' tests/disturbed.sh $(FILES)
 
 # All but those that play no lab, build them by themselves, or play again what others play.
@@ -251,7 +260,7 @@ coverage: #: the lines and branches that the tests reach: a table, build/coverag
 	@tests/packages.sh check build container run test coverage
 	@mkdir -p $(COVERAGE)/report $(COVERAGE)/bin && rm -f $(COVERAGE)/bin/*
 	@gcc -c -DCOUNTERS='"$(abspath $(COVERAGE))"' -o $(COVERAGE)/dump.o tests/coverage.c
-	@$(MAKE) -s all $(COVERAGE)/tests/unit CC=gcc BUILD=$(COVERAGE) BIN=$(COVERAGE)/bin CFLAGS='-O0 -g --coverage' \
+	@$(MAKE) -s all test-programs CC=gcc BUILD=$(COVERAGE) BIN=$(COVERAGE)/bin CFLAGS='-O0 -g --coverage' \
 	    LDFLAGS='$(addprefix -Wl$(comma)--wrap=,_exit __gcov_execv __gcov_execvp __gcov_execve) $(CURDIR)/$(COVERAGE)/dump.o'
 	@find $(COVERAGE) -name '*.gcda' -delete
 	@# Ordinary users count, too.
@@ -300,7 +309,7 @@ vm-command:
 endif
 
 .PHONY: test-vm
-test-vm: all $(UNIT) $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1] [ARCH=arm64]
+test-vm: all test-programs $(BUILD)/.test-tools #: all tests in that machine [CGROUP=v1] [ARCH=arm64]
 	@tests/vm/vm.sh "$(TEST_VARIABLES) tests/run"
 
 .PHONY: test-make-vm

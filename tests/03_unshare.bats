@@ -5,7 +5,6 @@
 
 load helpers
 
-setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
 setup() { machine_before; }
 teardown() { machine_after; }
 
@@ -526,7 +525,7 @@ type_before_step() {
     local arguments
     for arguments in "-u -f" "--uts=$TMPDIR/uts" "--uts=$TMPDIR/uts -f"; do
         # shellcheck disable=SC2086 # words
-        run -1 --separate-stderr timeout 10 "$BATS_FILE_TMPDIR/refuse" write:EIO:2=1 -- \
+        run -1 --separate-stderr timeout 10 "$(program_of refuse)" write:EIO:2=1 -- \
             "$LABS/03_unshare" $arguments touch "$TMPDIR/ran" 3>&-
         assert_equal "$stderr" "03_unshare: write to a pipe: EIO (Input/output error)"
         [ ! -e "$TMPDIR/ran" ]

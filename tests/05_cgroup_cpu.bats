@@ -517,8 +517,7 @@ in_namespace() {
 }
 
 @test "05 tool: a command that cannot be waited for is ended, told, and no group stays" {
-    ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"
-    run -125 --separate-stderr timeout 10 "$BATS_FILE_TMPDIR/refuse" pidfd_open:EMFILE -- \
+    run -125 --separate-stderr timeout 10 "$(program_of refuse)" pidfd_open:EMFILE -- \
         "$LABS/05_cgroup_cpu" --cpus 0.5 sleep 100 3>&-
     assert_regex "$stderr" '^05_cgroup_cpu: wait for process [0-9]+: EMFILE \(Too many open files\)$'
 }

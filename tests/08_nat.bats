@@ -5,10 +5,10 @@
 load helpers
 load network
 
-setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
 setup() {
     machine_before
-    export REFUSE=$BATS_FILE_TMPDIR/refuse
+    REFUSE=$(program_of refuse)
+    export REFUSE
 }
 teardown() {
     end_what_waits

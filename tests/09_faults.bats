@@ -258,11 +258,10 @@ good"
     local bounding
     bounding=$(labs09 run --net none "$ROOTFS" grep CapBnd /proc/self/status)
     # libcap looks for the last one by reading them: PR_CAPBSET_READ is 23.
-    cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"
-    run -0 on_host "$BATS_TEST_TMPDIR/refuse" prctl:EINVAL:0=23 -- "$LABS/09_full_container" run \
+    run -0 on_host "$(program_of refuse)" prctl:EINVAL:0=23 -- "$LABS/09_full_container" run \
         ${CANNOT_MAP:+--userns host} --net none "$ROOTFS" grep CapBnd /proc/self/status
     assert_output "$bounding"
-    run -0 on_host "$BATS_TEST_TMPDIR/refuse" prctl:EINVAL:0=23 -- "$LABS/09_full_container" run \
+    run -0 on_host "$(program_of refuse)" prctl:EINVAL:0=23 -- "$LABS/09_full_container" run \
         ${CANNOT_MAP:+--userns host} --cap-drop ALL --net none "$ROOTFS" grep CapBnd /proc/self/status
     assert_output $'CapBnd:\t0000000000000000'
 }

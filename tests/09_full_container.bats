@@ -1041,8 +1041,7 @@ Try '09_full_container run --help' for more information."
 
 @test "full container: a limit that the kernel refuses, no control groups, no overlayfs" {
     # The only write of six bytes, on cgroup v1 and v2.
-    cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"
-    run -125 nsenter -t "$HOST_PID" -n -u -i "$BATS_TEST_TMPDIR/refuse" write:EINVAL:2=6 -- \
+    run -125 nsenter -t "$HOST_PID" -n -u -i "$(program_of refuse)" write:EINVAL:2=6 -- \
         "$LABS/09_full_container" run --net none --pids-limit 999999 "$ROOTFS" true
     [ "${#lines[@]}" -eq 1 ]
     assert_output --regexp '^09_full_container: write.*/pids\.max.*: EINVAL \(Invalid argument\)'

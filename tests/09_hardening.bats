@@ -151,7 +151,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
 
 @test "hardening: root inside cannot open the memory of what run and exec send in before it is the command" {
     local taker wall tries exec=(on_host timeout -k 1 $((30 * SLOW)) env ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0)
-    cc -O1 -static -o "$TMPDIR/take" "$BATS_TEST_DIRNAME/container/take.c"
+    cp "$(program_of container/take)" "$TMPDIR/take"
     cc -D_GNU_SOURCE -shared -fPIC -o "$BATS_TEST_TMPDIR/taken.so" "$BATS_TEST_DIRNAME/container/taken.c"
     for wall in none mode; do
         on_host_meanwhile "$LABS/09_full_container" run --name taker -v "$TMPDIR/take:/take:ro" "$ROOTFS" /take 60 >"$TMPDIR/took"
@@ -171,7 +171,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
 
 @test "hardening: what the kernel keeps for ptys and sockets is limited" {
     local protocol
-    cc -O1 -static -o "$TMPDIR/fill" "$BATS_TEST_DIRNAME/container/fill.c"
+    cp "$(program_of container/fill)" "$TMPDIR/fill"
     local inside=(-v "$TMPDIR/fill:/fill:ro" "$ROOTFS" /fill)
     run -0 labs09 run --net none "${inside[@]}" ptys
     assert_output 256
@@ -784,7 +784,6 @@ C
 }
 
 @test "hardening: an error whose remedy is known carries it" {
-    cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"
     # fails TEXT COMMAND...: run a container with what precedes it; it fails with one line that ends so.
     fails() {
         local text=$1
@@ -796,10 +795,10 @@ C
         assert [ ! -e "$CONTAINER_LABS_STATE" ]
     }
     local words=() users
-    fails "ENOSYS (Function not implemented); this lab needs Linux 5.12; " "$BATS_TEST_TMPDIR/refuse" mount_setattr:ENOSYS --
-    fails "ENOSYS (Function not implemented); this lab needs Linux 5.12; " "$BATS_TEST_TMPDIR/refuse" fsopen:ENOSYS --
+    fails "ENOSYS (Function not implemented); this lab needs Linux 5.12; " "$(program_of refuse)" mount_setattr:ENOSYS --
+    fails "ENOSYS (Function not implemented); this lab needs Linux 5.12; " "$(program_of refuse)" fsopen:ENOSYS --
     fails "clone3 with new namespaces: EPERM (Operation not permitted); new namespaces need CAP_SYS_ADMIN" \
-        "$BATS_TEST_TMPDIR/refuse" clone3:EPERM --
+        "$(program_of refuse)" clone3:EPERM --
     # A limit of a user namespace of its own.
     fails "clone3 with new namespaces: ENOSPC (No space left on device); one of the limits in /proc/sys/user/max_*_namespaces is reached" \
         unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_net_namespaces && exec "$@"' sh

@@ -7,7 +7,6 @@ load helpers
 setup() {
     machine_before
     TREES=${BATS_TEST_FILENAME%/*}/cgroup
-    UNIT=${UNIT:-${BATS_TEST_FILENAME%/tests/*}/build/tests/unit}
 }
 
 teardown() { machine_after; }

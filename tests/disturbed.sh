@@ -40,7 +40,7 @@ test_another() {
     { git -c safe.directory='*' ls-files -z
         find build/.[a-z]* build/*.a build/{common,labs,starters,tests} labs -type f -print0; } |
         sort -zu | tar --null --files-from=- -cf - | tar -C /tmp/another -xf -
-    make -s -C /tmp/another all build/tests/unit || return
+    make -s -C /tmp/another all test-programs || return
     while goes_on; do
         LABS=/tmp/another/labs UNIT=/tmp/another/build/tests/unit JOBS=1 /tmp/another/tests/run >"$notes/another" 2>&1 &
         echo $! >"$notes/test_another"

@@ -8,13 +8,12 @@ load helpers
 
 REPO=${BATS_TEST_FILENAME%/tests/*}
 
-setup_file() { ${CC:-cc} -D_GNU_SOURCE -o "$BATS_FILE_TMPDIR/refuse" "${BATS_TEST_FILENAME%/*}/refuse.c"; }
 
 setup() {
     machine_before
     chmod o+x "$BATS_FILE_TMPDIR"
     DOCTOR=$LABS/doctor
-    REFUSE=$BATS_FILE_TMPDIR/refuse
+    REFUSE=$(program_of refuse)
     SEEN=$BATS_TEST_TMPDIR/seen
     export DOCTOR REFUSE
 }

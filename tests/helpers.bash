@@ -28,6 +28,7 @@ enter_machine() {
 
 LABS=${LABS:-${BATS_TEST_DIRNAME%/tests*}/labs}
 export LABS
+UNIT=${UNIT:-${BATS_TEST_DIRNAME%/tests*}/build/tests/unit}
 # Programs of the distribution that an ordinary user's PATH may not have.
 export PATH="$PATH:/usr/sbin:/sbin"
 # Leaks do not count in programs that end at once, and the search for them needs a /proc, which a
@@ -89,6 +90,16 @@ is_below() {
         pid=${stat%% *}
     done
     return 1
+}
+
+# The path of the program of tests/$1.c: what make has made beside $UNIT; where bats plays without make, it is made now.
+program_of() {
+    local program=${UNIT%/*}/$1
+    if [ ! -x "$program" ]; then
+        program=$BATS_FILE_TMPDIR/${1##*/}
+        [ -x "$program" ] || ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -O1 -static -o "$program" "$BATS_TEST_DIRNAME/$1.c" || return
+    fi
+    echo "$program"
 }
 
 machine_before() {

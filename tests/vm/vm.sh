@@ -98,7 +98,7 @@ make_initramfs() {
 
 # The programs of a machine of another architecture.
 build_project() {
-    env -u MAKEFLAGS make -C "$project" --no-print-directory -s -j "$(nproc)" all kit "build/$ARCH/tests/unit" \
+    env -u MAKEFLAGS make -C "$project" --no-print-directory -s -j "$(nproc)" all kit test-programs \
         BUILD="build/$ARCH" BIN="build/$ARCH/bin" OBJCOPY=aarch64-linux-gnu-objcopy \
         CC="aarch64-linux-gnu-gcc --sysroot=build/vm/$ARCH/sysroot" >&2 ||
         give_up "the labs cannot be compiled for $ARCH"
