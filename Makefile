@@ -72,7 +72,7 @@ endef
 $(foreach number,$(NUMBERS),$(eval $(call LAB_TARGETS,$(number))))
 
 .PHONY: test-programs
-test-programs: $(UNIT) $(TEST_PROGRAMS)
+test-programs: $(UNIT) $(TEST_PROGRAMS) #: what the tests need beside the labs
 $(TEST_PROGRAMS): $(BUILD)/%: %.c Makefile | $(BUILD)/.compiler
 	$(place)
 	$(call say,CC,$<)
