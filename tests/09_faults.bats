@@ -332,6 +332,8 @@ good"
     refute_output --partial "there is no user"
     run -125 with_fault "" lseek error=EIO run --net none -u nobody "$ROOTFS" true
     assert_output "09_full_container: read /etc/passwd in the root file system: EIO (Input/output error)"
+    run -125 with_fault "" sched_getscheduler error=EPERM run --net none "$ROOTFS" true
+    assert_output "09_full_container: look at the scheduling policy: EPERM (Operation not permitted)"
     # The file descriptor of / in the container: the errno of open(2), not that of the call that uses it.
     run -125 with_fault / openat error=EMFILE run --net none "$ROOTFS" true
     assert_output --partial "EMFILE (Too many open files)"

@@ -26,9 +26,11 @@ bool is_unprivileged(void)
 static void leave_exemptions(void)
 {
     static const char ADJUSTMENT[] = "/proc/self/oom_score_adj";
-    const int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+    const int found = sched_getscheduler(0), policy = found & ~SCHED_RESET_ON_FORK;
     char text[16];
 
+    if (found == -1)
+        fail("look at the scheduling policy");
     if ((policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) &&
         sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
         fail("leave the realtime priority of the caller");
