@@ -84,6 +84,16 @@ open("root.xz", "wb").write(x)' "$1"
     assert_output --partial "ENOMEM"
 }
 
+@test "archives: a FIFO in the place of the archive is not waited for" {
+    tar -C "$ROOTFS" -cf root.tar .
+    on_host_meanwhile timeout -s KILL $((20 * SLOW)) strace -f -o trace -P root.tar -e trace=newfstatat,openat \
+        -e inject=openat:delay_enter=$((300000 * SLOW)) "$LABS/09_full_container" run --net none root.tar true >said 2>&1
+    wait_until grep -q root.tar trace
+    rm root.tar && mkfifo root.tar
+    wait_until grep -q "'root.tar' is not a root file system, neither a directory nor a tar" said
+    rm root.tar
+}
+
 @test "archives: a terminal stays the command's where the archive comes by a pipe" {
     tar -C "$ROOTFS" -cf root.tar .
     run -0 on_host script -qec "cat root.tar | $LABS/09_full_container run -it --net none - sh -c 'read -r word; echo got \$word; tty'" \

@@ -93,6 +93,12 @@ static bool is_empty(const char *path)
     return found == 0;
 }
 
+static void check_kind(const char *root, const struct stat *status)
+{
+    if (!S_ISDIR(status->st_mode) && !S_ISREG(status->st_mode))
+        give_up("'%s' is not a root file system, neither a directory nor a tar", root);
+}
+
 void check_root(const struct specification *spec)
 {
     struct stat status;
@@ -105,8 +111,7 @@ void check_root(const struct specification *spec)
                 lab_typed("02_rootfs"), spec->root);
     if (found == -1)
         fail("root file system '%s'", spec->root);
-    if (!S_ISDIR(status.st_mode) && !S_ISREG(status.st_mode))
-        give_up("'%s' is not a root file system, neither a directory nor a tar", spec->root);
+    check_kind(spec->root, &status);
     if (S_ISDIR(status.st_mode) && is_empty(spec->root))
         give_up("'%s' is not a root file system: it is empty", spec->root);
 }
@@ -135,11 +140,14 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
         must(lab_make_rootfs(path, busybox), "make a root file system of %s", busybox);
         return base;
     }
-    lab_fd given =
-        archive != -1 ? fcntl(archive, F_DUPFD_CLOEXEC, 0) : open(root, O_RDONLY | O_CLOEXEC);
+    /* A FIFO that another user puts in its place would let us wait. */
+    lab_fd given = archive != -1 ? fcntl(archive, F_DUPFD_CLOEXEC, 0)
+                                 : open(root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
     if (given == -1 || fstat(given, &status) == -1)
         fail("root file system '%s'", root);
+    if (archive == -1)
+        check_kind(root, &status);
     if (S_ISDIR(status.st_mode)) {
         if (container->spec.own_users &&
             (status.st_uid >= IDS_PER_CONTAINER || status.st_gid >= IDS_PER_CONTAINER))
