@@ -80,7 +80,8 @@ __attribute__((noreturn)) static void cannot_enter(const char *call)
 }
 
 /* The first range that FILE has for USER, by name or by number: "alice:100000:65536". A file that
- * is not there gives none, one that cannot be read, nor the passwd database, is not taken for it. */
+ * is not there gives none, one that cannot be read, nor the passwd database, is not taken for it.
+ */
 static struct range find_range(const char *file, uid_t user)
 {
     struct range range = {0};
