@@ -1,11 +1,12 @@
 /*
  * 09_full_container - all of it at once: a container, wall by wall.
- *     sudo ./labs/09_full_container [run ...]   the experiment, or the service of labs/container/
+ *     sudo ./labs/09_full_container [run ...]   the experiment, or a container of your own
  *
  * Shows in which order a runtime does what labs 01 to 08 did. The kernel has no containers, only
  * processes with other namespaces, another root, limits and fewer privileges. Forced: the group
- * before the child runs and before the cgroup namespace, the maps before it can be root, the mounts
- * before pivot_root, each act before its privilege goes, the filter last. The rest is free.
+ * before the command and before the cgroup namespace, the overlay before clone3 copies the mounts,
+ * the maps before it is root, proc and sysfs before the old root goes, each act before its
+ * privilege or its system call goes.
  */
 #include <fcntl.h>
 #include <grp.h>
@@ -19,9 +20,9 @@
 #include <sys/syscall.h>
 
 #include "lab.h"
-int container_tool(int argc, char *argv[]);
+int container_tool(int argc, char *argv[]); /* the service of labs/container/ */
 
-/* What it may use. Each limit is a file of its group, with other names in cgroup v1 and v2. */
+/* Limits of the container: files of its group, with other names in cgroup v1 and v2. */
 enum { CPU, MEMORY, PIDS, GROUPS };
 static const char *const CONTROLLERS[] = {"cpu", "memory", "pids"};
 static const char *const PATHS[] = {"$CPU/box", "$MEMORY/box", "$PIDS/box"};
@@ -40,19 +41,19 @@ static const struct {
 static const cap_value_t KEPT[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
                                    CAP_KILL,  CAP_SETGID,       CAP_SETUID, CAP_NET_BIND_SERVICE};
 
-/* System calls that no program in a container needs. seccomp(2) */
+/* System calls that a plain command in a container can do without; all others pass. seccomp(2) */
 static const char *const REFUSED[] = {
     "mount",  "umount2",       "pivot_root",  "open_tree",      "move_mount",
     "fsopen", "mount_setattr", "unshare",     "setns",          "ptrace",
     "bpf",    "keyctl",        "userfaultfd", "io_uring_setup", "syslog",
 };
 
-/* What root inside tries at the end; the answer (with "P" or "p"); the wall that refuses it. */
+/* What root inside tries at the end; a part of the answer; the wall that refuses it. */
 static const struct {
     const char *line, *answer, *wall;
 } ESCAPES[] = {
-    {"kill -0 $OUTSIDE", "No such process", "ESRCH: its PID namespace has no such number"},
-    {"ls /proc/$OUTSIDE", "No such file", "ENOENT: its /proc shows its PID namespace alone"},
+    {"kill -0 $LAB", "No such process", "ESRCH: its PID namespace has no such number"},
+    {"ls /proc/$LAB", "No such file", "ENOENT: its /proc shows its PID namespace alone"},
     {"ls $HERE", "No such file", "ENOENT: after pivot_root and umount2 no path leads there"},
     {"ip link set br0 down", "No such device", "ENODEV: its network namespace has no such link"},
     {"cat /proc/sys/kernel/core_pattern >/proc/sys/kernel/core_pattern", "Permission denied",
@@ -60,7 +61,7 @@ static const struct {
     {"echo 1 >/sys/kernel/profiling", "Read-only file system",
      "EROFS: the mount of /sys is read-only: what is written there changes the whole machine"},
     {"chroot /bin /busybox true", "not permitted", "EPERM: no CAP_SYS_CHROOT, a way out (lab 01)"},
-    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD, and no devices from here"},
+    {"mknod /tmp/disk b 8 0", "not permitted", "EPERM: no CAP_MKNOD; a user namespace makes none"},
     {"hostname other", "not permitted", "EPERM: no CAP_SYS_ADMIN, which sethostname(2) needs"},
     {"ip addr add 10.0.0.1/8 dev eth0", "not permitted", "EPERM: no CAP_NET_ADMIN, even for eth0"},
     {"mount -t tmpfs none /mnt", "ermission denied", "EPERM: the filter (and no CAP_SYS_ADMIN)"},
@@ -76,15 +77,15 @@ static struct lab_sandbox *box;
 static unsigned first, count = 65536; /* its users and groups, as numbers outside */
 static bool limited;                  /* without root there may be no control group */
 
-/* The mechanism: what the child does, from its first instruction to the command. */
+/* The mechanism: what the child does, from clone3 to the command. */
 
-/* Before the exchange: proc and sysfs can be mounted only where others of them are in sight. */
+/* Before the exchange: a user namespace may mount proc and sysfs only while others are visible. */
 static void exchange_root(void)
 {
     static const char *const DEVICES[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
-    lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)); /* no mount appears outside */
-    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* pivot_root wants a mount of its own */
+    lab_do(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)); /* no mount passes in or out */
+    lab_do(mount("root", "root", NULL, MS_BIND, NULL)); /* pivot_root wants a mount made in here */
     lab_do(chdir("root"));
     lab_do(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
     lab_do(mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
@@ -95,13 +96,13 @@ static void exchange_root(void)
         close((int)lab_must(open(own, O_CREAT | O_CLOEXEC, 0666)));
         lab_must(mount(lab_path("/dev/%s", DEVICES[i]), own, NULL, MS_BIND, NULL));
     }
-    /* This stacks the old root on the new one. umount2 takes it off, with all that is below it. */
+    /* This stacks the old root on the new one. umount2 takes it off, with the mounts in it. */
     lab_do(syscall(SYS_pivot_root, ".", "."));
     lab_do(umount2(".", MNT_DETACH));
     lab_do(chdir("/"));
 }
 
-/* execve(2) gives root all that the bounding set allows, so what is dropped must leave it, too. */
+/* execve(2) gives root all of the bounding set: it is reduced first, while CAP_SETPCAP is there. */
 static void drop_capabilities(void)
 {
     cap_t kept = cap_init();
@@ -130,7 +131,7 @@ static void filter_calls(void)
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                               SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)));
     lab_must(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0));
-    /* The kernel loads a filter for CAP_SYS_ADMIN or no_new_privs, set here, not by the library. */
+    /* A filter needs CAP_SYS_ADMIN or no_new_privs, which is set here, not by the library. */
     lab_must(seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0));
     lab_do(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     lab_do(seccomp_load(filter));
@@ -144,7 +145,7 @@ static void container(void)
 
     lab_continue_in_child((pid_t)lab_do(syscall(SYS_clone3, &how, sizeof(how))));
     lab_hold_still(); /* until its maps, group and cable are made from outside */
-    if (first != 0)   /* root outside has written the maps: else it is not allowed (lab 03) */
+    if (first != 0)   /* root outside has written the maps: else setgroups is refused (lab 03) */
         lab_do(setgroups(0, NULL));
     lab_do(setresgid(0, 0, 0));
     lab_do(setresuid(0, 0, 0));
@@ -189,7 +190,7 @@ static void a_file_system(void)
 {
     lab_step("a file system: a base, and a layer over it for changes (lab 02)");
     lab_set("HERE", "$(pwd)"); /* what the child will look for in vain */
-    lab_set("OUTSIDE", "%d", (int)getpid());
+    lab_set("LAB", "%d", (int)getpid());
     lab_run("02_rootfs base");
     lab_run("mkdir upper work root");
     lab_run("chown -hR %u:%u base upper work", first, first); /* root inside, as seen outside */
@@ -220,7 +221,7 @@ static void a_network(void)
     lab_run("ip link add veth1 type veth peer name eth0 netns $BOX");
     lab_run("ip link set veth1 master br0 up");
     lab_run("nsenter -t $BOX -n ip addr add 192.168.0.101/24 dev eth0");
-    lab_run("nsenter -t $BOX -n ip link set eth0 up");
+    lab_run("nsenter -t $BOX -n sh -c 'ip link set lo up && ip link set eth0 up'");
     lab_run("nsenter -t $BOX -n ip route add default via 192.168.0.100");
     lab_run("sysctl -q -w net.ipv4.ip_forward=1");
     lab_run("iptables -t nat -A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE");
@@ -251,7 +252,7 @@ static void its_own_root(void)
     lab_go_on(box);
     lab_check(lab_exists("/proc/$BOX/root/bin/sh") && !lab_exists("/proc/$BOX/root$HERE") &&
                   !strstr(lab_text("/proc/$BOX/mountinfo"), "container-labs"),
-              "it has its own files; of the machine's files and mounts none is left");
+              "it has its own files; of the machine's, only six devices are left");
     lab_check_text(lab_try("nsenter -t $BOX -u hostname; uname -n | grep -c '^box$'").text,
                    "box\n0\n", "its host name is box; the machine's is another");
     if (first != 0)
@@ -277,7 +278,7 @@ static void from_inside(void)
                    "process 1, user 0, host box\n", "it is root, and process 1");
     lab_check_text(lab_tell(box, "cut -d: -f3 /proc/self/cgroup | sort -u").text, "/\n",
                    "for it, its group is the root of all groups: a seventh namespace, cgroup");
-    lab_check(!lab_exists("/proc/$BOX/fd/3"), "no open file of the machine is left in it");
+    lab_check_text(lab_try("ls -x /proc/$BOX/fd").text, "0  1  2\n", "no other file is open in it");
     lab_check(strstr(lab_tell(box, "ip -4 addr show eth0").text, "192.168.0.101/"), "it sees eth0");
     struct lab_answer who = lab_tell(box, "timeout 5 sh -c 'until wget -qO- 198.51.100.1/cgi-bin/"
                                           "who 2>/dev/null; do sleep 0.1; done'");
