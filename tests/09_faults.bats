@@ -322,6 +322,14 @@ good"
     run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -qq -o /dev/null -e inject=ioctl:error=EIO \
         $LABS/09_full_container run -it --net none ${CANNOT_MAP:+--userns host} $ROOTFS true" /dev/null
     assert_output --partial "look whether standard input is a terminal: EIO (Input/output error)"
+    run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -qq -o /dev/null -e inject=wait4:error=ECHILD \
+        $LABS/09_full_container run -it --net none ${CANNOT_MAP:+--userns host} $ROOTFS true" /dev/null
+    assert_output --partial "wait for the runtime: ECHILD (No child processes)"
+}
+
+@test "faults: a process 1 of --init that cannot wait ends, and does not wait for ever" {
+    run -125 with_fault "" wait4 error=ECHILD run --net none --init "$ROOTFS" true
+    assert_output "the status of the command is lost: ECHILD (No child processes)"
 }
 
 @test "faults: what cannot be read is not called empty, missing, or not installed" {

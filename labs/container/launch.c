@@ -142,6 +142,7 @@ __attribute__((noreturn)) static void run(const char *directories, char **argv, 
  * CHILD by itself. Ends with the status of CHILD. */
 __attribute__((noreturn)) static void be_init(long child)
 {
+    static const char LOST[] = "the status of the command is lost: ECHILD (No child processes)\n";
     unsigned long all = ~0UL;
 
     call(SYS_close, REPORT, 0, 0, 0);
@@ -155,6 +156,10 @@ __attribute__((noreturn)) static void be_init(long child)
         while ((dead = call(SYS_wait4, -1, (long)&status, WNOHANG, 0)) > 0 || dead == -EINTR)
             if (dead == child)
                 leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
+        if (dead == -ECHILD) { /* nothing more will come */
+            call(SYS_write, STDERR_FILENO, (long)LOST, sizeof(LOST) - 1, 0);
+            leave(STATUS_RUNTIME);
+        }
     }
 }
 

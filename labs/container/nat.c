@@ -99,7 +99,11 @@ static int restore(const char *text, bool quiet)
 
 int nat_wait(pid_t child)
 {
-    return child == -1 ? -1 : lab_wait(child);
+    const int status = child == -1 ? -1 : lab_wait(child);
+
+    if (child != -1 && status == -1)
+        warn_errno("wait for the process that changes the rules");
+    return status;
 }
 
 /* Write each line of RULES, formatted with NETWORK and BRIDGE, behind VERB ("-A "). */

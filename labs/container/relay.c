@@ -52,8 +52,8 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
         while (connections > 0 &&
                waitpid(-1, NULL, connections < MAXIMUM_CONNECTIONS ? WNOHANG : 0) > 0)
             connections--;
-        if (TEMP_FAILURE_RETRY(poll(listeners, (nfds_t)count, -1)) == -1)
-            _exit(STATUS_RUNTIME);
+        if (poll(listeners, (nfds_t)count, -1) == -1) /* for lack of memory, perhaps */
+            continue;
         for (int i = 0; i < count; i++) {
             int connection =
                 listeners[i].revents ? accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;

@@ -160,7 +160,9 @@ void die_with_runtime(void)
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
         fail("prctl PR_SET_PDEATHSIG");
-    if (poll(&other, 1, 0) == 1 && (other.revents & POLLHUP))
+    if (TEMP_FAILURE_RETRY(poll(&other, 1, 0)) == -1)
+        fail("look whether the runtime has ended");
+    if (other.revents & POLLHUP)
         _exit(STATUS_RUNTIME);
 }
 

@@ -153,7 +153,7 @@ int terminal_guard(void)
     signal(SIGHUP, forward_signal);
     while (waitpid(guarded, &wait_status, 0) == -1)
         if (errno != EINTR)
-            _exit(STATUS_RUNTIME);
+            lab_die("wait for the runtime");
     terminal.changed = true;
     terminal_restore();
     exit(lab_shell_status(wait_status));
