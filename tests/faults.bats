@@ -51,6 +51,9 @@ with_fault() {
     # Without a limit it does not run.
     run -126 with_fault newfstatat EIO /usr/bin/true "$LABS/05_cgroup_cpu" --cpus .5 /usr/bin/true
     assert_output "05_cgroup_cpu: failed to run command '/usr/bin/true': Input/output error"
+    # A child that cannot be waited for has no status.
+    run -125 strace -qq -o /dev/null -e inject=wait4:error=ECHILD "$LABS/05_cgroup_cpu" --cpus .5 true
+    assert_output --regexp "^05_cgroup_cpu: wait for process [0-9]+: ECHILD \\(No child processes\\)"
     run -1 with_fault newfstatat EIO "$ip" env PATH="${ip%/*}" "$LABS/07_veth_bridge" status
     assert_line '07_veth_bridge: find ip: EIO (Input/output error)'
 }

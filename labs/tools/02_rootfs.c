@@ -173,6 +173,8 @@ static int fill_directory(const char *path, void (*fill)(int directory))
     if (asked) /* before the PID was known */
         end_filler(asked);
     int status = child == -1 ? -1 : lab_wait(child);
+    if (child != -1 && status == -1)
+        lab_warn("wait for the process that fills '%s': %s", path, lab_strerror(errno));
     filler = 0;
     if (status != 0)
         take_back(path, directory, made, before.st_mode & 07777);
@@ -201,6 +203,8 @@ static void pack(int archive)
                             "-cf", "-", ".", NULL});
     }
     int status = lab_wait(child);
+    if (status == -1)
+        lab_die("wait for tar");
     if (status != 0)
         lab_exit(EXIT_FAILURE, "pack '%s' into '%s': tar ended with status %d", tool.directory,
                  tool.tar, status);
@@ -284,6 +288,8 @@ int rootfs_tool(int argc, char *argv[])
     if (has_tar == -1)
         lab_die("look at the archive '%s'", tool.tar);
     lab_fd place = has_tar ? -1 : open_place_of_archive();
+    if (!has_tar && place == -1 && errno != ENOENT && errno != ENOTDIR)
+        lab_die_remedy("nothing was changed", "open the directory of the archive '%s'", tool.tar);
     int status = fill_directory(tool.directory, build);
     if (status == -1)
         lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
