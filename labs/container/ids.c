@@ -107,7 +107,9 @@ bool has_no_user_namespaces(void)
 {
     char limit[32];
 
-    if (access("/proc/self/ns/user", F_OK) == -1 && errno == ENOENT) {
+    /* Without a /proc, that cannot be told. */
+    if (access("/proc/self/ns", F_OK) == 0 && access("/proc/self/ns/user", F_OK) == -1 &&
+        errno == ENOENT) {
         errno = EINVAL;
         return true;
     }
