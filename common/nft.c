@@ -342,7 +342,7 @@ static void add_rule(const struct nlmsghdr *header, void *argument)
     struct forward_chain *forward = argument;
     struct attributes rule = attributes_of(header);
 
-    if (forward->device &&
+    if (forward->device && rule.at &&
         memmem(rule.at, (size_t)(rule.end - rule.at), forward->device, strlen(forward->device) + 1))
         forward->names_device = true;
     if (forward->verdict == VERDICT_NONE &&
