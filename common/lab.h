@@ -138,7 +138,7 @@ LAB_PRINTF(1, 2) void lab_measure_event(const char *event, ...);
 
 pid_t lab_fork(void);                    /* fork(2) of a child that dies with its parent */
 int lab_wait(pid_t pid);                 /* the status of a child, as a shell tells it */
-void lab_continue_in_child(pid_t child); /* what fork or clone returned: only the child returns from here; the parent waits, and exits as it does */
+void lab_continue_in_child(pid_t child); /* after fork or clone: only the child returns; the parent waits, and exits as it does */
 __attribute__((noreturn)) void lab_exec(char *const argv[]); /* execvp(3), or exit with 126 or 127 */
 LAB_PRINTF(1, 2) __attribute__((noreturn)) void lab_die(const char *what, ...); /* the end, with the errno */
 const char *lab_strerror(int error);     /* "EPERM (Operation not permitted)" */

@@ -103,7 +103,7 @@ own_network() {
 @test "typed: 09" {
     mapfile -t own < <(own_network)
     # shellcheck disable=SC2016
-    UNTYPED='/^    \$ (nsenter -t \$BOX -u|stat .*\$BOX|grep .*\$BOX\/status)/,/^  ok/d' \
+    UNTYPED='/^    \$ (nsenter -t \$BOX -u|ls .*\$BOX\/fd|stat .*\$BOX|grep .*\$BOX\/status)/,/^  ok/d' \
         STAND_IN='s/^BOX=[0-9]+$/unshare -Umpniu --fork --kill-child sleep 60 \& sleep 1; BOX=$(pgrep -P $!)/' \
         typed 09_full_container "${own[@]}"
 }

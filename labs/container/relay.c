@@ -52,8 +52,10 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
         while (connections > 0 &&
                waitpid(-1, NULL, connections < MAXIMUM_CONNECTIONS ? WNOHANG : 0) > 0)
             connections--;
-        if (poll(listeners, (nfds_t)count, -1) == -1) /* for lack of memory, perhaps */
+        if (poll(listeners, (nfds_t)count, -1) == -1) {
+            usleep(10000); /* it lacks memory, perhaps not for long */
             continue;
+        }
         for (int i = 0; i < count; i++) {
             int connection =
                 listeners[i].revents ? accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
