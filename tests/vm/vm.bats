@@ -11,7 +11,7 @@ REPO=${BATS_TEST_FILENAME%/tests/vm/*}
 setup() {
     [ -z "${LAB_VM:-}" ] || skip "this is the machine of make vm already"
     machine_before
-    export TIMEOUT=$((300 * SLOW))
+    export TIMEOUT=$((300 * SLOW)) VM_CPUS=1 # two processors wait for each other where they are emulated
 }
 
 teardown() { [ -n "${LAB_VM:-}" ] || machine_after; }
