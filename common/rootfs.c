@@ -115,21 +115,20 @@ static int copy_to_same_path(const char *path, void *argument)
     return lab_copy_file_in(*(const int *)argument, path, path, status.st_mode & 0755);
 }
 
-int lab_copy_program(const char *root, const char *program)
+int lab_copy_program(int root, const char *program)
 {
     char found[PATH_MAX], absolute[PATH_MAX];
-    lab_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    if (root_fd == -1 || !lab_find_command(program, found, sizeof(found)))
+    if (!lab_find_command(program, found, sizeof(found)))
         return -1;
     /* "The same path" of bin/tool is where that is now; links in an absolute path stay as typed. */
     if (found[0] == '/')
         strcpy(absolute, found);
     else if (!realpath(found, absolute))
         return -1;
-    if (copy_to_same_path(absolute, &root_fd) == -1)
+    if (copy_to_same_path(absolute, &root) == -1)
         return -1;
-    return each_library_of(absolute, copy_to_same_path, &root_fd);
+    return each_library_of(absolute, copy_to_same_path, &root);
 }
 
 int lab_find_busybox(char *path, size_t size)

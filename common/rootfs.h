@@ -12,9 +12,10 @@
 int lab_loader_of(const char *program, char *loader, size_t size);
 
 /* Copy PROGRAM, a path or a name to look up in PATH, and what ldd(1) names for it to the same
- * absolute paths below the directory ROOT. Exits where ldd fails or a library is missing. Links are
- * followed on the outside and resolved inside ROOT on the inside. Returns 0, or -1 with errno. */
-int lab_copy_program(const char *root, const char *program);
+ * absolute paths below ROOT, an open directory. Exits where ldd fails or a library is missing.
+ * Links are followed on the outside and resolved inside ROOT on the inside. Returns 0, or -1 with
+ * errno. */
+int lab_copy_program(int root, const char *program);
 
 /* Find a busybox: $BUSYBOX, or else busybox.static, busybox in PATH. A static one is preferred.
  * Returns its path in PATH (SIZE bytes) and 0, or -1 with errno. */

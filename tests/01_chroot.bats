@@ -180,6 +180,19 @@ C
     rm -r "$TMPDIR/new" "$TMPDIR/outside"
 }
 
+@test "01 tool: a link that comes in the place of NEWROOT meanwhile is not followed" {
+    mkdir "$TMPDIR/new" "$TMPDIR/victim" "$TMPDIR/bin"
+    printf '#!/bin/sh\n[ -h new ] || { mv new kept; ln -s victim new; }\nexec %s "$@"\n' "$(command -v ldd)" >"$TMPDIR/bin/ldd"
+    chmod +x "$TMPDIR/bin/ldd"
+    cd "$TMPDIR"
+    LC_ALL=C PATH=$TMPDIR/bin:$PATH run -0 "$LABS/01_chroot" --with /bin/bash --with /bin/true new /bin/bash -c 'echo runs'
+    assert_output runs
+    run -0 find victim -mindepth 1
+    assert_output ''
+    [ -h new ] && [ -e kept/bin/true ]
+    rm -r new kept victim bin
+}
+
 @test "01 tool: --with leaves alone what is the same file, be it by a link or by the machine's own root" {
     mkdir -p "$TMPDIR/new/bin" "$TMPDIR/work"
     # A jail of hard links: the original must not be emptied for its copy.
@@ -259,8 +272,7 @@ refuses() {
     mkdir "$JAIL/many"
     # shellcheck disable=SC2046 # a hundred words
     run -0 "$LABS/01_chroot" $(printf -- '--with=true %.0s' $(seq 100)) "$JAIL/many" true
-    refuses 125 "copy true and its libraries into '$missing': ENOENT (No such file or directory)" \
-        --with true "$missing" true
+    refuses 125 "cannot change root directory to '$missing': ENOENT (No such file or directory)" --with true "$missing" true
     [ ! -e "$missing" ]
     refuses 125 "option '--with' requires an argument" --with
     refuses 125 "unrecognized option '--without'" --without

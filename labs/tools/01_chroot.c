@@ -2,6 +2,7 @@
  * The tool 01_chroot: chroot(1), and --with, which copies programs into the new root.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
@@ -11,21 +12,21 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 #include "identity.h"
 #include "process.h"
 #include "rootfs.h"
 
 int chroot_tool(int argc, char *argv[]);
 
-/* From here on, "/" of this process and of its children is DIRECTORY. The working directory stays
- * where it was, outside, until chdir(2). */
-static void change_root(const char *directory, bool change_directory)
+/* From here on, "/" of this process and of its children is ROOT, an open directory: what is put in
+ * the place of its path DIRECTORY meanwhile does not count. STAY: it is "/" already, and the
+ * working directory stays. */
+static void change_root(int root, const char *directory, bool stay)
 {
-    if (chroot(directory) == -1)
+    if ((!stay && fchdir(root) == -1) || chroot(stay ? directory : ".") == -1)
         lab_die_remedy(errno == EPERM ? "only root may: try sudo" : NULL,
                        "cannot change root directory to '%s'", directory);
-    if (change_directory && chdir("/") == -1)
-        lab_die("cannot chdir to root directory");
 }
 
 static const char HELP[] =
@@ -138,8 +139,11 @@ int chroot_tool(int argc, char *argv[])
     for (int i = 0; i < wanted.with_count; i++)
         if (!lab_find_command(wanted.with[i], NULL, 0))
             lab_die("find the program '%s'", wanted.with[i]);
+    lab_fd root = open(new_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root == -1)
+        lab_die("cannot change root directory to '%s'", new_root);
     for (int i = 0; i < wanted.with_count; i++)
-        if (lab_copy_program(new_root, wanted.with[i]) == -1)
+        if (lab_copy_program(root, wanted.with[i]) == -1)
             lab_die("copy %s and its libraries into '%s'", wanted.with[i], new_root);
     /* Names count as the new root knows them. Groups that it does not know, the old one may. */
     if (!is_present_root) {
@@ -147,7 +151,7 @@ int chroot_tool(int argc, char *argv[])
             load_modules();
         lab_identify(&identity, wanted.user_spec, wanted.groups);
     }
-    change_root(new_root, !wanted.skip_chdir);
+    change_root(root, new_root, wanted.skip_chdir);
     const char *trouble = lab_identify(&identity, wanted.user_spec, wanted.groups);
     if (trouble)
         refuse_identity(trouble, is_present_root ? "" : new_root);
