@@ -119,6 +119,21 @@ __attribute__((noreturn)) static void start_shell(void)
              chosen ? "$SHELL; name another command, such as /bin/sh" : "name another command");
 }
 
+/* Open the new root, and copy the programs of --with into it. */
+static int open_with_programs(const char *new_root)
+{
+    for (int i = 0; i < wanted.with_count; i++)
+        if (!lab_find_command(wanted.with[i], NULL, 0))
+            lab_die("find the program '%s'", wanted.with[i]);
+    int root = open(new_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root == -1)
+        lab_die("cannot change root directory to '%s'", new_root);
+    for (int i = 0; i < wanted.with_count; i++)
+        if (lab_copy_program(root, wanted.with[i]) == -1)
+            lab_die("copy %s and its libraries into '%s'", wanted.with[i], new_root);
+    return root;
+}
+
 int chroot_tool(int argc, char *argv[])
 {
     struct lab_identity identity = {0};
@@ -136,15 +151,7 @@ int chroot_tool(int argc, char *argv[])
         lab_warn("option --skip-chdir only permitted if NEWROOT is old '/'");
         lab_try_help(lab_exit_failure);
     }
-    for (int i = 0; i < wanted.with_count; i++)
-        if (!lab_find_command(wanted.with[i], NULL, 0))
-            lab_die("find the program '%s'", wanted.with[i]);
-    lab_fd root = open(new_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root == -1)
-        lab_die("cannot change root directory to '%s'", new_root);
-    for (int i = 0; i < wanted.with_count; i++)
-        if (lab_copy_program(root, wanted.with[i]) == -1)
-            lab_die("copy %s and its libraries into '%s'", wanted.with[i], new_root);
+    lab_fd root = open_with_programs(new_root);
     /* Names count as the new root knows them. Groups that it does not know, the old one may. */
     if (!is_present_root) {
         if (wanted.user_spec || wanted.groups)
