@@ -57,6 +57,8 @@ make_host() {
     ip link set up0 up
     ip addr add 198.51.100.2/24 dev up0
     ip route add default via 198.51.100.1
+    # The kernel tells a moment later that a link has a carrier, and adds its route of multicast then.
+    until [ "$(cat /sys/class/net/{up0,wan0}/operstate | xargs)" = 'up up' ]; do sleep 0.02; done
     # Rules, a policy and sysctls of its own; one of them is what ip_forward would change by the way.
     "${IPTABLES:-iptables}" -P FORWARD DROP
     "${IPTABLES:-iptables}" -A FORWARD -i lo -j ACCEPT
