@@ -99,20 +99,19 @@ static int remove_parent(const char *base)
     snprintf(control, sizeof(control), "%s/cgroup.subtree_control", base);
     ssize_t length = getxattr(parent, ENABLED, enabled, sizeof(enabled) - 1);
     if (length == -1 && errno != ENODATA && errno != ENOTSUP && errno != ENOENT)
-        lab_warn("read which controllers were enabled for %s: %s", parent, lab_strerror(errno));
+        lab_warn_errno("read which controllers were enabled for %s", parent);
     enabled[length > 0 ? length : 0] = '\0';
     if (rmdir(parent) == -1) {
         if (errno == EBUSY || errno == ENOTEMPTY || errno == ENOENT || errno == EROFS)
             return 0;
-        lab_warn("remove %s: %s", parent, lab_strerror(errno));
-        return -1;
+        return lab_warn_errno("remove %s", parent);
     }
     for (char *name = strtok_r(enabled, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
         char word[66];
         /* Refused with EBUSY where somebody else has come to need it since, as it should be. */
         snprintf(word, sizeof(word), "-%s", name);
         if (lab_write_file(control, word) == -1 && errno != EBUSY && errno != ENOENT)
-            lab_warn("write '%s' to %s: %s", word, control, lab_strerror(errno));
+            lab_warn_errno("write '%s' to %s", word, control);
     }
     return 0;
 }
@@ -159,7 +158,7 @@ static void remove_made(const struct lab_cgroup *group, enum lab_controller end)
     for (enum lab_controller made = 0; made < end; made++) {
         const char *directory = lab_cgroup_file(group, made, "");
         if (lab_cgroup_is_first(group, made) && rmdir(directory) == -1 && errno != ENOENT)
-            lab_warn("remove %s: %s", directory, lab_strerror(errno));
+            lab_warn_errno("remove %s", directory);
     }
     errno = error;
 }

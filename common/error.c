@@ -95,6 +95,19 @@ void lab_warn(const char *format, ...)
     fputc('\n', stderr);
 }
 
+int lab_warn_errno(const char *format, ...)
+{
+    int error = errno;
+    va_list arguments;
+
+    va_start(arguments, format);
+    begin_line(format, arguments);
+    va_end(arguments);
+    fprintf(stderr, ": %s\n", lab_strerror(error));
+    errno = error;
+    return -1;
+}
+
 void lab_cannot_run(const char *missing, const char *remedy)
 {
     bool must = lab_exit_cannot_run == LAB_EXIT_CANNOT_RUN && getenv("LAB_MUST_RUN");

@@ -37,6 +37,10 @@ __attribute__((noreturn, format(printf, 2, 3))) void lab_exit(int status, const 
 /* Print "program: MESSAGE" and go on. */
 __attribute__((format(printf, 1, 2))) void lab_warn(const char *format, ...);
 
+/* Print "program: MESSAGE: ENAME (text)" for the present errno, which stays, and go on. Returns -1.
+ */
+__attribute__((format(printf, 1, 2))) int lab_warn_errno(const char *format, ...);
+
 /* The status of lab_cannot_run(), which prints "program: MISSING; REMEDY": 77, unless a tool's
  * model has only one for all failures, and 1 where LAB_MUST_RUN is set in the environment: then
  * nothing may be passed over. */

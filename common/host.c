@@ -61,7 +61,7 @@ void lab_host_warn_of_closed_forward(const char *bridge)
     int found = lab_nft_closed_forward(bridge, chain, sizeof(chain));
 
     if (found == -1)
-        lab_warn("whether nftables lets %s pass cannot be told: %s", bridge, lab_strerror(errno));
+        lab_warn_errno("whether nftables lets %s pass cannot be told", bridge);
     if (found == 1)
         lab_warn("the %s drops what its rules do not accept: what comes from %s may not reach the "
                  "outside; with firewalld: firewall-cmd --zone=trusted --add-interface=%s",

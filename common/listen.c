@@ -71,13 +71,13 @@ __attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *a
     if (pipe2(nothing, O_CLOEXEC) == -1 || close(nothing[1]) == -1 ||
         dup2(nothing[0], STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
         dup2(to, STDERR_FILENO) == -1 || setpgid(0, 0) == -1) {
-        lab_warn("prepare a child: %s", lab_strerror(errno));
+        lab_warn_errno("prepare a child");
         _exit(LAB_EXIT_CANNOT_INVOKE);
     }
     clearerr(stdout); /* the parent tells its own */
     int status = body(argument);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        lab_warn("what a child prints is lost: %s", lab_strerror(errno));
+        lab_warn_errno("what a child prints is lost");
         _exit(LAB_EXIT_CANNOT_INVOKE);
     }
     exit(status);

@@ -289,8 +289,8 @@ void lab_nft_delete_missing(unsigned missing)
     /* A part that others use now stays: each of the others alone. */
     for (int i = 0; i < count; i++)
         if (lab_nft_delete_empty(&parts[i], 1) == -1 && errno != ENOENT && errno != EBUSY)
-            lab_warn("delete %s %s of nf_tables: %s", parts[i].table,
-                     parts[i].chain ? parts[i].chain : "", lab_strerror(errno));
+            lab_warn_errno("delete %s %s of nf_tables", parts[i].table,
+                           parts[i].chain ? parts[i].chain : "");
 }
 
 /*

@@ -48,7 +48,7 @@ void lab_begin_as_usual(void)
 static void die_with(pid_t parent)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1) {
-        lab_warn("prctl PR_SET_PDEATHSIG: %s", lab_strerror(errno));
+        lab_warn_errno("prctl PR_SET_PDEATHSIG");
         _exit(EXIT_FAILURE);
     }
     /* The parent may have died before prctl; then nobody would kill us any more. In a new PID
@@ -125,7 +125,7 @@ void lab_kill_descendants(void)
         if (lab_each_name("/proc", kill_child, NULL) == 0)
             waitpid(-1, NULL, 0);
         else if (++failed == ATTEMPTS) {
-            lab_warn("processes of this run are left: look at /proc: %s", lab_strerror(errno));
+            lab_warn_errno("processes of this run are left: look at /proc");
             return;
         }
     }

@@ -97,7 +97,7 @@ static int sweep_run(int runs, const char *name, void *unused)
     if (fd != -1 && !ended && errno == EWOULDBLOCK)
         return 0;
     if (!ended || remove_run(runs, name) == -1)
-        lab_warn("remove the run %s: %s", name, lab_strerror(errno));
+        lab_warn_errno("remove the run %s", name);
     return 0;
 }
 
@@ -108,7 +108,7 @@ static void claim_directory(const char *number)
     if (runs == -1)
         lab_lock_die(lab_runs());
     if (lab_each_name(lab_runs(), sweep_run, NULL) == -1)
-        lab_warn("look for earlier runs in %s: %s", lab_runs(), lab_strerror(errno));
+        lab_warn_errno("look for earlier runs in %s", lab_runs());
     snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
     snprintf(run.directory, sizeof(run.directory), "%s/%s", lab_runs(), run.name);
     if (mkdir(run.directory, 0755) == -1)
@@ -129,10 +129,10 @@ static void release(void)
     if (runs == -1 && errno == ETIMEDOUT)
         lab_warn("%s stays locked by %s", lab_runs(), lab_lock_holder(lab_runs()));
     else if (runs == -1 || (remove_run(runs, run.name) == -1 && errno != ENOENT))
-        lab_warn("remove the run %s: %s", run.name, lab_strerror(errno));
+        lab_warn_errno("remove the run %s", run.name);
     /* Where another run has its directory in it, it stays. */
     if (rmdir(lab_runs()) == -1 && errno != ENOTEMPTY && errno != ENOENT)
-        lab_warn("remove %s: %s", lab_runs(), lab_strerror(errno));
+        lab_warn_errno("remove %s", lab_runs());
 }
 
 /*
@@ -250,13 +250,13 @@ __attribute__((noreturn)) static void guard(int tied_to)
     sigset_t all;
 
     if (setsid() == -1) /* so that Ctrl-C passes by */
-        lab_warn("the guardian of this run: setsid: %s", lab_strerror(errno));
+        lab_warn_errno("the guardian of this run: setsid");
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "guardian");
     /* Whoever reads what the run prints must not wait for us. */
     if (dup2(tied_to, STDIN_FILENO) == -1) {
-        lab_warn("the guardian of this run: dup2: %s", lab_strerror(errno));
+        lab_warn_errno("the guardian of this run: dup2");
         _exit(EXIT_FAILURE);
     }
     close_range(STDIN_FILENO + 1, ~0U, 0);

@@ -266,7 +266,7 @@ static void remove_ended(const struct container *container, void *all)
     int running = container->ended ? state_is_running(container) : 1;
 
     if (running == -1)
-        warn_errno("look whether %s runs", container->spec.name);
+        lab_warn_errno("look whether %s runs", container->spec.name);
     if (running == -1 || (running == 0 && state_remove(container, false) == -1))
         *(bool *)all = false;
     else if (running == 0)

@@ -75,7 +75,7 @@ static bool give_back(struct container *container)
     state_unlock();
     /* A child that removes the link may still have a copy of this lock: the runtime would live. */
     if (container->lock != -1 && flock(container->lock, LOCK_UN) == -1) {
-        warn_errno("unlock %s", container->directory);
+        lab_warn_errno("unlock %s", container->directory);
         return false;
     }
     return all;
@@ -130,7 +130,7 @@ int run_until_end(struct container *container)
     if (container->spec.remove)
         container->ended = false;
     else if (state_save(container) == -1)
-        warn_errno("write %s", state_path(container, "state"));
+        lab_warn_errno("write %s", state_path(container, "state"));
     const int status = container->status;
     return give_back_or_warn() || status != 0 ? status : STATUS_RUNTIME;
 }

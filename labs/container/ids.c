@@ -142,7 +142,7 @@ void ids_remove_unused_file(void)
         return;
     const bool in_use = fd != -1 && errno == EAGAIN, not_there = fd == -1 && errno == ENOENT;
     if (!in_use && !not_there)
-        warn_errno("remove %s", TAKEN);
+        lab_warn_errno("remove %s", TAKEN);
 }
 
 void ids_release(int *claim)
@@ -151,7 +151,7 @@ void ids_release(int *claim)
         return;
     /* Before it is closed: a child may have a copy of the descriptor. */
     if (fcntl(*claim, F_OFD_SETLK, &(struct flock){.l_type = F_UNLCK}) == -1)
-        warn_errno("release the user IDs in %s", TAKEN);
+        lab_warn_errno("release the user IDs in %s", TAKEN);
     lab_close_fd(claim);
     ids_remove_unused_file();
 }

@@ -209,7 +209,7 @@ int limits_remove(struct limits *limits, const struct container *container)
 {
     if (!limits->made || remove_group(limits, container) == 0)
         return 0;
-    return warn_errno("the control group of %s cannot be removed", container->spec.name);
+    return lab_warn_errno("the control group of %s cannot be removed", container->spec.name);
 }
 
 int limits_sweep(const struct container *container)
@@ -219,7 +219,7 @@ int limits_sweep(const struct container *container)
     if (has_none(container) || !*container->runtime_name)
         return 0;
     if (lab_hierarchies_find(&limits.where, container->group_base) == -1)
-        return warn_errno("read /proc/self/mountinfo");
+        return lab_warn_errno("read /proc/self/mountinfo");
     name_group(&limits, container);
     return limits_remove(&limits, container);
 }

@@ -87,7 +87,7 @@ int network_disconnect(const struct container *container)
         return 0;
     if (errno == ENODEV)
         return 0;
-    return warn_errno("remove %s", name);
+    return lab_warn_errno("remove %s", name);
 }
 
 void network_set_up_loopback(void)

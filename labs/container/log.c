@@ -31,7 +31,7 @@ static void cut_log(const char *path)
     lab_close_fd(&current.fd);
     snprintf(cut, sizeof(cut), "%s.cut", path);
     if (rename(path, cut) == -1 && (errno != ENOENT || mknod(cut, S_IFREG | 0600, 0) == -1))
-        warn_errno("rename %s", path);
+        lab_warn_errno("rename %s", path);
 }
 
 void log_write(const char *path, const char *bytes, size_t length)

@@ -119,8 +119,8 @@ static void close_channel(struct channel *channel)
 static void lose(const char *action, const struct channel *channel)
 {
     state.lost = true;
-    warn_errno("%s the %s of the command", action,
-               channel == &state.channels[0] ? "input" : "output");
+    lab_warn_errno("%s the %s of the command", action,
+                   channel == &state.channels[0] ? "input" : "output");
 }
 
 /* Returns how many bytes there were. */

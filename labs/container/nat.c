@@ -55,7 +55,7 @@ static const char *find(const char *command)
 
 __attribute__((noreturn)) static void give_up_restore(const char *what)
 {
-    warn_errno("%s", what);
+    lab_warn_errno("%s", what);
     _exit(LAB_EXIT_CANNOT_INVOKE);
 }
 
@@ -68,10 +68,10 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
 
     if (input == -1 || write(input, text, strlen(text)) != (ssize_t)strlen(text) ||
         lseek(input, 0, SEEK_SET) == -1)
-        return warn_errno("write the rules to a file in memory");
+        return lab_warn_errno("write the rules to a file in memory");
     pid_t child = lab_fork();
     if (child == -1)
-        warn_errno("fork for iptables-restore");
+        lab_warn_errno("fork for iptables-restore");
     if (child != 0)
         return child;
     const int count = others == -1 ? 0 : nat_rules();
@@ -102,7 +102,7 @@ int nat_wait(pid_t child)
     const int status = child == -1 ? -1 : lab_wait(child);
 
     if (child != -1 && status == -1)
-        warn_errno("wait for the process that changes the rules");
+        lab_warn_errno("wait for the process that changes the rules");
     return status;
 }
 
@@ -182,7 +182,7 @@ pid_t nat_up(const char *bridge, const char *network, int others)
         _exit(status == -1 ? LAB_EXIT_CANNOT_INVOKE : status);
     }
     if (child == -1)
-        warn_errno("fork for the rules of the bridge");
+        lab_warn_errno("fork for the rules of the bridge");
     return child;
 }
 

@@ -80,7 +80,7 @@ static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *mi
         return -1;
     if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
         return 0;
-    return warn_errno("write 0 to %s, and what %s.forwarding has", FORWARDING, lab_runs());
+    return lab_warn_errno("write 0 to %s, and what %s.forwarding has", FORWARDING, lab_runs());
 }
 
 /* Returns 0; or -1 after a warning, and the record stays for the next command to try again. */
@@ -105,7 +105,7 @@ static int remove_network(struct bridge *bridge)
         lab_nft_delete_missing(missing);
     if (remove_bridge() == 0 && bridge_forget() == 0)
         return 0;
-    return warn_errno("remove %s", BRIDGE);
+    return lab_warn_errno("remove %s", BRIDGE);
 }
 
 /* Make the link. Without IPv6, which would reach the machine past all rules. */
@@ -180,7 +180,7 @@ static int read_present_bridge(struct bridge *bridge)
 
 static int write_bridge(const struct bridge *bridge)
 {
-    return bridge_write(bridge) == 0 ? 0 : warn_errno("write %s", bridge_file());
+    return bridge_write(bridge) == 0 ? 0 : lab_warn_errno("write %s", bridge_file());
 }
 
 /* Record the number of rules of others before ours, and the present generation. Returns 0, or -1
@@ -215,7 +215,7 @@ int network_wait_for_rules(void)
     lab_close_fd(&counted);
     /* Only after the rules: at no moment is another network forwarded. */
     if (status == 0 && lab_write_file(FORWARDING, "1") == -1)
-        return warn_errno("write 1 to %s", FORWARDING);
+        return lab_warn_errno("write 1 to %s", FORWARDING);
     return status;
 }
 
@@ -297,7 +297,7 @@ int network_leave(bool had_ports)
     if (claimed == 0)
         return remove_network(&bridge);
     if (claimed == -1)
-        warn_errno("read %s", state_directory());
+        lab_warn_errno("read %s", state_directory());
     else if (!had_ports || network_publish() == 0)
         return 0;
     else

@@ -74,7 +74,7 @@ int signal_or_warn(int pidfd, int signal)
 {
     if (signal_process(pidfd, signal) == 0 || errno == ESRCH)
         return 0;
-    return warn_errno("send %s to a process of the container", lab_signal_name(signal));
+    return lab_warn_errno("send %s to a process of the container", lab_signal_name(signal));
 }
 
 void end_process(int *pidfd)

@@ -139,7 +139,7 @@ void relay_end(void)
     if (relay == 0)
         return;
     if (kill(relay, SIGKILL) == -1) /* it dies with us, then */
-        warn_errno("end the process for the ports at ::1");
+        lab_warn_errno("end the process for the ports at ::1");
     else if (lab_wait(relay) != 128 + SIGKILL)
         lab_warn("the process for the ports at ::1 had ended before its container");
     relay = 0;

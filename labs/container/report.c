@@ -134,20 +134,6 @@ void fail(const char *format, ...)
     send_and_exit(&message);
 }
 
-int warn_errno(const char *format, ...)
-{
-    const int number = errno;
-    char text[PATH_MAX + 256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    lab_warn("%s: %s", text, lab_strerror(number));
-    errno = number;
-    return -1;
-}
-
 void forbid_tracing(void)
 {
     if (prctl(PR_SET_DUMPABLE, 0) == -1)

@@ -57,10 +57,6 @@ __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *format, ..
         must_result;                                                                               \
     }))
 
-/* Print "program: MESSAGE: ENAME (text)" for the present errno, which stays, and go on. Returns -1.
- */
-__attribute__((format(printf, 1, 2))) int warn_errno(const char *format, ...);
-
 /* Let no process in a container trace this one. prctl(2), PR_SET_DUMPABLE */
 void forbid_tracing(void);
 

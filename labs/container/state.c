@@ -21,7 +21,7 @@ void state_unlock(void)
     if (rmdir(state_directory()) == 0 || errno == ENOENT)
         ids_remove_unused_file();
     else if (errno != ENOTEMPTY) /* there are containers */
-        warn_errno("remove %s", state_directory());
+        lab_warn_errno("remove %s", state_directory());
     lab_close_fd(&state_fd);
 }
 
@@ -82,9 +82,10 @@ static int remove_claim_of(int directory, const char *name, void *container)
 int state_remove(const struct container *container, bool keep)
 {
     if (lab_each_name(state_directory(), remove_claim_of, (void *)container) == -1)
-        return warn_errno("remove the claims of %s in %s", container->spec.name, state_directory());
+        return lab_warn_errno("remove the claims of %s in %s", container->spec.name,
+                              state_directory());
     if (!keep && remove_tree(state_fd, container->spec.name) == -1)
-        return warn_errno("remove %s", container->directory);
+        return lab_warn_errno("remove %s", container->directory);
     return 0;
 }
 
@@ -128,7 +129,7 @@ int state_for_each(void (*each)(const struct container *, void *), void *argumen
     struct visit visit = {each, argument, 0};
 
     if (lab_each_name(state_directory(), visit_container, &visit) == -1 && errno != ENOENT)
-        return warn_errno("read %s", state_directory());
+        return lab_warn_errno("read %s", state_directory());
     errno = visit.error;
     return visit.error ? -1 : 0;
 }
@@ -137,5 +138,5 @@ void state_mark_cleared(struct container *container)
 {
     container->cleared = true;
     if (container->ended && state_save(container) == -1)
-        warn_errno("write %s", state_path(container, "state"));
+        lab_warn_errno("write %s", state_path(container, "state"));
 }

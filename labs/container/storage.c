@@ -57,7 +57,7 @@ int storage_remove_layer(const struct container *container)
     lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (parent == -1 ? errno == ENOENT : remove_container_tree(parent, name) == 0)
         return 0;
-    return warn_errno("remove %s/%s", container->spec.layer, name);
+    return lab_warn_errno("remove %s/%s", container->spec.layer, name);
 }
 
 /* Create CONTAINER's own base directory, empty; *PATH is where. Returns its descriptor. */
@@ -166,10 +166,10 @@ static int remove_base(const char *name)
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (bases == -1 ? errno != ENOENT : remove_container_tree(bases, name) == -1)
-        return warn_errno("remove %s/%s", bases_directory(), name);
+        return lab_warn_errno("remove %s/%s", bases_directory(), name);
     if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
         return 0;
-    return warn_errno("remove %s", bases_directory());
+    return lab_warn_errno("remove %s", bases_directory());
 }
 
 /* Remove the base NAME if its container is no more. */
@@ -181,7 +181,7 @@ static int sweep_base(int bases, const char *name, void *all)
     snprintf(path, sizeof(path), "%s/%s", state_directory(), name);
     const int there = is_container_name(name) ? lab_is_there(path) : 1;
     if (there == -1)
-        lab_warn("look for the container of the base %s: %s", name, lab_strerror(errno));
+        lab_warn_errno("look for the container of the base %s", name);
     if (there == -1 || (there == 0 && remove_base(name) == -1))
         *(bool *)all = false;
     return 0;
@@ -192,7 +192,7 @@ int storage_sweep(void)
     bool all = true;
 
     if (lab_each_name(bases_directory(), sweep_base, &all) == -1 && errno != ENOENT)
-        return warn_errno("read %s", bases_directory());
+        return lab_warn_errno("read %s", bases_directory());
     return all ? 0 : -1;
 }
 

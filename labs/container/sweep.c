@@ -18,7 +18,7 @@ static bool remove_large(struct container *container)
     lab_fd process = open_process(container->pid, container->pid_began);
 
     if ((process == -1 || signal_process(process, SIGKILL) == -1) && errno != ESRCH) {
-        warn_errno("end process %d of %s", (int)container->pid, container->spec.name);
+        lab_warn_errno("end process %d of %s", (int)container->pid, container->spec.name);
         return false;
     }
     return limits_sweep(container) == 0 && storage_remove(container) == 0;

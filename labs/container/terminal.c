@@ -118,7 +118,7 @@ void terminal_restore(void)
     sigaddset(&background, SIGTTOU);
     sigprocmask(SIG_BLOCK, &background, &before);
     if (tcsetattr(STDIN_FILENO, TCSADRAIN, &terminal.before) == -1)
-        lab_warn("restore the terminal, as `stty sane` does: %s", lab_strerror(errno));
+        lab_warn_errno("restore the terminal, as `stty sane` does");
     sigprocmask(SIG_SETMASK, &before, NULL);
     terminal.changed = false;
 }

@@ -284,7 +284,7 @@ void disconnect_user(void)
     if (waitpid(network.process, NULL, WNOHANG) == network.process)
         lab_warn("%s has ended before its container: %s", network.program->name, last_words());
     else if (kill(network.process, SIGKILL) == -1 || lab_wait(network.process) == -1)
-        warn_errno("end %s", network.program->name);
+        lab_warn_errno("end %s", network.program->name);
     network.process = 0;
 }
 

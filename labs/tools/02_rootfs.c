@@ -130,12 +130,12 @@ static void take_back(const char *path, int directory, bool made, mode_t mode)
     if (child == -1 || lab_wait(child) != 0)
         lab_warn("'%s' is not empty again", path);
     if (fstat(directory, &ours) == -1 || lstat(path, &named) == -1)
-        lab_warn("look at '%s': %s", path, lab_strerror(errno));
+        lab_warn_errno("look at '%s'", path);
     else if (made && !lab_same_file(&ours, &named))
         lab_warn("'%s' is another file by now", path);
     else if (made ? rmdir(path) == -1
                   : (ours.st_mode & 07777) != mode && fchmod(directory, mode) == -1)
-        lab_warn("leave '%s' as it was: %s", path, lab_strerror(errno));
+        lab_warn_errno("leave '%s' as it was", path);
 }
 
 /* Makes the directory PATH (0755 less the umask(2)), or takes it as it is if it is empty, and calls
@@ -174,7 +174,7 @@ static int fill_directory(const char *path, void (*fill)(int directory))
         end_filler(asked);
     int status = child == -1 ? -1 : lab_wait(child);
     if (child != -1 && status == -1)
-        lab_warn("wait for the process that fills '%s': %s", path, lab_strerror(errno));
+        lab_warn_errno("wait for the process that fills '%s'", path);
     filler = 0;
     if (status != 0)
         take_back(path, directory, made, before.st_mode & 07777);
@@ -296,6 +296,6 @@ int rootfs_tool(int argc, char *argv[])
                        "fill the directory '%s'", tool.directory);
     if (status != 0 && !has_tar && unlinkat(place, name_of_archive(), 0) == -1 && errno != ENOENT &&
         errno != EBADF)
-        lab_warn("remove the archive '%s': %s", tool.tar, lab_strerror(errno));
+        lab_warn_errno("remove the archive '%s'", tool.tar);
     return status;
 }

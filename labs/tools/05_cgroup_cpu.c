@@ -66,7 +66,7 @@ static pid_t fork_behind_gate(const struct lab_cgroup *group)
         close(gate[1]);
         ssize_t count = read(gate[0], &go, 1);
         if (count == -1)
-            lab_warn("wait to be in the group: %s", lab_strerror(errno));
+            lab_warn_errno("wait to be in the group");
         if (count != 1)
             _exit(lab_exit_failure); /* at end of file, the parent has said why */
         return 0;

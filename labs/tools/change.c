@@ -76,7 +76,7 @@ static int run(const struct lab_change *change)
 
     int taken = kind->take_away ? kind->take_away(change->thing) : 1;
     if (taken == -1)
-        lab_warn("%s %s: %s", kind->command, change->thing, lab_strerror(errno));
+        lab_warn_errno("%s %s", kind->command, change->thing);
     if (taken == 1)
         lab_type("%s%s%s", kind->command, blank, change->thing);
     if (kind->take_away)
@@ -100,8 +100,8 @@ static int take_back(const struct lab_change *change)
 
     int there = kind->look ? kind->look(change->thing, &present) : 1;
     if (there == -1)
-        lab_warn("not taken back, because it cannot be told whether it is there: %s %s: %s",
-                 kind->name, change->thing, lab_strerror(errno));
+        lab_warn_errno("not taken back, because it cannot be told whether it is there: %s %s",
+                       kind->name, change->thing);
     if (there != 1)
         return there == 0 ? 1 : -1;
     if (!present || !change->made || present == change->made)
@@ -131,7 +131,7 @@ static int take_back_all(void)
         if (notes.list[i].kind)
             notes.list[notes.count++] = notes.list[i];
     if (lab_notes_write(&notes) == -1) /* the old ones are there yet */
-        lab_warn("write %s: %s", lab_notes_path(notes.number), lab_strerror(errno));
+        lab_warn_errno("write %s", lab_notes_path(notes.number));
     return failed;
 }
 

@@ -141,13 +141,10 @@ int lab_notes_remove(const char *number)
     /* NN.new is left by a process that was killed in lab_record_write(). */
     for (int i = 0; i < 2; i++) {
         snprintf(path, sizeof(path), "%s%s", lab_notes_path(number), i == 0 ? "" : ".new");
-        if (unlink(path) == -1 && errno != ENOENT) {
-            lab_warn("unlink %s: %s", path, lab_strerror(errno));
-            return -1;
-        }
+        if (unlink(path) == -1 && errno != ENOENT)
+            return lab_warn_errno("unlink %s", path);
     }
     if (rmdir(LAB_NOTES) == 0 || errno == ENOTEMPTY)
         return 0;
-    lab_warn("rmdir " LAB_NOTES ": %s", lab_strerror(errno));
-    return -1;
+    return lab_warn_errno("rmdir " LAB_NOTES);
 }
