@@ -36,8 +36,8 @@ for_each_experiment() {
 
 # As above, but for the number of the signal.
 # bats test_tags=many
-@test "run: SIGTERM after the first, a middle and the last step of each experiment leaves nothing" {
-    FEW=yes end_at_each_step terminate
+@test "run: SIGTERM after each step of each experiment leaves nothing" {
+    end_at_each_step terminate
 }
 
 @test "run: kill -9 of the experiment after each step leaves nothing, and is told" {

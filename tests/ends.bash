@@ -1,6 +1,6 @@
 # Loaded by the tests that end experiments after each of their steps. The file has a function `experiments`, which prints
 # the names of those of a kind; KINDS are `heavy light` by default, AS words before an experiment, RUNS the directory
-# of their runs, FEW to end them after three steps.
+# of their runs.
 
 # The number of steps of an experiment, from its own first step.
 steps_of() {
@@ -11,12 +11,12 @@ steps_of() {
 }
 
 # The steps of $1 after which it is ended: each; in emulation, where all that comes before takes ten times
-# as long, with sanitizers, to which an end after one step is as new as after another, and with FEW, the first, one in
-# the middle, the last.
+# as long, and with sanitizers, to which an end after one step is as new as after another, the first, one in the middle,
+# the last.
 ends_of() {
     local steps
     steps=$(steps_of "$1")
-    if [ "$SLOW" -eq 1 ] && [ -z "${SANITIZED:-}${FEW:-}" ]; then seq "$steps"; else printf '%s\n' 1 $((steps / 2 + 1)) "$steps"; fi
+    if [ "$SLOW" -eq 1 ] && [ -z "${SANITIZED:-}" ]; then seq "$steps"; else printf '%s\n' 1 $((steps / 2 + 1)) "$steps"; fi
 }
 
 # Start each experiment of a kind once for each of its steps after which it is to be ended, all at the same time, the
