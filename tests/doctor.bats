@@ -8,7 +8,6 @@ load helpers
 
 REPO=${BATS_TEST_FILENAME%/tests/*}
 
-
 setup() {
     machine_before
     chmod o+x "$BATS_FILE_TMPDIR"

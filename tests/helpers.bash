@@ -92,13 +92,10 @@ is_below() {
     return 1
 }
 
-# The path of the program of tests/$1.c: what make has made beside $UNIT; where bats plays without make, it is made now.
+# The path of the program of tests/$1.c, beside $UNIT; where bats plays without make, it is made now.
 program_of() {
     local program=${UNIT%/*}/$1
-    if [ ! -x "$program" ]; then
-        program=$BATS_FILE_TMPDIR/${1##*/}
-        [ -x "$program" ] || ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -O1 -static -o "$program" "$BATS_TEST_DIRNAME/$1.c" || return
-    fi
+    [ -x "$program" ] || make -s -C "${BATS_TEST_DIRNAME%/tests*}" BUILD="${UNIT%/tests/unit}" "$program" >&2 || return
     echo "$program"
 }
 
