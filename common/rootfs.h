@@ -26,7 +26,7 @@ int lab_find_busybox(char *path, size_t size);
  * a runtime expect; /dev stays empty, as in an image. Directories get 0755 less the umask(2).
  * BUSYBOX is run (--list) before anything is made.
  * Returns the number of applets linked, or -1 with errno: ENOEXEC where this machine cannot run
- * BUSYBOX, EINVAL where it is no busybox (its list of applets has no sh). What was made before a
+ * BUSYBOX, EINVAL where it is not a busybox (its list of applets has no sh). What was made before a
  * failure stays. */
 int lab_make_rootfs(const char *root, const char *busybox);
 

@@ -168,11 +168,11 @@ refuses() {
     local program dir
     for dir in new empty; do
         for program in script other-machine other-class cut-short; do
-            refuses 1 "make a root file system in '$dir' out of '$program': ENOEXEC (Exec format error); it is no program that this machine can run" \
+            refuses 1 "make a root file system in '$dir' out of '$program': ENOEXEC (Exec format error); it is not a program that this machine can run" \
                 --busybox "$program" "$dir"
         done
         for program in /bin/true /bin/echo /bin/cat /bin/ls; do
-            refuses 1 "make a root file system in '$dir' out of '$program': EINVAL (Invalid argument); it is no busybox: \`busybox --list\` names a sh" \
+            refuses 1 "make a root file system in '$dir' out of '$program': EINVAL (Invalid argument); it is not a busybox: \`busybox --list\` names a sh" \
                 --busybox "$program" "$dir"
         done
         refuses 1 "open the archive 'none/tar': $missing" --tar none/tar "$dir"
@@ -182,7 +182,7 @@ refuses() {
         rm bb
         refuses 1 "open the archive 'empty': EISDIR (Is a directory)" --tar empty "$dir"
         refuses 1 "open the archive '': $missing" --tar '' "$dir"
-        refuses 1 "make a root file system in '$dir' out of '/bin/true': EINVAL (Invalid argument); it is no busybox: \`busybox --list\` names a sh" \
+        refuses 1 "make a root file system in '$dir' out of '/bin/true': EINVAL (Invalid argument); it is not a busybox: \`busybox --list\` names a sh" \
             --tar archive --busybox /bin/true "$dir"
     done
     # An archive that was there is not touched by a failure before it is written.
@@ -265,7 +265,7 @@ C
     run -1 --separate-stderr "$LABS/02_rootfs" --busybox dynamic new
     # It cannot even list its applets.
     assert_equal "$output" ""
-    [[ $stderr == *"'dynamic': EINVAL (Invalid argument); it is no busybox"* ]]
+    [[ $stderr == *"'dynamic': EINVAL (Invalid argument); it is not a busybox"* ]]
     [ ! -e new ]
 }
 

@@ -149,16 +149,16 @@ up --namespaces 201|'201' is not a number of namespaces from 2 to 200
 up --namespaces 2x|'2x' is not a number of namespaces from 2 to 200
 up --namespaces=|'' is not a number of namespaces from 2 to 200
 up --namespaces 99999999999999999999|'99999999999999999999' is not a number of namespaces from 2 to 200
-up --subnet 192.168.0.0|'192.168.0.0' is no subnet: it looks like 192.168.0.0/24
-up --subnet 192.168.0.0/33|'192.168.0.0/33' is no subnet: it looks like 192.168.0.0/24
-up --subnet 192.168.0.0/|'192.168.0.0/' is no subnet: it looks like 192.168.0.0/24
-up --subnet 192.168.0/24|'192.168.0/24' is no subnet: it looks like 192.168.0.0/24
-up --subnet 300.0.0.0/24|'300.0.0.0/24' is no subnet: it looks like 192.168.0.0/24
-up --subnet 192.168.0.0/24x|'192.168.0.0/24x' is no subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0|'192.168.0.0' is not a subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0/33|'192.168.0.0/33' is not a subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0/|'192.168.0.0/' is not a subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0/24|'192.168.0/24' is not a subnet: it looks like 192.168.0.0/24
+up --subnet 300.0.0.0/24|'300.0.0.0/24' is not a subnet: it looks like 192.168.0.0/24
+up --subnet 192.168.0.0/24x|'192.168.0.0/24x' is not a subnet: it looks like 192.168.0.0/24
 up --subnet 192.168.0.1/24|'192.168.0.1/24' is an address in a subnet; the subnet is 192.168.0.0/24
-up --subnet 127.0.0.0/8|'127.0.0.0/8' is no subnet for hosts of one network
-up --subnet 224.0.0.0/24|'224.0.0.0/24' is no subnet for hosts of one network
-up --subnet 0.0.0.0/0|'0.0.0.0/0' is no subnet for hosts of one network
+up --subnet 127.0.0.0/8|'127.0.0.0/8' is not a subnet for hosts of one network
+up --subnet 224.0.0.0/24|'224.0.0.0/24' is not a subnet for hosts of one network
+up --subnet 0.0.0.0/0|'0.0.0.0/0' is not a subnet for hosts of one network
 up --subnet 10.0.0.0/30|10.0.0.0/30 is too small for 2 namespaces and the bridge: it has 2 addresses of hosts
 up --subnet 10.0.0.0/32|10.0.0.0/32 is too small for 2 namespaces and the bridge: it has 0 addresses of hosts
 up --subnet 10.0.0.0/25 --namespaces 126|10.0.0.0/25 is too small for 126 namespaces and the bridge: it has 126 addresses of hosts

@@ -337,7 +337,7 @@ good"
     assert_output "09_full_container: root file system '$ROOTFS': EIO (Input/output error)"
     run -125 with_fault "" openat2 error=EIO run --net none -u nobody "$ROOTFS" true
     assert_output --partial "EIO (Input/output error)"
-    refute_output --partial "there is no user"
+    refute_output --partial "has no user"
     run -125 with_fault "" lseek error=EIO run --net none -u nobody "$ROOTFS" true
     assert_output "09_full_container: read /etc/passwd in the root file system: EIO (Input/output error)"
     run -125 with_fault "" sched_getscheduler error=EPERM run --net none "$ROOTFS" true

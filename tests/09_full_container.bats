@@ -942,8 +942,8 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
 @test "full container: bad words are refused before anything is changed" {
     refused 125 "invalid name: '../x'" -n ../x "$ROOTFS" true
     refused 125 "invalid host name" --hostname 'a b' "$ROOTFS" true
-    refused 125 "'lots' is no size such as 512m" --memory lots "$ROOTFS" true
-    refused 125 "'9999999999g' is no size" --memory 9999999999g "$ROOTFS" true
+    refused 125 "'lots' is not a size such as 512m" --memory lots "$ROOTFS" true
+    refused 125 "'9999999999g' is not a size" --memory 9999999999g "$ROOTFS" true
     refused 125 "'1k' is less than" --memory 1k "$ROOTFS" true
     refused 125 "invalid --cpus: '0'" --cpus 0 "$ROOTFS" true
     refused 125 "invalid --cpus: 'two'" --cpus two "$ROOTFS" true
@@ -961,7 +961,7 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
     refused 125 "invalid --volume: 'data'" -v data "$ROOTFS" true
     refused 125 "invalid --env: '=x'" -e =x "$ROOTFS" true
     refused 125 "invalid --workdir: 'here'" -w here "$ROOTFS" true
-    refused 125 "there is no wall 'paper'; the walls are pid, ipc, " --without paper "$ROOTFS" true
+    refused 125 "'paper' is not a wall; the walls are pid, ipc, " --without paper "$ROOTFS" true
     refused 125 "does not go together" -d -t "$ROOTFS" true
     run -125 labs09 run --magic "$ROOTFS" true
     assert_equal "$output" "09_full_container: unrecognized option '--magic'
@@ -984,7 +984,7 @@ Try '09_full_container run --help' for more information."
     refused 127 "failed to run command '/bin/nothing': No such file or directory" --net none "$ROOTFS" /bin/nothing
     refused 126 "failed to run command '/etc': Permission denied" --net none "$ROOTFS" /etc
     refused 126 "failed to run command '/etc/passwd': Permission denied" --net none --init "$ROOTFS" /etc/passwd
-    refused 125 "there is no user 'somebody'" --net none -u somebody "$ROOTFS" true
+    refused 125 "the root file system has no user 'somebody'" --net none -u somebody "$ROOTFS" true
     run -127 labs09 run -d --net none "$ROOTFS" nothing
     [ "${#lines[@]}" -eq 1 ]
 }

@@ -662,9 +662,9 @@ C
     mkdir "$TMPDIR/shared"
     for target in / /. /link /tmp/..; do
         run -125 labs09 run --net none -v "$TMPDIR/shared:$target" "$TMPDIR/evil" true
-        assert_output --partial "'$target' is no place for a mount"
+        assert_output --partial "'$target' is not a place for a mount"
         run -125 labs09 run --net none --tmpfs "$target" "$TMPDIR/evil" true
-        assert_output --partial "is no place for a mount"
+        assert_output --partial "is not a place for a mount"
     done
     for target in max 8192b 1M; do
         run -0 labs09 run --net none --tmpfs "/x:$target" "$ROOTFS" sh -c 'echo x >/x/y && stat -f -c %b /x'

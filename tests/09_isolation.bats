@@ -465,7 +465,7 @@ later
     assert [ ! -e "/tmp/there-$$" ]
     run labs09 run --net none -v "$TMPDIR/shared:/proc/self" "$ROOTFS" true
     assert_failure 125
-    assert_output --partial "no place for a mount"
+    assert_output --partial "is not a place for a mount"
     # What covers /proc/keys is an empty file, whatever the root file system has as /dev/null.
     rm -r "$TMPDIR/linked/dev"
     mkdir "$TMPDIR/linked/dev"

@@ -123,7 +123,7 @@ void find_account(struct account *account, const char *user)
     if (group)
         *group++ = '\0';
     if (!find_user(account, word))
-        give_up("there is no user '%s' in the root file system", word);
+        give_up("the root file system has no user '%s'", word);
     if (!find_groups(account, group && *group ? group : NULL))
-        give_up("there is no group '%s' in the root file system", group);
+        give_up("the root file system has no group '%s'", group);
 }

@@ -38,7 +38,7 @@ static void open_running(struct exec_request *request, const char *name)
     if (running == -1)
         fail("look whether %s runs", name);
     if (running == 0)
-        give_up("there is no running container %s", name);
+        give_up("no container %s runs", name);
     request->process = open_process(container->pid, container->pid_began);
     if (request->process == -1 && errno != ESRCH)
         fail("open process %d of %s", (int)container->pid, name);
@@ -187,6 +187,7 @@ int join_container(int argc, char *argv[], char *whole[])
     int name = read_exec_options(&options, argc, argv);
 
     begin_service();
+    leave_exemptions();
     find_container(&request, argv[name], &options);
     if (!(request.container.spec.without & WALL_BINARY)) {
         protect_binary(whole);

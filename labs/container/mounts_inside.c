@@ -214,7 +214,7 @@ static int open_target(const char *path, bool is_file)
         fail("make '%s' in the container", path);
     if (system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ||
         system.f_type == CGROUP2_SUPER_MAGIC || lab_same_file(&status, &top))
-        give_up("'%s' is no place for a mount", path);
+        give_up("'%s' is not a place for a mount", path);
     return lab_take_fd(&target);
 }
 

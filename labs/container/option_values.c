@@ -54,7 +54,7 @@ static long long parse_size(const char *text, const char *option, long long mini
     snprintf(digits, sizeof(digits), "%.*s", (int)length, text);
     if (length >= sizeof(digits) || !unit || (text[length] && text[length + 1]) ||
         !lab_parse_number(digits, 1, INT64_MAX >> (10 * (unit - UNITS)), &number))
-        give_up("invalid %s: '%s' is no size such as 512m", option, text);
+        give_up("invalid %s: '%s' is not a size such as 512m", option, text);
     number <<= 10 * (unit - UNITS);
     if (number < minimum)
         give_up("invalid %s: '%s' is less than %lld bytes", option, text, minimum);
@@ -219,7 +219,7 @@ static void take_address(struct specification *spec, char *value)
     struct in_addr address;
 
     if (inet_pton(AF_INET, value, &address) != 1 || address.s_addr == 0)
-        give_up("invalid --ip: '%s' is no IPv4 address", value);
+        give_up("invalid --ip: '%s' is not an IPv4 address", value);
     spec->address = address.s_addr;
 }
 
@@ -234,7 +234,7 @@ static void take_subnet(struct specification *spec, char *value)
     if (!slash || !lab_parse_number(slash + 1, 8, 30, &prefix) ||
         inet_pton(AF_INET, text, &address) != 1 ||
         (ntohl(address.s_addr) & (UINT32_MAX >> prefix)) != 0)
-        give_up("invalid --subnet: '%s' is no network such as 10.209.0.0/24", value);
+        give_up("invalid --subnet: '%s' is not a network such as 10.209.0.0/24", value);
     spec->subnet = address.s_addr;
     spec->prefix = (int)prefix;
 }
@@ -299,7 +299,7 @@ static void take_without(struct specification *spec, char *value)
 
     for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
         if (wall_named(word) == 0)
-            give_up("invalid --without: there is no wall '%s'; the walls are %s", word,
+            give_up("invalid --without: '%s' is not a wall; the walls are %s", word,
                     list_walls(" "));
         spec->without |= wall_named(word);
     }

@@ -254,8 +254,8 @@ static void build(int directory)
     if (tool.tar)
         check_archive(archive, directory, busybox);
     if (fchdir(directory) == -1 || lab_make_rootfs(".", absolute) == -1)
-        lab_die_remedy(errno == ENOEXEC  ? "it is no program that this machine can run"
-                       : errno == EINVAL ? "it is no busybox: `busybox --list` names a sh"
+        lab_die_remedy(errno == ENOEXEC  ? "it is not a program that this machine can run"
+                       : errno == EINVAL ? "it is not a busybox: `busybox --list` names a sh"
                                          : "nothing was left behind",
                        "make a root file system in '%s' out of '%s'", tool.directory, busybox);
     /* All users inside must be able to pass through "/"; mktemp -d makes it for one. */
@@ -294,8 +294,8 @@ int rootfs_tool(int argc, char *argv[])
     if (status == -1)
         lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
                        "fill the directory '%s'", tool.directory);
-    if (status != 0 && !has_tar && unlinkat(place, name_of_archive(), 0) == -1 && errno != ENOENT &&
-        errno != EBADF)
+    if (status != 0 && place != -1 && unlinkat(place, name_of_archive(), 0) == -1 &&
+        errno != ENOENT)
         lab_warn_errno("remove the archive '%s'", tool.tar);
     return status;
 }

@@ -27,11 +27,11 @@ void lab_network_read_subnet(struct lab_network *network, const char *text)
     size_t length = slash ? (size_t)(slash - text) : 0;
 
     if (!slash || length >= sizeof(address) || !lab_parse_number(slash + 1, 0, 32, &prefix))
-        lab_exit(LAB_EXIT_USAGE, "'%s' is no subnet: it looks like 192.168.0.0/24", text);
+        lab_exit(LAB_EXIT_USAGE, "'%s' is not a subnet: it looks like 192.168.0.0/24", text);
     memcpy(address, text, length);
     address[length] = '\0';
     if (inet_pton(AF_INET, address, &base) != 1)
-        lab_exit(LAB_EXIT_USAGE, "'%s' is no subnet: it looks like 192.168.0.0/24", text);
+        lab_exit(LAB_EXIT_USAGE, "'%s' is not a subnet: it looks like 192.168.0.0/24", text);
     network->base = ntohl(base.s_addr);
     network->prefix = (int)prefix;
     uint32_t hosts = prefix == 0 ? UINT32_MAX : (UINT32_C(1) << (32 - prefix)) - 1;
@@ -42,7 +42,7 @@ void lab_network_read_subnet(struct lab_network *network, const char *text)
     }
     uint32_t first_byte = network->base >> 24;
     if (prefix < 8 || first_byte == 0 || first_byte == 127 || first_byte >= 224)
-        lab_exit(LAB_EXIT_USAGE, "'%s' is no subnet for hosts of one network", text);
+        lab_exit(LAB_EXIT_USAGE, "'%s' is not a subnet for hosts of one network", text);
 }
 
 void lab_network_read_namespaces(struct lab_network *network, const char *text)
