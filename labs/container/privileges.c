@@ -2,6 +2,7 @@
 
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -78,6 +79,22 @@ struct sock_fprog filter_for(uint64_t capabilities)
             fail("make the system call filter");
     }
     return filter;
+}
+
+void leave_exemptions(void)
+{
+    static const char ADJUSTMENT[] = "/proc/self/oom_score_adj";
+    const int found = sched_getscheduler(0), policy = found & ~SCHED_RESET_ON_FORK;
+    char text[16];
+
+    if (found == -1)
+        fail("look at the scheduling policy");
+    if ((policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) &&
+        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
+        fail("leave the realtime priority of the caller");
+    if (lab_read_file(ADJUSTMENT, text, sizeof(text)) == -1 ||
+        (text[0] == '-' && lab_write_file(ADJUSTMENT, "0") == -1))
+        fail("set %s", ADJUSTMENT);
 }
 
 void leave_keyring(void)

@@ -37,6 +37,11 @@ struct account {
  * all our rights (CVE-2019-14271). Fails by give_up() where there is no such user. */
 void find_account(struct account *account, const char *user);
 
+/* Leave what limits do not apply to, and what a container does not inherit: a realtime priority,
+ * which on v2 no quota holds back and on v1 keeps it out of its group, and protection from the end
+ * by lack of memory. Ends by fail(). sched(7), proc_pid_oom_score_adj(5) */
+void leave_exemptions(void);
+
 /* Join a new session keyring: the keys of the machine's users are then out of reach. keyctl(2) */
 void leave_keyring(void);
 

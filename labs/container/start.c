@@ -214,6 +214,7 @@ int run_container(int argc, char *argv[])
     read_run_options(&spec, argc, argv);
     hide_environment(&spec, argc, argv);
     begin_service();
+    leave_exemptions();
     adapt_to_user(&spec);
     adapt_to_kernel(&spec);
     check_root(&spec);

@@ -20,32 +20,12 @@ bool is_unprivileged(void)
     return unprivileged;
 }
 
-/* A container does not inherit what limits do not apply to: a realtime priority, which on v2 no
- * quota holds back and on v1 keeps it out of its group, and protection from the end by lack of
- * memory. */
-static void leave_exemptions(void)
-{
-    static const char ADJUSTMENT[] = "/proc/self/oom_score_adj";
-    const int found = sched_getscheduler(0), policy = found & ~SCHED_RESET_ON_FORK;
-    char text[16];
-
-    if (found == -1)
-        fail("look at the scheduling policy");
-    if ((policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) &&
-        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
-        fail("leave the realtime priority of the caller");
-    if (lab_read_file(ADJUSTMENT, text, sizeof(text)) == -1 ||
-        (text[0] == '-' && lab_write_file(ADJUSTMENT, "0") == -1))
-        fail("set %s", ADJUSTMENT);
-}
-
 void begin_service(void)
 {
     unprivileged = geteuid() != 0;
     /* PATH and the rest are the words of another user. */
     if (getauxval(AT_SECURE) && (unprivileged || getuid() != 0))
         give_up("set-user-ID or set-group-ID it does nothing");
-    leave_exemptions();
     check_state_directory(); /* of this user, and not of root inside */
 }
 
