@@ -222,8 +222,10 @@ static int look_at_policy(const struct lab_nft_part *part)
     append_subject(&request, NFT_MSG_GETCHAIN, NLM_F_ACK, part->table, part->chain);
     if (ask(&request, take_number, &policy) == -1)
         return -1;
+    if (policy.number == NF_ACCEPT)
+        return 0;
     errno = EBUSY;
-    return policy.number == NF_ACCEPT ? 0 : -1;
+    return -1;
 }
 
 static int delete_parts(int netlink, const struct lab_nft_part parts[], int count, int flags,

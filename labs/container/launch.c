@@ -119,15 +119,20 @@ __attribute__((noreturn)) static void tell_and_leave(enum message_kind kind, lon
     leave(STATUS_RUNTIME);
 }
 
+/* For where no socket is there, or none any more. */
+__attribute__((noreturn)) static void print_and_leave(const char *words, long length, int status)
+{
+    call(SYS_write, STDERR_FILENO, (long)words, length, 0);
+    leave(status);
+}
+
 __attribute__((noreturn)) static void run(const char *directories, char **argv, char **environment)
 {
     static const char WORDS[] = "a script cannot have the interpreter /proc/self/exe here\n";
     long error = -call(SYS_fcntl, REPORT, F_SETFD, FD_CLOEXEC, 0);
 
-    if (error == EBADF) { /* the command is that script, and has closed the socket */
-        call(SYS_write, STDERR_FILENO, (long)WORDS, sizeof(WORDS) - 1, 0);
-        leave(126);
-    }
+    if (error == EBADF) /* the command is that script, and has closed the socket */
+        print_and_leave(WORDS, sizeof(WORDS) - 1, 126);
     if (error == 0) {
         message.kind = MESSAGE_STARTING;
         if (call(SYS_write, REPORT, (long)&message, sizeof(message), 0) != sizeof(message))
@@ -156,10 +161,8 @@ __attribute__((noreturn)) static void be_init(long child)
         while ((dead = call(SYS_wait4, -1, (long)&status, WNOHANG, 0)) > 0 || dead == -EINTR)
             if (dead == child)
                 leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8 & 0xff);
-        if (dead == -ECHILD) { /* nothing more will come */
-            call(SYS_write, STDERR_FILENO, (long)LOST, sizeof(LOST) - 1, 0);
-            leave(STATUS_RUNTIME);
-        }
+        if (dead == -ECHILD) /* nothing more will come */
+            print_and_leave(LOST, sizeof(LOST) - 1, STATUS_RUNTIME);
     }
 }
 

@@ -110,9 +110,8 @@ static int make_layer_directory(const struct container *container)
     const long long limit = container->spec.memory;
 
     if (container->spec.layer) {
-        int place = must(storage_make_layer(container), "make the layer of %s in %s",
-                         container->spec.name, container->spec.layer);
-        return place;
+        return must(storage_make_layer(container), "make the layer of %s in %s",
+                    container->spec.name, container->spec.layer);
     }
     snprintf(size, sizeof(size), "%lld", limit / 2);
     int place = limit == UNLIMITED ? new_mount("tmpfs", NULL, 0) : new_mount("tmpfs", options, 0);

@@ -88,9 +88,7 @@ static int is_a_name(int directory, const char *name, void *unused)
 
 static bool is_empty(const char *path)
 {
-    int found = must(lab_each_name(path, is_a_name, NULL), "root file system '%s'", path);
-
-    return found == 0;
+    return must(lab_each_name(path, is_a_name, NULL), "root file system '%s'", path) == 0;
 }
 
 static void check_kind(const char *root, const struct stat *status)
