@@ -25,6 +25,7 @@
  *
  * ptrace(2), process_vm_readv(2)
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -34,6 +35,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -58,8 +60,7 @@ struct function {
     char name[56];
 };
 
-/* A program that -x names, with its functions, as nm(1) has sorted them: read when it is executed.
- */
+/* A program that -x names, with its functions in their order: read when it is executed. */
 struct program {
     dev_t device;
     ino_t inode;
@@ -105,32 +106,70 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
     exit(BROKEN);
 }
 
+static int by_start(const void *one, const void *other)
+{
+    const struct function *a = one, *b = other;
+
+    return a->start != b->start ? (a->start > b->start) - (a->start < b->start)
+                                : strcmp(a->name, b->name);
+}
+
+/* Whether SYMBOL is of code that the file has. */
+static int is_function(const Elf64_Sym *symbol, const Elf64_Ehdr *file, const Elf64_Shdr *sections)
+{
+    return symbol->st_shndx > SHN_UNDEF && symbol->st_shndx < file->e_shnum &&
+           symbol->st_size > 0 && (sections[symbol->st_shndx].sh_flags & SHF_EXECINSTR) != 0;
+}
+
+/* Add the functions of the symbol table TABLE of the file at IMAGE. */
+static void add_functions(struct program *program, const char *image, const Elf64_Shdr *table)
+{
+    const Elf64_Ehdr *file = (const void *)image;
+    const Elf64_Shdr *sections = (const void *)(image + file->e_shoff);
+    const Elf64_Sym *symbols = (const void *)(image + table->sh_offset);
+    const char *names = image + sections[table->sh_link].sh_offset;
+    size_t count = table->sh_size / sizeof *symbols;
+
+    program->functions = calloc(count + 1, sizeof *program->functions);
+    if (program->functions == NULL)
+        die("memory");
+    for (size_t i = 0; i < count; i++)
+        if (is_function(&symbols[i], file, sections)) {
+            struct function *function = &program->functions[program->count++];
+            const char *name = names + symbols[i].st_name;
+
+            function->start = symbols[i].st_value;
+            function->size = symbols[i].st_size;
+            snprintf(function->name, sizeof function->name, "%.*s", (int)strcspn(name, "."), name);
+        }
+}
+
+/* Of functions at the same place the first by name. It is read for each run, so it must not take
+ * the time of nm(1). */
 static void read_functions(struct program *program)
 {
-    char command[4096], line[512];
-    struct function *last = NULL;
-    FILE *names;
+    struct stat status;
+    int fd = open(program->path, O_RDONLY | O_CLOEXEC);
+    char *image = MAP_FAILED;
+    size_t kept = 0;
 
-    snprintf(command, sizeof command,
-             "nm --defined-only --numeric-sort --print-size '%s' 2>/dev/null", program->path);
-    if ((names = popen(command, "re")) == NULL)
-        die("nm");
-    while (fgets(line, sizeof line, names) != NULL) {
-        struct function function = {0};
-        char type;
+    if (fd == -1 || fstat(fd, &status) == -1 ||
+        (image = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+        die("%s", program->path);
+    close(fd);
+    const Elf64_Ehdr *file = (const void *)image;
+    const Elf64_Shdr *sections = (const void *)(image + file->e_shoff);
 
-        if (sscanf(line, "%lx %lx %c %55[^.\n]", &function.start, &function.size, &type,
-                   function.name) != 4 ||
-            strchr("tTwWi", type) == NULL || (last != NULL && last->start == function.start))
-            continue;
-        program->functions =
-            reallocarray(program->functions, program->count + 1, sizeof *program->functions);
-        if (program->functions == NULL)
-            die("memory");
-        last = &program->functions[program->count++];
-        *last = function;
-    }
-    pclose(names);
+    for (size_t i = 0; memcmp(image, ELFMAG, SELFMAG) == 0 && i < file->e_shnum; i++)
+        if (sections[i].sh_type == SHT_SYMTAB && program->functions == NULL)
+            add_functions(program, image, &sections[i]);
+    munmap(image, (size_t)status.st_size);
+    if (program->count > 0)
+        qsort(program->functions, program->count, sizeof *program->functions, by_start);
+    for (size_t i = 0; i < program->count; i++)
+        if (kept == 0 || program->functions[kept - 1].start != program->functions[i].start)
+            program->functions[kept++] = program->functions[i];
+    program->count = kept;
 }
 
 static void add_program(const char *path)
