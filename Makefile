@@ -237,7 +237,7 @@ $(FAULTS_BUILD)/inject: tests/faults/inject.c Makefile | $(BUILD)/.compiler
 	$(Q)$(CC) $(LAB_CFLAGS) $(CFLAGS) -o $@ $<
 
 .PHONY: test-faults
-test-faults: $(FAULTS_BUILD)/inject $(BUILD)/.test-tools #: each call of the labs fails once: told, nothing left [ONLY="t0* run"] [MINUTES=N] [SECOND=yes] [FAULTS=all] [SITE="mmap *"]
+test-faults: $(FAULTS_BUILD)/inject $(BUILD)/.test-tools #: each call of the labs fails by two errnos: told, nothing left [ONLY="t0* run"] [MINUTES=N] [FAULTS=all] [SECOND=yes] [SITE="mmap *"]
 	@$(MAKE) -s all BUILD=$(FAULTS_BUILD) BIN=$(FAULTS_BUILD)/bin CFLAGS='-O1 -g -fno-inline -fno-optimize-sibling-calls'
 	@$(SUDO) env LABS='$(FAULTS_BUILD)/bin' BUILD='$(FAULTS_BUILD)' FAULTS='$(FAULTS)' SECOND='$(SECOND)' KILLS='$(KILLS)' MINUTES='$(MINUTES)' \
 	    SEED='$(SEED)' SITE='$(SITE)' DONE='$(DONE)' JOBS='$(JOBS)' tests/faults/run $(if $(ONLY),$(patsubst %,'%',$(ONLY)))
