@@ -6,6 +6,7 @@
 #include "error.h"
 #include "file.h"
 #include "page.h"
+#include "process.h"
 
 /* The mark of a halt in what a sandbox prints: "\001PID" or, from its sh, "\001STATUS". No program
  * of the labs prints such a line. */
@@ -172,7 +173,7 @@ void lab_continue_in_child(pid_t child)
             lab_must(write(parent_shown[1], "\n", 1));
             close(parent_shown[1]);
         }
-        exit(lab_wait(child));
+        exit(lab_must_wait(child));
     }
     if (!lab_in_sandbox)
         return;

@@ -96,6 +96,15 @@ int lab_wait(pid_t pid)
     return lab_shell_status(wait_status);
 }
 
+int lab_must_wait(pid_t pid)
+{
+    int status = lab_wait(pid);
+
+    if (status == -1)
+        lab_die("wait for process %d", (int)pid);
+    return status;
+}
+
 /* Kill the child NAME, a directory of /proc, if it is ours. Returns 0, or -1 with errno. */
 static int kill_child(int processes, const char *name, void *unused)
 {

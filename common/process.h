@@ -57,6 +57,9 @@ void lab_begin_as_usual(void);
  * clone3(2), Linux 5.5. */
 pid_t lab_clone(unsigned long long flags, pid_t number);
 
+/* lab_wait() of lab.h, or the end, with the errno: for a status that is passed on. */
+int lab_must_wait(pid_t pid);
+
 /* Kill every descendant of this process, a subreaper (PR_SET_CHILD_SUBREAPER), and wait for them.
  */
 void lab_kill_descendants(void);

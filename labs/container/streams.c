@@ -125,7 +125,7 @@ void session_detach(const struct specification *spec)
         const ssize_t count = must(TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)),
                                    "wait until %s has started", spec->name);
         if (count == 0)
-            exit(lab_wait(child));
+            exit(must(lab_wait(child), "wait for the runtime"));
         puts(spec->name);
         exit(EXIT_SUCCESS);
     }

@@ -219,9 +219,7 @@ static int limited(char *command_line[], int pidfd, int signals, const sigset_t 
         errno = error;
         lab_die("wait for process %lld", command ? command : wanted.pid);
     }
-    int status = command ? lab_wait(command) : EXIT_SUCCESS;
-    if (status == -1)
-        lab_die("wait for process %d", (int)command);
+    int status = command ? lab_must_wait(command) : EXIT_SUCCESS;
     sample(&group, &after);
     if (watcher)
         kill(watcher, SIGKILL);

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
+#include "process.h"
 #include "run.h"
 
 /* A mount namespace of our own, with a tmpfs on /tmp: what every experiment begins with. */
@@ -61,7 +62,7 @@ void probe_proc(const void *unused)
     if (child == -1)
         lab_die("fork");
     if (child > 0)
-        exit(lab_wait(child));
+        exit(lab_must_wait(child));
     if (mount("proc", "/proc", "proc", 0, NULL) == -1)
         lab_die_remedy("parts of the present /proc are covered, as in a container: " ELSEWHERE,
                        "mount proc in a new PID namespace");

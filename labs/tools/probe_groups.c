@@ -2,6 +2,7 @@
 
 #include "cgroup.h"
 #include "hierarchy.h"
+#include "process.h"
 #include "run.h"
 
 void probe_cgroup(const void *unused)
@@ -49,7 +50,7 @@ void probe_controller(const void *name)
             lab_cgroup_die();
         _exit(EXIT_SUCCESS);
     }
-    int result = lab_wait(child);
+    int result = lab_must_wait(child);
     if (result != 0)
         exit(result);
     printf("cgroup v%d: made a group, limited it, entered it\n", run.where->of[controller].version);

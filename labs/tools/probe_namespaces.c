@@ -6,6 +6,7 @@
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
+#include "process.h"
 #include "rootless.h"
 
 const char *probe_unshare_remedy(int error, const char *name)
@@ -72,7 +73,7 @@ void probe_namespace(const void *name)
             lab_die("look at the %s namespace of a child", (const char *)name);
         _exit(inside == before || (strcmp(name, "pid") == 0 && getpid() != 1) ? NOT_INSIDE : 0);
     }
-    status = lab_wait(child);
+    status = lab_must_wait(child);
     if (status != 0 && status != NOT_INSIDE)
         exit(status);
     if (status != 0)
