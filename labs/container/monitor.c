@@ -139,10 +139,10 @@ static ssize_t take(struct channel *channel, const struct monitored *monitored)
     }
     if (count == -1 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    /* A caller may have closed the input. */
-    if (count == -1 && monitored->master == -1 && errno != EBADF)
+    /* A caller may have closed the input. EIO: the terminal's last user is gone. */
+    if (count == -1 && errno != EBADF && (errno != EIO || monitored->master == -1))
         lose("read", channel);
-    close_channel(channel); /* the end, or EIO: the terminal's last user is gone */
+    close_channel(channel);
     /* The container reads the end, too. */
     if (channel == &state.channels[0] && monitored->master == -1)
         lab_close_fd(&channel->to);
