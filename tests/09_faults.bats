@@ -103,10 +103,8 @@ nothing_is_left() {
 
 @test "faults: a process for ::1 that has ended before its container is told" {
     labs09 run -n w -p 8080:80 ${CANNOT_MAP:+--userns host} "$ROOTFS" sleep 1000 2>"$BATS_TEST_TMPDIR/told" &
-    local runtime
     eventually labs09 exec w true
-    runtime=$(on_host pgrep -o -f "^$LABS/09_full_container run -n w")
-    kill -VTALRM "$(pgrep -P "$runtime" -f "^$LABS/09_full_container")"
+    kill -VTALRM "$(relay_of w)"
     labs09 kill w
     wait "$!" || true
     assert_equal "$(head -n 1 "$BATS_TEST_TMPDIR/told")" "09_full_container: w: ended by SIGKILL"

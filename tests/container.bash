@@ -52,6 +52,9 @@ container_runtimes() {
 # The PID of process 1 of container $1.
 pid_of() { labs09 ps | awk -v name="$1" '$1 == name {print $2}'; }
 
+# The process for the ports of container $1 at ::1, where one container runs.
+relay_of() { pgrep -P "$(container_runtimes)" | grep -vx "$(pid_of "$1")"; }
+
 # Commands that go on in the background until the test ends.
 BACKGROUND=()
 on_host_meanwhile() {

@@ -317,8 +317,8 @@ wait_for_step() {
         read -r -t 0.02 -u "$never" || true
     done
     exec {never}<&-
-    # The oldest of its children: orphans of the experiment become its children too.
-    experiment=$(pgrep -o -P "$supervisor")
+    # The first of its children: orphans of the experiment become its children too. pgrep -o would compare ticks.
+    experiment=$(<"/proc/$supervisor/task/$supervisor/children") experiment=${experiment%% *}
     [ -n "$experiment" ] && [ "$attempt" -lt $((3000 * SLOW)) ] || fail "$1 does not wait after step $2"
 }
 

@@ -110,3 +110,14 @@ start_machine() {
     machine true
     assert_equal "$(groups)" ''
 }
+
+@test "machine: names that others make in /tmp are not those of machines" {
+    local user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+    mkdir /tmp/precious
+    touch /tmp/precious/file
+    "${user[@]}" mkdir /tmp/container-labs-tests.x$'\n'precious /tmp/container-labs-tests.a23456
+    machine true
+    assert [ -e /tmp/precious/file ]
+    assert [ -e /tmp/container-labs-tests.a23456 ]
+    rm -r /tmp/precious /tmp/container-labs-tests.*
+}
