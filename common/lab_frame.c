@@ -1,6 +1,7 @@
 #include "lab.h"
 
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "error.h"
@@ -310,6 +311,22 @@ static void narrate(const char *number, const char *title, int steps)
     printf("%s[%s] %s%s\n", colour(BOLD), number, title, colour(NULL));
 }
 
+/* With few descriptors a command of an experiment fails half-way, and what waits for it waits on.
+ */
+static void need_descriptors(void)
+{
+    enum { NEEDED = 64 };
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+        lab_die("read the limit of open files");
+    if (files.rlim_cur >= NEEDED)
+        return;
+    files.rlim_cur = files.rlim_max < NEEDED ? files.rlim_max : NEEDED;
+    if (files.rlim_cur < NEEDED || setrlimit(RLIMIT_NOFILE, &files) == -1)
+        lab_cannot_run("a process may have too few open files", "type: ulimit -n 1024");
+}
+
 void lab_open(const char *number, const char *title, int steps, int (*tool)(int, char **), int argc,
               char *argv[])
 {
@@ -320,6 +337,7 @@ void lab_open(const char *number, const char *title, int steps, int (*tool)(int,
     lab_output_seconds = 60;
     umask(022);
     leave_locale();
+    need_descriptors();
     lab_begin_experiment(number);
     narrate(number, title, steps);
     if (lab_rootless)

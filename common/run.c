@@ -114,11 +114,15 @@ static void claim_directory(const char *number)
     if (mkdir(run.directory, 0755) == -1)
         lab_die("mkdir %s", run.directory);
     run.lock = open(run.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (run.lock == -1 || flock(run.lock, LOCK_EX) == -1)
+    run.place = run.lock == -1 ? -1 : open(run.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (run.place == -1 || flock(run.lock, LOCK_EX) == -1) {
+        const int error = errno;
+        if (rmdir(run.directory) == -1)
+            lab_warn_errno("remove %s", run.directory);
+        rmdir(lab_runs()); /* unless others are in it */
+        errno = error;
         lab_die("lock %s", run.directory);
-    run.place = open(run.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (run.place == -1)
-        lab_die("open %s", run.directory);
+    }
 }
 
 static void release(void)

@@ -108,6 +108,12 @@ without_path() {
     assert_experiment_held
 }
 
+@test "run: an experiment that may open too few files says so, status 77" {
+    run -77 --separate-stderr env -u LAB_MUST_RUN sh -c 'ulimit -n 8; exec "$0"' "$LABS/03_unshare" 3>&-
+    assert_equal "$stderr" "03_unshare: a process may have too few open files; type: ulimit -n 1024"
+    run -0 sh -c 'ulimit -Sn 8; exec "$0"' "$LABS/04_setns" 3>&-
+}
+
 @test "run: without PATH all goes on as usual" {
     for_each_experiment without_path
 }

@@ -128,7 +128,7 @@ void probe_idmapped(const void *unused)
 /* Programs are run from a temporary directory by the tests, and by whoever makes a root there. */
 void probe_tmp(const void *unused)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], own[32];
     const char *directory = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     LAB_OUTPUT output = {0};
 
@@ -138,8 +138,10 @@ void probe_tmp(const void *unused)
     if (fd == -1)
         lab_die_remedy("name another one in TMPDIR", "make a file in %s", directory);
     int program = -1;
+    /* Not by its name, in whose place the owner of the directory may put another program. */
+    snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
     if (write(fd, "#!/bin/sh\n", 10) == 10 && fchmod(fd, 0700) == 0)
-        program = open(path, O_RDONLY); /* its interpreter reads it, too */
+        program = open(own, O_RDONLY); /* its interpreter reads it, too */
     int error = errno;
     close(fd);
     if (unlink(path) == -1)
@@ -148,8 +150,8 @@ void probe_tmp(const void *unused)
     if (program == -1)
         lab_die_remedy("name another one in TMPDIR", "write a program to %s", directory);
     /* Its name is gone, so that nothing is left if this process is killed. */
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", program);
-    if (lab_listen_command(&output, (const char *[]){path, NULL}, LAB_READER) == -1)
+    snprintf(own, sizeof(own), "/proc/self/fd/%d", program);
+    if (lab_listen_command(&output, (const char *[]){own, NULL}, LAB_READER) == -1)
         lab_die_remedy(ELSEWHERE, "start a program in %s", directory);
     if (output.status != 0)
         probe_refuse("mount -o remount,exec it, or name another directory in TMPDIR",
