@@ -1,12 +1,14 @@
 #include "namespace.h"
 
 #include <errno.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -93,6 +95,13 @@ static const char *map_without(unsigned first, unsigned count, unsigned long *en
             return maps[i];
     }
     return NULL;
+}
+
+int lab_leave_keyring(void)
+{
+    const long result = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+
+    return result == -1 && errno != ENOSYS ? -1 : 0;
 }
 
 bool lab_is_root_of_machine(void)

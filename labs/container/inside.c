@@ -6,6 +6,7 @@
 
 #include "host.h"
 #include "mounts.h"
+#include "namespace.h"
 #include "network.h"
 #include "privileges.h"
 #include "report.h"
@@ -206,7 +207,7 @@ void become_container(const struct inside *inside)
     enter_limits(inside);
     mounts_make_pseudo(&own, spec, inside->limits->directory != -1);
     set_names(inside);
-    leave_keyring();
+    must(lab_leave_keyring(), "make a session keyring");
     set_network(inside, &own);
     mounts_mask(&own, spec);
     limit_bounding_set(spec->capabilities);

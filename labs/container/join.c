@@ -6,6 +6,7 @@
 #include "binary.h"
 #include "commands.h"
 #include "inside.h"
+#include "namespace.h"
 #include "options.h"
 #include "pidfd.h"
 #include "privileges.h"
@@ -83,7 +84,7 @@ static void enter_namespaces(const struct exec_request *request)
 __attribute__((noreturn)) static void become_exec_command(struct exec_request *request)
 {
     die_with_runtime();
-    leave_keyring();
+    must(lab_leave_keyring(), "make a session keyring");
     limit_bounding_set(request->container.spec.capabilities);
     request->command.terminals = -1;
     if (request->container.spec.terminal) {

@@ -395,6 +395,32 @@ C
     assert_line "shadow Permission denied"
 }
 
+@test "sandbox: no key of who checks can be searched or revoked" {
+    cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/with_key" -x c - <<'C'
+#include <linux/keyctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int argc, char *argv[])
+{
+    return argc < 2 || syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0) == -1 ||
+           syscall(SYS_add_key, "user", "token", "secret", 6, KEY_SPEC_SESSION_KEYRING) == -1 || execvp(argv[1], argv + 1);
+}
+C
+    with_main 03 <<'C'
+long key = syscall(SYS_keyctl, 10 /* KEYCTL_SEARCH */, -3 /* KEY_SPEC_SESSION_KEYRING */, "user", "token", 0);
+printf("key %s, revoke %s\n", key > 0 ? "found" : strerror(errno), key > 0 && syscall(SYS_keyctl, 3, key) == 0 ? "done" : "failed");
+return 0;
+C
+    make -s kit 3>&-
+    tests/kit/exercise.sh build 03 "$WORK/03_unshare.c" "$TMPDIR/program" 3>&-
+    local user
+    for user in --user ''; do
+        run -0 "$BATS_TEST_TMPDIR/with_key" build/sandbox $user --program="$TMPDIR/program" bash -c '"$PROGRAM"' 3>&-
+        assert_output --partial "key Required key not available, revoke failed"
+    done
+    rm "$TMPDIR/program"
+}
+
 @test "results: a binary and results that were handed in are not used" {
     cp build/starters/01_chroot.c "$WORK"
     mkdir "$WORK/.state"
@@ -418,6 +444,14 @@ C
     run -0 make -s grade WORK="$WORK" 3>&-
     run find "$TMPDIR/elsewhere" -mindepth 1
     assert_output ""
+    rm "$WORK/.state"
+    mkdir "$WORK/.state"
+    touch "$TMPDIR/elsewhere/file"
+    ln -s "$TMPDIR/elsewhere/file" "$WORK/.state/01.hints"
+    run -0 make -s hint-01 WORK="$WORK" 3>&-
+    assert [ ! -s "$TMPDIR/elsewhere/file" ]
+    run -0 make -s hint-01 WORK="$WORK" 3>&-
+    assert_line --regexp "^TODO 1.1, hint 2 "
     rm -r "$TMPDIR/elsewhere"
 }
 

@@ -64,6 +64,27 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     assert_output 5
 }
 
+@test "class: what its owner exchanges for a link while it is graded is not read" {
+    mkdir -p "$CLASS/alice" "$CLASS/bob/work" "$CLASS/carol" "$TMPDIR/bin"
+    touch "$CLASS/alice/06_cpu_shares.c" "$CLASS/bob/work/06_cpu_shares.c" "$CLASS/carol/06_cpu_shares.c"
+    # Between the search and the reading there is sort(1).
+    cat >"$TMPDIR/bin/sort" <<END
+#!/bin/sh
+cd "$CLASS/alice" && ln -sf "$REPO/solutions/06_cpu_shares.c" .
+cd "$CLASS/bob" && [ -L work ] || { mv work old && ln -s "$REPO/solutions" work; }
+cd "$CLASS/carol" && rm -f 06_cpu_shares.c && mkfifo 06_cpu_shares.c
+exec $(command -v sort) "\$@"
+END
+    chmod +x "$TMPDIR/bin/sort"
+    PATH=$TMPDIR/bin:$PATH run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    rm -r "${TMPDIR:?}/bin"
+    local student
+    for student in alice bob carol; do
+        run -0 row "$student"
+        assert_output --regexp "^\"$student\",0,.*,\"no source of an exercise\"$"
+    done
+}
+
 @test "class: a submission that could not be graded is named, and the others are graded" {
     mkdir -p "$CLASS/alice" "$CLASS/bob" "$TMPDIR/bin"
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"

@@ -105,10 +105,9 @@ count_not_tried() { report summary "$1" "$points" "$state/$1.tap" | cut -d ' ' -
 
 # The next hint that was not shown yet, for a TODO that does not hold yet as far as is known.
 hint() {
-    local number=$1 file=tests/kit/hints/$1.md shown last index todo used='' held=" "
+    local number=$1 file=tests/kit/hints/$1.md shown fresh last index todo used='' held=" "
     mkdir -p "$state"
     shown=$state/$number.hints
-    touch "$shown"
     # What held at the last check, whatever was written since: check, edit, be stuck, hint is how it goes.
     if [ -e "$state/$number.tap" ]; then
         held=" $(report lines "$number" "$points" "$state/$number.tap" | awk -F '\t' '$3 == "ok" {print $2}' | tr '\n' ' ')"
@@ -117,11 +116,14 @@ hint() {
     for index in $(seq "$last"); do
         todo=$(grep '^## ' "$file" | sed -n "${index}s/^## //p")
         if [[ $held == *" $todo "* ]]; then continue; fi
-        if grep -qx "$index" "$shown"; then
+        if grep -qsx "$index" "$shown"; then
             used=${used:-$todo}
             continue
         fi
-        echo "$index" >>"$shown"
+        # A student's link is replaced, and what it names is not written to.
+        fresh=$(mktemp "$state/hints.XXXXXX")
+        { cat "$shown" 2>/dev/null || true; echo "$index"; } >"$fresh"
+        mv -T "$fresh" "$shown"
         if [ "${used:-$todo}" != "$todo" ]; then echo "There are no more hints for TODO $used; it does not hold yet, as far as is known."; fi
         echo "TODO $todo, hint $index of $last:"
         nth_hint "$index" "$file"
@@ -129,7 +131,7 @@ hint() {
     done
     echo "There are no more hints. They were:"
     cat "$file"
-    rm "$shown"
+    rm -f "$shown"
 }
 
 nth_hint() { awk -v wanted="$1" '/^## / { n++; next } n == wanted' "$2" | sed -e '/./,$!d'; }

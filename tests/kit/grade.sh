@@ -59,12 +59,16 @@ one() {
 }
 
 # The source NAME.c of the submission $1. Nothing is unpacked: tar writes to stdout, so the names, links and owners
-# in it have no effect; find does not follow links.
+# in it have no effect. find does not follow links; what its owner puts in the place of a file or directory
+# meanwhile is not read: by this path one would have come elsewhere.
 source_of() {
-    local file
+    local file directory
     if [ -d "$1" ]; then
-        file=$(find "$1" -maxdepth 5 -type f -name "$2.c" | sort | head -n 1)
-        if [ -n "$file" ]; then cat "$file"; fi
+        file=$(find "$(realpath "$1")" -maxdepth 5 -type f -name "$2.c" | sort | head -n 1)
+        directory=$(dirname "$file")
+        if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$directory" ]; then
+            dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
+        fi
     else
         timeout 20 tar --force-local --wildcards --no-anchored -xOf "$1" "$2.c"
     fi | head -c 1000000
@@ -73,11 +77,13 @@ source_of() {
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
 student() {
-    local path=$1 grades=$2 name place number exercise remark=""
-    name=$(basename "$path")
+    local path=$1 grades=$2 file name place number exercise remark=""
+    file=$(basename "$path")
+    file=${file//[[:cntrl:]]/?} # a line break would begin another row
+    name=$file
     if [ ! -d "$path" ]; then name=${name%%.t*}; fi
     # alice/ and alice.tar are two.
-    mkdir "$grades/$name" 2>/dev/null || { name=$(basename "$path") && mkdir "$grades/$name"; }
+    mkdir "$grades/$name" 2>/dev/null || { name=$file && mkdir "$grades/$name"; }
     place=$(mktemp -d "$BUILD/student.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT

@@ -156,5 +156,5 @@ results() (
         echo "# of $fingerprint"
         try "$number" "$place/$name"
     } >"$place/tap"
-    mv "$place/tap" "$tap"
+    mv -T "$place/tap" "$tap"
 )

@@ -444,10 +444,18 @@ static int hand_out(int result)
     return EXIT_SUCCESS;
 }
 
-static void run_command(const struct place *place, int output)
+/* Nothing of those who started the sandbox is open or in reach but OUTPUT. */
+static void leave_all_but(int output)
 {
     attach_output(output);
     close_range(STDERR_FILENO + 1, ~0U, 0);
+    if (lab_leave_keyring() == -1)
+        lab_die("make a session keyring");
+}
+
+static void run_command(const struct place *place, int output)
+{
+    leave_all_but(output);
     if (place->user && place->has_ids)
         become(ORDINARY_USER, ORDINARY_GROUP);
     set_environment();
@@ -589,8 +597,7 @@ pid_t place_read_layers(const struct place *place, pid_t init, int output)
         exit(lab_wait(inner));
     if (chdir("/tmp/layers") == -1)
         lab_die("chdir /tmp/layers");
-    attach_output(output);
-    close_range(STDERR_FILENO + 1, ~0U, 0);
+    leave_all_but(output);
     set_environment();
     allow_reading_only(place->first);
     lab_exec(place->command);

@@ -32,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -335,9 +336,11 @@ static int play(void)
     int ends[2];
 
     limit();
-    if (pipe2(ends, O_CLOEXEC) == -1)
-        lab_die("pipe");
-    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    /* Not a pipe, which a program of the same user opens in /proc/self/fd to read what others
+     * write. */
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == -1 ||
+        shutdown(ends[1], SHUT_RD) == -1 || fcntl(ends[0], F_SETFL, O_NONBLOCK) == -1)
+        lab_die("socketpair");
     pid_t init = place_start(&sandbox.place, ends[1]);
     pid_t command = sandbox.place.layers ? place_read_layers(&sandbox.place, init, ends[1]) : init;
     close(ends[1]);
