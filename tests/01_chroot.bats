@@ -131,6 +131,17 @@ user:"$JAIL/missing" true
 ROWS
 }
 
+@test "01 tool: nobody waits for a FIFO in the place of a list of the new root" {
+    local list
+    for list in passwd group; do
+        mv "$JAIL/etc/$list" "$BATS_TEST_TMPDIR/kept"
+        mkfifo "$JAIL/etc/$list"
+        run -125 timeout 10 "$LABS/01_chroot" --userspec=games --groups=daemon "$JAIL" /bin/true
+        assert_output "01_chroot: $JAIL/etc/$list is not a regular file"
+        mv "$BATS_TEST_TMPDIR/kept" "$JAIL/etc/$list"
+    done
+}
+
 @test "01 tool: no module that looks up names is loaded out of the new root, with the rights of root" {
     [ -e /etc/nsswitch.conf ] || skip "this C library looks names up in its two files alone"
     mkdir "$JAIL/tmp"
@@ -191,6 +202,18 @@ C
     assert_output ''
     [ -h new ] && [ -e kept/bin/true ]
     rm -r new kept victim bin
+}
+
+@test "01 tool: --with follows no link of its owner into another mount namespace" {
+    mkdir -p "$TMPDIR/new"
+    ln -s "/proc/$$/root$TMPDIR/new" "$TMPDIR/link"
+    run -125 "$LABS/01_chroot" --with ls "$TMPDIR/link" ls
+    assert_output "01_chroot: cannot change root directory to '$TMPDIR/link': ELOOP (Too many levels of symbolic links)"
+    assert_equal "$(ls -A "$TMPDIR/new")" ""
+    # Where nothing is copied, all links are followed, as by chroot(1).
+    run -0 "$LABS/01_chroot" --with ls "$TMPDIR/new" ls
+    run -0 "$LABS/01_chroot" "$TMPDIR/link" ls
+    rm -r "$TMPDIR/link" "$TMPDIR/new"
 }
 
 @test "01 tool: --with leaves alone what is the same file, be it by a link or by the machine's own root" {

@@ -478,6 +478,29 @@ END
     assert_equal "$(ls -A elsewhere)" ""
 }
 
+@test "02 DIR: a link of its owner that leads into his own mount namespace is not followed" {
+    mkdir dir fake precious
+    # There, all that is made in it is made in a directory of root.
+    unshare -m sh -c "mount --bind '$PWD/precious' '$PWD/fake' && echo made && exec sleep 1000" >said 3>&- &
+    wait_until grep -q made said
+    rmdir dir
+    local dir error="ELOOP (Too many levels of symbolic links); nothing was changed"
+    for dir in dir dir/new; do
+        ln -sfn "/proc/$!/root$PWD/fake" dir
+        run -1 "$LABS/02_rootfs" "$dir"
+        assert_output "02_rootfs: fill the directory '$dir': $error"
+    done
+    run -1 "$LABS/02_rootfs" --tar dir/archive new
+    assert_output "02_rootfs: open the directory of the archive 'dir/archive': $error"
+    kill "$!"
+    assert_equal "$(ls -A precious)" ""
+    [ ! -e new ]
+    # A link that is typed, or made by root, may lead anywhere else; and DIR may end in slashes.
+    ln -sfn precious dir
+    run -0 "$LABS/02_rootfs" dir//
+    assert [ -e precious/bin/sh ]
+}
+
 @test "02 experiment: a link that does not run fails its check" {
     busybox_with_httpd_as zttpd
     run -1 env BUSYBOX="$WORK/patched" "$LABS/02_rootfs"

@@ -22,7 +22,8 @@ struct container {
     const char
         *group_base; /* without root: the directory below which its control group is, or NULL */
     uid_t first_id;  /* user 0 inside is this one outside, and 65535 follow; 0: no user namespace */
-    struct in_addr address; /* on the bridge; 0: none */
+    struct in_addr address;   /* on the bridge; 0: none */
+    unsigned long long layer; /* the inode of its layer in a directory; 0: none */
     time_t began;
     bool ended;
     bool cleared;     /* it has ended, and only its directory is left */

@@ -103,7 +103,7 @@ static int make_device_directory(uid_t root, bool has_terminal)
 
 /* The directory of the layer: on a file system in memory, which is freed with its last descriptor,
  * or on a disk. Memory is counted as the container's, by its control group. */
-static int make_layer_directory(const struct container *container)
+static int make_layer_directory(struct container *container)
 {
     char size[32];
     const char *const options[][2] = {{"mode", "0700"}, {"size", size}, {0}};
@@ -125,7 +125,7 @@ struct layer {
     int place, upper, work;
 };
 
-static void make_layer(struct layer *layer, const struct container *container, int base)
+static void make_layer(struct layer *layer, struct container *container, int base)
 {
     struct stat status;
     const uid_t root = container->first_id;
@@ -219,7 +219,7 @@ int mounts_show_base(const struct specification *spec, int base, int users)
 /* Before Linux 6.15 overlayfs accepts no unattached mount as a layer. Then LOWER and a layer in
  * memory are attached in a private mount namespace, at /: the root of this process is the directory
  * below, so nothing is hidden. */
-static int make_overlay_attached(const struct container *container, int base, int lower,
+static int make_overlay_attached(struct container *container, int base, int lower,
                                  struct layer *layer)
 {
     lab_fd attached = -1;
@@ -242,7 +242,7 @@ static int make_overlay_attached(const struct container *container, int base, in
 }
 
 /* The root: an overlay of the layer on the base. */
-static int make_root(const struct container *container, int base, int users, int used[2])
+static int make_root(struct container *container, int base, int users, int used[2])
 {
     struct layer layer;
     lab_fd lower = mounts_show_base(&container->spec, base, users);
@@ -296,7 +296,7 @@ static int make_volume(const struct volume *volume, int users)
     return lab_take_fd(&mount);
 }
 
-void mounts_make(struct mounts *mounts, const struct container *container, int base, int users)
+void mounts_make(struct mounts *mounts, struct container *container, int base, int users)
 {
     const struct specification *spec = &container->spec;
 

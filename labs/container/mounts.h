@@ -32,7 +32,7 @@ struct mounts {
 
 /* Make the mounts of CONTAINER; errors end by fail(). USERS is the container's user namespace, or
  * -1: then files keep the owners they have. BASE is a descriptor of the base directory. */
-void mounts_make(struct mounts *mounts, const struct container *container, int base, int users);
+void mounts_make(struct mounts *mounts, struct container *container, int base, int users);
 
 /* A mount of BASE, the base directory of SPEC, whose files are owned as USERS, a user namespace,
  * maps them; with -1 by their owners. Returns its descriptor. Ends by give_up() where this kernel

@@ -89,7 +89,7 @@ static void claim(struct container *container)
  */
 
 /* Make the mounts and the network while the child makes its own mounts, and send them. */
-static void send_mounts(const struct container *container, int users)
+static void send_mounts(struct container *container, int users)
 {
     const struct message message = {.kind = MESSAGE_MOUNTS};
     int fds[MAXIMUM_FDS], count = 0;

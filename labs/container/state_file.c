@@ -38,6 +38,7 @@ static const struct field {
     FIELD("capabilities", TYPE_WIDE, spec.capabilities),
     FIELD("without", TYPE_INT, spec.without),
     FIELD("address", TYPE_INT, address), /* as the number that it is */
+    FIELD("layer_inode", TYPE_WIDE, layer),
     FIELD("runtime", TYPE_INT, runtime),
     FIELD("runtime_name", TYPE_ARRAY, runtime_name),
     FIELD("runtime_began", TYPE_WIDE, runtime_began),

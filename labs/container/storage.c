@@ -23,39 +23,68 @@ static void layer_name(const struct container *container, char *name, size_t siz
 }
 
 /* The parent may be another user's, who can put another directory in the place of ours. */
-static bool is_private(int directory)
+static bool is_private(int directory, struct stat *status)
 {
-    struct stat status;
-
-    if (fstat(directory, &status) == -1)
+    if (fstat(directory, status) == -1)
         return false;
-    if (status.st_uid == geteuid() && (status.st_mode & 077) == 0)
+    if (status->st_uid == geteuid() && (status->st_mode & 077) == 0)
         return true;
     errno = EPERM;
     return false;
 }
 
-int storage_make_layer(const struct container *container)
+/* Another user may change what is on the way to the layers: a link of proc(5) would lead into his
+ * own mount namespace, where any directory of root may be mounted. */
+static int open_layers(const char *path)
+{
+    return lab_openat2(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
+}
+
+static int open_directory(int parent, const char *name)
+{
+    return lab_openat2(parent, name, O_RDONLY | O_DIRECTORY, 0,
+                       RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int storage_make_layer(struct container *container)
 {
     char name[NAME_SIZE + 48];
-    lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat status;
+    lab_fd parent = open_layers(container->spec.layer);
 
     layer_name(container, name, sizeof(name));
     if (parent == -1 || mkdirat(parent, name, 0700) == -1)
         return -1;
-    lab_fd layer = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return layer != -1 && is_private(layer) ? lab_take_fd(&layer) : -1;
+    lab_fd layer = open_directory(parent, name);
+    if (layer == -1 || !is_private(layer, &status))
+        return -1;
+    container->layer = status.st_ino;
+    return lab_take_fd(&layer);
 }
 
 int storage_remove_layer(const struct container *container)
 {
     char name[NAME_SIZE + 48];
+    struct stat status;
 
     if (!container->spec.layer)
         return 0;
     layer_name(container, name, sizeof(name));
-    lab_fd parent = open(container->spec.layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent == -1 ? errno == ENOENT : remove_container_tree(parent, name) == 0)
+    lab_fd parent = open_layers(container->spec.layer);
+    lab_fd layer = open_directory(parent, name);
+    if (layer == -1 && errno == ENOENT) {
+        if (container->pid != 0)
+            lab_warn("%s/%s is not there any more", container->spec.layer, name);
+        return 0;
+    }
+    if (layer == -1 ? errno == ELOOP || errno == ENOTDIR
+                    : !is_private(layer, &status) ||
+                          (container->layer != 0 && container->layer != status.st_ino)) {
+        lab_warn("%s/%s is not the layer that was made there, and stays", container->spec.layer,
+                 name);
+        return 0;
+    }
+    if (layer != -1 && remove_container_directory(parent, name, layer) == 0)
         return 0;
     return lab_warn_errno("remove %s/%s", container->spec.layer, name);
 }
@@ -163,7 +192,8 @@ static int remove_base(const char *name)
 {
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (bases == -1 ? errno != ENOENT : remove_container_tree(bases, name) == -1)
+    lab_fd base = open_directory(bases, name);
+    if (base == -1 ? errno != ENOENT : remove_container_directory(bases, name, base) == -1)
         return lab_warn_errno("remove %s/%s", bases_directory(), name);
     if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
         return 0;

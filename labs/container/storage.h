@@ -20,7 +20,7 @@ bool base_is_packed(const struct specification *spec);
 int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd));
 
 /* Create the directory of CONTAINER's layer, and open it. Returns it, or -1 with errno. */
-int storage_make_layer(const struct container *container);
+int storage_make_layer(struct container *container);
 
 /* These return 0, or -1 after a warning. Remove CONTAINER's layer. */
 int storage_remove_layer(const struct container *container);

@@ -286,19 +286,21 @@ void adapt_to_user(struct specification *spec)
         choose_user_network(spec);
 }
 
-int remove_container_tree(int parent, const char *name)
+int remove_container_directory(int parent, const char *name, int directory)
 {
-    if (remove_tree(parent, name) == 0)
-        return 0;
-    if (!unprivileged || lab_rootless)
-        return -1;
-    pid_t child = lab_fork();
-    if (child == 0) {
-        lab_become_root();
-        _exit(remove_tree(parent, name) == -1);
+    int status = remove_contents(directory) == -1;
+
+    if (status != 0 && unprivileged && !lab_rootless) {
+        pid_t child = lab_fork();
+        if (child == 0) {
+            lab_become_root();
+            _exit(remove_contents(directory) == -1);
+        }
+        status = child == -1 ? -1 : lab_wait(child);
+        if (status > 0)
+            errno = EACCES;
     }
-    int status = child == -1 ? -1 : lab_wait(child);
-    if (status > 0)
-        errno = EACCES;
-    return status == 0 ? 0 : -1;
+    if (status != 0)
+        return -1;
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }

@@ -48,8 +48,9 @@ void check_ids(uid_t user, gid_t group);
  * allowed, and the caller's groups stay. */
 int set_groups(size_t count, const gid_t *groups);
 
-/* remove_tree() of remove.h for what a container has made: where the caller may not remove it, a
- * child does it that has the container's users. */
-int remove_container_tree(int parent, const char *name);
+/* Remove DIRECTORY, which has this NAME in PARENT, and what a container has made in it: where the
+ * caller may not remove that, a child does it that has the container's users. Returns 0, or -1 with
+ * errno. */
+int remove_container_directory(int parent, const char *name, int directory);
 
 #endif

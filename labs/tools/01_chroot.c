@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -105,6 +106,17 @@ __attribute__((noreturn)) static void refuse_identity(const char *trouble, const
              file);
 }
 
+/* A FIFO that the owner of the new root puts in the place of a list would let the lookup wait. */
+static void check_lists(const char *new_root)
+{
+    static const char *const lists[] = {"/etc/passwd", "/etc/group"};
+    struct stat status;
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        if (stat(lists[i], &status) == 0 && !S_ISREG(status.st_mode))
+            lab_exit(lab_exit_failure, "%s%s is not a regular file", new_root, lists[i]);
+}
+
 /* Without a command: $SHELL, whose path may be one of the old root only. */
 __attribute__((noreturn)) static void start_shell(void)
 {
@@ -125,7 +137,10 @@ static int open_with_programs(const char *new_root)
     for (int i = 0; i < wanted.with_count; i++)
         if (!lab_find_command(wanted.with[i], NULL, 0))
             lab_die("find the program '%s'", wanted.with[i]);
-    int root = open(new_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* What is written by a link of proc(5) may be in a mount namespace that another user has made.
+     */
+    int root = lab_openat2(AT_FDCWD, new_root, O_PATH | O_DIRECTORY, 0,
+                           wanted.with_count > 0 ? RESOLVE_NO_MAGICLINKS : 0);
     if (root == -1)
         lab_die("cannot change root directory to '%s'", new_root);
     for (int i = 0; i < wanted.with_count; i++)
@@ -159,6 +174,8 @@ int chroot_tool(int argc, char *argv[])
         lab_identify(&identity, wanted.user_spec, wanted.groups);
     }
     change_root(root, new_root, wanted.skip_chdir);
+    if (wanted.user_spec || wanted.groups)
+        check_lists(is_present_root ? "" : new_root);
     const char *trouble = lab_identify(&identity, wanted.user_spec, wanted.groups);
     if (trouble)
         refuse_identity(trouble, is_present_root ? "" : new_root);

@@ -61,6 +61,9 @@ static void read_options(int argc, char *argv[])
         else
             lab_common_option(option, HELP, LAB_EXIT_USAGE);
     }
+    char *end = argv[optind] ? strchr(argv[optind], '\0') : NULL;
+    while (end && end - argv[optind] > 1 && end[-1] == '/')
+        *--end = '\0';
     tool.directory = argv[optind];
     if (optind + 1 == argc && *tool.directory)
         return;
@@ -114,11 +117,41 @@ static int check_empty(int fd)
     return error == 0 ? 0 : -1;
 }
 
-/* Leave the directory that fill_directory() has locked as it was. It was empty, so all that is in
- * it now is ours. Another user may own the directory above it, and put a link in the place of PATH
- * or of anything below it: so the work is done by the descriptor, and find(1) follows no link. */
-static void take_back(const char *path, int directory, bool made, mode_t mode)
+static const char *last_name(const char *path)
 {
+    const char *slash = strrchr(path, '/');
+
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Open the directory that PATH is in. Another user may own it, and put a link in the place of what
+ * is to be removed later; and a link of proc(5) on the way would lead into his own mount namespace,
+ * where any directory of root may be mounted. */
+static int open_place(const char *path)
+{
+    char place[PATH_MAX];
+
+    if (strlen(path) + 1 >= sizeof(place)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(place, sizeof(place), "%.*s.", (int)(last_name(path) - path), path);
+    return lab_openat2(AT_FDCWD, place, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
+}
+
+/* A directory that is filled: NAME in PLACE; it was MADE, or had this MODE. */
+struct target {
+    int place;
+    const char *name;
+    bool made;
+    mode_t mode;
+};
+
+/* Leave the directory that fill_directory() has locked as it was. It was empty, so all that is in
+ * it now is ours. The work is done by the descriptor, and find(1) follows no link. */
+static void take_back(const struct target *target, int directory)
+{
+    const char *path = tool.directory;
     struct stat ours, named;
     pid_t child = lab_fork();
 
@@ -129,32 +162,28 @@ static void take_back(const char *path, int directory, bool made, mode_t mode)
     }
     if (child == -1 || lab_wait(child) != 0)
         lab_warn("'%s' is not empty again", path);
-    if (fstat(directory, &ours) == -1 || lstat(path, &named) == -1)
+    if (fstat(directory, &ours) == -1 ||
+        fstatat(target->place, target->name, &named, AT_SYMLINK_NOFOLLOW) == -1)
         lab_warn_errno("look at '%s'", path);
-    else if (made && !lab_same_file(&ours, &named))
+    else if (target->made && !lab_same_file(&ours, &named))
         lab_warn("'%s' is another file by now", path);
-    else if (made ? rmdir(path) == -1
-                  : (ours.st_mode & 07777) != mode && fchmod(directory, mode) == -1)
+    else if (target->made
+                 ? unlinkat(target->place, target->name, AT_REMOVEDIR) == -1
+                 : (ours.st_mode & 07777) != target->mode && fchmod(directory, target->mode) == -1)
         lab_warn_errno("leave '%s' as it was", path);
 }
 
-/* Makes the directory PATH (0755 less the umask(2)), or takes it as it is if it is empty, and calls
- * FILL(DIRECTORY), a descriptor of it, in a child. Whatever ends the child before it returns from
- * FILL - an error that exits, a signal, Ctrl-C - all that is in the directory then is removed, and
- * the directory is as it was: not there, or empty and with its old mode. A lock keeps other calls
- * off, flock(2). Returns 0 when FILL has returned, 128 + the signal that asked this process to end,
- * 1 for every other failure of FILL, which has printed it; or -1 with errno where nothing was
- * begun: ENOTEMPTY, ENOTDIR, EBUSY (another process fills it now), and those of mkdir(2) and
- * open(2). */
-static int fill_directory(const char *path, void (*fill)(int directory))
+/* Make or take the directory, and lock it. Returns a descriptor, or -1 with errno. */
+static int open_target(struct target *target)
 {
     struct stat before;
 
-    catch_signals(); /* before there is anything that would have to be taken back */
-    bool made = mkdir(path, 0755) == 0;
-    if (!made && errno != EEXIST)
+    target->made = mkdirat(target->place, target->name, 0755) == 0;
+    if (!target->made && errno != EEXIST)
         return -1;
-    lab_fd directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (made ? O_NOFOLLOW : 0));
+    lab_fd directory = lab_openat2(target->place, target->name,
+                                   O_RDONLY | O_DIRECTORY | (target->made ? O_NOFOLLOW : 0), 0,
+                                   RESOLVE_NO_MAGICLINKS);
     if (directory == -1)
         return -1;
     if (flock(directory, LOCK_EX | LOCK_NB) == -1) {
@@ -162,6 +191,29 @@ static int fill_directory(const char *path, void (*fill)(int directory))
         return -1;
     }
     if (check_empty(directory) == -1 || fstat(directory, &before) == -1)
+        return -1;
+    target->mode = before.st_mode & 07777;
+    return lab_take_fd(&directory);
+}
+
+/* Makes the directory DIR (0755 less the umask(2)), or takes it as it is if it is empty, and calls
+ * FILL(DIRECTORY), a descriptor of it, in a child. Whatever ends the child before it returns from
+ * FILL - an error that exits, a signal, Ctrl-C - all that is in the directory then is removed, and
+ * the directory is as it was: not there, or empty and with its old mode. A lock keeps other calls
+ * off, flock(2). Returns 0 when FILL has returned, 128 + the signal that asked this process to end,
+ * 1 for every other failure of FILL, which has printed it; or -1 with errno where nothing was
+ * begun: ENOTEMPTY, ENOTDIR, EBUSY (another process fills it now), ELOOP (a link of proc(5)), and
+ * those of mkdir(2) and open(2). */
+static int fill_directory(void (*fill)(int directory))
+{
+    lab_fd place = open_place(tool.directory);
+    struct target target = {.place = place, .name = last_name(tool.directory)};
+
+    catch_signals(); /* before there is anything that would have to be taken back */
+    if (place == -1)
+        return -1;
+    lab_fd directory = open_target(&target);
+    if (directory == -1)
         return -1;
     pid_t child = lab_fork();
     if (child == 0) {
@@ -174,10 +226,10 @@ static int fill_directory(const char *path, void (*fill)(int directory))
         end_filler(asked);
     int status = child == -1 ? -1 : lab_wait(child);
     if (child != -1 && status == -1)
-        lab_warn_errno("wait for the process that fills '%s'", path);
+        lab_warn_errno("wait for the process that fills '%s'", tool.directory);
     filler = 0;
     if (status != 0)
-        take_back(path, directory, made, before.st_mode & 07777);
+        take_back(&target, directory);
     errno = error;
     if (status == 0 || child == -1)
         return status;
@@ -210,13 +262,6 @@ static void pack(int archive)
                  tool.tar, status);
 }
 
-static const char *name_of_archive(void)
-{
-    const char *slash = strrchr(tool.tar, '/');
-
-    return slash ? slash + 1 : tool.tar;
-}
-
 /* The archive must not be a part of what goes into it. */
 static void check_archive(int archive, int directory, const char *busybox)
 {
@@ -224,7 +269,7 @@ static void check_archive(int archive, int directory, const char *busybox)
 
     if (fstat(archive, &itself) == -1)
         lab_die("stat the archive '%s'", tool.tar);
-    int there = fstatat(directory, name_of_archive(), &other, 0);
+    int there = fstatat(directory, last_name(tool.tar), &other, 0);
     if (there == -1 && errno != ENOENT)
         lab_die("look for the archive in '%s'", tool.directory);
     if (there == 0 && lab_same_file(&itself, &other))
@@ -269,16 +314,6 @@ static void build(int directory)
     pack(archive);
 }
 
-/* Open the directory that the archive is in. When it is to be removed, another user may have put a
- * link in the place of that. */
-static int open_place_of_archive(void)
-{
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof(path), "%.*s.", (int)(name_of_archive() - tool.tar), tool.tar);
-    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
 int rootfs_tool(int argc, char *argv[])
 {
     read_options(argc, argv);
@@ -287,14 +322,14 @@ int rootfs_tool(int argc, char *argv[])
     int has_tar = tool.tar ? lab_is_there(tool.tar) : 1;
     if (has_tar == -1)
         lab_die("look at the archive '%s'", tool.tar);
-    lab_fd place = has_tar ? -1 : open_place_of_archive();
+    lab_fd place = has_tar ? -1 : open_place(tool.tar);
     if (!has_tar && place == -1 && errno != ENOENT && errno != ENOTDIR)
         lab_die_remedy("nothing was changed", "open the directory of the archive '%s'", tool.tar);
-    int status = fill_directory(tool.directory, build);
+    int status = fill_directory(build);
     if (status == -1)
         lab_die_remedy(errno == EBUSY ? "another run is filling it" : "nothing was changed",
                        "fill the directory '%s'", tool.directory);
-    if (status != 0 && place != -1 && unlinkat(place, name_of_archive(), 0) == -1 &&
+    if (status != 0 && place != -1 && unlinkat(place, last_name(tool.tar), 0) == -1 &&
         errno != ENOENT)
         lab_warn_errno("remove the archive '%s'", tool.tar);
     return status;
