@@ -133,19 +133,20 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     rm "$TMPDIR/watch" "$TMPDIR/said"
 }
 
-@test "hardening: what its caller has of a realtime priority or of protection from the lack of memory is not the container's" {
-    # Root without CAP_SYS_RESOURCE has no such protection to give. Field 41 is the policy, proc(5).
+@test "hardening: what its caller has of priority or of protection from the lack of memory is not the container's" {
+    # Root without CAP_SYS_RESOURCE has no such protection to give. Fields 19 and 41 are nice and policy, proc(5).
     on_host_protected() {
-        run on_host chrt -f 10 bash -c '{ echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
+        run on_host prlimit --nice=40 --rtprio=50 chrt -f 10 nice -n -5 ionice -c 1 bash -c '{ echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
             timeout $((30 * SLOW)) "$LABS/09_full_container" "$@"
         assert_success
     }
-    local look='cat /proc/self/oom_score_adj; cut -d" " -f41 /proc/self/stat'
+    local look='cat /proc/self/oom_score_adj; cut -d" " -f19,41 /proc/self/stat; ionice; ulimit -e; ulimit -r'
+    local nothing=$'0\n0 0\nnone: prio 0\n0\n0'
     on_host_protected run --net none "$ROOTFS" sh -c "$look"
-    assert_output $'0\n0'
+    assert_output "$nothing"
     labs09 run -d -n plain --net none "$ROOTFS" sleep 1000
     on_host_protected exec plain sh -c "$look"
-    assert_output $'0\n0'
+    assert_output "$nothing"
     labs09 kill plain
 }
 
@@ -231,7 +232,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     start -n large --net none
     labs09 exec large truncate -s 200G /etc/passwd
     run -125 timeout 20 nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec -u daemon large true
-    assert_output "09_full_container: /etc/passwd in the root file system is larger than 16 MiB"
+    assert_output "09_full_container: /etc/passwd in the root file system is larger than 1 MiB"
     labs09 kill large
 }
 
@@ -310,6 +311,38 @@ C
     assert_output --partial "EPERM"
     assert_equal "$(stat -c %u "$TMPDIR/precious")" 0
     rm -r "$TMPDIR/layers" "$TMPDIR/precious"
+}
+
+@test "hardening: a link that another user puts in the place of layers removes nothing of root" {
+    mkdir -p "$TMPDIR/theirs/layers" "$TMPDIR/precious"
+    touch "$TMPDIR/precious/file"
+    chown -R 4242 "$TMPDIR/theirs"
+    labs09 run -d -n w --net none --layer "$TMPDIR/theirs/layers" "$ROOTFS" sleep 1000
+    local name
+    name=$(ls "$TMPDIR/theirs/layers")
+    # In his own mount namespace any directory has the name of the layer.
+    unshare -m sh -c 'mkdir -p "$1" && mount --rbind "$2" "$1" && echo made && exec sleep 1000' - \
+        "$TMPDIR/theirs/fake/$name" "$TMPDIR/precious" >"$BATS_TEST_TMPDIR/said" 3>&- &
+    wait_until grep -q made "$BATS_TEST_TMPDIR/said"
+    mv "$TMPDIR/theirs/layers" "$TMPDIR/theirs/old"
+    ln -s "/proc/$!/root$TMPDIR/theirs/fake" "$TMPDIR/theirs/layers"
+    kill -KILL "$(container_runtimes)"
+    eventually eval '[ -z "$(pid_of w)" ]'
+    run -0 labs09 prune
+    assert_line "09_full_container: $TMPDIR/theirs/layers/$name is not the layer that was made there, and stays"
+    assert [ -e "$TMPDIR/precious/file" ]
+    kill "$!"
+    # Nor another directory that is root's alone, which he can rename but not empty.
+    rm "$TMPDIR/theirs/layers"
+    mkdir "$TMPDIR/theirs/layers"
+    labs09 run -d -n w --net none --layer "$TMPDIR/theirs/layers" "$ROOTFS" sleep 1000
+    name=$(ls "$TMPDIR/theirs/layers")
+    mv "$TMPDIR/theirs/layers/$name" "$TMPDIR/theirs/away"
+    chmod 700 "$TMPDIR/precious"
+    mv "$TMPDIR/precious" "$TMPDIR/theirs/layers/$name"
+    labs09 kill w
+    assert [ -e "$TMPDIR/theirs/layers/$name/file" ]
+    rm -r "$TMPDIR/theirs"
 }
 
 @test "hardening: a runtime killed after its container's end leaves no claim behind what --rm=false keeps" {
@@ -508,7 +541,7 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     eventually eval 'labs09 ps | grep -q ^unread'
     sleep 0.3
     run -1 labs09 kill unread
-    assert_output "09_full_container: unread has ended, but not its runtime, process $job: it is stopped, or its output is not read"
+    assert_output "09_full_container: unread has ended, but not its runtime, process $job: it is stopped, its output is not read, or it removes files yet"
     kill -TERM "$job"
     local status=0
     wait "$job" || status=$?

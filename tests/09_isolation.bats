@@ -101,7 +101,8 @@ blocked_but_for() {
     blocked_but_for abstract_socket --net host
     blocked_but_for alg_socket --without seccomp
     blocked_but_for vsock_socket --without seccomp
-    [ "$PROBES" -eq 7 ]
+    blocked_but_for packet_filter --without seccomp
+    [ "$PROBES" -eq 8 ]
 }
 
 @test "isolation: /proc and /sys" {

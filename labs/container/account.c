@@ -7,7 +7,7 @@
 #include "privileges.h"
 #include "report.h"
 
-enum { LARGEST = 16 << 20 }; /* bytes; a sparse file of terabytes costs nothing to make */
+enum { LARGEST = 1 << 20 }; /* bytes: fgetpwent(3) reads a long line again and again */
 
 /* What the root file system says is a file may be a link to anywhere, a pipe that never ends or a
  * device. Returns NULL where it is not a plain file, as if it were not there. */

@@ -186,13 +186,14 @@ static bool wait_for(int pidfd, int milliseconds)
     return ready > 0;
 }
 
-/* Wait for CONTAINER's runtime, which clears up; it cannot where its output is not read. */
+/* Wait for CONTAINER's runtime, which clears up; it cannot where its output is not read, and a
+ * million files of a layer take it a minute. */
 static void wait_for_runtime(const struct container *container, int runtime)
 {
     if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
         lab_exit(EXIT_FAILURE,
-                 "%s has ended, but not its runtime, process %d: it is stopped, or its output is "
-                 "not read",
+                 "%s has ended, but not its runtime, process %d: it is stopped, its output is not "
+                 "read, or it removes files yet",
                  container->spec.name, (int)container->runtime);
 }
 

@@ -161,19 +161,27 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
 }
 
 /* libseccomp cannot express "all values but these", so this is put before its program: the requests
- * of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; and two families of sockets, of
- * which AF_ALG exposes much of the kernel and AF_VSOCK reaches the hypervisor past all namespaces.
- * Only the lower 32 bits are compared, as the kernel does (CVE-2019-10063). */
+ * of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; two families of sockets, of which
+ * AF_ALG exposes much of the kernel and AF_VSOCK reaches the hypervisor past all namespaces; and
+ * programs that filter packets, for which all containers, and their own filters of system calls,
+ * share net.core.bpf_jit_limit: without it, no container would start. Only the lower 32 bits are
+ * compared, as the kernel does (CVE-2019-10063). */
 static const struct sock_filter PRELUDE[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 5, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 4, 5),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 11, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 10, 11),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[0]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_ALG, 1, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_VSOCK, 0, 1),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_ALG, 7, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_VSOCK, 6, 7),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 6),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 4),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[2]))),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_ATTACH_FILTER, 1, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_ATTACH_REUSEPORT_CBPF, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 };
 

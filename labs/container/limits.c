@@ -48,15 +48,18 @@ static int set_shares(const struct lab_cgroup *group, long long shares)
     return lab_cgroup_set_shares(group, (int)shares);
 }
 
-/* v1 counts what the kernel keeps for TCP apart; some kernels do not have this file. */
+/* v1 counts what the kernel keeps for TCP apart; some kernels do not have this file. All of the
+ * machine has a tenth of its memory for TCP (tcp_mem, tcp(7)), of which no container may take all.
+ */
 static void limit_tcp(const struct lab_cgroup *group, long long bytes)
 {
+    const long long share = sysconf(_SC_PHYS_PAGES) / 64 * sysconf(_SC_PAGESIZE);
     char text[32];
 
     if (bytes == UNLIMITED || group->where->of[LAB_MEMORY].version == 2)
         return;
     const char *path = lab_cgroup_file(group, LAB_MEMORY, "memory.kmem.tcp.limit_in_bytes");
-    snprintf(text, sizeof(text), "%lld", bytes);
+    snprintf(text, sizeof(text), "%lld", bytes < share ? bytes : share);
     if (lab_write_file(path, text) == -1 && errno != ENOENT)
         fail("write %s", path);
 }

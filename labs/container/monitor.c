@@ -176,20 +176,22 @@ static void give(struct channel *channel)
         channel->length = 0;
 }
 
-/* Wait until CHANNEL can be written to. A signal that asks for the end ends the waiting: the rest
- * of the output goes to the log alone. */
+/* Wait until CHANNEL can be written to: where a signal has asked for the end, for a second. If it
+ * cannot then, or if a signal asks for the end now, the rest of the output goes to the log alone.
+ */
 static void write_channel_or_signal(struct channel *channel, const struct monitored *monitored)
 {
     struct pollfd polled[] = {{.fd = channel->to, .events = POLLOUT},
                               {.fd = monitored->signals, .events = POLLIN}};
     struct signalfd_siginfo info;
 
-    if (poll(polled, 2, -1) == -1)
+    const int ready = poll(polled, 2, state.asked ? 1000 : -1);
+    if (ready == -1)
         return;
     if (polled[0].revents)
         give(channel);
-    else if (read(monitored->signals, &info, sizeof(info)) == sizeof(info) &&
-             is_end_signal(info.ssi_signo))
+    else if (ready == 0 || (read(monitored->signals, &info, sizeof(info)) == sizeof(info) &&
+                            is_end_signal(info.ssi_signo)))
         for (int i = 0; i < CHANNELS; i++)
             state.channels[i].to = -1, state.channels[i].length = 0;
 }
@@ -349,6 +351,8 @@ int monitor(const struct monitored *monitored, int *asked)
 
     if (monitored->master != -1 && monitored->interactive)
         terminal_make_raw();
+    /* Where the command closes its terminal and opens it again, reading must not end meanwhile. */
+    lab_fd slave = terminal_open_slave(monitored->master);
     open_channels(monitored);
     forward_until_end(monitored);
     for (int i = 1; i < CHANNELS; i++)

@@ -1,6 +1,7 @@
 #include "pidfd.h"
 
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -58,9 +59,13 @@ int open_process(pid_t pid, unsigned long long began)
     }
     /* While the descriptor is open, the PID is not reused: compare the start. */
     const unsigned long long present = process_began(pid);
-    if (present == began)
+    if (present == 0)
+        return -1;
+    /* One that only waits to be waited for has ended. */
+    const int ended = poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0);
+    if (present == began && ended == 0)
         return lab_take_fd(&fd);
-    if (present != 0)
+    if (ended != -1)
         errno = ESRCH;
     return -1;
 }

@@ -1,6 +1,5 @@
 #include "privileges.h"
 
-#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/capability.h>
@@ -83,6 +82,7 @@ struct sock_fprog filter_for(uint64_t capabilities)
 
 void leave_exemptions(void)
 {
+    enum { WHO_PROCESS = 1, CLASS_RT = 1, CLASS_SHIFT = 13 }; /* linux/ioprio.h, Linux 5.15 */
     static const char ADJUSTMENT[] = "/proc/self/oom_score_adj";
     const int found = sched_getscheduler(0), policy = found & ~SCHED_RESET_ON_FORK;
     char text[16];
@@ -92,15 +92,18 @@ void leave_exemptions(void)
     if ((policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) &&
         sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
         fail("leave the realtime priority of the caller");
+    errno = 0;
+    const int nice = getpriority(PRIO_PROCESS, 0);
+    if (errno != 0 || (nice < 0 && setpriority(PRIO_PROCESS, 0, 0) == -1))
+        fail("leave the nice value of the caller");
+    const long disk = syscall(SYS_ioprio_get, WHO_PROCESS, 0);
+    if (disk == -1
+            ? errno != ENOSYS
+            : disk >> CLASS_SHIFT == CLASS_RT && syscall(SYS_ioprio_set, WHO_PROCESS, 0, 0) == -1)
+        fail("leave the I/O priority of the caller");
     if (lab_read_file(ADJUSTMENT, text, sizeof(text)) == -1 ||
         (text[0] == '-' && lab_write_file(ADJUSTMENT, "0") == -1))
         fail("set %s", ADJUSTMENT);
-}
-
-void leave_keyring(void)
-{
-    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) == -1 && errno != ENOSYS)
-        fail("make a session keyring");
 }
 
 static void load_filter(const struct sock_fprog *filter)
@@ -146,6 +149,9 @@ static void limit_files(void)
     if (files.rlim_cur > files.rlim_max)
         files.rlim_cur = files.rlim_max;
     must(setrlimit(RLIMIT_NOFILE, &files), "limit the number of open files");
+    /* With these the caller may raise his priority without a capability. */
+    must(setrlimit(RLIMIT_RTPRIO, &(struct rlimit){0, 0}), "limit the realtime priority");
+    must(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}), "limit the nice value");
 }
 
 void drop_privileges(const struct specification *spec, const struct account *account,

@@ -38,12 +38,10 @@ struct account {
 void find_account(struct account *account, const char *user);
 
 /* Leave what limits do not apply to, and what a container does not inherit: a realtime priority,
- * which on v2 no quota holds back and on v1 keeps it out of its group, and protection from the end
- * by lack of memory. Ends by fail(). sched(7), proc_pid_oom_score_adj(5) */
+ * which on v2 no quota holds back and on v1 keeps it out of its group, a nice value below 0, a
+ * realtime priority of I/O, and protection from the end by lack of memory. Ends by fail().
+ * sched(7), ioprio_set(2), proc_pid_oom_score_adj(5) */
 void leave_exemptions(void);
-
-/* Join a new session keyring: the keys of the machine's users are then out of reach. keyctl(2) */
-void leave_keyring(void);
 
 /* Limit what execve(2) can grant to CAPABILITIES. The process keeps what it has. Ends by fail(). */
 void limit_bounding_set(uint64_t capabilities);

@@ -1,6 +1,7 @@
 /* Published ports at ::1, for network.h. */
 #include "network.h"
 
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -8,9 +9,17 @@
 
 #include "report.h"
 
-enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128 };
+enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128, QUIET = 60 /* seconds */ };
 
 static pid_t relay; /* 0: none */
+
+/* Wait until FROM can be read. Whether somebody is at TO yet. */
+static bool wait_to_copy(int from, int to)
+{
+    struct pollfd polled[] = {{.fd = from, .events = POLLIN}, {.fd = to}};
+
+    return TEMP_FAILURE_RETRY(poll(polled, 2, -1)) > 0 && !(polled[1].revents & POLLERR);
+}
 
 /* Copy until FROM ends, then end TO. */
 static void copy(int from, int to)
@@ -18,11 +27,24 @@ static void copy(int from, int to)
     char buffer[16384];
     ssize_t length;
 
-    while ((length = read(from, buffer, sizeof(buffer))) > 0)
+    while (wait_to_copy(from, to) && (length = read(from, buffer, sizeof(buffer))) > 0)
         for (ssize_t done = 0, part; done < length; done += part)
             if ((part = write(to, buffer + done, (size_t)(length - done))) == -1)
                 return;
     shutdown(to, SHUT_WR);
+}
+
+/* Where nothing comes from SOCKET for a minute, ask whether there is anybody yet: the kernel knows
+ * a socket that its process has closed for a minute (tcp_fin_timeout), and resets it then. tcp(7)
+ */
+static int keep_alive(int socket)
+{
+    static const int names[] = {TCP_KEEPIDLE, TCP_KEEPINTVL};
+    int result = setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
+
+    for (int i = 0; i < LAB_COUNT(names) && result == 0; i++)
+        result = setsockopt(socket, IPPROTO_TCP, names[i], &(int){QUIET}, sizeof(int));
+    return result;
 }
 
 /* Serve one CONNECTION, by a process for each direction: neither waits for the other. */
@@ -30,7 +52,8 @@ __attribute__((noreturn)) static void serve(int connection, const struct sockadd
 {
     lab_fd inside = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (inside == -1 || connect(inside, (const void *)target, sizeof(*target)) == -1)
+    if (inside == -1 || keep_alive(connection) == -1 || keep_alive(inside) == -1 ||
+        connect(inside, (const void *)target, sizeof(*target)) == -1)
         _exit(STATUS_RUNTIME);
     pid_t child = lab_fork();
     if (child == -1)
@@ -49,8 +72,7 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
     int connections = 0;
 
     for (;;) {
-        while (connections > 0 &&
-               waitpid(-1, NULL, connections < MAXIMUM_CONNECTIONS ? WNOHANG : 0) > 0)
+        while (connections > 0 && waitpid(-1, NULL, WNOHANG) > 0)
             connections--;
         if (poll(listeners, (nfds_t)count, -1) == -1) {
             usleep(10000); /* it lacks memory, perhaps not for long */
@@ -59,7 +81,8 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
         for (int i = 0; i < count; i++) {
             int connection =
                 listeners[i].revents ? accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
-            pid_t child = connection == -1 ? -1 : lab_fork();
+            /* One too many ends at once: its client need not wait for others. */
+            pid_t child = connection == -1 || connections == MAXIMUM_CONNECTIONS ? -1 : lab_fork();
             if (child == 0)
                 serve(connection, &targets[i]);
             connections += child > 0;

@@ -37,6 +37,11 @@ static void show_as_console(int terminals, int master)
         fail("show the terminal as /dev/console");
 }
 
+int terminal_open_slave(int master)
+{
+    return master == -1 ? -1 : ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+}
+
 void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned short columns)
 {
     struct message message = {.kind = MESSAGE_TERMINAL};
@@ -50,8 +55,7 @@ void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned sho
     lab_fd master = openat(terminals, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master == -1 || ioctl(master, TIOCSPTLCK, &unlocked) == -1)
         fail("open a terminal");
-    /* By the master and not by a path: it is this terminal and no other. */
-    lab_fd slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    lab_fd slave = terminal_open_slave(master);
     if (slave == -1 || fchown(slave, owner, (gid_t)-1) == -1 ||
         ioctl(slave, TIOCSWINSZ, &size) == -1)
         fail("open the terminal's other end");

@@ -12,6 +12,10 @@
  * file, and send its master to the runtime. Failures end by fail(). pts(4) */
 void terminal_open(int terminals, uid_t owner, unsigned short rows, unsigned short columns);
 
+/* The other end of the terminal whose MASTER we have. By the master and not by a path: it is this
+ * terminal and no other. Returns a descriptor, or -1 with errno, and where MASTER is -1. pts(4) */
+int terminal_open_slave(int master);
+
 /* Outside: the size of our own terminal. */
 void terminal_size(unsigned short *rows, unsigned short *columns);
 

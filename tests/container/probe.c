@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/if_alg.h>
 #include <linux/if_packet.h>
 #include <linux/perf_event.h>
@@ -333,6 +334,17 @@ static int alg_socket(void)
 static int vsock_socket(void)
 {
     return let_through(socket(AF_VSOCK, SOCK_STREAM, 0));
+}
+
+/* A program of one instruction: every packet whole. */
+static int packet_filter(void)
+{
+    struct sock_filter instruction = {.code = BPF_RET | BPF_K, .k = UINT32_MAX};
+    const struct sock_fprog program = {.len = 1, .filter = &instruction};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    return OPEN_UNLESS(
+        fd == -1 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == -1);
 }
 
 /* /proc and /sys. */
@@ -674,6 +686,7 @@ static const struct {
     PROBE(abstract_socket),
     PROBE(alg_socket),
     PROBE(vsock_socket),
+    PROBE(packet_filter),
     PROBE(core_pattern),
     PROBE(drop_caches),
     PROBE(proc_irq),
