@@ -244,7 +244,8 @@ import socket, struct
 client = socket.create_connection(("::1", 8080))
 client.shutdown(socket.SHUT_WR)
 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))'
-    eventually says_nothing_of . pgrep --runstates RSD -P "$(relay_of hold)"
+    relay=$(relay_of hold)
+    eventually eval '[ -z "$(pgrep --runstates RSD -P "$relay")" ]'
     labs09 kill hold
     # And it goes with a runtime that is killed.
     labs09 run -d -n echo -p 8080:80 "$ROOTFS" sleep 1000

@@ -353,6 +353,8 @@ int monitor(const struct monitored *monitored, int *asked)
         terminal_make_raw();
     /* Where the command closes its terminal and opens it again, reading must not end meanwhile. */
     lab_fd slave = terminal_open_slave(monitored->master);
+    if (slave == -1 && monitored->master != -1)
+        lab_warn_errno("open the other end of the terminal");
     open_channels(monitored);
     forward_until_end(monitored);
     for (int i = 1; i < CHANNELS; i++)

@@ -18,7 +18,8 @@ static bool wait_to_copy(int from, int to)
 {
     struct pollfd polled[] = {{.fd = from, .events = POLLIN}, {.fd = to}};
 
-    return TEMP_FAILURE_RETRY(poll(polled, 2, -1)) > 0 && !(polled[1].revents & POLLERR);
+    return TEMP_FAILURE_RETRY(poll(polled, 2, -1)) > 0 &&
+           !(polled[1].revents & (POLLERR | POLLHUP));
 }
 
 /* Copy until FROM ends, then end TO. */
