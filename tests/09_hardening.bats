@@ -134,9 +134,9 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
 }
 
 @test "hardening: what its caller has of priority or of protection from the lack of memory is not the container's" {
-    # Root without CAP_SYS_RESOURCE has no such protection to give. Fields 19 and 41 are nice and policy, proc(5).
+    # Root without CAP_SYS_RESOURCE has no such protection and no such limits to give. Fields 19 and 41 are nice and policy, proc(5).
     on_host_protected() {
-        run on_host prlimit --nice=40 --rtprio=50 chrt -f 10 nice -n -5 ionice -c 1 bash -c '{ echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
+        run on_host chrt -f 10 nice -n -5 ionice -c 1 bash -c '{ prlimit --pid $$ --nice=40 --rtprio=50; echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
             timeout $((30 * SLOW)) "$LABS/09_full_container" "$@"
         assert_success
     }
@@ -326,8 +326,10 @@ C
     wait_until grep -q made "$BATS_TEST_TMPDIR/said"
     mv "$TMPDIR/theirs/layers" "$TMPDIR/theirs/old"
     ln -s "/proc/$!/root$TMPDIR/theirs/fake" "$TMPDIR/theirs/layers"
-    kill -KILL "$(container_runtimes)"
-    eventually eval '[ -z "$(pid_of w)" ]'
+    local runtime
+    runtime=$(container_runtimes)
+    kill -KILL "$runtime"
+    wait_until_gone "$runtime"
     run -0 labs09 prune
     assert_line "09_full_container: $TMPDIR/theirs/layers/$name is not the layer that was made there, and stays"
     assert [ -e "$TMPDIR/precious/file" ]

@@ -73,7 +73,7 @@ int storage_remove_layer(const struct container *container)
     lab_fd parent = open_layers(container->spec.layer);
     lab_fd layer = open_directory(parent, name);
     if (layer == -1 && errno == ENOENT) {
-        if (container->layer != 0)
+        if (container->layer != 0 && container->lock != -1) /* else it is looked at twice */
             lab_warn("%s/%s is not there any more", container->spec.layer, name);
         return 0;
     }
