@@ -81,7 +81,7 @@ ended_at() {
     ended_at 130 mkdir 2 signal=SIGINT "$LABS/05_cgroup_cpu" --cpus 1 sleep 100
     ended_at 143 mkdir 2 signal=SIGTERM "$LABS/06_cpu_shares" --seconds 100 A=2
     ended_at 125 clone 1 error=EAGAIN "$LABS/05_cgroup_cpu" --cpus 1 sleep 100
-    ended_at 130 mkdir 1 signal=SIGINT "$LABS/02_rootfs" "$TMPDIR/rootfs"
+    ended_at 130 mkdirat 1 signal=SIGINT "$LABS/02_rootfs" "$TMPDIR/rootfs"
 }
 
 # What was said, but for lab 09's word where files cannot be shown with other owners.
