@@ -323,9 +323,9 @@ good"
     run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -qq -o /dev/null -e inject=wait4:error=ECHILD \
         $LABS/09_full_container run -it --net none ${CANNOT_MAP:+--userns host} $ROOTFS true" /dev/null
     assert_output --partial "wait for the runtime: ECHILD (No child processes)"
-    # Only EIO is the end of what a terminal gives.
+    # Only EIO is the end of what a terminal gives. The terminal has this path while its container lives.
     run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -f -qq -o /dev/null -P /dev/pts/ptmx -e inject=read:error=ENOMEM \
-        $LABS/09_full_container run -t --net none ${CANNOT_MAP:+--userns host} $ROOTFS echo said" /dev/null
+        $LABS/09_full_container run -t --net none ${CANNOT_MAP:+--userns host} $ROOTFS sh -c 'echo said; sleep 1'" /dev/null
     assert_output --partial "read the output of the command: ENOMEM (Cannot allocate memory)"
 }
 
