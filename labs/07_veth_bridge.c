@@ -66,8 +66,7 @@ static void before_the_bridge(void)
             "arrives\n"
             "at veth2, and there it ends: nothing joins the two cables.");
     struct lab_answer neighbour = lab_try("ip netns exec net1 ip neigh show 192.168.0.102");
-    lab_check(strstr(neighbour.text, "INCOMPLETE") || strstr(neighbour.text, "FAILED"),
-              "the ARP request has no answer");
+    lab_check(!strstr(neighbour.text, "lladdr"), "the ARP request has no answer");
     struct lab_answer link = lab_try("ip netns exec net1 ip -br link show veth1");
     lab_check(strstr(link.text, ",LOWER_UP"), "the cable works: veth1 has a carrier");
     lab_check(!lab_exists("/sys/class/net/veth2/master") &&
