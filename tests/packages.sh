@@ -64,6 +64,7 @@ lint   shellcheck                        shellcheck      ShellCheck      shellch
 compilers clang                          clang           clang           clang       clang
 compilers ccache                         ccache          ccache          ccache      ccache
 compilers i686-linux-gnu-gcc             gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu
+compilers /usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross gcc-i686-linux-gnu gcc-i686-linux-gnu gcc-i686-linux-gnu
 compilers musl-gcc                       musl-tools      musl-gcc        musl        musl-dev
 compilers /usr/share/i18n/locales/de_DE  locales         glibc-locale-source glibc     musl-locales
 fuzz   clang                             clang           clang           clang       clang
