@@ -84,7 +84,9 @@ foreign_headers() {
     run -77 env -u LAB_MUST_RUN "$OUT/bin/09_full_container" run
     assert_output "$line"
     run -1 env LAB_MUST_RUN=1 "$OUT/bin/09_full_container"
-    [ "$(uname -m)" = x86_64 ] || return 0 # which runs them
+    # Not every kernel runs them: on arm64, or with ia32_emulation=off, execve(2) gives ENOEXEC.
+    run "$OUT/bin/03_unshare" --version
+    [ "$status" -ne 126 ] || return 0
     # Labs 01 and 02 look into the programs of the machine, which are not 32-bit ones.
     labs=("$OUT"/bin/0[3-8]_*)
     LABS=$OUT/bin at_once holds "${labs[@]##*/}"
