@@ -14,11 +14,12 @@ setup() {
     mkdir "$WORK"
     cd "$REPO" || return
     # A file of root, such as /etc/shadow, with a line that no report may have.
-    (umask 077 && echo "secret-of-root:x" >"/etc/secret-$$")
+    SECRET=$(mktemp /etc/secret-XXXXXX) # machines share /etc, and have the same PIDs
+    echo "secret-of-root:x" >"$SECRET"
 }
 
 teardown() {
-    rm -rf "/etc/secret-$$" "$WORK"
+    rm -rf "$SECRET" "$WORK"
     machine_after
 }
 
@@ -110,14 +111,14 @@ todo_fails() {
 }
 
 @test "compiling: a file of root is not included" {
-    file 03 <<<"#include \"/etc/secret-$$\""
+    file 03 <<<"#include \"$SECRET\""
     does_not_build "Permission denied"
     file 03 <<<'#include "/etc/shadow"'
     does_not_build "Permission denied"
 }
 
 @test "compiling: a file of root is not assembled into the program" {
-    file 03 <<<"__asm__(\".incbin \\\"/etc/secret-$$\\\"\"); int main(void) { return 0; }"
+    file 03 <<<"__asm__(\".incbin \\\"$SECRET\\\"\"); int main(void) { return 0; }"
     does_not_build "file not found"
 }
 
@@ -150,7 +151,7 @@ todo_fails() {
 
 @test "compiling: a link to a file of root is not followed" {
     name=03_unshare
-    ln -s "/etc/secret-$$" "$WORK/$name.c"
+    ln -s "$SECRET" "$WORK/$name.c"
     does_not_build "ELOOP"
     no_points
 }
@@ -287,7 +288,7 @@ todo_fails() {
 
 @test "the machine: files of root are not read while the program runs" {
     with_main 03 <<C
-const char *files[] = {"/etc/secret-$$", "/etc/shadow", "/root/.bashrc", "/proc/1/environ", "/proc/1/root/etc/passwd", "$REPO/Makefile", "/home/x", NULL};
+const char *files[] = {"$SECRET", "/etc/shadow", "/root/.bashrc", "/proc/1/environ", "/proc/1/root/etc/passwd", "$REPO/Makefile", "/home/x", NULL};
 for (const char **f = files; *f; f++) { int fd = open(*f, O_RDONLY); char b[100] = ""; if (fd != -1 && read(fd, b, 99) > 0) printf("read %s: %s\n", *f, b); } return 0;
 C
     inside
@@ -412,13 +413,12 @@ printf("key %s, revoke %s\n", key > 0 ? "found" : strerror(errno), key > 0 && sy
 return 0;
 C
     make -s kit 3>&-
-    tests/kit/exercise.sh build 03 "$WORK/03_unshare.c" "$TMPDIR/program" 3>&-
+    tests/kit/exercise.sh build 03 "$WORK/03_unshare.c" "$WORK/03_unshare" 3>&-
     local user
     for user in --user ''; do
-        run -0 "$BATS_TEST_TMPDIR/with_key" build/sandbox $user --program="$TMPDIR/program" bash -c '"$PROGRAM"' 3>&-
+        run -0 "$BATS_TEST_TMPDIR/with_key" build/sandbox $user --program="$WORK/03_unshare" bash -c '"$PROGRAM"' 3>&-
         assert_output --partial "key Required key not available, revoke failed"
     done
-    rm "$TMPDIR/program"
 }
 
 @test "results: a binary and results that were handed in are not used" {

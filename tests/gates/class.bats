@@ -7,11 +7,12 @@ setup() {
     machine_before
     export BUILD=$TMPDIR/build CLASS=$TMPDIR/class
     mkdir "$CLASS"
-    (umask 077 && echo "secret-of-root:x" >"/etc/secret-$$")
+    SECRET=$(mktemp /etc/secret-XXXXXX) # machines share /etc, and have the same PIDs
+    echo "secret-of-root:x" >"$SECRET"
 }
 
 teardown() {
-    rm -rf "/etc/secret-$$" "$BUILD" "$CLASS"
+    rm -rf "$SECRET" "$BUILD" "$CLASS"
     machine_after
 }
 
@@ -29,9 +30,9 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     mv "$BUILD/submission.tar" "$CLASS/bob.tar"
     # What is no archive, links to a file of root, and an archive whose names lead out of it.
     echo "not a tar file" >"$CLASS/noise.tar.gz"
-    ln -s "/etc/secret-$$" "$CLASS/links/06_cpu_shares.c"
+    ln -s "$SECRET" "$CLASS/links/06_cpu_shares.c"
     mkfifo "$CLASS/links/05_cgroup_cpu.c"
-    ln -s "/etc/secret-$$" "$hostile/01_chroot.c"
+    ln -s "$SECRET" "$hostile/01_chroot.c"
     echo 'int main(void) { return 0; }' >"$hostile/06_cpu_shares.c"
     tar -C "$hostile" -P --transform="s|^06|$TMPDIR/06|" -cf "$CLASS/mallory.tar" 01_chroot.c 06_cpu_shares.c
     rm -r "$hostile"
