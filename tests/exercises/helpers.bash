@@ -35,7 +35,7 @@ setup() {
 # `hold COMMAND ARGUMENT...` starts the program in the background and waits for the command at the end of its
 # arguments, whose PID is $pid then: what the kernel tells of that process no program makes up.
 PRELUDE='
-KEY=$(od -An -N8 -tx8 /dev/urandom) KEY=${KEY# }
+KEY=$(od -An -N8 -tu8 /dev/urandom) KEY=${KEY##* }
 echo "$KEY"
 N=$((10000 + RANDOM))
 fact() {
