@@ -50,15 +50,23 @@ __attribute__((format(printf, 1, 0))) static void begin_line(const char *format,
     vfprintf(stderr, format, arguments);
 }
 
+/* The line, with ERROR and what to do (NULL: nothing is known). */
+__attribute__((format(printf, 3, 0))) static void print_failure(int error, const char *remedy,
+                                                                const char *format,
+                                                                va_list arguments)
+{
+    begin_line(format, arguments);
+    fprintf(stderr, ": %s%s%s\n", lab_strerror(error), remedy ? "; " : "", remedy ? remedy : "");
+}
+
 void lab_die(const char *format, ...)
 {
     int error = errno;
     va_list arguments;
 
     va_start(arguments, format);
-    begin_line(format, arguments);
+    print_failure(error, NULL, format, arguments);
     va_end(arguments);
-    fprintf(stderr, ": %s\n", lab_strerror(error));
     exit(lab_exit_failure);
 }
 
@@ -68,9 +76,8 @@ void lab_die_remedy(const char *remedy, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    begin_line(format, arguments);
+    print_failure(error, remedy, format, arguments);
     va_end(arguments);
-    fprintf(stderr, ": %s%s%s\n", lab_strerror(error), remedy ? "; " : "", remedy ? remedy : "");
     exit(lab_exit_failure);
 }
 
@@ -101,9 +108,8 @@ int lab_warn_errno(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    begin_line(format, arguments);
+    print_failure(error, NULL, format, arguments);
     va_end(arguments);
-    fprintf(stderr, ": %s\n", lab_strerror(error));
     errno = error;
     return -1;
 }

@@ -44,8 +44,9 @@ const char *lab_unique_pid(void);
  * be given away again. Returns 0, or -1 with errno. */
 int lab_network_cookie(unsigned long long *cookie);
 
-/* Join a new session keyring, as there is no namespace of keys: those of the machine's users are
- * out of reach then. Returns 0, also where the kernel has no keys, or -1 with errno. keyctl(2) */
+/* Join a new, empty session keyring. There is no namespace of keys: without this, a process can use
+ * the keys of those who started it. Returns 0, also where the kernel has no keys, or -1 with errno.
+ * keyctl(2) */
 int lab_leave_keyring(void);
 
 /* Whether user 0 of this user namespace is that of the machine: no wall, for what this one owns. */

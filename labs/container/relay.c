@@ -13,7 +13,8 @@ enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128, QUIET = 60 /* seconds */ };
 
 static pid_t relay; /* 0: none */
 
-/* Wait until FROM can be read. Whether somebody is at TO yet. */
+/* Wait until there is something to read from FROM. Returns false where nobody can receive it: the
+ * connection TO is closed or reset. */
 static bool wait_to_copy(int from, int to)
 {
     struct pollfd polled[] = {{.fd = from, .events = POLLIN}, {.fd = to}};
@@ -35,9 +36,9 @@ static void copy(int from, int to)
     shutdown(to, SHUT_WR);
 }
 
-/* Where nothing comes from SOCKET for a minute, ask whether there is anybody yet: the kernel knows
- * a socket that its process has closed for a minute (tcp_fin_timeout), and resets it then. tcp(7)
- */
+/* Let the kernel ask the other side whether it is still there, when nothing has come for a minute.
+ * A socket that its process has closed is answered with a reset by then (tcp_fin_timeout, 60 s).
+ * Returns 0, or -1 with errno. tcp(7) */
 static int keep_alive(int socket)
 {
     static const int names[] = {TCP_KEEPIDLE, TCP_KEEPINTVL};

@@ -16,9 +16,7 @@ static unsigned moved; /* how many directories were brought up */
 
 static int remove_below(int top, int parent, const char *name, int depth);
 
-/* Open the directory NAME. One on which something is mounted is refused, EXDEV: that is not ours.
- */
-static int open_below(int parent, const char *name)
+int open_own_directory(int parent, const char *name)
 {
     return lab_openat2(parent, name, O_RDONLY | O_DIRECTORY, 0,
                        RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
@@ -68,7 +66,7 @@ static int remove_below(int top, int parent, const char *name, int depth)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;
-    int fd = open_below(parent, name);
+    int fd = open_own_directory(parent, name);
     if (fd == -1 || empty_directory(top, fd, depth) == -1)
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
@@ -92,7 +90,7 @@ int remove_tree(int parent, const char *name)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;
-    lab_fd top = open_below(parent, name);
+    lab_fd top = open_own_directory(parent, name);
     if (top == -1 || remove_contents(top) == -1)
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;

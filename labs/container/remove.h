@@ -2,6 +2,10 @@
 #ifndef CONTAINER_REMOVE_H
 #define CONTAINER_REMOVE_H
 
+/* Open the directory NAME in PARENT. Returns a descriptor, or -1 with errno: ELOOP where it is a
+ * link, EXDEV where something is mounted on it, which is not ours. openat2(2) */
+int open_own_directory(int parent, const char *name);
+
 /* Remove NAME, whatever it is, below the directory PARENT, with all that is in it. No link is
  * followed, no mount is entered, and no nesting is too deep. Returns 0, or -1 with errno; a NAME
  * that is not there is fine. */

@@ -1,6 +1,7 @@
 #include "storage.h"
 
 #include "ids.h"
+#include "remove.h"
 #include "report.h"
 #include "rootfs.h"
 #include "unpack.h"
@@ -40,12 +41,6 @@ static int open_layers(const char *path)
     return lab_openat2(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
 }
 
-static int open_directory(int parent, const char *name)
-{
-    return lab_openat2(parent, name, O_RDONLY | O_DIRECTORY, 0,
-                       RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
-}
-
 int storage_make_layer(struct container *container)
 {
     char name[NAME_SIZE + 48];
@@ -55,7 +50,7 @@ int storage_make_layer(struct container *container)
     layer_name(container, name, sizeof(name));
     if (parent == -1 || mkdirat(parent, name, 0700) == -1)
         return -1;
-    lab_fd layer = open_directory(parent, name);
+    lab_fd layer = open_own_directory(parent, name);
     if (layer == -1 || !is_private(layer, &status))
         return -1;
     container->layer = status.st_ino;
@@ -71,7 +66,7 @@ int storage_remove_layer(const struct container *container)
         return 0;
     layer_name(container, name, sizeof(name));
     lab_fd parent = open_layers(container->spec.layer);
-    lab_fd layer = open_directory(parent, name);
+    lab_fd layer = open_own_directory(parent, name);
     if (layer == -1 && errno == ENOENT) {
         if (container->layer != 0 && container->lock != -1) /* else it is looked at twice */
             lab_warn("%s/%s is not there any more", container->spec.layer, name);
@@ -192,7 +187,7 @@ static int remove_base(const char *name)
 {
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    lab_fd base = open_directory(bases, name);
+    lab_fd base = open_own_directory(bases, name);
     if (base == -1 ? errno != ENOENT : remove_container_directory(bases, name, base) == -1)
         return lab_warn_errno("remove %s/%s", bases_directory(), name);
     if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
