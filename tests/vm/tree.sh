@@ -10,7 +10,7 @@
 # The packages are unpacked, not installed: their scripts would need an emulator in this machine's kernel
 # (binfmt_misc). What those scripts do that matters here is in `configure`.
 set -euo pipefail
-architecture=arm64 triplet=aarch64-linux-gnu
+architecture=arm64 triplet=aarch64-linux-gnu loader=ld-linux-aarch64.so.1
 directory=$1
 shift
 release=bookworm
@@ -60,11 +60,12 @@ dump /usr/lib/modules "$directory/kernel/lib"
 debugfs -R "dump -p /usr/bin/busybox \"$directory/kernel/busybox\"" "$image"
 dump /usr/include "$directory/sysroot/usr"
 dump /usr/lib/$triplet "$directory/sysroot/usr/lib"
+dump /usr/lib/$loader "$directory/sysroot/usr/lib" # libc.so, which is a script of the linker, names it
 ln -s usr/lib "$directory/sysroot/lib"
 find "$directory/sysroot" -type l -lname '/*' -printf '%l\t%p\n' | while IFS=$'\t' read -r target link; do
     ln -sfr "$directory/sysroot$target" "$link"
 done
 # debugfs has status 0 whatever happens.
-for wanted in "$directory"/{kernel/boot/vmlinuz-*,kernel/busybox,kernel/lib/modules/*,sysroot/usr/include/stdio.h,sysroot/lib/$triplet/libc.so}; do
+for wanted in "$directory"/{kernel/boot/vmlinuz-*,kernel/busybox,kernel/lib/modules/*,sysroot/usr/include/stdio.h,sysroot/lib/{"$triplet/libc.so","$loader"}}; do
     [ -s "$wanted" ] || { echo "tree.sh: $image has no ${wanted#"$directory"/}"; exit 1; }
 done
