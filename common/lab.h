@@ -79,6 +79,8 @@ LAB_PRINTF(1, 2) void lab_run(const char *line, ...);
 LAB_PRINTF(1, 2) struct lab_answer lab_try(const char *line, ...);
 LAB_PRINTF(1, 2) pid_t lab_start(const char *line, ...);
 LAB_PRINTF(1, 2) void lab_type(const char *line, ...);
+/* LINE again and again until it succeeds, for 20 seconds at most: a server that was just started needs a moment. */
+#define LAB_UNTIL(line) "timeout 20 sh -c 'until " line " 2>/dev/null; do sleep 0.1; done'"
 /* What a process does to itself: BODY(ARGUMENT) runs in a child, and its result is the answer's status. */
 struct lab_answer lab_try_in_child(int (*body)(void *argument), void *argument);
 

@@ -122,7 +122,7 @@ static bool runs(pid_t pid, int threads)
 
 pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_t *cpus)
 {
-    enum { STEP = 2000, LIMIT = 2000000 }; /* microseconds */
+    enum { STEP = 2000, LIMIT = 20000000 }; /* microseconds */
     char path[PATH_MAX];
     pid_t ended = 0;
 

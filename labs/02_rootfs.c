@@ -135,9 +135,8 @@ static bool web_server(void)
     lab_say(
         "Outside, the same busybox fetches the page as soon as the server listens (-Y off: not\n"
         "from a proxy):");
-    struct lab_answer page = lab_try(
-        "for i in $(seq 10); do rootfs/bin/busybox wget -q -Y off -O - http://127.0.0.1/page"
-        " 2>/dev/null && break; sleep 0.1; done");
+    struct lab_answer page =
+        lab_try(LAB_UNTIL("rootfs/bin/busybox wget -q -Y off -O - http://127.0.0.1/page"));
     lab_check_text(page.text, "a page of the rootfs\n",
                    "the page of the server inside is read outside");
     struct lab_answer other =

@@ -102,7 +102,7 @@ static void ping_across(void)
     lab_say("(The failed entry for 192.168.0.102 is removed, so that net1 asks at once.)");
     lab_run("ip netns exec net1 ip neigh flush dev veth1");
     struct lab_answer ping =
-        lab_try("ip netns exec net1 ping -c 2 -i 0.2 -w 1 192.168.0.102 -I veth1");
+        lab_try("ip netns exec net1 ping -c 2 -i 0.2 -w 5 192.168.0.102 -I veth1");
     lab_check_number(ping.status, 0, "net2 replies");
     lab_check(strstr(ping.text, ", 0% packet loss"), "no packet is lost");
     lab_check(strstr(ping.text, "ttl=64"), "ttl 64: the packets passed a switch, not a router");

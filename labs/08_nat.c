@@ -30,10 +30,6 @@ int nat_tool(int argc, char *argv[]);
 #define SERVER "203.0.113.10"
 #define WHO "/cgi-bin/who"
 
-/* A line that repeats LINE until it succeeds, ten times at most: a server that was just started
- * needs a moment. */
-#define UNTIL(line) "for i in $(seq 10); do " line " 2>/dev/null && break; sleep 0.1; done"
-
 /* The program of iptables: the one in the environment, such as iptables-legacy. */
 static const char *iptables = "iptables";
 
@@ -70,7 +66,7 @@ static void a_container(void)
     lab_run("ip link set br0 up");
     lab_run("ip link set dev veth2 master br0 up");
     lab_wait_for_link("br0");
-    lab_check_number(lab_try("ip netns exec net1 ping -c 1 -w 1 -q 192.168.0.100").status, 0,
+    lab_check_number(lab_try("ip netns exec net1 ping -c 1 -w 5 -q 192.168.0.100").status, 0,
                      "net1 reaches the host");
 }
 
@@ -95,7 +91,7 @@ static void the_outside(void)
     lab_run("printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >www" WHO);
     lab_run("chmod +x www" WHO);
     lab_start("ip netns exec outside busybox httpd -f -p " SERVER ":80 -h www");
-    lab_check_text(lab_try(UNTIL("timeout 2 busybox wget -qO- http://" SERVER WHO)).text,
+    lab_check_text(lab_try(LAB_UNTIL("timeout 5 busybox wget -qO- http://" SERVER WHO)).text,
                    "198.51.100.2\n", "the host itself reaches the server outside");
 }
 
@@ -173,10 +169,10 @@ static void masquerade(void)
     lab_check(strstr(lab_try("%s -t nat -S POSTROUTING", iptables).text,
                      "-A POSTROUTING -s 192.168.0.0/24 ! -o br0 -j MASQUERADE\n"),
               "the rule is in the table nat");
-    lab_check_number(lab_try("ip netns exec net1 ping -c 2 -i 0.2 -w 1 " SERVER).status, 0,
+    lab_check_number(lab_try("ip netns exec net1 ping -c 2 -i 0.2 -w 5 " SERVER).status, 0,
                      "the server outside replies to net1");
     lab_check_text(
-        lab_try("ip netns exec net1 timeout 2 busybox wget -qO- http://" SERVER WHO).text,
+        lab_try("ip netns exec net1 timeout 5 busybox wget -qO- http://" SERVER WHO).text,
         "198.51.100.2\n", "the outside saw the host's address");
     if (lab_exists("/proc/net/nf_conntrack")) {
         lab_say(
@@ -185,7 +181,7 @@ static void masquerade(void)
     }
 }
 
-#define ASK "ip netns exec outside timeout 2 busybox wget -qO- http://198.51.100.2:8080" WHO
+#define ASK "ip netns exec outside timeout 5 busybox wget -qO- http://198.51.100.2:8080" WHO
 
 static void publish(void)
 {
@@ -197,7 +193,7 @@ static void publish(void)
     lab_run("%s -t nat -A PREROUTING -d 198.51.100.2 -p tcp --dport 8080 -j DNAT "
             "--to-destination 192.168.0.101:80",
             iptables);
-    lab_check_text(lab_try(UNTIL(ASK)).text, "198.51.100.1\n",
+    lab_check_text(lab_try(LAB_UNTIL(ASK)).text, "198.51.100.1\n",
                    "after it the server inside answers, and saw the client's own address");
 }
 

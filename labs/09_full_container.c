@@ -280,8 +280,7 @@ static void from_inside(void)
                    "for it, its group is the root of all groups: a seventh namespace, cgroup");
     lab_check_text(lab_try("ls -x /proc/$BOX/fd").text, "0  1  2\n", "no other file is open in it");
     lab_check(strstr(lab_tell(box, "ip -4 addr show eth0").text, "192.168.0.101/"), "it sees eth0");
-    struct lab_answer who = lab_tell(box, "timeout 5 sh -c 'until wget -qO- 198.51.100.1/cgi-bin/"
-                                          "who 2>/dev/null; do sleep 0.1; done'");
+    struct lab_answer who = lab_tell(box, LAB_UNTIL("wget -qO- 198.51.100.1/cgi-bin/who"));
     lab_check_text(who.text, "198.51.100.2\n", "the outside sees the machine's address");
     lab_tell(box, "echo changed >/bin/new");
     lab_check(lab_exists("upper/bin/new") && !lab_exists("base/bin/new"),

@@ -11,7 +11,7 @@ hold() {
     mkfifo -m 666 "$TMPDIR/ready"
     "${before_unshare[@]}" unshare --kill-child --fork "$@" >/dev/null 2>&1 </dev/null 3>&- &
     holders+=($!)
-    timeout $((10 * SLOW)) cat "$TMPDIR/ready" >/dev/null
+    timeout $((60 * SLOW)) cat "$TMPDIR/ready" >/dev/null
     rm "$TMPDIR/ready"
     declare -g "$name=$(pgrep -P $!)"
     [ -e "/proc/${!name}/ns" ]
@@ -528,7 +528,7 @@ wait_for_state() {
 
 @test "04 tool: a PID that is given to another process meanwhile is not taken for the first" {
     # In a PID namespace of its own, so that nobody else takes the number.
-    run -1 timeout $((20 * SLOW)) unshare --pid --fork --mount-proc --kill-child bash -c '
+    run -1 timeout $((120 * SLOW)) unshare --pid --fork --mount-proc --kill-child bash -c '
         holder() { echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; unshare --uts sh -c "hostname $2; exec sleep 1000" & }
         is_named() { until [ "$(nsenter -t 300 -u hostname 2>/dev/null)" = "$1" ]; do sleep 0.01; done; }
         holder 300 first

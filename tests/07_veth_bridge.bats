@@ -18,7 +18,7 @@ teardown() {
     run play 07_veth_bridge
     assert_experiment_held
     assert_line --partial 'brctl addbr br0'
-    assert_line --partial 'ip netns exec net1 ping -c 2 -i 0.2 -w 1 192.168.0.102 -I veth1'
+    assert_line --partial 'ip netns exec net1 ping -c 2 -i 0.2 -w 5 192.168.0.102 -I veth1'
 }
 
 @test "07 experiment: addresses and ports are there, read in the run's namespaces" {

@@ -926,7 +926,7 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
     [ "${#lines[@]}" -eq 100 ] || fail "${#lines[@]} lines: $output"
     run -1 grep -v '^bridged-[0-9]*$' "$TMPDIR/names"
     answers() { [ "$(cat "$CONTAINER_LABS_STATE"/bridged-*/log | grep -c '^64 bytes from 10.209.0.1: seq=0 ')" -eq 100 ]; }
-    SLOW=$((10 * SLOW)) eventually answers || fail "$(cat "$CONTAINER_LABS_STATE"/bridged-*/log)"
+    PATIENCE=60 eventually answers || fail "$(cat "$CONTAINER_LABS_STATE"/bridged-*/log)"
     # Of each its own; the kernel's view and ours are one.
     run -0 eval 'cat "$CONTAINER_LABS_STATE"/bridged-*/log | sed -n "s/^2: eth0 .* inet \([0-9.]*\)\/24 .*/\1/p" | sort -u'
     [ "${#lines[@]}" -eq 100 ] || fail "${#lines[@]} addresses: $output"

@@ -137,7 +137,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     # Root without CAP_SYS_RESOURCE has no such protection and no such limits to give. Fields 19 and 41 are nice and policy, proc(5).
     on_host_protected() {
         run on_host chrt -f 10 nice -n -5 ionice -c 1 bash -c '{ prlimit --pid $$ --nice=40 --rtprio=50; echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
-            timeout $((30 * SLOW)) "$LABS/09_full_container" "$@"
+            timeout $((120 * SLOW)) "$LABS/09_full_container" "$@"
         assert_success
     }
     local look='cat /proc/self/oom_score_adj; cut -d" " -f19,41 /proc/self/stat; ionice; ulimit -e; ulimit -r'
@@ -151,7 +151,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
 }
 
 @test "hardening: root inside cannot open the memory of what run and exec send in before it is the command" {
-    local taker wall tries exec=(on_host timeout -k 1 $((30 * SLOW)) env ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0)
+    local taker wall tries exec=(on_host timeout -k 1 $((120 * SLOW)) env ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0)
     cp "$(program_of container/take)" "$TMPDIR/take"
     cc -D_GNU_SOURCE -shared -fPIC -o "$BATS_TEST_TMPDIR/taken.so" "$BATS_TEST_DIRNAME/container/taken.c"
     for wall in none mode; do
@@ -523,7 +523,7 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     local status=0
     # The pipe is never empty.
     {
-        timeout -k 1 $((10 * SLOW)) nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec talks sh -c 'yes & sleep 0.2; exit 3' || status=$?
+        timeout -k 1 $((60 * SLOW)) nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" exec talks sh -c 'yes & sleep 0.2; exit 3' || status=$?
         echo "$status" >"$BATS_TEST_TMPDIR/status"
     } | while [ "$(head -c 4096 | wc -c)" -gt 0 ]; do sleep 0.02; done
     assert_equal "$(cat "$BATS_TEST_TMPDIR/status")" 3
@@ -554,7 +554,7 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
 
 # with_reader_gone COMMAND...: the status of COMMAND, which has a reader that goes away; 124 if it does not end.
 with_reader_gone() {
-    timeout -k 1 $((10 * SLOW)) nsenter -t "$HOST_PID" -n -u -i "$@" | head -n 1 >/dev/null
+    timeout -k 1 $((60 * SLOW)) nsenter -t "$HOST_PID" -n -u -i "$@" | head -n 1 >/dev/null
     return "${PIPESTATUS[0]}"
 }
 
@@ -672,7 +672,7 @@ C
     assert_equal "$(cat "$TMPDIR/said")" "09_full_container: many: its files are removed in the background"
     # They are, with all else, and without any other command.
     assert [ -n "$(ls "$TMPDIR/layers")" ]
-    SLOW=$((20 * SLOW)) eventually eval '[ ! -e "$CONTAINER_LABS_STATE" ]' || fail "$(find "$CONTAINER_LABS_STATE")"
+    PATIENCE=60 eventually eval '[ ! -e "$CONTAINER_LABS_STATE" ]' || fail "$(find "$CONTAINER_LABS_STATE")"
     run -0 ls "$TMPDIR/layers"
     assert_output ""
     run -1 on_host ip link show labs0
@@ -750,7 +750,7 @@ C
     local init
     # shellcheck disable=SC2034 # it is used by eval
     for init in "" --init; do
-        run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((30 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'
+        run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((120 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'
         assert_equal "$(grep -c '^.*got' <<<"$output")" 1
     done
 }

@@ -34,7 +34,7 @@ teardown() {
 # Run lab 09 as the user $STUDENT, who has the IDs that $WAY says, with what IN puts before it, on a PATH of BIN.
 IN=() BIN=/usr/local/bin:/usr/bin:/bin
 labs09() {
-    "${IN[@]}" "$BATS_TEST_DIRNAME/student" "$WAY" env PATH="$BIN" timeout -k 1 $((30 * SLOW)) \
+    "${IN[@]}" "$BATS_TEST_DIRNAME/student" "$WAY" env PATH="$BIN" timeout -k 1 $((120 * SLOW)) \
         "$LABS/09_full_container" "$@" 3>&-
 }
 
@@ -45,7 +45,7 @@ runtime_of() { labs09 inspect "$1" | jq .runtime_pid; }
 @test "rootless 09: the experiment holds, with one ID and with a range; what needs a group is left out" {
     local checks programs=$LABS
     for WAY in one range; do
-        run as_student "$WAY" timeout -k 1 $((30 * SLOW)) "$programs/09_full_container" 3>&-
+        run as_student "$WAY" timeout -k 1 $((120 * SLOW)) "$programs/09_full_container" 3>&-
         assert_experiment_held
         assert_line --regexp '^    NOT SHOWN: control groups'
         refute_line --regexp '^  ok .*(group: only|in the group|SIGKILL|EAGAIN|quota)'
@@ -113,7 +113,7 @@ runtime_of() { labs09 inspect "$1" | jq .runtime_pid; }
 }
 
 @test "rootless 09: a terminal" {
-    run as_student one timeout $((10 * SLOW)) script -qec \
+    run as_student one timeout $((60 * SLOW)) script -qec \
         "$LABS/09_full_container run -it --net none '$ROOTFS' sh -c 'tty; stat -c %u:%g \$(tty)'" /dev/null 3>&-
     assert_success
     assert_line --partial /dev/pts/0

@@ -133,13 +133,13 @@ skip_without_root() {
 # The kernel takes network namespaces and dead processes away a moment later: wait for that, but
 # not for ever.
 machine_after() {
-    local end=$((SECONDS + 3 * SLOW))
+    local end=$((SECONDS + 20 * SLOW))
     while [ "$SECONDS" -lt "$end" ]; do
         machine_state >"$BATS_TEST_TMPDIR/after"
         cmp -s "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" && return 0
         sleep 0.1
     done
-    echo "The machine is not as it was (looked for $((3 * SLOW)) seconds):"
+    echo "The machine is not as it was (looked for $((20 * SLOW)) seconds):"
     diff "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after"
     return 1
 }
@@ -203,7 +203,7 @@ is_otherwise() {
 
 run_row() {
     local program=$1 to=$2 row=$3 status=0
-    local -a before=(timeout -k 1 $((20 * SLOW)))
+    local -a before=(timeout -k 1 $((120 * SLOW)))
     if [[ $row == user:* ]]; then
         before+=(setpriv --reuid=65534 --regid=65534 --clear-groups)
         row=${row#user:}
@@ -253,7 +253,7 @@ play_in_vm() {
 play() {
     local lab=$1
     shift
-    timeout -k 1 $((30 * SLOW)) "$LABS/$lab" "$@" 3>&-
+    timeout -k 1 $((120 * SLOW)) "$LABS/$lab" "$@" 3>&-
 }
 
 # No experiment may hold back a failed check: assert on status, summary and the count of checks.
@@ -330,7 +330,7 @@ start_and_stop_after_step() {
 }
 
 # eventually COMMAND...: whether it succeeds within PATIENCE seconds.
-PATIENCE=2
+PATIENCE=20
 eventually() {
     for _ in $(seq $((50 * PATIENCE * SLOW))); do
         "$@" && return 0
@@ -339,8 +339,8 @@ eventually() {
     return 1
 }
 
-# wait_until COMMAND...: it must succeed within ten seconds.
-wait_until() { PATIENCE=10 eventually "$@" || fail "it did not become true: $*"; }
+# wait_until COMMAND...: it must succeed within half a minute.
+wait_until() { PATIENCE=30 eventually "$@" || fail "it did not become true: $*"; }
 
 wait_until_gone() { eventually [ ! -e "/proc/$1" ] || fail "process $1 is still there"; }
 

@@ -27,7 +27,7 @@ with_stub() {
 
 # on_host SCRIPT: run a bash script on a new host; for `run`. It knows the functions of this file.
 on_host() {
-    timeout -k 1 $((100 * SLOW)) unshare --net --mount --propagation private \
+    timeout -k 1 $((300 * SLOW)) unshare --net --mount --propagation private \
         bash -c "$(declare -f make_host host_state same_host with_beyond stub stubs within); make_host; $1" \
         host 3>&-
 }

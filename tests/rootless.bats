@@ -21,7 +21,7 @@ teardown() {
 # What needs nothing but user namespaces.
 PLAIN=(01_chroot 02_rootfs 03_unshare 04_setns 07_veth_bridge 08_nat)
 
-student_plays() { (as_student "$WAY" timeout -k 1 $((${LIMIT:-30} * SLOW)) "$LABS/$1" "${@:2}") 3>&-; }
+student_plays() { (as_student "$WAY" timeout -k 1 $((${LIMIT:-120} * SLOW)) "$LABS/$1" "${@:2}") 3>&-; }
 
 holds_without_root() {
     run student_plays "$1"
@@ -97,7 +97,7 @@ experiments() { printf '%s\n' "${PLAIN[@]}"; }
 }
 
 user_plays() {
-    STUDENT=$1 LIMIT=150 run student_plays "${PLAIN[$1 % ${#PLAIN[@]}]}"
+    STUDENT=$1 LIMIT=300 run student_plays "${PLAIN[$1 % ${#PLAIN[@]}]}"
     assert_experiment_held
     refute [ -e "/tmp/container-labs-$1" ]
 }
@@ -178,7 +178,7 @@ student_in_group() { (echo "$BASHPID" >"$GROUP$1/cgroup.procs" && as_student "$W
     before=$(cat "$GROUP/cgroup.subtree_control")
     for lab in 05_cgroup_cpu 06_cpu_shares 09_full_container; do
         for WAY in one range; do
-            run student_in_group /shell timeout -k 1 $((30 * SLOW)) "$LABS/$lab"
+            run student_in_group /shell timeout -k 1 $((120 * SLOW)) "$LABS/$lab"
             assert_experiment_held
         done
     done
