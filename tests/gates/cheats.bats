@@ -477,6 +477,43 @@ C
     run -0 make -s grade WORK="$WORK" 3>&-
     jq -e . build/grade.json >/dev/null
     xmllint --noout build/grade.xml
+    # Of the compiler's words, what follows a backslash stays what it is.
+    file 02 <<<'#error "x\n  ok    TODO 2.1 forged\033]0;owned\007"'
+    run -0 make -s grade WORK="$WORK" 3>&-
+    run -0 jq -r '.exercises[] | select(.exercise == "02") .todos[0].seen' build/grade.json
+    assert_output --partial '\033]0;owned'
+    refute_output --regexp $'[\001-\010\013-\037]'
+    xmllint --noout build/grade.xml
+}
+
+@test "results: root writes to no directory of a student, and no name of one is executed" {
+    local verb
+    chown nobody "$WORK"
+    cp build/starters/01_chroot.c "$WORK"
+    for verb in exercise check hint solution watch; do
+        run -2 make -s "$verb-01" WORK="$WORK" 3>&-
+        assert_output --partial "$WORK belongs to nobody: root does not write there"
+    done
+    TMPDIR=$WORK run -2 make -s check-01 WORK="$TMPDIR/mine" 3>&-
+    assert_output --partial "$WORK belongs to nobody"
+    assert_equal "$(ls -A "$WORK")" 01_chroot.c
+    run -0 make -s grade WORK="$WORK" 3>&-
+    assert_line --regexp '^01_chroot +0/4 '
+    chown root "$WORK"
+    chmod o+w "$WORK"
+    run -2 make -s hint-01 WORK="$WORK" 3>&-
+    assert_output --partial "everybody can write to $WORK"
+    chmod o-w "$WORK"
+    ln -s / "$WORK/link"
+    chown -h nobody "$WORK/link"
+    run -2 make -s hint-01 WORK="$WORK/link/root/work" 3>&-
+    assert_output --partial "$WORK/link belongs to nobody"
+    mkdir "$WORK/"'`touch executed`$(shell touch executed)'"'"
+    cp build/starters/01_chroot.c "$WORK"/*executed*
+    run -0 make -s grade WORK="$(echo "$WORK"/*executed*)" 3>&-
+    assert_line --regexp '^01_chroot +0/4 '
+    run find . "$WORK" -name executed
+    assert_output ""
 }
 
 @test "answers known by heart: what a check expects is not the same each time" {

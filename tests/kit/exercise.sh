@@ -239,7 +239,11 @@ handout() {
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
-start | check | hint | solution | watch | build | try) "$verb" "$@" ;;
-progress | handout | submit | workflow) "$verb" ;;
+start | check | hint | solution | watch | progress | submit)
+    must_be_ours "$state"
+    "$verb" "$@"
+    ;;
+build | try) "$verb" "$@" ;;
+handout | workflow) "$verb" ;;
 *) complain "usage: make exercise-NN, check-NN, hint-NN, solution-NN, progress, handout" ;;
 esac

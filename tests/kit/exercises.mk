@@ -6,7 +6,11 @@ WORK ?= work
 SOLUTIONS := $(sort $(wildcard solutions/*.c))
 STARTERS  := $(patsubst solutions/%.c,$(BUILD)/starters/%.c,$(SOLUTIONS))
 EXERCISE_NUMBERS := $(foreach checks,$(sort $(wildcard tests/exercises/*.bats)),$(firstword $(subst _, ,$(notdir $(checks)))))
-KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(SUDO_IF_THERE)" BUILD="$(BUILD)" WORK="$(WORK)"
+# A student may have chosen the name of a directory: nothing in it is for make, and for the shell it is a word.
+override WORK := $(value WORK)
+override SUBMISSIONS := $(value SUBMISSIONS)
+quoted = '$(subst ','\'',$($(1)))'
+KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(SUDO_IF_THERE)" BUILD="$(BUILD)" WORK=$(call quoted,WORK)
 EXERCISE = $(KIT) FORCE="$(FORCE)" ONLY="$(ONLY)" tests/kit/exercise.sh
 # A region that is malformed stops the build.
 all: $(STARTERS)
@@ -53,7 +57,7 @@ progress: #: all exercises, at a glance
 .PHONY: grade
 grade: $(BUILD)/.check-tools #: try all exercises: a table, build/grade.json, build/grade.xml (JUnit)
 	@tests/packages.sh check grade $(EXERCISE_NUMBERS:%=exercise-%)
-	@$(KIT) tests/kit/grade.sh $(if $(SUBMISSIONS),class "$(SUBMISSIONS)",one)
+	@$(KIT) tests/kit/grade.sh $(if $(SUBMISSIONS),class $(call quoted,SUBMISSIONS),one)
 
 .PHONY: submit
 submit: #: build/submission.tar: your sources, to hand in

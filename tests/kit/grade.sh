@@ -28,13 +28,13 @@ grade() {
             missing="does not build: $(grep -m 1 'error' "$into/$number.log" || head -n 1 "$into/$number.log")"
         fi
         [ -z "$missing" ] || echo "# nothing" >"$into/$number.tap"
-        summary=$(report summary "$number" -v missing="$missing" "$points" "$into/$number.tap") ||
+        summary=$(report summary "$number" "$points" "$into/$number.tap") ||
             complain "the checks of $name did not come to an end: see $into/$number.tap"
         read -r held todos got all not_tried <<<"$summary"
         remark=$missing
         if [ "$not_tried" -gt 0 ]; then remark="$not_tried not tried here"; fi
-        report lines "$number" -v missing="$missing" "$points" "$into/$number.tap" >>"$into/lines"
-        { echo "exercise $number" && report text "$number" -v missing="$missing" "$points" "$into/$number.tap"; } \
+        report lines "$number" "$points" "$into/$number.tap" >>"$into/lines"
+        { echo "exercise $number" && report text "$number" "$points" "$into/$number.tap"; } \
             >>"$into/report.txt"
         points_got=$((points_got + got)) points_all=$((points_all + all))
         printf '%-20s %-8s %-8s %s\n' "$name" "$held/$todos" "$got/$all" "$remark"
@@ -53,18 +53,19 @@ one() {
     place=$(mktemp -d "$BUILD/grade.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    grade "$place"
+    copy_sources "$WORK" "$place" 1
+    WORK=$place grade "$place"
     mv "$place/grade.json" "$place/grade.xml" "$BUILD"
     echo "also in $BUILD/grade.json and, as JUnit, $BUILD/grade.xml"
 }
 
-# The source NAME.c of the submission $1. Nothing is unpacked: tar writes to stdout, so the names, links and owners
+# The source NAME.c of the submission $1, up to $3 directories deep. Nothing is unpacked: tar writes to stdout, so the names, links and owners
 # in it have no effect. find does not follow links; what its owner puts in the place of a file or directory
 # meanwhile is not read: by this path one would have come elsewhere.
 source_of() {
     local file directory
     if [ -d "$1" ]; then
-        file=$(find "$(realpath "$1")" -maxdepth 5 -type f -name "$2.c" | sort | head -n 1)
+        file=$(find "$(realpath "$1")" -maxdepth "$3" -type f -name "$2.c" | sort | head -n 1)
         directory=$(dirname "$file")
         if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$directory" ]; then
             dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
@@ -74,10 +75,20 @@ source_of() {
     fi | head -c 1000000
 }
 
+# The sources of the submission $1 into the directory $2.
+copy_sources() {
+    local number exercise
+    for number in $(numbers); do
+        exercise=$(name_of "$number")
+        source_of "$1" "$exercise" "$3" >"$2/$exercise.c" 2>/dev/null || :
+        [ -s "$2/$exercise.c" ] || rm "$2/$exercise.c"
+    done
+}
+
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
 student() {
-    local path=$1 grades=$2 file name place number exercise remark=""
+    local path=$1 grades=$2 file name place remark=""
     file=$(basename "$path")
     file=${file//[[:cntrl:]]/?} # a line break would begin another row
     name=$file
@@ -90,11 +101,7 @@ student() {
     if [ -L "$path" ] || { [ ! -d "$path" ] && ! timeout 20 tar --force-local -tf "$path" >/dev/null 2>&1; }; then
         remark="neither a directory nor a tar file"
     else
-        for number in $(numbers); do
-            exercise=$(name_of "$number")
-            source_of "$path" "$exercise" >"$place/$exercise.c" 2>/dev/null || :
-            [ -s "$place/$exercise.c" ] || rm "$place/$exercise.c"
-        done
+        copy_sources "$path" "$place" 5
         [ -n "$(ls "$place")" ] || remark="no source of an exercise"
     fi
     WORK=$place tests/kit/grade.sh into "$grades/$name" >"$grades/$name/table.txt" 2>"$grades/$name/errors.txt" || {

@@ -9,7 +9,7 @@
 #                 points, points there are, title, and what was seen (\001 for the end of a line)
 #
 # A TODO holds when all its checks do; its checks are those whose names begin with its number.
-# `missing`, if given, is why there are no results: then nothing holds. Status 1 where the results
+# MISSING in the environment, if it is not empty, is why there are no results: then nothing holds. Status 1 where the results
 # are not whole.
 
 # The list of points.
@@ -82,6 +82,7 @@ FILENAME ~ /points$/ {
 }
 
 END {
+    missing = ENVIRON["MISSING"] # with -v, what follows a backslash would be a character of awk's
     if (missing == "" && (seen == 0 || seen != planned))
         broken = 1
     for (i = 1; i <= todos; i++) {
