@@ -543,9 +543,17 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     eventually eval 'labs09 ps | grep -q ^unread'
     sleep 0.3
     run -1 labs09 kill unread
-    assert_output "09_full_container: unread has ended, but not its runtime, process $job: it is stopped, its output is not read, or it removes files yet"
+    assert_output "09_full_container: unread was ended, but its runtime, process $job, goes on: it or an exec is stopped, its output is not read, or it removes files yet"
     kill -TERM "$job"
     local status=0
+    wait "$job" || status=$?
+    assert_equal "$status" 137
+    start -n left --net none
+    on_host_meanwhile "$LABS/09_full_container" exec left yes >&7
+    job=$!
+    eventually eval 'labs09 exec left ps | grep -q yes'
+    run -0 labs09 stop left # although exec still waits
+    kill -TERM "$job"
     wait "$job" || status=$?
     assert_equal "$status" 137
     exec 7<&-

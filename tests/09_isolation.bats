@@ -145,8 +145,10 @@ blocked_but_for() {
     blocked_but_for new_user_namespace --without seccomp
     blocked_but_for clone_user_namespace --without seccomp
     blocked_but_for clone3_user_namespace --without seccomp
+    blocked_but_for filter_listener --without seccomp
+    blocked_but_for access_list --without seccomp
     blocked_but_for join_namespace --cap-add SYS_ADMIN
-    [ "$PROBES" -eq 9 ]
+    [ "$PROBES" -eq 11 ]
 }
 
 @test "isolation: limits" {

@@ -10,9 +10,11 @@
 enum { LARGEST = 1 << 20 }; /* bytes: fgetpwent(3) reads a long line again and again */
 
 /* What the root file system says is a file may be a link to anywhere, a pipe that never ends or a
- * device. Returns NULL where it is not a plain file, as if it were not there. */
+ * device; and it may grow while it is read. Returns a copy in memory, which the next call
+ * overwrites, or NULL where it is not a plain file, as if it were not there. */
 static FILE *open_plain(const char *path)
 {
+    static char text[LARGEST + 1];
     struct stat status;
     lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     lab_fd fd = lab_openat2(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
@@ -24,12 +26,19 @@ static FILE *open_plain(const char *path)
         fail("open /%s in the root file system", path);
     if (!S_ISREG(status.st_mode))
         return NULL;
-    if (status.st_size > LARGEST)
-        give_up("/%s in the root file system is larger than %d MiB", path, LARGEST >> 20);
     FILE *file = fdopen(fd, "r");
     if (!file)
         fail("open /%s in the root file system", path);
     lab_take_fd(&fd);
+    const size_t length = fread(text, 1, sizeof(text), file);
+    if (ferror(file))
+        fail("read /%s in the root file system", path);
+    fclose(file);
+    if (length > LARGEST)
+        give_up("/%s in the root file system is larger than %d MiB", path, LARGEST >> 20);
+    file = fmemopen(text, length, "r");
+    if (!file)
+        fail("open /%s in memory", path);
     return file;
 }
 

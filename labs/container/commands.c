@@ -191,10 +191,11 @@ static bool wait_for(int pidfd, int milliseconds)
 static void wait_for_runtime(const struct container *container, int runtime)
 {
     if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
-        lab_exit(EXIT_FAILURE,
-                 "%s has ended, but not its runtime, process %d: it is stopped, its output is not "
-                 "read, or it removes files yet",
-                 container->spec.name, (int)container->runtime);
+        lab_exit(
+            EXIT_FAILURE,
+            "%s was ended, but its runtime, process %d, goes on: it or an exec is stopped, its "
+            "output is not read, or it removes files yet",
+            container->spec.name, (int)container->runtime);
 }
 
 int stop_container(int argc, char *argv[])

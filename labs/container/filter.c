@@ -23,7 +23,8 @@
 /* Where the lower 32 bits of an argument lie. */
 #define LOWER_HALF(offset) ((offset) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
 
-enum { NO_CAPABILITY = -1 };
+/* Refused to everybody; UNSUPPORTED: with EOPNOTSUPP, as where a file system has no such thing. */
+enum { NO_CAPABILITY = -1, UNSUPPORTED = -2 };
 
 #define ALL_NAMESPACES                                                                             \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
@@ -70,6 +71,8 @@ static const struct {
     {NO_CAPABILITY, {"add_key", "keyctl", "request_key"}},
     /* fs.aio-max-nr is one number for the whole machine: a container could take all of it. */
     {NO_CAPABILITY, {"io_setup"}},
+    /* --memory does not count the ACLs of files in memory: up to 256 KiB for each directory. */
+    {UNSUPPORTED, {"setxattr", "lsetxattr", "fsetxattr", "setxattrat"}},
     /* Large, young or unmaintained parts of the kernel, with a history of escapes. */
     {NO_CAPABILITY,
      {"userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "uselib", "ustat",
@@ -83,14 +86,14 @@ uint64_t filter_capabilities(void)
     uint64_t bits = 0;
 
     for (int i = 0; i < REFUSED_COUNT; i++)
-        if (REFUSED[i].capability != NO_CAPABILITY)
+        if (REFUSED[i].capability >= 0)
             bits |= UINT64_C(1) << REFUSED[i].capability;
     return bits;
 }
 
 static int has_capability(uint64_t capabilities, int capability)
 {
-    return capability != NO_CAPABILITY && (capabilities >> capability & 1);
+    return capability >= 0 && (capabilities >> capability & 1);
 }
 
 /* Whether the filter refuses the call that is named NAME, or has a rule of its own for it. */
@@ -121,11 +124,12 @@ static int add_plain_rules(scmp_filter_ctx filter, uint64_t capabilities)
             return error;
     }
     for (int i = 0; i < REFUSED_COUNT; i++) {
+        const int answer = REFUSED[i].capability == UNSUPPORTED ? EOPNOTSUPP : EPERM;
         const char *const *call = REFUSED[i].calls;
         for (; *call && !has_capability(capabilities, REFUSED[i].capability); call++) {
             int number = seccomp_syscall_resolve_name(*call), error = 0;
             if (number >= 0) /* else another architecture's, or newer than this libseccomp */
-                error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+                error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(answer), number, 0);
             if (error)
                 return error;
         }
@@ -163,19 +167,22 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
 /* libseccomp cannot express "all values but these", so this is put before its program: the requests
  * of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; two families of sockets, of which
  * AF_ALG exposes much of the kernel and AF_VSOCK reaches the hypervisor past all namespaces; and
- * programs that filter packets, for which all containers, and their own filters of system calls,
- * share net.core.bpf_jit_limit: without it, no container would start. Only the lower 32 bits are
- * compared, as the kernel does (CVE-2019-10063). */
+ * programs that a descriptor keeps, filters of packets and those of system calls with a listener:
+ * all containers and their own filters share net.core.bpf_jit_limit, and without it none would
+ * start. Only the lower 32 bits are compared, as the kernel does (CVE-2019-10063). */
 static const struct sock_filter PRELUDE[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 11, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 10, 11),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 14, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 13, 14),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[0]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_ALG, 7, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_VSOCK, 6, 7),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_ALG, 10, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_VSOCK, 9, 10),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 2),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_NEW_LISTENER, 6, 7),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 6),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 4),

@@ -357,13 +357,14 @@ int monitor(const struct monitored *monitored, int *asked)
         lab_warn_errno("open the other end of the terminal");
     open_channels(monitored);
     forward_until_end(monitored);
+    /* Before its output is read: the container cannot end until exec has waited for its process. */
+    if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED) == -1)
+        lab_die("waitid");
     for (int i = 1; i < CHANNELS; i++)
         drain_channel(&state.channels[i], monitored);
     log_close();
     terminal_restore();
     *asked = state.asked;
-    if (waitid(P_PIDFD, (id_t)monitored->pidfd, &info, WEXITED) == -1)
-        lab_die("waitid");
     if (state.lost && info.si_code == CLD_EXITED && info.si_status == 0)
         return STATUS_RUNTIME << 8;
     return info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status & 0x7f;

@@ -18,6 +18,7 @@
 #include <linux/perf_event.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <linux/vm_sockets.h>
 #include <mqueue.h>
 #include <net/if.h>
@@ -40,6 +41,7 @@
 #include <sys/timex.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* A probe returns 0 where the way is open, or the errno that blocks it. */
@@ -345,6 +347,32 @@ static int packet_filter(void)
 
     return OPEN_UNLESS(
         fd == -1 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == -1);
+}
+
+/* A filter of system calls that lives as long as its listener. */
+static int filter_listener(void)
+{
+    struct sock_filter instruction = {.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
+    const struct sock_fprog program = {.len = 1, .filter = &instruction};
+
+    return OPEN_UNLESS(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                               SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) == -1);
+}
+
+/* The smallest ACL that is one, of a file in memory. */
+static int access_list(void)
+{
+    static const struct {
+        unsigned version;
+        struct {
+            unsigned short tag, rights;
+            unsigned id;
+        } entries[5];
+    } list = {2, {{0x01, 6, -1}, {0x02, 6, 0}, {0x04, 6, -1}, {0x10, 6, -1}, {0x20, 0, -1}}};
+    int fd = memfd_create("probe", 0);
+
+    return OPEN_UNLESS(fd == -1 ||
+                       fsetxattr(fd, "system.posix_acl_access", &list, sizeof(list), 0) == -1);
 }
 
 /* /proc and /sys. */
@@ -687,6 +715,8 @@ static const struct {
     PROBE(alg_socket),
     PROBE(vsock_socket),
     PROBE(packet_filter),
+    PROBE(filter_listener),
+    PROBE(access_list),
     PROBE(core_pattern),
     PROBE(drop_caches),
     PROBE(proc_irq),
