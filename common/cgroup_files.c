@@ -49,7 +49,7 @@ int lab_cgroup_write_path(const struct lab_hierarchies *where, const char *path,
     char what[96];
     lab_fd fd = open_checked(where, path, O_WRONLY);
 
-    if (fd != -1 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+    if (fd != -1 && lab_write_once(fd, text) == 0)
         return 0;
     snprintf(what, sizeof(what), "write '%s' to", text);
     return lab_cgroup_failed(what, path);

@@ -231,8 +231,7 @@ int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode
     return end_file(&file, to != -1 && left <= 0);
 }
 
-/* Write all of TEXT. Returns 0, or -1 with errno. */
-static int write_whole(int fd, const char *text)
+int lab_write_once(int fd, const char *text)
 {
     size_t length = strlen(text);
     ssize_t count = write(fd, text, length);
@@ -246,7 +245,7 @@ int lab_write_file(const char *path, const char *text)
 {
     lab_fd fd = open(path, O_WRONLY | O_CLOEXEC);
 
-    return fd == -1 ? -1 : write_whole(fd, text);
+    return fd == -1 ? -1 : lab_write_once(fd, text);
 }
 
 int lab_write_text_in(int root, const char *path, const char *text, mode_t mode)
@@ -254,5 +253,5 @@ int lab_write_text_in(int root, const char *path, const char *text, mode_t mode)
     struct new_file file;
     lab_fd to = begin_file(&file, root, path, mode);
 
-    return end_file(&file, to != -1 && write_whole(to, text) == 0);
+    return end_file(&file, to != -1 && lab_write_once(to, text) == 0);
 }

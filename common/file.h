@@ -39,7 +39,11 @@ int lab_each_name(const char *path, int (*each)(int directory, const char *name,
 /* What follows the next newline of TEXT, NULL after the last one. */
 const char *lab_next_line(const char *text);
 
-/* Write TEXT to the file PATH by one write(2), as the files of /proc and /sys want it. The file
+/* Write TEXT to FD by one write(2), as the files of /proc and /sys want it. Returns 0, or -1 with
+ * errno; EIO where it was cut. */
+int lab_write_once(int fd, const char *text);
+
+/* The same to the file PATH. The file
  * must exist: it is opened without O_CREAT. Returns 0, or -1 with errno. */
 int lab_write_file(const char *path, const char *text);
 

@@ -14,6 +14,6 @@ void lab_echo(const char *text, const char *format, ...)
 
     lab_type("echo %s > %s", text, line);
     lab_fd file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file == -1 || write(file, value, strlen(value)) != (ssize_t)strlen(value))
+    if (file == -1 || lab_write_once(file, value) == -1)
         lab_die_path(path, "write '%s' to", value);
 }

@@ -301,7 +301,7 @@ static int claim_group(struct lab_cgroup *group, const char *origin)
         lab_lock_die(lab_runs());
     lab_fd file = openat(run.place, CGROUP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-    if (file == -1 || write(file, origin, strlen(origin)) != (ssize_t)strlen(origin)) {
+    if (file == -1 || lab_write_once(file, origin) == -1) {
         lab_close_fd(&runs);
         lab_die("write %s/%s", run.directory, CGROUP);
     }

@@ -79,8 +79,10 @@ int open_launcher(void)
 
     /* What its user cannot read no process with the same user can trace: begin_new_exec() of
      * fs/exec.c. */
-    if (fd == -1 || write(fd, launch_begin, launch_size) != launch_size || fchmod(fd, 0111) == -1 ||
-        fcntl(fd, F_ADD_SEALS, SEALS) == -1)
+    const ssize_t written = fd == -1 ? -1 : write(fd, launch_begin, launch_size);
+    if (written != -1)
+        errno = EFBIG; /* where it was cut, by ulimit -f of the caller */
+    if (written != launch_size || fchmod(fd, 0111) == -1 || fcntl(fd, F_ADD_SEALS, SEALS) == -1)
         fail("make the launcher's file");
     return fd;
 }

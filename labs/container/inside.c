@@ -174,7 +174,7 @@ static void write_name_file(int etc, const char *name, const char *text)
     if (unlinkat(etc, name, 0) == -1 && errno != ENOENT)
         fail("replace /etc/%s in the container", name);
     lab_fd file = openat(etc, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (file == -1 || write(file, text, strlen(text)) != (ssize_t)strlen(text))
+    if (file == -1 || lab_write_once(file, text) == -1)
         fail("write /etc/%s in the container", name);
 }
 

@@ -314,6 +314,6 @@ void mounts_set(const struct pseudo_mounts *own, const char *name, const char *v
     lab_fd file = openat(own->proc, path, O_WRONLY | O_CLOEXEC);
     if (file == -1 && errno == ENOENT)
         return;
-    if (file == -1 || write(file, value, strlen(value)) != (ssize_t)strlen(value))
+    if (file == -1 || lab_write_once(file, value) == -1)
         fail("write '%s' to /proc/%s", value, path);
 }

@@ -66,8 +66,7 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
     static char *argv[] = {"iptables-restore", "--wait=10", "--noflush", NULL};
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
 
-    if (input == -1 || write(input, text, strlen(text)) != (ssize_t)strlen(text) ||
-        lseek(input, 0, SEEK_SET) == -1)
+    if (input == -1 || lab_write_once(input, text) == -1 || lseek(input, 0, SEEK_SET) == -1)
         return lab_warn_errno("write the rules to a file in memory");
     pid_t child = lab_fork();
     if (child == -1)

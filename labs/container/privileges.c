@@ -3,6 +3,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/capability.h>
+#include <sys/param.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -136,22 +137,26 @@ static void set_capabilities(uint64_t capabilities)
     cap_free(wanted);
 }
 
-/* Each open file may be a socket, whose buffers --memory does not count. Only root outside could
- * raise it again. */
-static void limit_files(void)
+/* Lower a limit of setrlimit(2), called NAME, to VALUE. Only root outside could raise it again. */
+static void lower_limit(int limit, const char *name, rlim_t value)
 {
-    enum { FILES = 1024 };
-    struct rlimit files;
+    struct rlimit present;
 
-    must(getrlimit(RLIMIT_NOFILE, &files), "read the limit of open files");
-    if (files.rlim_max > FILES)
-        files.rlim_max = FILES;
-    if (files.rlim_cur > files.rlim_max)
-        files.rlim_cur = files.rlim_max;
-    must(setrlimit(RLIMIT_NOFILE, &files), "limit the number of open files");
+    must(getrlimit(limit, &present), "read the limit of %s", name);
+    present.rlim_max = MIN(present.rlim_max, value);
+    present.rlim_cur = MIN(present.rlim_cur, value);
+    must(setrlimit(limit, &present), "limit the %s", name);
+}
+
+static void lower_limits(void)
+{
+    /* Each open file may be a socket, whose buffers --memory does not count. */
+    lower_limit(RLIMIT_NOFILE, "number of open files", 1024);
+    /* A timer has a signal, and the interrupts of timers are counted to nobody. */
+    lower_limit(RLIMIT_SIGPENDING, "number of pending signals", 1024);
     /* With these the caller may raise his priority without a capability. */
-    must(setrlimit(RLIMIT_RTPRIO, &(struct rlimit){0, 0}), "limit the realtime priority");
-    must(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}), "limit the nice value");
+    lower_limit(RLIMIT_RTPRIO, "realtime priority", 0);
+    lower_limit(RLIMIT_NICE, "nice value", 0);
 }
 
 void drop_privileges(const struct specification *spec, const struct account *account,
@@ -160,7 +165,7 @@ void drop_privileges(const struct specification *spec, const struct account *acc
     const bool filtered = !(spec->without & WALL_SECCOMP);
     const bool may_gain = spec->without & WALL_PRIVILEGES;
 
-    limit_files();
+    lower_limits();
     if (!may_gain && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
         fail("prctl PR_SET_NO_NEW_PRIVS");
     /* Without no_new_privs, loading the filter needs CAP_SYS_ADMIN, which is dropped next. */

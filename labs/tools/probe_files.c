@@ -129,7 +129,7 @@ void probe_idmapped(const void *unused)
 void probe_tmp(const void *unused)
 {
     char path[PATH_MAX], own[32];
-    const char *directory = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    const char *named = getenv("TMPDIR"), *directory = named && *named ? named : "/tmp";
     LAB_OUTPUT output = {0};
 
     (void)unused;

@@ -63,15 +63,21 @@ one() {
 # in it have no effect. find does not follow links; what its owner puts in the place of a file or directory
 # meanwhile is not read: by this path one would have come elsewhere.
 source_of() {
-    local file directory
+    local -a owner=()
+    # Read with the rights of its owner: no link leads to more.
+    if [ "$EUID" -eq 0 ]; then
+        read -ra owner < <(stat -c 'setpriv --reuid=%u --regid=%g --clear-groups' -- "$1")
+    fi
     if [ -d "$1" ]; then
-        file=$(find "$(realpath "$1")" -maxdepth "$3" -type f -name "$2.c" | sort | head -n 1)
-        directory=$(dirname "$file")
-        if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$directory" ]; then
-            dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
-        fi
+        # shellcheck disable=SC2016 # read by that shell
+        "${owner[@]}" bash -c '
+            file=$(find "$(realpath "$1")" -maxdepth "$3" -type f -name "$2.c" | sort | head -n 1)
+            directory=$(dirname "$file")
+            if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$directory" ]; then
+                dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
+            fi' - "$1" "$2" "$3"
     else
-        timeout 20 tar --force-local --wildcards --no-anchored -xOf "$1" "$2.c"
+        timeout 20 "${owner[@]}" tar --force-local --wildcards --no-anchored -xOf "$1" "$2.c"
     fi | head -c 1000000
 }
 
