@@ -99,6 +99,7 @@ student() {
     file=${file//[[:cntrl:]]/?} # a line break would begin another row
     name=$file
     if [ ! -d "$path" ]; then name=${name%%.t*}; fi
+    if [ "$name" = grades.csv ]; then name+=.of-student; fi # the table has that name
     # alice/ and alice.tar are two.
     mkdir "$grades/$name" 2>/dev/null || { name=$file && mkdir "$grades/$name"; }
     place=$(mktemp -d "$BUILD/student.XXXXXX")
@@ -121,22 +122,23 @@ student() {
 }
 
 class() {
-    local grades=$BUILD/grades status=0 first number left
+    local grades=$BUILD/grades status=0 first number left rows
     [ -d "$1" ] || complain "there is no directory $1"
     need_sandbox
     rm -rf "$grades"
     mkdir -p "$grades"
+    rows=$(mktemp)
     find "$(realpath "$1")" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
         xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
-            >"$grades/rows" || status=1
+            >"$rows" || status=1
     first=$(find "$grades" -name grade.json -print -quit)
     {
         if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi
-        sort "$grades/rows"
+        sort "$rows"
     } >"$grades/grades.csv"
     cut -d , -f 1-3 "$grades/grades.csv"
-    echo "$(wc -l <"$grades/rows") submissions: $grades/grades.csv, and a report of each in $grades"
-    rm "$grades/rows"
+    echo "$(wc -l <"$rows") submissions: $grades/grades.csv, and a report of each in $grades"
+    rm "$rows"
     left=$(for number in $(numbers); do [ -n "$(root_for "$number")" ] || lacks_of "$number"; done | cut -d ' ' -f 1 | sort -u | xargs)
     if [ -n "$left" ]; then echo "not tried here, and so without points (each report has the reason): TODO $left"; fi
     [ "$status" -eq 0 ] || complain "some were not graded: see the last column"
