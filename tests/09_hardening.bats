@@ -196,8 +196,8 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
 
 @test "hardening: a process has at most 1024 files and pending signals, fewer where the machine allows fewer" {
     start -n files --net none
-    run -0 labs09 exec files sh -c 'ulimit -Sn; ulimit -Hn; grep pending /proc/self/limits'
-    assert_output --regexp $'^1024\n1024\nMax pending signals +1024 +1024 '
+    run -0 labs09 exec files sh -c 'ulimit -Sn; ulimit -Hn; grep -E "core|pending" /proc/self/limits'
+    assert_output --regexp $'^1024\n1024\nMax core file size +1 +1 .*\nMax pending signals +1024 +1024 '
     run -0 labs09 run --net none "$ROOTFS" sh -c 'ulimit -Hn; ulimit -n 1025 || ulimit -n 1000'
     assert_line --index 0 1024
     assert_line --partial "Operation not permitted"

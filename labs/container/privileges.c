@@ -144,7 +144,8 @@ static void lower_limit(int limit, const char *name, rlim_t value)
 
     must(getrlimit(limit, &present), "read the limit of %s", name);
     present.rlim_max = MIN(present.rlim_max, value);
-    present.rlim_cur = MIN(present.rlim_cur, value);
+    /* Of core dumps, 0 is not less than 1: see below. */
+    present.rlim_cur = MIN(limit == RLIMIT_CORE ? value : present.rlim_cur, present.rlim_max);
     must(setrlimit(limit, &present), "limit the %s", name);
 }
 
@@ -154,6 +155,9 @@ static void lower_limits(void)
     lower_limit(RLIMIT_NOFILE, "number of open files", 1024);
     /* A timer has a signal, and the interrupts of timers are counted to nobody. */
     lower_limit(RLIMIT_SIGPENDING, "number of pending signals", 1024);
+    /* A core dump may be written by a program of the machine, as its root: with a limit of 1 the
+     * kernel starts none, core(5). */
+    lower_limit(RLIMIT_CORE, "size of core dumps", 1);
     /* With these the caller may raise his priority without a capability. */
     lower_limit(RLIMIT_RTPRIO, "realtime priority", 0);
     lower_limit(RLIMIT_NICE, "nice value", 0);
