@@ -340,7 +340,7 @@ good"
     run -125 with_fault "" openat2 error=EIO run --net none -u nobody "$ROOTFS" true
     assert_output --partial "EIO (Input/output error)"
     refute_output --partial "has no user"
-    run -125 with_fault "" lseek error=EIO run --net none -u nobody "$ROOTFS" true
+    run -125 with_fault /etc/passwd read error=EIO run --net none -u nobody "$ROOTFS" true
     assert_output "09_full_container: read /etc/passwd in the root file system: EIO (Input/output error)"
     run -125 with_fault "" sched_getscheduler error=EPERM run --net none "$ROOTFS" true
     assert_output "09_full_container: look at the scheduling policy: EPERM (Operation not permitted)"
