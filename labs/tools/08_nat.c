@@ -83,8 +83,8 @@ static const char HELP[] =
     "  --shell            experiment: end with a shell in net1\n"
     "  --help, --version  print this, or the version, and exit\n"
     "\n"
-    "Exit status: 0; 1 for a failure, which changes nothing; 2 for wrong usage; 77 where a\n"
-    "program is missing.\n"
+    "Exit status: 0; 1 for a failure, which changes nothing, or for output that could not be\n"
+    "written; 2 for wrong usage; 77 where a program is missing.\n"
     "IPTABLES in the environment names the iptables to use, such as iptables-legacy.\n";
 
 /* The article lets everything pass: iptables -P FORWARD ACCEPT. On a host that others use as well,
