@@ -248,8 +248,8 @@ test-kills: #: kill -9 at N random calls of the labs leaves nothing [N=1000] [ON
 
 # 00_run ends programs from outside at each of their steps, which tells nothing new of their memory.
 .PHONY: asan
-asan: #: all tests of the labs again, built with AddressSanitizer and UBSan
-	$(MAKE) test SANITIZED=1 FILES='$(filter-out tests/00_run.bats,$(LAB_TESTS))' BUILD=build/asan BIN=build/asan/bin \
+asan: #: all tests of the labs again, built with AddressSanitizer and UBSan [FILES=]
+	$(MAKE) test SANITIZED=1 FILES='$(or $(FILES),$(filter-out tests/00_run.bats,$(LAB_TESTS)))' BUILD=build/asan BIN=build/asan/bin \
 	    CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 # Built apart. A test that looks at the time may fail here: the counters are what is wanted. A process that has left
