@@ -494,7 +494,7 @@ C
         run -2 make -s "$verb-01" WORK="$WORK" 3>&-
         assert_output --partial "$WORK belongs to nobody: root does not write there"
     done
-    TMPDIR=$WORK run -2 make -s check-01 WORK="$TMPDIR/mine" 3>&-
+    run -2 env TMPDIR="$WORK" make -s check-01 WORK="$TMPDIR/mine" 3>&-
     assert_output --partial "$WORK belongs to nobody"
     assert_equal "$(ls -A "$WORK")" 01_chroot.c
     run -0 make -s grade WORK="$WORK" 3>&-
