@@ -3,6 +3,11 @@
 #   make lab-01 && sudo ./labs/01_chroot     builds one lab and plays its experiment
 #   make help                                lists what else there is
 
+# Here a student may have chosen the name of a directory: nothing in it is for make. First of all, because $(shell) hands
+# on what was typed, evaluated (since GNU make 4.4).
+override WORK        := $(or $(value WORK),work)
+override SUBMISSIONS := $(value SUBMISSIONS)
+
 ifeq ($(origin CC),default)
 CC      := gcc
 endif

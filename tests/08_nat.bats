@@ -100,7 +100,7 @@ teardown() {
 @test "07 and 08 experiments: thirty at the same moment all pass" {
     local number lab failed=0 runs=15
     local -a started=() logs=()
-    # A ping waits one second. So many at once are too many for an emulated machine.
+    # A ping waits five seconds. So many at once are too many for an emulated machine.
     [ "$SLOW" -eq 1 ] || runs=5
     for number in $(seq "$runs"); do
         for lab in 07_veth_bridge 08_nat; do

@@ -547,6 +547,7 @@ sent_on() { on_host awk -v link="$1:" '$1 == link {print $11}' /proc/net/dev; }
     local status=0
     wait "$job" || status=$?
     assert_equal "$status" 137
+    status=0
     start -n left --net none
     on_host_meanwhile "$LABS/09_full_container" exec left yes >&7
     job=$!

@@ -30,9 +30,9 @@ enum { NO_CAPABILITY = -1, UNSUPPORTED = -2 };
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET | CLONE_NEWTIME)
 
-/* The calls that are refused with EPERM, by the capability that allows them. All other calls that
- * this libseccomp knows are allowed. Calls that it does not know are newer; they get ENOSYS, and
- * programs fall back to older ones. */
+/* The calls that are refused, by the capability that allows them, mostly with EPERM. All other
+ * calls that this libseccomp knows are allowed. Calls that it does not know are newer; they get
+ * ENOSYS, and programs fall back to older ones. */
 static const struct {
     int capability;
     const char *calls[16];

@@ -93,6 +93,10 @@ void leave_exemptions(void)
     if ((policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) &&
         sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1)
         fail("leave the realtime priority of the caller");
+    /* A core dump may be written by a program of the machine, as its root. With a limit of 1 the
+     * kernel starts none, core(5); with 0 it does. */
+    if (setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1}) == -1 && errno != EPERM)
+        fail("limit the size of core dumps");
     errno = 0;
     const int nice = getpriority(PRIO_PROCESS, 0);
     if (errno != 0 || (nice < 0 && setpriority(PRIO_PROCESS, 0, 0) == -1))
@@ -142,10 +146,9 @@ static void lower_limit(int limit, const char *name, rlim_t value)
 {
     struct rlimit present;
 
-    must(getrlimit(limit, &present), "read the limit of %s", name);
+    must(getrlimit(limit, &present), "read the limit of the %s", name);
     present.rlim_max = MIN(present.rlim_max, value);
-    /* Of core dumps, 0 is not less than 1: see below. */
-    present.rlim_cur = MIN(limit == RLIMIT_CORE ? value : present.rlim_cur, present.rlim_max);
+    present.rlim_cur = MIN(present.rlim_cur, value);
     must(setrlimit(limit, &present), "limit the %s", name);
 }
 
@@ -155,9 +158,6 @@ static void lower_limits(void)
     lower_limit(RLIMIT_NOFILE, "number of open files", 1024);
     /* A timer has a signal, and the interrupts of timers are counted to nobody. */
     lower_limit(RLIMIT_SIGPENDING, "number of pending signals", 1024);
-    /* A core dump may be written by a program of the machine, as its root: with a limit of 1 the
-     * kernel starts none, core(5). */
-    lower_limit(RLIMIT_CORE, "size of core dumps", 1);
     /* With these the caller may raise his priority without a capability. */
     lower_limit(RLIMIT_RTPRIO, "realtime priority", 0);
     lower_limit(RLIMIT_NICE, "nice value", 0);

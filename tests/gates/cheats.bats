@@ -497,8 +497,6 @@ C
     run -2 env TMPDIR="$WORK" make -s check-01 WORK="$TMPDIR/mine" 3>&-
     assert_output --partial "$WORK belongs to nobody"
     assert_equal "$(ls -A "$WORK")" 01_chroot.c
-    run -0 make -s grade WORK="$WORK" 3>&-
-    assert_line --regexp '^01_chroot +0/4 '
     chown root "$WORK"
     chmod o+w "$WORK"
     run -2 make -s hint-01 WORK="$WORK" 3>&-
@@ -508,10 +506,22 @@ C
     chown -h nobody "$WORK/link"
     run -2 make -s hint-01 WORK="$WORK/link/root/work" 3>&-
     assert_output --partial "$WORK/link belongs to nobody"
+    # It is read by its owner, wherever it is, and a link does not lead to what he may not read.
+    mkdir -m 700 "$TMPDIR/closed" "$TMPDIR/closed/work" "$TMPDIR/closed/of-root"
+    cp solutions/01_chroot.c "$TMPDIR/closed/work"
+    cp solutions/01_chroot.c "$TMPDIR/closed/of-root"
+    chown -R nobody "$TMPDIR/closed/work"
+    run -0 make -s grade WORK="$TMPDIR/closed/work" 3>&-
+    assert_line --regexp '^01_chroot +4/4 +7/7 *$'
+    rm -r "$TMPDIR/closed/work/01_chroot.c"
+    ln -s ../of-root/01_chroot.c "$TMPDIR/closed/work"
+    run -0 make -s grade WORK="$TMPDIR/closed/work" 3>&-
+    assert_line --regexp '^01_chroot +0/4 +0/7 +not begun$'
+    rm -r "$TMPDIR/closed"
     mkdir "$WORK/"'`touch executed`$(shell touch executed)'"'"
-    cp build/starters/01_chroot.c "$WORK"/*executed*
+    cp solutions/01_chroot.c "$WORK"/*executed*
     run -0 make -s grade WORK="$(echo "$WORK"/*executed*)" 3>&-
-    assert_line --regexp '^01_chroot +0/4 '
+    assert_line --regexp '^01_chroot +4/4 '
     run find . "$WORK" -name executed
     assert_output ""
 }

@@ -89,7 +89,7 @@ WORDS
 are_present() {
     local file
     file=$WORK/$(name_of "$1").c
-    [ -e "$file" ] && [ -e "$state/$1.tap" ] &&
+    [ -f "$file" ] && [ -f "$state/$1.tap" ] &&
         [ "$(head -n 1 "$state/$1.tap")" = "# of $(fingerprint "$file")" ]
 }
 
@@ -239,11 +239,11 @@ handout() {
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
-start | check | hint | solution | watch | progress | submit)
+start | check | hint | solution | watch)
     must_be_ours "$state"
     "$verb" "$@"
     ;;
 build | try) "$verb" "$@" ;;
-handout | workflow) "$verb" ;;
+progress | handout | submit | workflow) "$verb" ;;
 *) complain "usage: make exercise-NN, check-NN, hint-NN, solution-NN, progress, handout" ;;
 esac

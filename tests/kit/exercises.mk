@@ -1,14 +1,10 @@
 # The exercises: starters cut out of solutions/, a student's file in WORK built and tried.
 
-WORK ?= work
-
 # A copy that was handed out has starters and no solutions.
 SOLUTIONS := $(sort $(wildcard solutions/*.c))
 STARTERS  := $(patsubst solutions/%.c,$(BUILD)/starters/%.c,$(SOLUTIONS))
 EXERCISE_NUMBERS := $(foreach checks,$(sort $(wildcard tests/exercises/*.bats)),$(firstword $(subst _, ,$(notdir $(checks)))))
-# A student may have chosen the name of a directory: nothing in it is for make, and for the shell it is a word.
-override WORK := $(value WORK)
-override SUBMISSIONS := $(value SUBMISSIONS)
+# A word for the shell, whatever is in it.
 quoted = '$(subst ','\'',$($(1)))'
 KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(SUDO_IF_THERE)" BUILD="$(BUILD)" WORK=$(call quoted,WORK)
 EXERCISE = $(KIT) FORCE="$(FORCE)" ONLY="$(ONLY)" tests/kit/exercise.sh

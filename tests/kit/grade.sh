@@ -22,10 +22,11 @@ grade() {
     for number in $(numbers); do
         name=$(name_of "$number")
         missing=""
-        if [ ! -e "$WORK/$name.c" ] && [ ! -L "$WORK/$name.c" ]; then
+        if [ ! -e "$WORK/$name.c" ]; then
             missing="not begun"
         elif ! results "$number" "$into/$number.tap" 2>"$into/$number.log"; then
             missing="does not build: $(grep -m 1 'error' "$into/$number.log" || head -n 1 "$into/$number.log")"
+            missing=${missing/"$WORK/"/} # a copy, which goes
         fi
         [ -z "$missing" ] || echo "# nothing" >"$into/$number.tap"
         summary=$(report summary "$number" "$points" "$into/$number.tap") ||
@@ -53,37 +54,53 @@ one() {
     place=$(mktemp -d "$BUILD/grade.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    copy_sources "$WORK" "$place" 1
+    [ ! -d "$WORK" ] || copy_sources "$WORK" "$place" 1 || complain "$WORK cannot be read with the rights of its owner"
     WORK=$place grade "$place"
     mv "$place/grade.json" "$place/grade.xml" "$BUILD"
     echo "also in $BUILD/grade.json and, as JUnit, $BUILD/grade.xml"
 }
 
-# The source NAME.c of the submission $1, up to $3 directories deep. Nothing is unpacked: tar writes to stdout, so the names, links and owners
-# in it have no effect. find does not follow links; what its owner puts in the place of a file or directory
-# meanwhile is not read: by this path one would have come elsewhere.
-source_of() {
-    local -a owner=()
-    # Read with the rights of its owner: no link leads to more.
-    if [ "$EUID" -eq 0 ]; then
-        read -ra owner < <(stat -c 'setpriv --reuid=%u --regid=%g --clear-groups' -- "$1")
+# read_as USER COMMAND...: with the rights of USER alone, where he is not trusted with ours: then no link leads to more.
+# He may stop or look at what runs as himself, so it has nothing of ours, and 20 seconds.
+read_as() {
+    local user=$1
+    local -a as=()
+    shift
+    if ! is_ours "$user"; then
+        as=(setpriv --reuid="$user" --regid="$(id -g "$user" 2>/dev/null || echo "$user")" --clear-groups)
     fi
-    if [ -d "$1" ]; then
-        # shellcheck disable=SC2016 # read by that shell
-        "${owner[@]}" bash -c '
-            file=$(find "$(realpath "$1")" -maxdepth "$3" -type f -name "$2.c" | sort | head -n 1)
-            directory=$(dirname "$file")
-            if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$directory" ]; then
-                dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
-            fi' - "$1" "$2" "$3"
-    else
-        timeout 20 "${owner[@]}" tar --force-local --wildcards --no-anchored -xOf "$1" "$2.c"
-    fi | head -c 1000000
+    setsid -w timeout -k 1 20 "${as[@]}" env -i PATH="$PATH" LC_ALL=C "$@"
 }
 
-# The sources of the submission $1 into the directory $2.
+# The source NAME.c of the submission $1, up to $3 directories deep. Nothing is unpacked: tar writes to stdout, so the
+# names, links and owners in it have no effect. find does not follow links; what is put in the place of a file or
+# directory meanwhile is not read: by this path one would have come elsewhere.
+source_of() (
+    if [ -d "$1" ]; then
+        cd -P -- "$1" || exit
+        # shellcheck disable=SC2016 # read by that shell
+        read_as "$(stat -c %u .)" bash -c '
+            base=$(env pwd -P)
+            file=$(find . -maxdepth "$2" -type f -name "$1.c" | sort | head -n 1)
+            directory=${file%/*}
+            if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$base${directory#.}" ]; then
+                dd if="$1.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
+            fi' - "$2" "$3" </dev/null
+    else
+        in_archive "$1" --wildcards --no-anchored -xO "$2.c"
+    fi | head -c 1000000
+)
+
+# in_archive FILE WORD...: tar, which opens it by the name /dev/stdin, to tell how it is compressed.
+in_archive() (
+    exec <"$1" || exit
+    read_as "$(stat -L -c %u /dev/stdin)" tar -f /dev/stdin "${@:2}"
+)
+
+# The sources of the submission $1, up to $3 directories deep, into the directory $2. Fails where they cannot be read.
 copy_sources() {
     local number exercise
+    read_as "$(stat -L -c %u -- "$1")" true </dev/null || return 1
     for number in $(numbers); do
         exercise=$(name_of "$number")
         source_of "$1" "$exercise" "$3" >"$2/$exercise.c" 2>/dev/null || :
@@ -99,17 +116,21 @@ student() {
     file=${file//[[:cntrl:]]/?} # a line break would begin another row
     name=$file
     if [ ! -d "$path" ]; then name=${name%%.t*}; fi
-    if [ "$name" = grades.csv ]; then name+=.of-student; fi # the table has that name
-    # alice/ and alice.tar are two.
-    mkdir "$grades/$name" 2>/dev/null || { name=$file && mkdir "$grades/$name"; }
+    # alice/ and alice.tar are two, and grades.csv is the table.
+    for name in "$name" "$file" "$file.of-student"; do
+        if [ "$name" != grades.csv ] && mkdir "$grades/$name" 2>/dev/null; then break; fi
+        name=''
+    done
+    [ "$name" ] || complain "no directory for $file"
     place=$(mktemp -d "$BUILD/student.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    if [ -L "$path" ] || { [ ! -d "$path" ] && ! timeout 20 tar --force-local -tf "$path" >/dev/null 2>&1; }; then
+    if [ -L "$path" ] || { [ ! -d "$path" ] && { [ ! -f "$path" ] || ! in_archive "$path" -t >/dev/null 2>&1; }; }; then
         remark="neither a directory nor a tar file"
-    else
-        copy_sources "$path" "$place" 5
-        [ -n "$(ls "$place")" ] || remark="no source of an exercise"
+    elif ! copy_sources "$path" "$place" 5 2>/dev/null; then
+        remark="cannot be read with the rights of its owner"
+    elif [ -z "$(ls "$place")" ]; then
+        remark="no source of an exercise"
     fi
     WORK=$place tests/kit/grade.sh into "$grades/$name" >"$grades/$name/table.txt" 2>"$grades/$name/errors.txt" || {
         jq -rn --arg name "$name" --arg remark "not graded: $(head -n 1 "$grades/$name/errors.txt")" '[$name, "", "", $remark] | @csv'
@@ -127,7 +148,9 @@ class() {
     need_sandbox
     rm -rf "$grades"
     mkdir -p "$grades"
-    rows=$(mktemp)
+    rows=$(mktemp "$BUILD/rows.XXXXXX")
+    # shellcheck disable=SC2064 # now
+    trap "rm -f '$rows'" EXIT
     find "$(realpath "$1")" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
         xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
             >"$rows" || status=1
@@ -138,7 +161,6 @@ class() {
     } >"$grades/grades.csv"
     cut -d , -f 1-3 "$grades/grades.csv"
     echo "$(wc -l <"$rows") submissions: $grades/grades.csv, and a report of each in $grades"
-    rm "$rows"
     left=$(for number in $(numbers); do [ -n "$(root_for "$number")" ] || lacks_of "$number"; done | cut -d ' ' -f 1 | sort -u | xargs)
     if [ -n "$left" ]; then echo "not tried here, and so without points (each report has the reason): TODO $left"; fi
     [ "$status" -eq 0 ] || complain "some were not graded: see the last column"

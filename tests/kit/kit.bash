@@ -11,19 +11,29 @@ complain() {
     exit 1
 }
 
-# Whoever owns a directory on the way to $1 can exchange what is written there for a link to another file: root writes
-# to no place of somebody else. The owner of these files could do more by a change of them.
+# Whether a user may be trusted with our rights: whoever he is, where we have no more than our own; else root, who has
+# called sudo, and the owner of these files, who could do more by a change of them.
+is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $(stat -c %u tests/kit) " == *" $1 "* ]]; }
+
+# Whoever may exchange a directory on the way to $1 can lead what is written there to any file, so root writes to no
+# place of somebody else. Root of a user namespace is no more than its user.
 must_be_ours() {
-    local path owner rights
-    [ "$EUID" -eq 0 ] || return 0
+    local path way owner group rights open count
+    read -r _ _ count </proc/self/uid_map
+    [ "$EUID" -eq 0 ] && [ "$count" -eq 4294967295 ] || return 0
+    # Where these files are open to others themselves, as on a shared folder of a virtual machine, others may do all.
+    open=$(stat -c %A tests/kit)
     # The way as it was named, and where its links lead.
-    for path in "$(realpath -ms -- "$1")" "$(realpath -m -- "$1")"; do
+    for way in -ms -m; do
+        path=$(realpath "$way" -- "$1") || complain "cannot tell where $1 is"
         while :; do
-            if read -r owner rights < <(stat -c '%u %A' -- "$path" 2>/dev/null); then
-                [[ " 0 ${SUDO_UID:-0} $(stat -c %u tests/kit) " == *" $owner "* ]] ||
+            if read -r owner group rights < <(stat -c '%u %g %A' -- "$path" 2>/dev/null); then
+                is_ours "$owner" ||
                     complain "$path belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
-                [[ $rights != d???????w[!tT] ]] ||
+                [[ $rights != d???????w[!tT] || $open == d???????w? ]] ||
                     complain "everybody can write to $path: root does not; name another directory"
+                [[ $rights != d????w???[!tT] || " 0 ${SUDO_GID:-0} $(stat -c %g tests/kit) " == *" $group "* ]] ||
+                    complain "the group $(getent group "$group" | cut -d : -f 1) can write to $path: root does not; name another directory"
             fi
             [ "$path" != / ] || break
             path=$(dirname -- "$path")

@@ -398,7 +398,7 @@ static void set_environment(void)
     for (size_t i = 0; i < sizeof(environment) / sizeof(environment[0]); i++)
         setenv(environment[i].name, environment[i].value, 1);
     /* A core dump may be written by a program of the machine, as its root: with a limit of 1 the
-     * kernel starts none, core(5), with 0 it does. Without root, 0 may be all there is. */
+     * kernel starts none, core(5), with 0 it does, which may be all there is. */
     if (setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1}) == -1 &&
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == -1)
         lab_die("setrlimit");
