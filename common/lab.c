@@ -93,6 +93,8 @@ static struct lab_answer run_line(const char *line)
 
     if (lab_listen_command(&output, argv, LAB_READER) == -1)
         lab_die("start sh");
+    if (output.timed_out)
+        lab_exit(lab_exit_failure, "%s: goes on for too long, and was ended", line);
     return (struct lab_answer){.status = output.status, .text = lab_keep_answer(output.text)};
 }
 

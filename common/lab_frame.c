@@ -334,7 +334,7 @@ void lab_open(const char *number, const char *title, int steps, int (*tool)(int,
         exit(tool(argc, argv));
     lab_begin_as_usual();
     read_options(argc, argv);
-    lab_output_seconds = 60;
+    lab_output_seconds = 180;
     umask(022);
     leave_locale();
     need_descriptors();

@@ -26,8 +26,8 @@ enum {
     LAB_OUTPUT_LIMIT = 256 * 1024, /* bytes that are kept */
 };
 
-/* How long a process is listened to: 10 s; in an experiment 60, because a line may have to wait for
- * its turn on a busy machine. */
+/* How long a process is listened to: 10 s; in an experiment 180, because a line may have to wait
+ * for its turn on a busy machine. */
 extern int lab_output_seconds;
 
 /* Free the text of *OUTPUT. */
