@@ -131,14 +131,18 @@ user:"$JAIL/missing" true
 ROWS
 }
 
-@test "01 tool: nobody waits for a FIFO in the place of a list of the new root" {
+@test "01 tool: nobody waits for a FIFO or an endless file in the place of a list of the new root" {
     local list
     for list in passwd group; do
         mv "$JAIL/etc/$list" "$BATS_TEST_TMPDIR/kept"
         mkfifo "$JAIL/etc/$list"
         run -125 timeout 10 "$LABS/01_chroot" --userspec=games --groups=daemon "$JAIL" /bin/true
         assert_output "01_chroot: $JAIL/etc/$list is not a regular file"
-        mv "$BATS_TEST_TMPDIR/kept" "$JAIL/etc/$list"
+        rm "$JAIL/etc/$list"
+        truncate -s 100G "$JAIL/etc/$list"
+        run -125 timeout 10 "$LABS/01_chroot" --userspec=games --groups=daemon "$JAIL" /bin/true
+        assert_output "01_chroot: $JAIL/etc/$list is larger than 16 MiB"
+        mv -f "$BATS_TEST_TMPDIR/kept" "$JAIL/etc/$list"
     done
 }
 

@@ -106,15 +106,23 @@ __attribute__((noreturn)) static void refuse_identity(const char *trouble, const
              file);
 }
 
-/* A FIFO that the owner of the new root puts in the place of a list would let the lookup wait. */
+/* The owner of the new root may put a FIFO in the place of a list, for which the lookup would wait,
+ * or a file without end. */
 static void check_lists(const char *new_root)
 {
     static const char *const lists[] = {"/etc/passwd", "/etc/group"};
+    enum { LARGEST = 16 }; /* MiB */
     struct stat status;
 
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        if (stat(lists[i], &status) == 0 && !S_ISREG(status.st_mode))
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const bool there = stat(lists[i], &status) == 0;
+        if (!there && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+            lab_die("look at %s%s", new_root, lists[i]);
+        if (there && !S_ISREG(status.st_mode))
             lab_exit(lab_exit_failure, "%s%s is not a regular file", new_root, lists[i]);
+        if (there && status.st_size > LARGEST << 20)
+            lab_exit(lab_exit_failure, "%s%s is larger than %d MiB", new_root, lists[i], LARGEST);
+    }
 }
 
 /* Without a command: $SHELL, whose path may be one of the old root only. */
