@@ -79,8 +79,8 @@ static void claim(struct container *container)
         fail("claim user IDs");
     network_join(container);
     must(state_save(container), "write %s", state_path(container, "state"));
-    /* Other commands need not wait until an archive is unpacked, or for a volume or layer whose file
-     * system does not answer. */
+    /* Other commands need not wait until an archive is unpacked, or for a volume or layer whose
+     * file system does not answer. */
     if (!network_rules_pending() || base_is_packed(&container->spec) || container->spec.layer ||
         container->spec.volume_count > 0)
         install_rules(container);
