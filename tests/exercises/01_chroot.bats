@@ -98,7 +98,7 @@ PROGRAM_AT='program_at() {
 }
 
 @test "1.4 pivot: nothing of the old root is left among the mounts" {
-    play "$JAIL"'hold busybox pivot jail /bin/busybox sleep 60; fact inside </proc/$pid/mountinfo
+    play "$JAIL"'hold busybox pivot jail /bin/busybox sleep 600; fact inside </proc/$pid/mountinfo
                  echo "outside there are $(wc -l </proc/self/mountinfo)" | fact'
     see_fact "the new root is the root of the mount namespace" '^inside [0-9]+ [0-9]+ [0-9:]+ /jail / '
     see_no_fact "no other mount" '^inside [0-9]+ [0-9]+ [0-9:]+ [^ ]+ /[^ ]'

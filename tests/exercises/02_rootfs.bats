@@ -28,7 +28,7 @@ inside() { local layer=$1; shift; it run base $layer "$@"; }
 }
 
 @test "2.1 it is an overlay of the two, and what was written lies in upper" {
-    play "$BASE"'hold busybox run base one busybox sh -c "cat /etc/motd >/dev/null; echo new >/etc/new; exec busybox sleep 60"
+    play "$BASE"'hold busybox run base one busybox sh -c "cat /etc/motd >/dev/null; echo new >/etc/new; exec busybox sleep 600"
                  grep " - overlay " /proc/$pid/mountinfo | fact; find one/upper -type f | fact'
     see_fact "an overlay whose lower directory is the base" ' - overlay .*lowerdir\+?=/tmp/base'
     see_fact "and whose upper directory is of the layer" ' - overlay .*upperdir=/tmp/one/upper'
@@ -44,13 +44,13 @@ inside() { local layer=$1; shift; it run base $layer "$@"; }
 }
 
 @test "2.2 the old root is gone: nothing of it is mounted any more" {
-    play "$BASE"'hold busybox run base one busybox sleep 60; fact inside </proc/$pid/mountinfo'
+    play "$BASE"'hold busybox run base one busybox sleep 600; fact inside </proc/$pid/mountinfo'
     see_fact "an overlay as root" '^inside .* / / .* - overlay '
     see_no_fact "no mount but / and /proc" '^inside .* - (tmpfs|cgroup|sysfs|ext4|btrfs|xfs) '
 }
 
 @test "2.2 the overlay is the root of the mount namespace, not only of the command" {
-    play "$BASE"'hold busybox run base one busybox sleep 60; (nsenter --target $pid --mount ls /; echo end) | fact'
+    play "$BASE"'hold busybox run base one busybox sleep 600; (nsenter --target $pid --mount ls /; echo end) | fact'
     see_fact "what the base has" '^data$'
     see_no_fact "nothing of the machine" '^(tmp|usr|run)$'
     see_fact "the script to reach its end" '^end$'

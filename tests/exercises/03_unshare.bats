@@ -8,7 +8,7 @@ export WAITS=3.4
 
 # What the kernel says of a command that runs: it lives as long as PID 1 waits for it.
 HELD='
-hold sleep sleep 60
+hold sleep sleep 600
 show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 '
 
@@ -19,7 +19,7 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 }
 
 @test "3.1 what root inside makes belongs to the user outside" {
-    play --user 'hold sleep sh -c "touch made; stat -c \"%u inside\" made; exec sleep 60"; stat -c "%u made" made | fact'
+    play --user 'hold sleep sh -c "touch made; stat -c \"%u inside\" made; exec sleep 600"; stat -c "%u made" made | fact'
     see_fact "the file belongs to the user outside" '^65534 made$'
     see "and to root inside" '^0 inside$'
 }
@@ -33,12 +33,12 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 }
 
 @test "3.2 inside, the group is root's" {
-    play --user 'hold sleep sh -c "echo \"group \$(id -g)\"; exec sleep 60"'
+    play --user 'hold sleep sh -c "echo \"group \$(id -g)\"; exec sleep 600"'
     see "group 0 inside" '^group 0$'
 }
 
 @test "3.3 the host name is another inside, and only inside" {
-    play --user 'hold sleep --hostname=box-$N sleep 60
+    play --user 'hold sleep --hostname=box-$N sleep 600
                  echo "inside $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | sed s/$N/N/ | fact
                  echo "outside $(hostname)" | fact; hold tail tail -f /dev/null
                  echo "without the option $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | fact'
@@ -55,7 +55,7 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 @test "3.4 orphans are reaped when they end" {
     # The subshell ends before its children, which become children of PID 1, and end in their turn. They are
     # zombies then, until PID 1 asks; for two seconds we look whether they still are.
-    play --user 'hold sleep sh -c "(sh -c \"exit 5\" & sh -c \"exit 6\" &); exec sleep 60"
+    play --user 'hold sleep sh -c "(sh -c \"exit 5\" & sh -c \"exit 6\" &); exec sleep 600"
         for attempt in $(seq 100); do
             grep -qs "^State:.Z" /proc/[0-9]*/status || break
             sleep 0.02
@@ -75,7 +75,7 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 }
 
 @test "3.4 no process is left when the command has ended" {
-    play --user 'it sh -c "sleep 60 & exit 0"; (pgrep -c sleep; echo end) | fact'
+    play --user 'it sh -c "sleep 600 & exit 0"; (pgrep -c sleep; echo end) | fact'
     see_fact "no process of it" '^0$'
     see_fact "the script to reach its end" '^end$'
 }

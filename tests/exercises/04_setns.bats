@@ -16,7 +16,7 @@ start() {
     local -a options=()
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
-    target unshare "${options[@]}" sh -c "$* echo ready >ready; exec sleep 60" &
+    target unshare "${options[@]}" sh -c "$* echo ready >ready; exec sleep 600" &
     read -r _ <ready
     until target=$(pgrep -x sleep); do sleep 0.01; done
 }
@@ -44,7 +44,7 @@ elsewhere() {
 }
 
 @test "4.1 where the target shares namespaces with us, those are left alone" {
-    play "$START"'target sleep 60 & until target=$(pgrep -x sleep); do sleep 0.01; done; elsewhere mnt uts ipc net cgroup user pid'
+    play "$START"'target sleep 600 & until target=$(pgrep -x sleep); do sleep 0.01; done; elsewhere mnt uts ipc net cgroup user pid'
     see_fact "the comparison, with a process that shares all with us" '^compared both$'
     see_no_fact "the same namespaces" '^another'
 }
@@ -71,7 +71,7 @@ elsewhere() {
 
 @test "4.2 root enters a user namespace that does not own the network" {
     # A process that has joined such a user namespace may not join that network any more.
-    play "$START"'target unshare --net --uts sh -c "echo ready >ready; exec unshare --user --map-root-user sleep 60" &
+    play "$START"'target unshare --net --uts sh -c "echo ready >ready; exec unshare --user --map-root-user sleep 600" &
                   read -r _ <ready; until target=$(pgrep -x sleep); do sleep 0.01; done
                   elsewhere user net uts'
     see_fact "the comparison" '^compared both$'
@@ -101,13 +101,13 @@ JAILED='
 mkdir -p jail/bin jail/data jail/tmp
 cp "$(command -v busybox.static || command -v busybox)" jail/bin/busybox
 mkfifo jail/ready
-target unshare --mount chroot jail /bin/busybox sh -c "cd /data; echo ready >/ready; exec /bin/busybox sleep 60" &
+target unshare --mount chroot jail /bin/busybox sh -c "cd /data; echo ready >/ready; exec /bin/busybox sleep 600" &
 read -r _ <jail/ready
 target=$(pgrep -x busybox)
 '
 
 @test "4.4 the root of the target" {
-    play "$JAILED"'it $target /bin/busybox ls /; hold busybox $target /bin/busybox sleep 61
+    play "$JAILED"'it $target /bin/busybox ls /; hold busybox $target /bin/busybox sleep 601
                    for process in $pid $target; do readlink /proc/$process/root | fact root; done'
     see "what is in there" '^data$'
     see_not "nothing of the machine" '^(usr|etc)$'

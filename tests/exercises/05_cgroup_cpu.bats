@@ -43,7 +43,7 @@ export -f dialect
 
 @test "5.1 the kernel has the limit when the command starts" {
     needs groups
-    play 'hold sleep 30 sleep 60
+    play 'hold sleep 30 sleep 600
           for file in $(find /sys/fs/cgroup -path "*/cpulimit-*/cpu.max" -o -path "*/cpulimit-*/cpu.cfs_quota_us"); do
               echo "${file##*/} $(cat $file)" | fact; done'
     see_fact "a quota of 30000 microseconds" '^cpu.(max|cfs_quota_us) 30000( 100000)?$'
@@ -51,7 +51,7 @@ export -f dialect
 
 @test "5.2 the command is in the group, in every hierarchy of it, and what it starts as well" {
     needs groups
-    play 'hold sleep 40 bash -c "sleep 60; true"; fact groups </proc/$pid/cgroup'
+    play 'hold sleep 40 bash -c "sleep 600; true"; fact groups </proc/$pid/cgroup'
     see_fact "a group of its own" '^groups [0-9]+:([^:]*\bcpu\b[^:]*|):/cpulimit-[0-9]+'
     see_no_fact "the group on v1 for cpuacct as well" '^groups [0-9]+:[^:]*cpuacct[^:]*:/(shell|[^c]|$)'
 }
@@ -103,7 +103,7 @@ export -f dialect
     needs groups
     # A process that was killed keeps its name until PID 1 has waited for it, but no command line.
     # One of them is deaf to SIGTERM.
-    play 'it 50 bash -c "setsid sleep 60 & (trap \"\" TERM; exec sleep 61) & until [ -e end ]; do sleep 0.05; done; exit 3" &
+    play 'it 50 bash -c "setsid sleep 600 & (trap \"\" TERM; exec sleep 601) & until [ -e end ]; do sleep 0.05; done; exit 3" &
           holder=$!
           until [ "$(pgrep -cf "^sleep 6")" = 2 ] || ! kill -0 $holder 2>/dev/null; do sleep 0.02; done
           for pid in $(pgrep -f "^sleep 6"); do grep -m 1 -o cpulimit /proc/$pid/cgroup; done | sort | uniq -c | fact

@@ -9,7 +9,7 @@ export NEEDS='7.4:7.1,7.2,7.3'
 # A process in a network namespace of its own; `there COMMAND`: in that namespace.
 NEIGHBOUR='
 mkfifo ready
-target unshare --net sh -c "echo ready >ready; exec sleep 60" &
+target unshare --net sh -c "echo ready >ready; exec sleep 600" &
 read -r _ <ready
 until neighbour=$(pgrep -x sleep); do sleep 0.01; done
 there() { nsenter --target $neighbour --net "$@"; }

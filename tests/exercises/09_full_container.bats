@@ -26,7 +26,7 @@ hold_with() {
     local -a without=()
     local wall
     for wall in limits capabilities seccomp; do [ "$wall" = "$1" ] || without+=(--without=$wall); done
-    hold sleep "${without[@]}" sleep 60
+    hold sleep "${without[@]}" sleep 600
 }
 '
 
@@ -41,7 +41,7 @@ hold_with() {
 @test "9.1 processes: 16, and no more" {
     needs groups
     play "$OF$HOLD"'hold_with limits; echo "limit $(of $pid pids pids.max)" | fact
-                limits busybox sh -c "for i in \$(seq 40); do sleep 30 & done"'
+                limits busybox sh -c "for i in \$(seq 40); do sleep 300 & done"'
     see_fact "16" '^limit 16$'
     see "the 17th is refused" 'Resource temporarily unavailable'
 }
