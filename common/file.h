@@ -43,8 +43,7 @@ const char *lab_next_line(const char *text);
  * errno; EIO where it was cut. */
 int lab_write_once(int fd, const char *text);
 
-/* The same to the file PATH. The file
- * must exist: it is opened without O_CREAT. Returns 0, or -1 with errno. */
+/* The same to the file PATH, which must exist: it is opened without O_CREAT. */
 int lab_write_file(const char *path, const char *text);
 
 /* Whether two results of stat(2) are of one inode. */

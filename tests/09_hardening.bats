@@ -758,7 +758,7 @@ C
     local init
     # shellcheck disable=SC2034 # it is used by eval
     for init in "" --init; do
-        run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((120 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'
+        run eval '{ sleep $SLOW; printf "\3"; sleep 1; } | labs09 run -it $init --net none "$ROOTFS" sh -c "trap \"echo got\" INT; i=0; while [ \$i -lt $((30 * SLOW)) ]; do sleep 0.1; i=\$((i + 1)); done"'
         assert_equal "$(grep -c '^.*got' <<<"$output")" 1
     done
 }

@@ -156,7 +156,7 @@ static void lower_limits(void)
 {
     /* Each open file may be a socket, whose buffers --memory does not count. */
     lower_limit(RLIMIT_NOFILE, "number of open files", 1024);
-    /* A timer has a signal, and the interrupts of timers are counted to nobody. */
+    /* A POSIX timer takes one of these, and --cpus does not count its interrupts. */
     lower_limit(RLIMIT_SIGPENDING, "number of pending signals", 1024);
     /* With these the caller may raise his priority without a capability. */
     lower_limit(RLIMIT_RTPRIO, "realtime priority", 0);

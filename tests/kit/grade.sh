@@ -29,13 +29,13 @@ grade() {
             missing=${missing/"$WORK/"/} # a copy, which goes
         fi
         [ -z "$missing" ] || echo "# nothing" >"$into/$number.tap"
-        summary=$(report summary "$number" "$points" "$into/$number.tap") ||
+        summary=$(MISSING=$missing report summary "$number" "$points" "$into/$number.tap") ||
             complain "the checks of $name did not come to an end: see $into/$number.tap"
         read -r held todos got all not_tried <<<"$summary"
         remark=$missing
         if [ "$not_tried" -gt 0 ]; then remark="$not_tried not tried here"; fi
-        report lines "$number" "$points" "$into/$number.tap" >>"$into/lines"
-        { echo "exercise $number" && report text "$number" "$points" "$into/$number.tap"; } \
+        MISSING=$missing report lines "$number" "$points" "$into/$number.tap" >>"$into/lines"
+        { echo "exercise $number" && MISSING=$missing report text "$number" "$points" "$into/$number.tap"; } \
             >>"$into/report.txt"
         points_got=$((points_got + got)) points_all=$((points_all + all))
         printf '%-20s %-8s %-8s %s\n' "$name" "$held/$todos" "$got/$all" "$remark"

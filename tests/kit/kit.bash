@@ -11,18 +11,19 @@ complain() {
     exit 1
 }
 
-# Whether a user may be trusted with our rights: whoever he is, where we have no more than our own; else root, who has
-# called sudo, and the owner of these files, who could do more by a change of them.
-is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $(stat -c %u tests/kit) " == *" $1 "* ]]; }
+# Who has these files, and what others may do with them.
+read -r kit_owner kit_group kit_rights < <(stat -c '%u %g %A' tests/kit)
 
-# Whoever may exchange a directory on the way to $1 can lead what is written there to any file, so root writes to no
-# place of somebody else. Root of a user namespace is no more than its user.
+# Whether the user $1 may be trusted with our rights. Without root, everybody may. Else root, the user who called sudo,
+# and the owner of these files: by a change of them he could do more.
+is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owner " == *" $1 "* ]]; }
+
+# Another user who can replace a directory of the path $1 by a link decides where root writes. So root refuses such a
+# path. Root of a user namespace has no more rights than the user who made it.
 must_be_ours() {
-    local path way owner group rights open count
+    local path way owner group rights count
     read -r _ _ count </proc/self/uid_map
     [ "$EUID" -eq 0 ] && [ "$count" -eq 4294967295 ] || return 0
-    # Where these files are open to others themselves, as on a shared folder of a virtual machine, others may do all.
-    open=$(stat -c %A tests/kit)
     # The way as it was named, and where its links lead.
     for way in -ms -m; do
         path=$(realpath "$way" -- "$1") || complain "cannot tell where $1 is"
@@ -30,9 +31,10 @@ must_be_ours() {
             if read -r owner group rights < <(stat -c '%u %g %A' -- "$path" 2>/dev/null); then
                 is_ours "$owner" ||
                     complain "$path belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
-                [[ $rights != d???????w[!tT] || $open == d???????w? ]] ||
+                # On a shared folder of a virtual machine everything is open to all, these files included.
+                [[ $rights != d???????w[!tT] || $kit_rights == d???????w? ]] ||
                     complain "everybody can write to $path: root does not; name another directory"
-                [[ $rights != d????w???[!tT] || " 0 ${SUDO_GID:-0} $(stat -c %g tests/kit) " == *" $group "* ]] ||
+                [[ $rights != d????w???[!tT] || " 0 ${SUDO_GID:-0} $kit_group " == *" $group "* ]] ||
                     complain "the group $(getent group "$group" | cut -d : -f 1) can write to $path: root does not; name another directory"
             fi
             [ "$path" != / ] || break
@@ -66,11 +68,10 @@ functions() {
         /^ *\/\/ TODO [0-9.]+:/ { sub(/:/, "", $3); printf "%s=%s ", name, $3 }' "$(starter_of "$1")"
 }
 
-# `missing`, of whoever calls this, is why there are no results.
 report() {
     local mode=$1 number=$2
     shift 2
-    MISSING=${missing:-} awk -f tests/kit/report.awk -v mode="$mode" -v exercise="$number" "$@"
+    awk -f tests/kit/report.awk -v mode="$mode" -v exercise="$number" "$@"
 }
 
 # What identifies the contents of a student's file.

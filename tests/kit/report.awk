@@ -9,8 +9,8 @@
 #                 points, points there are, title, and what was seen (\001 for the end of a line)
 #
 # A TODO holds when all its checks do; its checks are those whose names begin with its number.
-# MISSING in the environment, if it is not empty, is why there are no results: then nothing holds. Status 1 where the results
-# are not whole.
+# MISSING in the environment, if it is not empty, is why there are no results: then nothing holds.
+# Status 1 where the results are not whole.
 
 # The list of points.
 FILENAME ~ /points$/ {
