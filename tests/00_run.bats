@@ -51,7 +51,7 @@ for_each_experiment() {
 
 # at_call CALL NUMBER EFFECT COMMAND...: run COMMAND with EFFECT, in strace's words, at its NUMBERth CALL.
 at_call() {
-    timeout -k 1 $((120 * SLOW)) env --default-signal=INT,TERM strace -f -o /dev/null -e "trace=$1" \
+    timeout -k 1 "$TOO_LONG" env --default-signal=INT,TERM strace -f -o /dev/null -e "trace=$1" \
         -e "inject=$1:$3:when=$2" "${@:4}" 3>&-
 }
 
@@ -88,12 +88,12 @@ ended_at() {
 without_word_of_owners() { grep -v -- '--userns auto: ' <<<"$output"; }
 
 closed_streams() {
-    run bash -c 'timeout "$1" "$2" <&- 2>&-' - $((120 * SLOW)) "$LABS/$1" 3>&-
+    run bash -c 'timeout "$1" "$2" <&- 2>&-' - "$TOO_LONG" "$LABS/$1" 3>&-
     assert_experiment_held
 }
 
 without_output() {
-    run bash -c 'timeout "$1" "$2" <&- >&-' - $((120 * SLOW)) "$LABS/$1" 3>&-
+    run bash -c 'timeout "$1" "$2" <&- >&-' - "$TOO_LONG" "$LABS/$1" 3>&-
     assert_success
     assert_equal "$(without_word_of_owners)" ""
 }
@@ -104,7 +104,7 @@ without_output() {
 }
 
 without_path() {
-    run env -u PATH "$(command -v timeout)" $((120 * SLOW)) "$LABS/$1" 3>&-
+    run env -u PATH "$(command -v timeout)" "$TOO_LONG" "$LABS/$1" 3>&-
     assert_experiment_held
 }
 
@@ -131,7 +131,7 @@ without_path() {
 }
 
 full_device() {
-    run -1 bash -c 'timeout "$1" "$2" >/dev/full' - $((120 * SLOW)) "$LABS/$1" 3>&-
+    run -1 bash -c 'timeout "$1" "$2" >/dev/full' - "$TOO_LONG" "$LABS/$1" 3>&-
     assert_equal "$(without_word_of_owners)" "$1: write to stdout: ENOSPC (No space left on device)"
 }
 
@@ -152,7 +152,7 @@ full_device() {
 
 # as_process_1 RUN COMMAND...: as process 1 of a PID namespace, with the machine's /run or, where RUN is own, with another.
 as_process_1() {
-    timeout -k 1 $((120 * SLOW)) unshare --pid --fork --kill-child --mount --mount-proc sh -c '
+    timeout -k 1 "$TOO_LONG" unshare --pid --fork --kill-child --mount --mount-proc sh -c '
         [ "$1" != own ] || mount -t tmpfs none /run || exit
         shift
         exec "$@"' - "$@" 3>&-
@@ -224,7 +224,7 @@ eight() {
 }
 
 reader_goes_away() {
-    run -141 bash -c 'set -o pipefail; timeout -k 1 $((120 * $2)) "$1" | head -n 3' - "$LABS/$1" "$SLOW" 3>&-
+    run -141 bash -c 'set -o pipefail; timeout -k 1 "$2" "$1" | head -n 3' - "$LABS/$1" "$TOO_LONG" 3>&-
 }
 
 @test "run: a reader that goes away ends the experiment, and nothing is left" {
@@ -271,7 +271,7 @@ type_at_terminal() {
     mkfifo "$BATS_TEST_TMPDIR/keyboard"
     exec 8<>"$BATS_TEST_TMPDIR/keyboard"
     # What the shell ignores in the background, a newer timeout(1) ignores, too.
-    env --default-signal=INT,QUIT timeout -k 1 $((120 * SLOW)) script -qefc "$command" /dev/null \
+    env --default-signal=INT,QUIT timeout -k 1 "$TOO_LONG" script -qefc "$command" /dev/null \
         <&8 >"$BATS_TEST_TMPDIR/screen" 2>&1 8<&- 3>&- &
     for key in "$@"; do
         typed=$((typed + 1))

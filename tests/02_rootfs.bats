@@ -117,7 +117,7 @@ refuses() {
     local status=$1 line=$2
     shift 2
     look_at "$WORK" >"$BATS_TEST_TMPDIR/look.before"
-    run "-$status" --separate-stderr timeout -k 1 $((120 * SLOW)) "$LABS/02_rootfs" "$@"
+    run "-$status" --separate-stderr timeout -k 1 "$TOO_LONG" "$LABS/02_rootfs" "$@"
     look_at "$WORK" >"$BATS_TEST_TMPDIR/look.after"
     assert_equal "$output" ""
     assert_equal "${stderr_lines[0]}" "02_rootfs: $line"
@@ -195,9 +195,9 @@ refuses() {
 @test "02 tool: a directory, a FIFO and a device are no busybox, and nobody waits for them" {
     mkdir -m 0755 directory
     mkfifo -m 0755 fifo
-    run -1 timeout -k 1 $((120 * SLOW)) "$LABS/02_rootfs" --busybox directory new
-    run -1 timeout -k 1 $((120 * SLOW)) "$LABS/02_rootfs" --busybox fifo new
-    run -1 timeout -k 1 $((120 * SLOW)) "$LABS/02_rootfs" --busybox /dev/null new
+    run -1 timeout -k 1 "$TOO_LONG" "$LABS/02_rootfs" --busybox directory new
+    run -1 timeout -k 1 "$TOO_LONG" "$LABS/02_rootfs" --busybox fifo new
+    run -1 timeout -k 1 "$TOO_LONG" "$LABS/02_rootfs" --busybox /dev/null new
     [ ! -e new ]
 }
 
@@ -373,7 +373,7 @@ start_and_get_stuck() {
     start_and_get_stuck --ignore-signal=HUP
     kill -HUP "$tool"
     exec 9<fifo 8>&-
-    timeout -k 1 $((120 * SLOW)) cat <&9 >/dev/null
+    timeout -k 1 "$TOO_LONG" cat <&9 >/dev/null
     exec 9<&-
     wait "$tool"
     assert_works new

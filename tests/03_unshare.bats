@@ -339,7 +339,7 @@ refuses() {
 # be kept in an older one, and kernels that number them for each CPU call the older one older only
 # if both were made on the same CPU: hence taskset.
 in_private_mounts() {
-    timeout -k 1 $((120 * SLOW)) taskset -c 0 unshare --mount bash -euc "cd '$TMPDIR'; $1" 3>&-
+    timeout -k 1 "$TOO_LONG" taskset -c 0 unshare --mount bash -euc "cd '$TMPDIR'; $1" 3>&-
 }
 
 @test "03 tool: --KIND=FILE keeps the namespace when its processes have ended" {
@@ -497,7 +497,7 @@ is_running() { grep -qs '^State:[[:space:]]*[DIRSTt]' "/proc/$1/status"; }
 # In a shell of --step, before step $1, type the line $2.
 type_before_step() {
     { printf '\n%.0s' $(seq $(($1 - 1))) && printf '%s\n' s "$2" exit q; } |
-        SHELL=/bin/sh timeout -k 1 $((120 * SLOW)) "$LABS/03_unshare" --step 3>&-
+        SHELL=/bin/sh timeout -k 1 "$TOO_LONG" "$LABS/03_unshare" --step 3>&-
 }
 
 @test "03 experiment: in a shell of --step, \$BOX is the sandbox of the step before, and is alive" {

@@ -528,7 +528,7 @@ wait_for_state() {
 
 @test "04 tool: a PID that is given to another process meanwhile is not taken for the first" {
     # In a PID namespace of its own, so that nobody else takes the number.
-    run -1 timeout $((120 * SLOW)) unshare --pid --fork --mount-proc --kill-child bash -c '
+    run -1 timeout "$TOO_LONG" unshare --pid --fork --mount-proc --kill-child bash -c '
         holder() { echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; unshare --uts sh -c "hostname $2; exec sleep 1000" & }
         is_named() { until [ "$(nsenter -t 300 -u hostname 2>/dev/null)" = "$1" ]; do sleep 0.01; done; }
         holder 300 first

@@ -36,7 +36,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     start "$LABS/busy"
     wait_until has_threads "$started" $(($(nproc) + 1))
     kill -TERM "$started"
-    run -0 timeout $((120 * SLOW)) "$LABS/busy" -j 1 -t 1
+    run -0 timeout "$TOO_LONG" "$LABS/busy" -j 1 -t 1
     assert_output ""
 }
 
@@ -68,7 +68,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
 
 @test "05 tool: the limit limits" {
     # Two threads want 200% (or what there is); in any window of N periods there are at most N + 1 quotas.
-    run -0 --separate-stderr "$TOOL" --cpus 0.2 -- timeout $((120 * SLOW)) "$LABS/busy" -j 2 -t 1
+    run -0 --separate-stderr "$TOOL" --cpus 0.2 -- timeout "$TOO_LONG" "$LABS/busy" -j 2 -t 1
     local used wall
     read -r used wall < <(echo "$stderr" | sed -nE 's/^05_cgroup_cpu: ([0-9.]+) s of CPU time in ([0-9.]+) s: .*/\1 \2/p')
     awk -v used="$used" -v wall="$wall" 'BEGIN { exit !(wall >= 1 && used > 0 && used <= (wall / 0.1 + 2) * 0.02 + 0.04) }' ||
@@ -211,7 +211,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
 
 @test "05 tool: --pid ends with the process, status 0" {
     start sleep 1.5
-    run -0 timeout $((120 * SLOW)) "$TOOL" --cpus 0.5 --pid "$started"
+    run -0 timeout "$TOO_LONG" "$TOOL" --cpus 0.5 --pid "$started"
     assert_output --partial '(limit 50.0%)'
 }
 
@@ -310,7 +310,7 @@ with_mounts() {
     kill -KILL "$victim"
     wait "$victim" || true
     # The same for a command.
-    run timeout -k 1 $((120 * SLOW)) chrt --fifo 1 "$TOOL" --cpus 1 true
+    run timeout -k 1 "$TOO_LONG" chrt --fifo 1 "$TOOL" --cpus 1 true
     if [ -e "$CPU/cpu.rt_runtime_us" ]; then
         assert_failure 125
         assert_output --partial ': EINVAL (Invalid argument); a realtime process enters no group'
@@ -336,7 +336,7 @@ with_mounts() {
 }
 
 @test "05 and 06: a load is no realtime one, whoever starts it" {
-    run -0 timeout -k 1 $((120 * SLOW)) chrt --fifo 1 "$LABS/06_cpu_shares" --seconds 1 A=1024 B=512
+    run -0 timeout -k 1 "$TOO_LONG" chrt --fifo 1 "$LABS/06_cpu_shares" --seconds 1 A=1024 B=512
     assert_line --regexp '^ +A +[0-9]+ '
 }
 
@@ -429,7 +429,7 @@ in_namespace() {
     [ "$VERSION" = 2 ] || weight=cpu.shares more=8192
     usual=$(cat "$CPU/$weight")
     for _ in 1 2 3; do
-        start timeout -k 1 $((120 * SLOW)) "$TOOL" >"$TMPDIR/log"
+        start timeout -k 1 "$TOO_LONG" "$TOOL" >"$TMPDIR/log"
         wait_until is_there "$CPU/container-labs/$weight"
         echo "$more" | tee "$CPU/$weight" >"$CPU/container-labs/$weight"
         ended_with 0 "$started"
@@ -451,7 +451,7 @@ in_namespace() {
 }
 
 @test "05 experiment: on one CPU the 150% step explains itself and is no failure" {
-    LAB_MEASURE=40 run taskset -c 0 timeout -k 1 $((120 * SLOW)) "$LABS/05_cgroup_cpu" 3>&-
+    LAB_MEASURE=40 run taskset -c 0 timeout -k 1 "$TOO_LONG" "$LABS/05_cgroup_cpu" 3>&-
     assert_experiment_held
     assert_line --partial 'This needs two CPUs, and here is one'
     assert_line '    NOT SHOWN: no quota was used up, so the limit had nothing to hold back.'
@@ -480,7 +480,7 @@ in_namespace() {
     local box=$CPU/test-$$
     mkdir "$box"
     if [ "$VERSION" = 1 ]; then echo 30000 >"$box/cpu.cfs_quota_us"; else echo 30000 100000 >"$box/cpu.max"; fi
-    run sh -c 'echo $$ >"$1/cgroup.procs" && exec timeout "$2" "$3"' sh "$box" $((120 * SLOW)) "$TOOL" 3>&-
+    run sh -c 'echo $$ >"$1/cgroup.procs" && exec timeout "$2" "$3"' sh "$box" "$TOO_LONG" "$TOOL" 3>&-
     assert_experiment_held
     assert_line '    (A group above has a quota already: busy is in a group with 30% of a CPU.)'
     assert_line '  ok    that limit holds'

@@ -152,7 +152,7 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
 }
 
 @test "06 experiment: on one CPU it holds" {
-    run taskset -c 0 timeout -k 1 $((120 * SLOW)) "$TOOL" 3>&-
+    run taskset -c 0 timeout -k 1 "$TOO_LONG" "$TOOL" 3>&-
     assert_experiment_held
     assert_line --regexp '^    All threads are kept on CPU 0: '
 }

@@ -86,7 +86,7 @@ open("root.xz", "wb").write(x)' "$1"
 
 @test "archives: a FIFO in the place of the archive is not waited for" {
     tar -C "$ROOTFS" -cf root.tar .
-    on_host_meanwhile timeout -s KILL $((120 * SLOW)) strace -f -o trace -P root.tar -e trace=newfstatat,openat \
+    on_host_meanwhile timeout -s KILL "$TOO_LONG" strace -f -o trace -P root.tar -e trace=newfstatat,openat \
         -e inject=openat:delay_enter=$((300000 * SLOW)) "$LABS/09_full_container" run --net none root.tar true >said 2>&1
     wait_until grep -q root.tar trace
     rm root.tar && mkfifo root.tar

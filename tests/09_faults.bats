@@ -15,7 +15,7 @@ with_fault() {
     local of_path=() words=("${@:4}")
     if [ -n "$1" ]; then of_path=(-P "$1"); fi
     if [ "$4" = run ] && [ -n "$CANNOT_MAP" ]; then words=(run --userns host "${@:5}"); fi
-    on_host timeout -k 1 $((120 * SLOW)) strace -f -qq -o /dev/null "${of_path[@]}" -e "trace=$2" -e "inject=$2:$3" \
+    on_host timeout -k 1 "$TOO_LONG" strace -f -qq -o /dev/null "${of_path[@]}" -e "trace=$2" -e "inject=$2:$3" \
         "$LABS/09_full_container" "${words[@]}"
 }
 
@@ -265,7 +265,7 @@ good"
 }
 
 @test "faults: a container that a failing start cannot kill is not waited for" {
-    run -125 on_host timeout -k 1 $((120 * SLOW)) strace -qq -o /dev/null -e trace=fsmount,pidfd_send_signal \
+    run -125 on_host timeout -k 1 "$TOO_LONG" strace -qq -o /dev/null -e trace=fsmount,pidfd_send_signal \
         -e inject=fsmount,pidfd_send_signal:error=EPERM "$LABS/09_full_container" run -n w --net none \
         ${CANNOT_MAP:+--userns host} "$ROOTFS" true
     assert_line '09_full_container: make the layer of w in memory: EPERM (Operation not permitted)'

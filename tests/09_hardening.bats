@@ -137,7 +137,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     # Root without CAP_SYS_RESOURCE has no such protection and no such limits to give. Fields 19 and 41 are nice and policy, proc(5).
     on_host_protected() {
         run on_host chrt -f 10 nice -n -5 ionice -c 1 bash -c '{ prlimit --pid $$ --nice=40 --rtprio=50; echo -500 >/proc/self/oom_score_adj; } 2>/dev/null; exec "$@"' bash \
-            timeout $((120 * SLOW)) "$LABS/09_full_container" "$@"
+            timeout "$TOO_LONG" "$LABS/09_full_container" "$@"
         assert_success
     }
     local look='cat /proc/self/oom_score_adj; cut -d" " -f19,41 /proc/self/stat; ionice; ulimit -e; ulimit -r'
@@ -151,7 +151,7 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
 }
 
 @test "hardening: root inside cannot open the memory of what run and exec send in before it is the command" {
-    local taker wall tries exec=(on_host timeout -k 1 $((120 * SLOW)) env ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0)
+    local taker wall tries exec=(on_host timeout -k 1 "$TOO_LONG" env ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0)
     cp "$(program_of container/take)" "$TMPDIR/take"
     cc -D_GNU_SOURCE -shared -fPIC -o "$BATS_TEST_TMPDIR/taken.so" "$BATS_TEST_DIRNAME/container/taken.c"
     for wall in none mode; do

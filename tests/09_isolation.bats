@@ -383,7 +383,7 @@ attack_exec() {
     attacker=$!
     eventually grep -q ready "$TMPDIR/said"
     run -0 on_host env "LD_PRELOAD=$BATS_TEST_TMPDIR/slow.so" ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
-        timeout -k 1 $((120 * SLOW)) "$runtime" exec attacked /bin/true
+        timeout -k 1 "$TOO_LONG" "$runtime" exec attacked /bin/true
     wait "$attacker" || true
     labs09 kill attacked
     HELD=$(grep -cxF "held $size" "$TMPDIR/said" || true) # and not what it has become

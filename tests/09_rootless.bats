@@ -34,7 +34,7 @@ teardown() {
 # Run lab 09 as the user $STUDENT, who has the IDs that $WAY says, with what IN puts before it, on a PATH of BIN.
 IN=() BIN=/usr/local/bin:/usr/bin:/bin
 labs09() {
-    "${IN[@]}" "$BATS_TEST_DIRNAME/student" "$WAY" env PATH="$BIN" timeout -k 1 $((120 * SLOW)) \
+    "${IN[@]}" "$BATS_TEST_DIRNAME/student" "$WAY" env PATH="$BIN" timeout -k 1 "$TOO_LONG" \
         "$LABS/09_full_container" "$@" 3>&-
 }
 
@@ -45,7 +45,7 @@ runtime_of() { labs09 inspect "$1" | jq .runtime_pid; }
 @test "rootless 09: the experiment holds, with one ID and with a range; what needs a group is left out" {
     local checks programs=$LABS
     for WAY in one range; do
-        run as_student "$WAY" timeout -k 1 $((120 * SLOW)) "$programs/09_full_container" 3>&-
+        run as_student "$WAY" timeout -k 1 "$TOO_LONG" "$programs/09_full_container" 3>&-
         assert_experiment_held
         assert_line --regexp '^    NOT SHOWN: control groups'
         refute_line --regexp '^  ok .*(group: only|in the group|SIGKILL|EAGAIN|quota)'

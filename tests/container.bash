@@ -68,7 +68,7 @@ on_host() { nsenter --target "$HOST_PID" --net --uts --ipc -- "$@" 3>&-; }
 labs09() {
     local words=("$@")
     if [ "$1" = run ] && [ -n "$CANNOT_MAP" ]; then words=(run --userns host "${@:2}"); fi
-    on_host timeout -k 1 $((120 * SLOW)) "$LABS/09_full_container" "${words[@]}"
+    on_host timeout -k 1 "$TOO_LONG" "$LABS/09_full_container" "${words[@]}"
 }
 
 needs_own_users() { [ -z "$CANNOT_MAP" ] || skip "files cannot be shown with other owners here: $CANNOT_MAP"; }

@@ -21,7 +21,7 @@ teardown() { machine_after; }
 
 # consult STATUS COMMAND...: what a doctor in some surroundings says, for says() below.
 consult() {
-    run "-$1" timeout -k 1 $((120 * SLOW)) "${@:2}" 3>&-
+    run "-$1" timeout -k 1 "$TOO_LONG" "${@:2}" 3>&-
     echo "$output" >"$SEEN"
 }
 
@@ -225,7 +225,7 @@ ROWS
 }
 
 @test "doctor: a guardian that cannot close what it has inherited ends with its run" {
-    consult 0 timeout $((120 * SLOW)) "$REFUSE" close_range:ENOSYS -- "$DOCTOR" 'cgroup cpu'
+    consult 0 timeout "$TOO_LONG" "$REFUSE" close_range:ENOSYS -- "$DOCTOR" 'cgroup cpu'
     says ok 'cgroup cpu' 'cgroup v'
 }
 
@@ -464,13 +464,13 @@ is_as_the_doctor_says() {
     local lab
     lab=$(find "$LABS/" -maxdepth 1 -name "$1_*" ! -name '*.*' -perm -u+x)
     if [[ " $cannot " == *" $1 "* ]]; then
-        run -77 --separate-stderr env -u LAB_MUST_RUN timeout -k 1 $((120 * SLOW)) "${environment[@]}" "$lab" 3>&-
+        run -77 --separate-stderr env -u LAB_MUST_RUN timeout -k 1 "$TOO_LONG" "${environment[@]}" "$lab" 3>&-
         assert_regex "$stderr" "^[^;]*${lab##*/}: [^;]+; "
     elif [[ $1 == 0[56] ]]; then # the first two steps of those that are a load for the CPUs
-        run timeout -k 1 $((120 * SLOW)) "${environment[@]}" "$lab" --step <<<$'\n\nq' 3>&-
+        run timeout -k 1 "$TOO_LONG" "${environment[@]}" "$lab" --step <<<$'\n\nq' 3>&-
         assert_line --regexp '^\[[0-9]+\] [1-9][0-9]* checks held, 0 failed, ended early$'
     else
-        run timeout -k 1 $((120 * SLOW)) "${environment[@]}" "$lab" 3>&-
+        run timeout -k 1 "$TOO_LONG" "${environment[@]}" "$lab" 3>&-
         assert_experiment_held
     fi
 }

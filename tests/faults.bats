@@ -36,7 +36,7 @@ class_of() {
 
 # with_fault CALL ERRNO PATH COMMAND...: each CALL that names PATH fails.
 with_fault() {
-    timeout $((120 * SLOW)) strace -f -qq -o /dev/null -P "$3" -e "trace=$1" -e "inject=$1:error=$2" "${@:4}"
+    timeout "$TOO_LONG" strace -f -qq -o /dev/null -P "$3" -e "trace=$1" -e "inject=$1:error=$2" "${@:4}"
 }
 
 @test "faults: what a tool cannot look at is not taken for what is not there" {

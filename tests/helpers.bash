@@ -43,6 +43,8 @@ export SHELL=/bin/sh
 # How many times slower than usual things may be: in an emulated machine every limit of time is
 # stretched by this factor. The labs read the same variable.
 SLOW=${LAB_SLOW:-1}
+# What takes so many seconds hangs, also on a crowded machine, and is ended.
+TOO_LONG=$((120 * SLOW))
 
 # What a test could leave behind, as lines to compare. It is looked at twice in each test, so by few processes.
 # Directories of other runs that live at this moment do not count; /run/mount is mount(8)'s own.
@@ -203,7 +205,7 @@ is_otherwise() {
 
 run_row() {
     local program=$1 to=$2 row=$3 status=0
-    local -a before=(timeout -k 1 $((120 * SLOW)))
+    local -a before=(timeout -k 1 "$TOO_LONG")
     if [[ $row == user:* ]]; then
         before+=(setpriv --reuid=65534 --regid=65534 --clear-groups)
         row=${row#user:}
@@ -253,7 +255,7 @@ play_in_vm() {
 play() {
     local lab=$1
     shift
-    timeout -k 1 $((120 * SLOW)) "$LABS/$lab" "$@" 3>&-
+    timeout -k 1 "$TOO_LONG" "$LABS/$lab" "$@" 3>&-
 }
 
 # No experiment may hold back a failed check: assert on status, summary and the count of checks.

@@ -35,7 +35,7 @@ C
 }
 
 hasty() {
-    timeout -k 1 $((120 * SLOW)) env "LD_PRELOAD=$BATS_TEST_TMPDIR/hasty.so" \
+    timeout -k 1 "$TOO_LONG" env "LD_PRELOAD=$BATS_TEST_TMPDIR/hasty.so" \
         ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 "$@" 3>&-
 }
 

@@ -9,7 +9,7 @@ setup() {
 }
 teardown() { machine_after; }
 
-machine() { timeout -k 1 $((120 * SLOW)) "$MACHINE" "$@" 3>&-; }
+machine() { timeout -k 1 "$TOO_LONG" "$MACHINE" "$@" 3>&-; }
 
 # The groups of machines, seen from here.
 groups() {

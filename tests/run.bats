@@ -18,7 +18,7 @@ teardown() {
 play() (
     local -a marks=("${!BATS_@}") # some are read-only here
     PATH=$(tr ':' '\n' <<<"$PATH" | grep -v 'libexec/bats-core' | paste -sd :)
-    env "${marks[@]/#/--unset=}" timeout -k 1 $((120 * SLOW)) "$RUN" "$@" 3>&-
+    env "${marks[@]/#/--unset=}" timeout -k 1 "$TOO_LONG" "$RUN" "$@" 3>&-
 )
 
 # Make a test file of stdin. What stands for itself in this file, too, is written in capitals.

@@ -51,7 +51,7 @@ typed() {
     script_of "$TMPDIR/typed.out" | sed -E "${STAND_IN:-}" >"$TMPDIR/typed.sh"
     [ "$(grep -c '^printf' "$TMPDIR/typed.sh")" -ge 3 ] || fail "$lab shows no lines to type"
     # A PID namespace takes with it what a line has left running.
-    (cd "$TMPDIR/empty" && timeout -k 1 $((120 * SLOW)) env LC_ALL=C unshare --mount --pid --fork --kill-child --mount-proc \
+    (cd "$TMPDIR/empty" && timeout -k 1 "$TOO_LONG" env LC_ALL=C unshare --mount --pid --fork --kill-child --mount-proc \
         "$@" sh "$TMPDIR/typed.sh") >"$TMPDIR/typed.now" 2>&1 3>&- </dev/null || true
     shown_by "$TMPDIR/typed.out" | steady >"$TMPDIR/typed.b"
     # What a line prints counts where the experiment shows it; else its status does.
