@@ -124,8 +124,9 @@ const char *lab_lock_holder(const char *path)
                      "(kill -KILL %d)",
                      (int)pid, name, (int)pid, (int)pid);
         else
-            snprintf(text, sizeof(text), "process %d (%s): wait for it, or end it (kill %d)",
-                     (int)pid, name, (int)pid);
+            snprintf(text, sizeof(text),
+                     "process %d (%s): wait for it, or end it (kill %d, or kill -KILL %d)",
+                     (int)pid, name, (int)pid, (int)pid);
     }
     return text;
 }

@@ -227,6 +227,13 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     exec 8<&-
 }
 
+@test "hardening: the bridge has no table of multicast groups, which one container would fill for all" {
+    start -n member
+    run -0 on_host ip -d link show labs0
+    assert_output --partial "mcast_snooping 0"
+    labs09 kill member
+}
+
 @test "hardening: users are not looked for in a file that never ends" {
     start -n large --net none
     labs09 exec large truncate -s 200G /etc/passwd

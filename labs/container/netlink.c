@@ -80,6 +80,10 @@ int link_make_bridge(const char *name, const unsigned char mac[6])
     mnl_attr_put(request, IFLA_ADDRESS, 6, mac);
     struct nlattr *info = mnl_attr_nest_start(request, IFLA_LINKINFO);
     mnl_attr_put_strz(request, IFLA_INFO_KIND, "bridge");
+    /* Else one container can fill the bridge's table of multicast groups for all. */
+    struct nlattr *data = mnl_attr_nest_start(request, IFLA_INFO_DATA);
+    mnl_attr_put_u8(request, IFLA_BR_MCAST_SNOOPING, 0);
+    mnl_attr_nest_end(request, data);
     mnl_attr_nest_end(request, info);
     return request_change(request);
 }
