@@ -24,14 +24,9 @@ static void layer_name(const struct container *container, char *name, size_t siz
 }
 
 /* The parent may be another user's, who can put another directory in the place of ours. */
-static bool is_private(int directory, struct stat *status)
+static bool is_private(const struct stat *status)
 {
-    if (fstat(directory, status) == -1)
-        return false;
-    if (status->st_uid == geteuid() && (status->st_mode & 077) == 0)
-        return true;
-    errno = EPERM;
-    return false;
+    return status->st_uid == geteuid() && (status->st_mode & 077) == 0;
 }
 
 /* Another user may change what is on the way to the layers: a link of proc(5) would lead into his
@@ -51,16 +46,31 @@ int storage_make_layer(struct container *container)
     if (parent == -1 || mkdirat(parent, name, 0700) == -1)
         return -1;
     lab_fd layer = open_own_directory(parent, name);
-    if (layer == -1 || !is_private(layer, &status))
+    if (layer == -1 || fstat(layer, &status) == -1)
         return -1;
+    if (!is_private(&status)) {
+        errno = EPERM;
+        return -1;
+    }
     container->layer = status.st_ino;
     return lab_take_fd(&layer);
+}
+
+/* Whether LAYER is what was made for CONTAINER; opening it may have failed. Returns 1, 0, or -1. */
+static int is_layer(const struct container *container, int layer)
+{
+    struct stat status;
+
+    if (layer == -1)
+        return errno == ELOOP || errno == ENOTDIR ? 0 : -1;
+    if (fstat(layer, &status) == -1)
+        return -1;
+    return is_private(&status) && (container->layer == 0 || container->layer == status.st_ino);
 }
 
 int storage_remove_layer(const struct container *container)
 {
     char name[NAME_SIZE + 48];
-    struct stat status;
 
     if (!container->spec.layer)
         return 0;
@@ -72,14 +82,13 @@ int storage_remove_layer(const struct container *container)
             lab_warn("%s/%s is not there any more", container->spec.layer, name);
         return 0;
     }
-    if (layer == -1 ? errno == ELOOP || errno == ENOTDIR
-                    : !is_private(layer, &status) ||
-                          (container->layer != 0 && container->layer != status.st_ino)) {
+    const int ours = is_layer(container, layer);
+    if (ours == 0) {
         lab_warn("%s/%s is not the layer that was made there, and stays", container->spec.layer,
                  name);
         return 0;
     }
-    if (layer != -1 && remove_container_directory(parent, name, layer) == 0)
+    if (ours == 1 && remove_container_directory(parent, name, layer) == 0)
         return 0;
     return lab_warn_errno("remove %s/%s", container->spec.layer, name);
 }
