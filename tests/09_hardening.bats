@@ -242,6 +242,26 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     labs09 kill large
 }
 
+@test "hardening: a lease of a process inside keeps nobody out" {
+    start -n leased --net none
+    local path
+    path=/proc/$(pid_of leased)/root/etc/passwd
+    on_host_meanwhile python3 -c '
+import fcntl, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1], "r+")
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+signal.pause()' "$path" >"$TMPDIR/said"
+    wait_until grep -q leased "$TMPDIR/said"
+    run -0 labs09 exec leased id -u
+    assert_output 0
+    run -0 labs09 exec -u 5 leased id -u
+    assert_output 5
+    labs09 kill leased
+    rm "$TMPDIR/said"
+}
+
 # forge PATH: make a directory of containers whose container "mine" is a process of the machine, $victim.
 forge() {
     local began

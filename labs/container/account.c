@@ -20,7 +20,9 @@ static FILE *open_plain(const char *path)
     lab_fd fd = lab_openat2(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
-    if (fd == -1 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+    /* EAGAIN: a process inside has a lease of it, for which an open file would wait 45 s and more.
+     * What is in the file is for root inside to decide in any case. */
+    if (fd == -1 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EAGAIN))
         return NULL;
     if (fd == -1 || fstat(fd, &status) == -1)
         fail("open /%s in the root file system", path);
