@@ -262,6 +262,14 @@ signal.pause()' "$path" >"$TMPDIR/said"
     rm "$TMPDIR/said"
 }
 
+@test "hardening: with the machine's users, root inside can write to no file of /proc that is not a process's" {
+    local look='find /proc -path "/proc/[0-9]*" -prune -o -type f -perm -0200 -print | while read -r f; do if (: >>"$f"); then echo "$f"; fi; done 2>/dev/null'
+    run -0 labs09 run --userns host --net none "$ROOTFS" sh -c "$look"
+    assert_output ""
+    run -0 labs09 run --userns host --without read-only --net none "$ROOTFS" sh -c "$look"
+    [[ $output == *"/proc/sys/kernel/core_pattern"* ]]
+}
+
 # forge PATH: make a directory of containers whose container "mine" is a process of the machine, $victim.
 forge() {
     local began

@@ -23,6 +23,7 @@ static const char *const MASKED_PROC[] = {
     "interrupts",   "kcore",       "kmsg",     "keys",       "kallsyms",      "timer_list",
     "sched_debug",  "vmallocinfo", "slabinfo", "kpagecount", "kpageflags",    "kpagecgroup",
     "pagetypeinfo", "acpi",        "asound",   "scsi",       "latency_stats", "timer_stats",
+    "allocinfo",    "profile",     "vmcore",   "lock_stat",  "dynamic_debug",
 };
 static const char *const MASKED_SYS[] = {"firmware", "devices/virtual/powercap"};
 static const char *const READ_ONLY_PROC[] = {"sys", "pressure", "sysrq-trigger",
