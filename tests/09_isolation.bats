@@ -25,7 +25,7 @@ blocked_but_for() {
     try "$probe"
     [ "$status" -eq 1 ] || fail "$probe is not blocked: $output"
     assert_line --index 0 --regexp "^$probe: blocked by E[A-Z]+$"
-    local seen=${lines[0]}
+    seen=${lines[0]}
     try "$probe" "$@"
     [ "$status" -eq 0 ] || fail "$probe is not open with $*: $output"
     echo "$seen; open with $*"
@@ -99,8 +99,10 @@ blocked_but_for() {
     blocked_but_for promiscuous --cap-add NET_ADMIN
     blocked_but_for host_link --net host
     blocked_but_for abstract_socket --net host
-    blocked_but_for alg_socket --without seccomp
-    blocked_but_for vsock_socket --without seccomp
+    blocked_but_for socket_families --without seccomp
+    assert_equal "$seen" 'socket_families: blocked by EAFNOSUPPORT'
+    blocked_but_for socket_protocols --without seccomp
+    assert_equal "$seen" 'socket_protocols: blocked by EPROTONOSUPPORT'
     blocked_but_for packet_filter --without seccomp
     [ "$PROBES" -eq 8 ]
 }

@@ -1,9 +1,6 @@
 #include "filter.h"
 
-#include <endian.h>
-#include <errno.h>
 #include <linux/capability.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -11,17 +8,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "sockets.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
-
-/* Where the lower 32 bits of an argument lie. */
-#define LOWER_HALF(offset) ((offset) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
 
 /* Refused to everybody; UNSUPPORTED: with EOPNOTSUPP, as where a file system has no such thing. */
 enum { NO_CAPABILITY = -1, UNSUPPORTED = -2 };
@@ -164,32 +158,28 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
     return error;
 }
 
-/* libseccomp cannot express "all values but these", so this is put before its program: the requests
- * of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; two families of sockets, of which
- * AF_ALG exposes much of the kernel and AF_VSOCK reaches the hypervisor past all namespaces; and
- * programs that a descriptor keeps, filters of packets and those of system calls with a listener:
- * all containers and their own filters share net.core.bpf_jit_limit, and without it none would
- * start. Only the lower 32 bits are compared, as the kernel does (CVE-2019-10063). */
+/* libseccomp cannot express "all values but these", so this is put before its program: the sockets
+ * that cannot be made; the requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX;
+ * and programs that a descriptor keeps, filters of packets and those of system calls with a
+ * listener: all containers and their own filters share net.core.bpf_jit_limit, and without it none
+ * would start. */
 static const struct sock_filter PRELUDE[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCSTI, 14, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TIOCLINUX, 13, 14),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[0]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_ALG, 10, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_VSOCK, 9, 10),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 2),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
+    LAB_SOCKETS,
+    LAB_LOAD_CALL,
+    LAB_IF(SYS_ioctl, 0, 3),
+    LAB_LOAD_ARGUMENT(1),
+    LAB_IF(TIOCSTI, 10, 0),
+    LAB_IF(TIOCLINUX, 9, 10),
+    LAB_IF(SYS_seccomp, 0, 2),
+    LAB_LOAD_ARGUMENT(1),
     BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_NEW_LISTENER, 6, 7),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 6),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[1]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 4),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, LOWER_HALF(offsetof(struct seccomp_data, args[2]))),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_ATTACH_FILTER, 1, 0),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_ATTACH_REUSEPORT_CBPF, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    LAB_IF(SYS_setsockopt, 0, 6),
+    LAB_LOAD_ARGUMENT(1),
+    LAB_IF(SOL_SOCKET, 0, 4),
+    LAB_LOAD_ARGUMENT(2),
+    LAB_IF(SO_ATTACH_FILTER, 1, 0),
+    LAB_IF(SO_ATTACH_REUSEPORT_CBPF, 0, 1),
+    LAB_REFUSE(EPERM),
 };
 
 /* PRELUDE and what libseccomp has written to FD, one behind the other: jumps are relative. */

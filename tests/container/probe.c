@@ -13,13 +13,11 @@
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/if_alg.h>
 #include <linux/if_packet.h>
 #include <linux/perf_event.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
-#include <linux/vm_sockets.h>
 #include <mqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -329,14 +327,52 @@ static int listen_abstract(void)
     return pause();
 }
 
-static int alg_socket(void)
+/* Whether a socket can be made of a family that programs have no need of, first those that are
+ * large or lead past all namespaces. All have to be refused in one way. */
+static int socket_families(void)
 {
-    return let_through(socket(AF_ALG, SOCK_SEQPACKET, 0));
+    static const int FIRST[] = {AF_ALG, AF_VSOCK, AF_CAN};
+    static const int TYPES[] = {SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW};
+    int pair[2];
+
+    for (int i = -3; i < 64; i++) {
+        const int family = i < 0 ? FIRST[i + 3] : i;
+        if (family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK ||
+            family == AF_PACKET)
+            continue;
+        for (int j = 0; j < 4; j++)
+            if (socket(family, TYPES[j], 0) != -1)
+                return 0;
+            else if (errno != EAFNOSUPPORT || socketpair(family, TYPES[j], 0, pair) != -1 ||
+                     errno != EAFNOSUPPORT)
+                return errno;
+    }
+    return EAFNOSUPPORT;
 }
 
-static int vsock_socket(void)
+/* The same for protocols of the internet, 115 being L2TP and 256 SMC, also with upper halves of
+ * arguments, at which the kernel does not look. */
+static int socket_protocols(void)
 {
-    return let_through(socket(AF_VSOCK, SOCK_STREAM, 0));
+    static const int OTHERS[] = {IPPROTO_UDPLITE, IPPROTO_SCTP, IPPROTO_DCCP, 115, 256};
+    static const long UPPER = 1L << 32;
+
+    for (int i = 0; i < 10; i++) {
+        const int family = i % 2 ? AF_INET : AF_INET6, protocol = OTHERS[i / 2];
+        if (syscall(SYS_socket, family | UPPER, SOCK_DGRAM | SOCK_CLOEXEC, protocol) != -1 ||
+            syscall(SYS_socket, family, SOCK_STREAM, protocol | UPPER) != -1)
+            return 0;
+        if (errno != EPROTONOSUPPORT)
+            return errno;
+    }
+    /* What programs need. */
+    if (socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) == -1 ||
+        socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP) == -1 ||
+        socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) == -1 ||
+        socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) == -1 || socket(AF_UNIX, SOCK_STREAM, 0) == -1)
+        return errno;
+    return socket(AF_INET, SOCK_SEQPACKET, 0) == -1 && errno == ESOCKTNOSUPPORT ? EPROTONOSUPPORT
+                                                                                : errno;
 }
 
 /* A program of one instruction: every packet whole. */
@@ -713,8 +749,8 @@ static const struct {
     PROBE(promiscuous),
     PROBE(host_link),
     PROBE(abstract_socket),
-    PROBE(alg_socket),
-    PROBE(vsock_socket),
+    PROBE(socket_families),
+    PROBE(socket_protocols),
     PROBE(packet_filter),
     PROBE(filter_listener),
     PROBE(access_list),

@@ -1,0 +1,64 @@
+/*
+ * sockets.h - which sockets containers and sandboxes can make: instructions for seccomp(2).
+ *
+ * socket(2) makes the kernel load the module of whatever family and protocol it is asked for. Many
+ * of them are large, little used, and have a history of escapes; some keep memory that no control
+ * group counts (AF_CAN, SCTP), and AF_VSOCK reaches the hypervisor past all namespaces. So what
+ * programs need can be made, and all else is refused as by a kernel that was built without it.
+ */
+#ifndef LAB_SOCKETS_H
+#define LAB_SOCKETS_H
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+#define LAB_LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
+#define LAB_LOAD_CALL LAB_LOAD(offsetof(struct seccomp_data, nr))
+/* The lower 32 bits alone, as the kernel looks at no others (CVE-2019-10063). */
+#define LAB_LOAD_ARGUMENT(number)                                                                  \
+    LAB_LOAD(offsetof(struct seccomp_data, args[number]) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
+/* So many instructions are left out where VALUE is loaded, and so many where another is. */
+#define LAB_IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
+#define LAB_REFUSE(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+
+/* What is not refused goes on behind the last one. A raw socket needs a capability, and no module.
+ * The type counts: SOCK_SEQPACKET, without a protocol, is SCTP. */
+/* clang-format off */
+#define LAB_SOCKETS                                                                                \
+    LAB_LOAD_CALL,                                                                                 \
+    LAB_IF(SYS_socket, 1, 0),                                                                      \
+    LAB_IF(SYS_socketpair, 0, 21),                                                                 \
+    LAB_LOAD_ARGUMENT(0),                                                                          \
+    LAB_IF(AF_UNIX, 19, 0),                                                                        \
+    LAB_IF(AF_NETLINK, 18, 0),                                                                     \
+    LAB_IF(AF_PACKET, 17, 0),                                                                      \
+    LAB_IF(AF_INET, 2, 0),                                                                         \
+    LAB_IF(AF_INET6, 1, 0),                                                                        \
+    LAB_REFUSE(EAFNOSUPPORT),                                                                      \
+    LAB_LOAD_ARGUMENT(1),                                                                          \
+    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* without SOCK_CLOEXEC and SOCK_NONBLOCK */         \
+    LAB_IF(SOCK_RAW, 11, 0),                                                                       \
+    LAB_IF(SOCK_STREAM, 2, 0),                                                                     \
+    LAB_IF(SOCK_DGRAM, 1, 0),                                                                      \
+    LAB_REFUSE(ESOCKTNOSUPPORT),                                                                   \
+    LAB_LOAD_ARGUMENT(2),                                                                          \
+    LAB_IF(0, 6, 0),                                                                               \
+    LAB_IF(IPPROTO_TCP, 5, 0),                                                                     \
+    LAB_IF(IPPROTO_UDP, 4, 0),                                                                     \
+    LAB_IF(IPPROTO_ICMP, 3, 0),                                                                    \
+    LAB_IF(IPPROTO_ICMPV6, 2, 0),                                                                  \
+    LAB_IF(IPPROTO_MPTCP, 1, 0),                                                                   \
+    LAB_REFUSE(EPROTONOSUPPORT)
+/* clang-format on */
+
+#endif
