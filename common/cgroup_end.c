@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,27 +82,74 @@ static int kill_processes(const char *directory)
     return lab_cgroup_failed("kill the processes of", directory);
 }
 
+/* The next group in LISTED, or the one of INODE unless that is 0. NULL at the end, or with errno.
+ */
+static const struct dirent *next_group(DIR *listed, ino_t inode)
+{
+    const struct dirent *entry;
+
+    do {
+        errno = 0;
+        entry = readdir(listed);
+    } while (entry && (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
+                       strcmp(entry->d_name, "..") == 0 || (inode && entry->d_ino != inode)));
+    return entry;
+}
+
+/* Replace *LISTED by the directory NAME in it, which no mount may cover. */
+static int step(DIR **listed, const char *name)
+{
+    lab_fd fd = lab_openat2(dirfd(*listed), name, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_XDEV);
+    DIR *next = fd == -1 ? NULL : fdopendir(fd);
+
+    if (!next)
+        return -1;
+    lab_take_fd(&fd);
+    closedir(*listed);
+    *listed = next;
+    return 0;
+}
+
 /* Call EACH for the groups below DIRECTORY, and for DIRECTORY last. Returns 0, or -1 as soon as one
- * fails. A directory that is not there is fine. However deep they are nested, no path is too long:
- * each begins at the descriptor of the group above. */
+ * fails. A directory that is not there is fine. However deep they are nested, one of them is open
+ * at a time, and no path is too long: each begins at the descriptor of the group above. */
 static int walk_up(const char *directory, int (*each)(const char *directory))
 {
+    char path[64 + sizeof(((struct dirent *)NULL)->d_name)];
     DIR *listed = opendir(directory);
-    const struct dirent *entry;
-    int result = 0;
+    struct stat status;
+    ino_t left = 0; /* the group in LISTED that the walk has come up from */
+    int depth = 0, result = 0;
 
     if (!listed)
         return errno == ENOENT ? 0 : lab_cgroup_failed("open", directory);
-    while (result == 0 && (errno = 0, entry = readdir(listed)) != NULL) {
-        char path[64 + sizeof(entry->d_name)];
-        if (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
-            strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd(listed), entry->d_name);
-        result = walk_up(path, each);
+    while (result == 0) {
+        const struct dirent *entry = next_group(listed, left);
+        if (entry) {
+            snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd(listed), entry->d_name);
+            /* A directory without others in it has two links. */
+            if (left || (lstat(path, &status) == 0 && status.st_nlink == 2)) {
+                left = 0;
+                result = each(path);
+            } else if (step(&listed, entry->d_name) == 0) {
+                depth++;
+            } else if (errno != ENOENT) {
+                result = lab_cgroup_failed("open", path);
+            }
+        } else if (errno != 0) {
+            result = lab_cgroup_failed("list", directory);
+        } else if (left) { /* it is gone meanwhile */
+            rewinddir(listed);
+            left = 0;
+        } else if (depth-- == 0) {
+            break;
+        } else {
+            result = fstat(dirfd(listed), &status) == -1 || step(&listed, "..") == -1
+                         ? lab_cgroup_failed("climb in", directory)
+                         : 0;
+            left = status.st_ino;
+        }
     }
-    if (result == 0 && errno != 0)
-        result = lab_cgroup_failed("list", directory);
     closedir(listed);
     return result == 0 ? each(directory) : -1;
 }

@@ -227,9 +227,10 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
 }
 
 @test "misbehaving: control groups in control groups are removed, however deep and whatever they are called" {
-    run -0 "$REPO/build/sandbox" bash -c '
+    # More levels than descriptors.
+    run -0 bash -c 'ulimit -Sn 64; exec "$@"' - "$REPO/build/sandbox" bash -c '
         cd /sys/fs/cgroup/pids 2>/dev/null || cd /sys/fs/cgroup
-        mkdir .hidden || exit
+        mkdir -p .hidden/a/b .hidden/c other/d other/e || exit
         name=$(printf "%0100d" 0)
         for depth in $(seq 100); do mkdir $name && cd $name || exit; done
         echo made' 3>&-
