@@ -504,8 +504,21 @@ C
     chmod o-w "$WORK"
     ln -s / "$WORK/link"
     chown -h nobody "$WORK/link"
-    run -2 make -s hint-01 WORK="$WORK/link/root/work" 3>&-
+    ln -s "$WORK/link/root" "$WORK/link-to-it"
+    for verb in hint-01 progress submit; do
+        run -2 make -s "$verb" WORK="$WORK/link-to-it/work" 3>&-
+        assert_output --partial "$WORK/link belongs to nobody"
+    done
+    rm "$WORK/link-to-it"
+    run -2 make -s exercise-01 WORK="/tmp/is-not-there-$$" 3>&-
+    assert_output --partial "everybody could make /tmp/is-not-there-$$ before root does"
+    run -1 env BUILD="$WORK/link" WORK="$TMPDIR/mine" tests/kit/exercise.sh submit 3>&-
     assert_output --partial "$WORK/link belongs to nobody"
+    mkdir "$WORK/shared"
+    if setfacl -m u:nobody:rwx "$WORK/shared"; then
+        run -2 make -s exercise-01 WORK="$WORK/shared/work" 3>&-
+        assert_output --partial "others can write to $WORK/shared"
+    fi
     # It is read by its owner, wherever it is, and a link does not lead to what he may not read.
     mkdir -m 700 "$TMPDIR/closed" "$TMPDIR/closed/work" "$TMPDIR/closed/of-root"
     cp solutions/01_chroot.c "$TMPDIR/closed/work"
@@ -517,6 +530,19 @@ C
     ln -s ../of-root/01_chroot.c "$TMPDIR/closed/work"
     run -0 make -s grade WORK="$TMPDIR/closed/work" 3>&-
     assert_line --regexp '^01_chroot +0/4 +0/7 +not begun$'
+    # Nor does one on the way.
+    mkdir "$TMPDIR/closed/theirs"
+    ln -s ../of-root "$TMPDIR/closed/theirs/work"
+    chown -R -h nobody "$TMPDIR/closed/theirs"
+    run -2 make -s grade WORK="$TMPDIR/closed/theirs/work" 3>&-
+    assert_output --partial "cannot be read with the rights of its owner"
+    ln -s of-root "$TMPDIR/closed/link"
+    chown -h nobody "$TMPDIR/closed/link"
+    run -2 make -s grade WORK="$TMPDIR/closed/link" 3>&-
+    assert_output --partial "cannot be read with the rights of its owner"
+    chown -h root "$TMPDIR/closed/link"
+    run -0 make -s grade WORK="$TMPDIR/closed/link" 3>&-
+    assert_line --regexp '^01_chroot +4/4 +7/7 *$'
     rm -r "$TMPDIR/closed"
     mkdir "$WORK/"'`touch executed`$(shell touch executed)'"'"
     cp solutions/01_chroot.c "$WORK"/*executed*

@@ -66,24 +66,69 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
 }
 
 @test "class: what its owner exchanges for a link while it is graded is not read" {
-    mkdir -p "$CLASS/alice" "$CLASS/bob/work" "$CLASS/carol" "$TMPDIR/bin"
-    touch "$CLASS/alice/06_cpu_shares.c" "$CLASS/bob/work/06_cpu_shares.c" "$CLASS/carol/06_cpu_shares.c"
-    # Between the search and the reading there is sort(1).
+    mkdir -p "$CLASS/alice" "$CLASS/bob/work" "$CLASS/carol" "$CLASS/dave" "$TMPDIR/bin"
+    touch "$CLASS"/{alice,bob/work,carol,dave}/06_cpu_shares.c
+    # Between the search and the reading there is sort(1), without an option.
     cat >"$TMPDIR/bin/sort" <<END
 #!/bin/sh
-cd "$CLASS/alice" && ln -sf "$REPO/solutions/06_cpu_shares.c" .
-cd "$CLASS/bob" && [ -L work ] || { mv work old && ln -s "$REPO/solutions" work; }
-cd "$CLASS/carol" && rm -f 06_cpu_shares.c && mkfifo 06_cpu_shares.c
-exec $(command -v sort) "\$@"
+[ \$# -eq 0 ] || exec $(command -v sort) "\$@"
+names=\$(cat)
+case "\$names \$PWD" in
+*.c\ */alice) ln -sf "$REPO/solutions/06_cpu_shares.c" . ;;
+*.c\ */bob) mv work old && ln -s "$REPO/solutions" work ;;
+*.c\ */carol) rm 06_cpu_shares.c && mkfifo 06_cpu_shares.c ;;
+*.c\ */dave) cd .. && mv dave .dave && ln -s "$REPO/solutions" dave ;;
+esac
+echo "\$names" | $(command -v sort)
 END
     chmod +x "$TMPDIR/bin/sort"
-    PATH=$TMPDIR/bin:$PATH run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    PATH=$TMPDIR/bin:$PATH run -2 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
     rm -r "${TMPDIR:?}/bin"
     local student
-    for student in alice bob carol; do
+    for student in alice bob dave; do
         run -0 row "$student"
-        assert_output --regexp "^\"$student\",0,.*,\"no source of an exercise\"$"
+        assert_output "\"$student\",\"\",\"\",\"not graded: it cannot be read with the rights of its owner\""
     done
+    run -0 row carol
+    assert_output --regexp '^"carol",0,.*,"no source of an exercise"$'
+}
+
+@test "class: what reads a submission as its owner has nothing of the teacher's" {
+    mkdir -p "$CLASS/nobody" "$TMPDIR/bin" "$TMPDIR/seen"
+    tar -cf "$CLASS/archive.tar" -C "$REPO/solutions" 01_chroot.c
+    chown nobody "$CLASS/nobody" "$CLASS/archive.tar" "$TMPDIR/seen"
+    chmod 700 "$CLASS"
+    chmod 711 "$TMPDIR"
+    local command
+    for command in find tar; do
+        cat >"$TMPDIR/bin/$command" <<END
+#!/bin/sh
+if [ "\$(id -u)" -ne 0 ]; then
+    { readlink /proc/\$\$/fd/* /proc/\$\$/cwd; env; true </dev/tty; } >"$TMPDIR/seen/$command" 2>&1
+fi
+exec $(command -v "$command") "\$@"
+END
+        chmod +x "$TMPDIR/bin/$command"
+    done
+    export SECRET_OF_TEACHER=1
+    PATH=$TMPDIR/bin:$PATH run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    run -0 row archive
+    assert_output --regexp '^"archive",[1-9]'
+    # The directory and the descriptors, but those of this script.
+    local own='s/:.*//; /^(PATH|PWD|OLDPWD|SHLVL|_)=/d; /(seen|bin).(find|tar)$/d'
+    run -0 sed -E "$own" "$TMPDIR/seen/find"
+    assert_output "/dev/null
+pipe
+/dev/null
+$CLASS/nobody
+LC_ALL=C"
+    run -0 sed -E "$own" "$TMPDIR/seen/tar"
+    assert_output "$CLASS/archive.tar
+pipe
+/dev/null
+/
+LC_ALL=C"
+    rm -r "${TMPDIR:?}/bin" "$TMPDIR/seen"
 }
 
 @test "class: a submission that could not be graded is named, and the others are graded" {

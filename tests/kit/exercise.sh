@@ -243,7 +243,11 @@ start | check | hint | solution | watch)
     must_be_ours "$state"
     "$verb" "$@"
     ;;
+progress | submit)
+    must_be_ours "$state"
+    "$verb"
+    ;;
 build | try) "$verb" "$@" ;;
-progress | handout | submit | workflow) "$verb" ;;
+handout | workflow) "$verb" ;;
 *) complain "usage: make exercise-NN, check-NN, hint-NN, solution-NN, progress, handout" ;;
 esac

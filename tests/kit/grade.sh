@@ -54,57 +54,86 @@ one() {
     place=$(mktemp -d "$BUILD/grade.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    [ ! -d "$WORK" ] || copy_sources "$WORK" "$place" 1 || complain "$WORK cannot be read with the rights of its owner"
+    find_reader "$WORK"
+    [ ! -d "$WORK" ] || copy_sources "$WORK" "$place" 1 || complain "$WORK cannot be read with the rights of its owner, or a link of his is on the way"
     WORK=$place grade "$place"
     mv "$place/grade.json" "$place/grade.xml" "$BUILD"
     echo "also in $BUILD/grade.json and, as JUnit, $BUILD/grade.xml"
 }
 
-# read_as USER COMMAND...: with the rights of USER alone, where he is not trusted with ours: then no link leads to more.
-# He may stop or look at what runs as himself, so it has nothing of ours, and 20 seconds.
-read_as() {
-    local user=$1
-    local -a as=()
-    shift
-    if ! is_ours "$user"; then
-        as=(setpriv --reuid="$user" --regid="$(id -g "$user" 2>/dev/null || echo "$user")" --clear-groups)
-    fi
-    setsid -w timeout -k 1 20 "${as[@]}" env -i PATH="$PATH" LC_ALL=C "$@"
+# Whoever owns something on the way to a student's files, and is not trusted with our rights, can put a link in its
+# place at any time. So READER, the first of them, reads all that comes after it, THEN, by himself; we come to it, FIRST,
+# alone. Where there is none, we read it all.
+find_reader() {
+    reader='' first='' then=''
+    walk "$1" note_reader
 }
 
-# The source NAME.c of the submission $1, up to $3 directories deep. Nothing is unpacked: tar writes to stdout, so the
-# names, links and owners in it have no effect. find does not follow links; what is put in the place of a file or
-# directory meanwhile is not read: by this path one would have come elsewhere.
-source_of() (
-    if [ -d "$1" ]; then
-        cd -P -- "$1" || exit
-        # shellcheck disable=SC2016 # read by that shell
-        read_as "$(stat -c %u .)" bash -c '
-            base=$(env pwd -P)
-            file=$(find . -maxdepth "$2" -type f -name "$1.c" | sort | head -n 1)
-            directory=${file%/*}
-            if [ -n "$file" ] && cd -- "$directory" && [ "$(env pwd -P)" = "$base${directory#.}" ]; then
-                dd if="$1.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none
-            fi' - "$2" "$3" </dev/null
-    else
-        in_archive "$1" --wildcards --no-anchored -xO "$2.c"
-    fi | head -c 1000000
+note_reader() {
+    if [ "$1" ] && [ ! "$reader" ]; then
+        first=$4
+        if ! is_ours "$2"; then reader=$2 then=$rest; fi
+    fi
+}
+
+# read_as WORD...: what the shell of the reader does with the words of bash -c. He may stop what runs as himself, change
+# it, and take its descriptors. So it has nothing of ours: no file, directory, terminal or variable, but a pipe from which
+# at most 1 MB is taken; 500 MB of memory, and 20 seconds. We come to a place only where no link is on the way by now.
+read_as() (
+    as=()
+    if [ "$reader" ]; then
+        as=(setpriv --reuid="$reader" --regid="$(id -g "$reader" 2>/dev/null || echo "$reader")" --clear-groups)
+    fi
+    cd /
+    for fd in /proc/self/fd/*; do
+        fd=${fd##*/}
+        [ "$fd" -le 2 ] || exec {fd}>&-
+    done
+    # shellcheck disable=SC2016 # read by that shell
+    env -i PATH="$PATH" LC_ALL=C setsid -w timeout -k 1 20 bash -c '
+        ulimit -v 500000 # KiB: an archive says how much memory it takes
+        if [ -d "$1" ]; then cd -P -- "$1" && [ "$(env pwd -P)" = "$1" ]
+        else exec <"$1" && [ "$(readlink /proc/self/fd/0)" = "$1" ]; fi && exec "${@:2}"' - "$first" \
+        "${as[@]}" bash -c "$@" </dev/null 2>/dev/null | timeout -k 1 25 sh -c 'head -c 1000000 && cat >/dev/null'
 )
 
-# in_archive FILE WORD...: tar, which opens it by the name /dev/stdin, to tell how it is compressed.
-in_archive() (
-    exec <"$1" || exit
-    read_as "$(stat -L -c %u /dev/stdin)" tar -f /dev/stdin "${@:2}"
-)
+# The source NAME.c of a directory, up to $2 directories deep. find does not follow links; what is put in the place of a
+# file or directory meanwhile is not read: by this path one would have come elsewhere.
+source_in_directory() {
+    # shellcheck disable=SC2016 # read by that shell
+    read_as '
+        cd -P -- "./$1" || exit
+        base=$(env pwd -P)
+        files=$(find . -maxdepth "$3" -type f -name "$2.c")
+        [ $? -le 1 ] || exit # 1: a directory that may not be read
+        file=$(sort <<<"$files" | head -n 1)
+        directory=${file%/*}
+        [ "$file" ] || exit 0
+        cd -- "$directory" && [ "$(env pwd -P)" = "$base${directory#.}" ] &&
+            dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none' - "$then" "$1" "$2"
+}
 
-# The sources of the submission $1, up to $3 directories deep, into the directory $2. Fails where they cannot be read.
+# tar, which opens the archive by the name /dev/stdin, to tell how it is compressed. Nothing is unpacked: it writes to
+# stdout, so the names, links and owners in it have no effect.
+in_archive() {
+    # shellcheck disable=SC2016 # read by that shell
+    read_as '[ ! "$1" ] || exec <"./${1%/}" || exit; exec tar -f /dev/stdin "${@:2}"' - "$then" "$@"
+}
+
+# The sources of the submission $1, up to $3 directories deep, into the directory $2. Fails where one cannot be read:
+# only what is not there was not begun.
 copy_sources() {
-    local number exercise
-    read_as "$(stat -L -c %u -- "$1")" true </dev/null || return 1
+    local number exercise list=''
+    # shellcheck disable=SC2016 # read by that shell
+    if [ -d "$1" ]; then read_as 'cd -P -- "./$1" && [ -r . ]' - "$then"; else list=$(in_archive -t); fi || return 1
     for number in $(numbers); do
         exercise=$(name_of "$number")
-        source_of "$1" "$exercise" "$3" >"$2/$exercise.c" 2>/dev/null || :
-        [ -s "$2/$exercise.c" ] || rm "$2/$exercise.c"
+        if [ -d "$1" ]; then
+            source_in_directory "$exercise" "$3" >"$2/$exercise.c" || return 1
+        elif grep -qE "(^|/)$exercise\.c$" <<<"$list"; then
+            in_archive --wildcards --no-anchored -xO "$exercise.c" >"$2/$exercise.c" || return 1
+        fi
+        [ -s "$2/$exercise.c" ] || rm -f "$2/$exercise.c"
     done
 }
 
@@ -125,16 +154,18 @@ student() {
     place=$(mktemp -d "$BUILD/student.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    if [ -L "$path" ] || { [ ! -d "$path" ] && { [ ! -f "$path" ] || ! in_archive "$path" -t >/dev/null 2>&1; }; }; then
+    find_reader "$path"
+    if [ -L "$path" ] || { [ ! -d "$path" ] && { [ ! -f "$path" ] || ! in_archive -t >/dev/null; }; }; then
         remark="neither a directory nor a tar file"
-    elif ! copy_sources "$path" "$place" 5 2>/dev/null; then
-        remark="cannot be read with the rights of its owner"
+    elif ! copy_sources "$path" "$place" 5; then
+        not_graded "$name" "it cannot be read with the rights of its owner"
+        return
     elif [ -z "$(ls "$place")" ]; then
         remark="no source of an exercise"
     fi
     WORK=$place tests/kit/grade.sh into "$grades/$name" >"$grades/$name/table.txt" 2>"$grades/$name/errors.txt" || {
-        jq -rn --arg name "$name" --arg remark "not graded: $(head -n 1 "$grades/$name/errors.txt")" '[$name, "", "", $remark] | @csv'
-        return 1
+        not_graded "$name" "$(head -n 1 "$grades/$name/errors.txt")"
+        return
     }
     rm "$grades/$name/errors.txt"
     jq -r --arg form autolab -f "$jq" "$grades/$name/grade.json" >"$grades/$name/autolab.json"
@@ -142,12 +173,17 @@ student() {
     jq -r --arg form csv --arg name "$name" --arg remark "$remark" -f "$jq" "$grades/$name/grade.json"
 }
 
+not_graded() {
+    jq -rn --arg name "$1" --arg remark "not graded: $2" '[$name, "", "", $remark] | @csv'
+    return 1
+}
+
 class() {
     local grades=$BUILD/grades status=0 first number left rows
     [ -d "$1" ] || complain "there is no directory $1"
     need_sandbox
     rm -rf "$grades"
-    mkdir -p "$grades"
+    mkdir -m 700 "$grades" # what others have handed in is for the teacher
     rows=$(mktemp "$BUILD/rows.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -f '$rows'" EXIT

@@ -18,30 +18,62 @@ read -r kit_owner kit_group kit_rights < <(stat -c '%u %g %A' tests/kit)
 # and the owner of these files: by a change of them he could do more.
 is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owner " == *" $1 "* ]]; }
 
-# Another user who can replace a directory of the path $1 by a link decides where root writes. So root refuses such a
-# path. Root of a user namespace has no more rights than the user who made it.
-must_be_ours() {
-    local path way owner group rights count
-    read -r _ _ count </proc/self/uid_map
-    [ "$EUID" -eq 0 ] && [ "$count" -eq 4294967295 ] || return 0
-    # The way as it was named, and where its links lead.
-    for way in -ms -m; do
-        path=$(realpath "$way" -- "$1") || complain "cannot tell where $1 is"
-        while :; do
-            if read -r owner group rights < <(stat -c '%u %g %A' -- "$path" 2>/dev/null); then
-                is_ours "$owner" ||
-                    complain "$path belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
-                # On a shared folder of a virtual machine everything is open to all, these files included.
-                [[ $rights != d???????w[!tT] || $kit_rights == d???????w? ]] ||
-                    complain "everybody can write to $path: root does not; name another directory"
-                [[ $rights != d????w???[!tT] || " 0 ${SUDO_GID:-0} $kit_group " == *" $group "* ]] ||
-                    complain "the group $(getent group "$group" | cut -d : -f 1) can write to $path: root does not; name another directory"
-            fi
-            [ "$path" != / ] || break
-            path=$(dirname -- "$path")
-        done
+# walk PATH COMMAND: calls COMMAND RIGHTS OWNER GROUP FILE for all that is on the way to PATH, from / down: a link as
+# itself, and then what is on the way where it leads. What is not there has no rights, and ends it. Meanwhile rest is what
+# comes after FILE.
+walk() {
+    local rest=$1/ at='' name target rights owner group links=0
+    [[ $rest == /* ]] || rest=$PWD/$rest
+    while [ "$rest" ]; do
+        name=${rest%%/*} rest=${rest#*/}
+        case $name in
+        '' | .) continue ;;
+        ..) at=${at%/*} && continue ;;
+        esac
+        # A + after the rights is an access control list, which stat(1) does not tell.
+        read -r rights _ owner group _ < <(LC_ALL=C ls -ldn -- "$at/$name" 2>/dev/null) || rights=''
+        "$2" "$rights" "$owner" "$group" "$at/$name"
+        if [[ $rights == l* ]]; then
+            ((++links <= 40)) || complain "there are too many links on the way to $1"
+            target=$(readlink -n -- "$at/$name" && echo .)
+            rest=${target%.}/$rest
+            [[ $target != /* ]] || at=''
+        else
+            at+=/$name
+            [ "$rights" ] || return 0
+        fi
     done
 }
+
+# Another user who can replace a directory of the path $1 by a link, or make it before we do, decides where root writes.
+# So root refuses such a path. Root of a user namespace has no more rights than the user who made it.
+must_be_ours() {
+    local count open=''
+    read -r _ _ count </proc/self/uid_map
+    if [ "$EUID" -eq 0 ] && [ "$count" -eq 4294967295 ]; then walk "$1" must_be_closed; fi
+}
+
+must_be_closed() {
+    local rights=$1 owner=$2 group=$3 file=$4
+    if [ ! "$rights" ]; then
+        [ ! "$open" ] || complain "everybody could make $file before root does: mkdir $file"
+        return
+    fi
+    is_ours "$owner" ||
+        complain "$file belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
+    open=''
+    # On a shared folder of a virtual machine everything is open to all, these files included.
+    if [[ $rights == d???????w* && $kit_rights != d???????w* ]]; then
+        open=yes
+        [[ $rights == d????????[tT]* ]] || complain "everybody can write to $file: root does not; name another directory"
+    fi
+    [[ $rights != d????w????+ ]] || complain "others can write to $file (getfacl shows who): root does not; name another directory"
+    # A group of the owner's own, and that of a folder that is open to it, these files included.
+    [[ $rights != d????w???[!tT]* || $group -eq 0 || "$kit_rights $kit_group" == "d????w???? $group" ||
+        $(getent group "$group") == "$(id -nu "$owner"):"*: ]] ||
+        complain "the group $(getent group "$group" | cut -d : -f 1) can write to $file: root does not; name another directory"
+}
+must_be_ours "$BUILD"
 must_be_ours "${TMPDIR:-/tmp}"
 
 # The name of exercise $1 (01), as 01_chroot: that of its checks.

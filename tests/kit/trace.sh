@@ -4,6 +4,7 @@
 #
 #     tests/kit/trace.sh PROGRAM [STEP]       STEP: this step alone
 set -euo pipefail
+. tests/kit/kit.bash # for TMPDIR
 only=()
 program=$1 step=${2:-}
 number=${program##*/}
