@@ -115,8 +115,12 @@ struct lab_cpu_sample lab_cpu_difference(const struct lab_cpu_sample *from,
  * hierarchies. */
 int lab_cgroup_enter(const struct lab_cgroup *group, pid_t pid);
 
-/* Kill every process in GROUP and in the groups below it, wait until they are dead (cgroup.kill, or
- * SIGKILL to each until none is left), and remove the groups. One that is gone is fine. First,
+/* Kill every process in GROUP and in the groups below it, and wait until they are dead
+ * (cgroup.kill, or SIGKILL to each until none is left). Limits of CPU time, by which that would
+ * take for ever, are lifted. */
+int lab_cgroup_kill(const struct lab_cgroup *group);
+
+/* Kill the processes in the same way, and remove the groups. One that is gone is fine. First,
  * unless ORIGIN is NULL, give the processes of GROUP back: to where ORIGIN, a text of
  * lab_cgroup_origin(), tells, or the nearest group above which is there yet. */
 int lab_cgroup_remove(const struct lab_cgroup *group, const char *origin);

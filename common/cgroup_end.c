@@ -1,11 +1,9 @@
 #include <dirent.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cgroup_parts.h"
@@ -43,43 +41,35 @@ static int read_processes(const char *directory, pid_t *pids, int count)
     return error == 0 ? found : -1;
 }
 
-/* Kill the process PID, and wait for its end by its pidfd, at most a second: a dead process whose
- * parent has not asked for its status yet does not count any more. Returns 0, or -1 with errno. */
-static int kill_process(pid_t pid)
-{
-    lab_fd pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+static int unfinished; /* 0, or why there may be processes yet; kill_processes() only sets it */
 
-    if (pidfd == -1 || syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == -1)
-        return errno == ESRCH ? 0 : -1;
-    poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 1000);
-    return 0;
-}
-
-/* Kill the processes in DIRECTORY until there are none. */
+/* Kill the processes in DIRECTORY, and lift its limit of CPU time, which they may have made: to end
+ * takes some. It is not waited for that: who runs yet, in another group, can limit it again. */
 static int kill_processes(const char *directory)
 {
-    enum { AT_ONCE = 256, ROUNDS = 1000 };
+    enum { AT_ONCE = 256 };
+    static const char *const texts[][2] = {
+        {"cgroup.kill", "1"}, /* Linux 5.14; where it is missing, one by one does it too */
+        {"cpu.max", "max"},
+        {"cpu.cfs_quota_us", "-1"},
+    };
     char path[LAB_CGROUP_LONGEST + 32];
     pid_t pids[AT_ONCE];
-    int error = EBUSY;
 
-    snprintf(path, sizeof(path), "%s/cgroup.kill", directory);
-    lab_write_file(path, "1"); /* Linux 5.14; where it is missing, one by one does it too */
-    for (int round = 0; round < ROUNDS; round++) {
-        int count = read_processes(directory, pids, AT_ONCE);
-        if (count <= 0)
-            return count == 0 || errno == ENOENT
-                       ? 0
-                       : lab_cgroup_failed("read processes of", directory);
-        for (int i = 0; i < count && i < AT_ONCE; i++)
-            /* 0 is a process outside of our PID namespace. */
-            if (pids[i] > 0 && kill_process(pids[i]) == -1)
-                error = errno;
-        if (round > 0)
-            usleep(MOMENT);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", directory, texts[i][0]);
+        lab_write_file(path, texts[i][1]);
     }
-    errno = error;
-    return lab_cgroup_failed("kill the processes of", directory);
+    int count = read_processes(directory, pids, AT_ONCE);
+    if (count == -1 && errno != ENOENT)
+        return lab_cgroup_failed("read processes of", directory);
+    if (count > 0)
+        unfinished = EBUSY;
+    for (int i = 0; i < count && i < AT_ONCE; i++)
+        /* 0 is a process outside of our PID namespace. */
+        if (pids[i] > 0 && kill(pids[i], SIGKILL) == -1 && errno != ESRCH)
+            unfinished = errno;
+    return 0;
 }
 
 /* The next group in LISTED, or the one of INODE unless that is 0. NULL at the end, or with errno.
@@ -165,6 +155,22 @@ static int for_each_directory(const struct lab_cgroup *group, int (*each)(const 
     return result;
 }
 
+int lab_cgroup_kill(const struct lab_cgroup *group)
+{
+    enum { ROUNDS = 200 }; /* 20 seconds in all */
+
+    for (int round = 0; round < ROUNDS; round++) {
+        unfinished = 0;
+        if (for_each_directory(group, kill_processes) == -1)
+            return -1;
+        if (!unfinished)
+            return 0;
+        usleep((useconds_t)round * MOMENT);
+    }
+    errno = unfinished;
+    return lab_cgroup_failed("kill the processes of", group->name);
+}
+
 /* A dead process can keep its group busy for a moment, and v1 has no event for the end of that: a
  * busy group is tried again, for a second at most. */
 static int remove_directory(const char *directory)
@@ -246,7 +252,5 @@ int lab_cgroup_remove(const struct lab_cgroup *group, const char *origin)
 {
     if (origin && give_back(group, origin) == -1)
         return -1;
-    return for_each_directory(group, kill_processes) == -1
-               ? -1
-               : for_each_directory(group, remove_directory);
+    return lab_cgroup_kill(group) == -1 ? -1 : for_each_directory(group, remove_directory);
 }

@@ -239,6 +239,23 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
     run -1 compgen -G '/sys/fs/cgroup/*/container-labs/sandbox-*'
 }
 
+@test "misbehaving: processes in a group that has next to no CPU time, which they need to end" {
+    local before=$SECONDS
+    run -124 "$REPO/build/sandbox" --seconds=1 bash -c '
+        cd /sys/fs/cgroup/cpu 2>/dev/null || cd /sys/fs/cgroup
+        mkdir x || exit
+        for process in $(seq 120); do sleep 1000 & echo $! >x/cgroup.procs || exit; done
+        if [ -e x/cpu.max ]; then
+            echo "1000 1000000" >x/cpu.max
+        else
+            echo 1000000 >x/cpu.cfs_period_us && echo 1000 >x/cpu.cfs_quota_us
+        fi || exit
+        wait' 3>&-
+    assert_equal "${#lines[@]}" 1
+    assert_output --partial "stopped: it was still running after"
+    within_20_seconds "$before"
+}
+
 @test "misbehaving: files, settings, the clock and processes of the machine are out of reach" {
     sleep 60 3>&- &
     local victim=$! way

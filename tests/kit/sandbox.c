@@ -346,8 +346,12 @@ static int play(void)
     close(ends[1]);
     const char *reason = watch(command, ends[0]);
     no_memory = out_of_memory();
-    if (reason || command != init)
+    if (reason || command != init) {
         kill(init, SIGKILL);
+        /* What is to end may be in a group that was made inside and has next to no CPU time. */
+        if (!sandbox.without_group && lab_cgroup_kill(&sandbox.group) == -1)
+            lab_cgroup_die();
+    }
     int status = lab_wait(command);
     if (command != init)
         lab_wait(init);
