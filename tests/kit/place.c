@@ -458,6 +458,7 @@ static void leave_all_but(int output)
 static void run_command(const struct place *place, int output)
 {
     leave_all_but(output);
+    refuse_other_sockets(); /* while it has the capabilities for that */
     if (place->user && place->has_ids)
         become(ORDINARY_USER, ORDINARY_GROUP);
     set_environment();

@@ -1,18 +1,14 @@
 #include "readonly.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "sockets.h"
 
 #ifdef __x86_64__
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -101,27 +97,45 @@ static const int allowed[] = {
 
 enum { ALLOWED = sizeof(allowed) / sizeof(allowed[0]) };
 
+static void load(const struct sock_filter *code, unsigned short length)
+{
+    const struct sock_fprog program = {.len = length, .filter = (struct sock_filter *)code};
+
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1)
+        lab_die("prctl PR_SET_SECCOMP");
+}
+
 static void filter_system_calls(void)
 {
     struct sock_filter code[2 * ALLOWED + 5];
-    struct sock_fprog program = {.filter = code};
     unsigned short at = 0;
 
-    code[at++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    code[at++] = (struct sock_filter)LAB_LOAD(offsetof(struct seccomp_data, arch));
+    code[at++] = (struct sock_filter)LAB_IF(ARCHITECTURE, 1, 0);
     code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    code[at++] =
-        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    code[at++] = (struct sock_filter)LAB_LOAD_CALL;
     for (int i = 0; i < ALLOWED; i++) {
-        code[at++] =
-            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)allowed[i], 0, 1);
+        code[at++] = (struct sock_filter)LAB_IF((uint32_t)allowed[i], 0, 1);
         code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     }
-    code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
-    program.len = at;
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == -1)
-        lab_die("prctl PR_SET_SECCOMP");
+    code[at++] = (struct sock_filter)LAB_REFUSE(EPERM);
+    load(code, at);
+}
+
+void refuse_other_sockets(void)
+{
+    static const struct sock_filter CODE[] = {
+        LAB_LOAD(offsetof(struct seccomp_data, arch)),
+        LAB_IF(ARCHITECTURE, 1, 0),
+        LAB_REFUSE(ENOSYS),
+        LAB_LOAD_CALL,
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), /* x32 has numbers of its own */
+        LAB_REFUSE(ENOSYS),
+        LAB_SOCKETS,
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    load(CODE, sizeof(CODE) / sizeof(CODE[0]));
 }
 
 static void keep_one_capability(void)

@@ -1,4 +1,4 @@
-/* readonly.h - a process that reads trusted.* attributes, and changes nothing. */
+/* readonly.h - processes that may not make all system calls: which sockets, or reading alone. */
 #ifndef READONLY_H
 #define READONLY_H
 
@@ -7,5 +7,9 @@
  * system calls only those remain with which a program starts, reads files and prints; the others
  * fail with EPERM. Both hold for what the process executes. */
 void allow_reading_only(unsigned user);
+
+/* Only the sockets of common/sockets.h can be made from now on, also by what the process executes.
+ * It needs CAP_SYS_ADMIN in its user namespace, or no_new_privs. */
+void refuse_other_sockets(void);
 
 #endif
