@@ -208,6 +208,22 @@ int main(void) { for (int i = 0; i < 200; i++) inotify_init(); write(1, "full\n"
     labs09 kill files
 }
 
+@test "hardening: all users of a container have 1024 timers together, and little locked memory whatever their caller has" {
+    needs_own_users
+    # Root without CAP_SYS_RESOURCE has no more to give.
+    local limits=(on_host sh -c 'for l in memlock msgqueue; do prlimit --pid $$ --$l=unlimited; done 2>/dev/null; exec "$@"' sh
+        timeout -k 1 "$TOO_LONG" "$LABS/09_full_container" run --net none)
+    cp "$(program_of container/fill)" "$TMPDIR/fill"
+    run -0 "${limits[@]}" -v "$TMPDIR/fill:/fill:ro" "$ROOTFS" /fill timers
+    [ "$output" -gt 900 ] && [ "$output" -le 1024 ]
+    # Each has so many where the kernel does not count them together.
+    run -0 "${limits[@]}" --userns host -v "$TMPDIR/fill:/fill:ro" "$ROOTFS" /fill timers
+    [ "$output" -gt 2000 ]
+    run -0 "${limits[@]}" "$ROOTFS" grep -E 'locked|msgqueue' /proc/self/limits
+    assert_output --regexp $'^Max locked memory +8388608 +8388608 .*\nMax msgqueue size +819200 +819200 '
+    rm "$TMPDIR/fill"
+}
+
 @test "hardening: a network namespace that is kept outside keeps no link to the bridge" {
     local pid
     start -n stays # and so does the bridge

@@ -152,12 +152,19 @@ static void lower_limit(int limit, const char *name, rlim_t value)
     must(setrlimit(limit, &present), "limit the %s", name);
 }
 
-static void lower_limits(void)
+void lower_counted_limits(void)
 {
-    /* Each open file may be a socket, whose buffers --memory does not count. */
-    lower_limit(RLIMIT_NOFILE, "number of open files", 1024);
     /* A POSIX timer takes one of these, and --cpus does not count its interrupts. */
     lower_limit(RLIMIT_SIGPENDING, "number of pending signals", 1024);
+    lower_limit(RLIMIT_MSGQUEUE, "bytes in message queues", 800 << 10);
+    lower_limit(RLIMIT_MEMLOCK, "locked memory", 8 << 20);
+}
+
+static void lower_limits(void)
+{
+    lower_counted_limits();
+    /* Each open file may be a socket, whose buffers --memory does not count. */
+    lower_limit(RLIMIT_NOFILE, "number of open files", 1024);
     /* With these the caller may raise his priority without a capability. */
     lower_limit(RLIMIT_RTPRIO, "realtime priority", 0);
     lower_limit(RLIMIT_NICE, "nice value", 0);

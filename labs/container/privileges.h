@@ -43,6 +43,11 @@ void find_account(struct account *account, const char *user);
  * sched(7), ioprio_set(2), proc_pid_oom_score_adj(5) */
 void leave_exemptions(void);
 
+/* Lower the limits of what the kernel counts for a user. A container has many, whom it counts
+ * together within the limits of the process that makes their user namespace
+ * (set_userns_rlimit_max() of kernel/user_namespace.c, since Linux 5.14). Ends by fail(). */
+void lower_counted_limits(void);
+
 /* Limit what execve(2) can grant to CAPABILITIES. The process keeps what it has. Ends by fail(). */
 void limit_bounding_set(uint64_t capabilities);
 

@@ -5,19 +5,23 @@
  *     fill tcp     fill the buffers of 400 connections to itself; prints how many MiB they hold
  *     fill netlink fill the buffers of as many sockets as one process can have, 2000 at most; the
  * same
+ *     fill timers  make as many timers as ten users can have, 2000 at most each; prints how many
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PTYS = 2000, CONNECTIONS = 400, SOCKETS = 2000, FILES = 4000 };
+enum { PTYS = 2000, CONNECTIONS = 400, SOCKETS = 2000, FILES = 4000, TIMERS = 2000 };
 
 static int open_ptys(void)
 {
@@ -93,6 +97,21 @@ static int fill_udp(void)
     return fill_sockets((struct sockaddr *)&self, sizeof(self), SOCK_DGRAM, 0);
 }
 
+/* The user alone is changed, so that root can become the next one. */
+static int make_timers(void)
+{
+    int count = 0, timer;
+
+    for (long user = 0; user < 10; user++) {
+        if (syscall(SYS_setresuid, user, 0, 0) == -1)
+            return -1;
+        for (int i = 0; i < TIMERS && syscall(SYS_timer_create, CLOCK_MONOTONIC, NULL, &timer) == 0;
+             i++)
+            count++;
+    }
+    return count;
+}
+
 int main(int argc, char *argv[])
 {
     struct rlimit files;
@@ -107,6 +126,7 @@ int main(int argc, char *argv[])
     printf("%d\n", strcmp(what, "tcp") == 0       ? fill_connections()
                    : strcmp(what, "udp") == 0     ? fill_udp()
                    : strcmp(what, "netlink") == 0 ? fill_netlink()
+                   : strcmp(what, "timers") == 0  ? make_timers()
                                                   : open_ptys());
     return 0;
 }
