@@ -230,7 +230,8 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
     # More levels than descriptors.
     run -0 bash -c 'ulimit -Sn 64; exec "$@"' - "$REPO/build/sandbox" bash -c '
         cd /sys/fs/cgroup/pids 2>/dev/null || cd /sys/fs/cgroup
-        mkdir -p .hidden/a/b .hidden/c other/d other/e || exit
+        mkdir -p .hidden/a/b .hidden/c other/d other/e shell/threaded || exit
+        [ ! -e shell/threaded/cgroup.type ] || echo threaded >shell/threaded/cgroup.type || exit
         name=$(printf "%0100d" 0)
         for depth in $(seq 100); do mkdir $name && cd $name || exit; done
         echo made' 3>&-
