@@ -506,6 +506,19 @@ with_servers() {
 }
 
 # bats test_tags=alone
+@test "full container: stop and kill end a container whose limit leaves no CPU time to end" {
+    local verb file
+    for verb in "stop -t 0" kill; do
+        start -n many --net none --cpus 1
+        labs09 exec many sh -c 'for i in $(seq 200); do sleep 1000 & done'
+        file=$(group_file "$(pid_of many)" cpu cpu.cfs_quota_us cpu.max)
+        echo 1000 >"$file"
+        # shellcheck disable=SC2086 # several words
+        run -0 labs09 $verb many
+        assert_output ""
+    done
+}
+
 @test "full container: CPU within 1% of --cpus" {
     # Two spinning processes under 0.5 CPUs: the kernel's own account of 40 whole periods. Where one ends,
     # the quota has been used up for a while, and the account stands still.

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "limits.h"
 #include "number.h"
 #include "pidfd.h"
 #include "process.h"
@@ -186,6 +187,13 @@ static bool wait_for(int pidfd, int milliseconds)
     return ready > 0;
 }
 
+/* End all processes of CONTAINER, of which the one behind PIDFD is the first. */
+static void kill_all(const struct container *container, int pidfd)
+{
+    signal_container(container, pidfd, SIGKILL);
+    limits_kill(container); /* what does not end has been told, and the runtime waits for it */
+}
+
 /* Wait for CONTAINER's runtime, which clears up; it cannot where its output is not read, and a
  * million files of a layer take it a minute. */
 static void wait_for_runtime(const struct container *container, int runtime)
@@ -219,7 +227,7 @@ int stop_container(int argc, char *argv[])
         wait_for(pidfd, (int)seconds * 1000);
     }
     if (pidfd != -1)
-        signal_container(&container, pidfd, SIGKILL);
+        kill_all(&container, pidfd);
     wait_for_runtime(&container, runtime);
     return EXIT_SUCCESS;
 }
@@ -243,7 +251,9 @@ int kill_container(int argc, char *argv[])
         lab_exit(EXIT_FAILURE,
                  "process 1 of %s has no handler for %s, so the signal does nothing (see --init)",
                  container.spec.name, lab_signal_name(signal));
-    if (pidfd != -1)
+    if (pidfd != -1 && signal == SIGKILL)
+        kill_all(&container, pidfd);
+    else if (pidfd != -1)
         signal_container(&container, pidfd, signal);
     if (signal == SIGKILL)
         wait_for_runtime(&container, runtime);

@@ -215,14 +215,31 @@ int limits_remove(struct limits *limits, const struct container *container)
     return lab_warn_errno("the control group of %s cannot be removed", container->spec.name);
 }
 
+/* Name the group of CONTAINER. Returns 1, 0 where it has none, or -1 after a warning. */
+static int look_for_group(struct limits *limits, const struct container *container)
+{
+    if (has_none(container) || !*container->runtime_name)
+        return 0;
+    if (lab_hierarchies_find(&limits->where, container->group_base) == -1)
+        return lab_warn_errno("read /proc/self/mountinfo");
+    name_group(limits, container);
+    return 1;
+}
+
+int limits_kill(const struct container *container)
+{
+    struct limits limits = {0};
+    const int found = look_for_group(&limits, container);
+
+    if (found != 1 || lab_cgroup_kill(&limits.group) == 0)
+        return found == -1 ? -1 : 0;
+    return lab_warn_errno("the processes of %s do not end", container->spec.name);
+}
+
 int limits_sweep(const struct container *container)
 {
     struct limits limits = {.made = true};
+    const int found = look_for_group(&limits, container);
 
-    if (has_none(container) || !*container->runtime_name)
-        return 0;
-    if (lab_hierarchies_find(&limits.where, container->group_base) == -1)
-        return lab_warn_errno("read /proc/self/mountinfo");
-    name_group(&limits, container);
-    return limits_remove(&limits, container);
+    return found == 1 ? limits_remove(&limits, container) : found;
 }

@@ -32,6 +32,10 @@ void limits_enter(const struct limits *limits);
 /* Whether the kernel has killed a process of the group for lack of memory since the last call. */
 bool limits_count_oom_kills(struct limits *limits);
 
+/* Kill all that is in the group of a running CONTAINER, which gets the CPU time to end that --cpus
+ * may not leave it, and wait for that. Returns 0, or -1 after a warning. */
+int limits_kill(const struct container *container);
+
 /* Kill what is in the group that was made for CONTAINER, and remove it. Returns 0, or -1 after a
  * warning. */
 int limits_remove(struct limits *limits, const struct container *container);
