@@ -159,16 +159,19 @@ static int for_each_directory(const struct lab_cgroup *group, int (*each)(const 
 int lab_cgroup_kill(const struct lab_cgroup *group)
 {
     enum { ROUNDS = 200 }; /* 20 seconds in all */
+    bool none = false;
 
     for (int round = 0; round < ROUNDS; round++) {
         unfinished = 0;
         if (for_each_directory(group, kill_processes) == -1)
             return -1;
-        if (!unfinished)
+        /* One may have gone from a group that is looked at later to one that had none. */
+        if (!unfinished && none)
             return 0;
+        none = !unfinished;
         usleep((useconds_t)round * MOMENT);
     }
-    errno = unfinished;
+    errno = unfinished ? unfinished : EBUSY;
     return lab_cgroup_failed("kill the processes of", group->name);
 }
 

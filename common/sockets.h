@@ -12,6 +12,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -37,20 +38,28 @@
 #define LAB_SOCKETS                                                                                \
     LAB_LOAD_CALL,                                                                                 \
     LAB_IF(SYS_socket, 1, 0),                                                                      \
-    LAB_IF(SYS_socketpair, 0, 21),                                                                 \
+    LAB_IF(SYS_socketpair, 0, 29),                                                                 \
     LAB_LOAD_ARGUMENT(0),                                                                          \
-    LAB_IF(AF_UNIX, 19, 0),                                                                        \
-    LAB_IF(AF_NETLINK, 18, 0),                                                                     \
-    LAB_IF(AF_PACKET, 17, 0),                                                                      \
+    LAB_IF(AF_UNIX, 27, 0),                                                                        \
+    LAB_IF(AF_PACKET, 26, 0),                                                                      \
+    LAB_IF(AF_NETLINK, 9, 0),                                                                      \
     LAB_IF(AF_INET, 2, 0),                                                                         \
     LAB_IF(AF_INET6, 1, 0),                                                                        \
     LAB_REFUSE(EAFNOSUPPORT),                                                                      \
     LAB_LOAD_ARGUMENT(1),                                                                          \
     BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* without SOCK_CLOEXEC and SOCK_NONBLOCK */         \
-    LAB_IF(SOCK_RAW, 11, 0),                                                                       \
-    LAB_IF(SOCK_STREAM, 2, 0),                                                                     \
-    LAB_IF(SOCK_DGRAM, 1, 0),                                                                      \
+    LAB_IF(SOCK_RAW, 19, 0),                                                                       \
+    LAB_IF(SOCK_STREAM, 10, 0),                                                                    \
+    LAB_IF(SOCK_DGRAM, 9, 0),                                                                      \
     LAB_REFUSE(ESOCKTNOSUPPORT),                                                                   \
+    LAB_LOAD_ARGUMENT(2),                                                                          \
+    LAB_IF(NETLINK_ROUTE, 14, 0),                                                                  \
+    LAB_IF(NETLINK_USERSOCK, 13, 0),                                                               \
+    LAB_IF(NETLINK_SOCK_DIAG, 12, 0),                                                              \
+    LAB_IF(NETLINK_AUDIT, 11, 0),                                                                  \
+    LAB_IF(NETLINK_NETFILTER, 10, 0),                                                              \
+    LAB_IF(NETLINK_KOBJECT_UEVENT, 9, 0),                                                          \
+    LAB_IF(NETLINK_GENERIC, 8, 7),                                                                 \
     LAB_LOAD_ARGUMENT(2),                                                                          \
     LAB_IF(0, 6, 0),                                                                               \
     LAB_IF(IPPROTO_TCP, 5, 0),                                                                     \

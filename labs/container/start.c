@@ -132,7 +132,9 @@ static void clone_container(struct container *container, const struct inside *in
 {
     lab_fd users = -1;
 
-    lower_counted_limits();
+    /* Without root it would be one with all processes of the user. */
+    if (!is_unprivileged())
+        lower_counted_limits();
     container->pid = ids_clone(namespaces_of(&container->spec), &run.monitored.pidfd,
                                run.limits.directory, container->first_id);
     if (container->pid == 0) {

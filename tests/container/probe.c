@@ -350,7 +350,7 @@ static int socket_families(void)
     return EAFNOSUPPORT;
 }
 
-/* The same for protocols of the internet, 115 being L2TP and 256 SMC, also with upper halves of
+/* The same for protocols, 115 being L2TP and 256 SMC, also with upper halves of
  * arguments, at which the kernel does not look. */
 static int socket_protocols(void)
 {
@@ -365,6 +365,10 @@ static int socket_protocols(void)
         if (errno != EPROTONOSUPPORT)
             return errno;
     }
+    if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ISCSI) != -1)
+        return 0;
+    if (errno != EPROTONOSUPPORT)
+        return errno;
     /* What programs need. */
     if (socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) == -1 ||
         socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP) == -1 ||

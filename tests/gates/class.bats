@@ -104,7 +104,7 @@ END
         cat >"$TMPDIR/bin/$command" <<END
 #!/bin/sh
 if [ "\$(id -u)" -ne 0 ]; then
-    { readlink /proc/\$\$/fd/* /proc/\$\$/cwd; env; true </dev/tty; } >"$TMPDIR/seen/$command" 2>&1
+    { readlink /proc/\$\$/fd/* /proc/\$\$/cwd; env; true </dev/tty && echo terminal; } >"$TMPDIR/seen/$command" 2>&1
 fi
 exec $(command -v "$command") "\$@"
 END

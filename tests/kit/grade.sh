@@ -114,18 +114,24 @@ source_in_directory() {
 }
 
 # tar, which opens the archive by the name /dev/stdin, to tell how it is compressed. Nothing is unpacked: it writes to
-# stdout, so the names, links and owners in it have no effect.
+# stdout, so the names, links and owners in it have no effect. Of a list, the sources are of interest.
 in_archive() {
     # shellcheck disable=SC2016 # read by that shell
-    read_as '[ ! "$1" ] || exec <"./${1%/}" || exit; exec tar -f /dev/stdin "${@:2}"' - "$then" "$@"
+    read_as '[ ! "$1" ] || exec <"./${1%/}" || exit
+        set -o pipefail
+        tar -f /dev/stdin "${@:2}" | if [ "$2" = -t ]; then sed -n "/\.c\$/p"; else cat; fi' - "$then" "$@"
 }
 
-# The sources of the submission $1, up to $3 directories deep, into the directory $2. Fails where one cannot be read:
-# only what is not there was not begun.
+# The sources of the submission $1, up to $3 directories deep, into the directory $2. Fails where one cannot be read, as
+# only what is not there was not begun; with 2 where it is no archive.
 copy_sources() {
     local number exercise list=''
-    # shellcheck disable=SC2016 # read by that shell
-    if [ -d "$1" ]; then read_as 'cd -P -- "./$1" && [ -r . ]' - "$then"; else list=$(in_archive -t); fi || return 1
+    if [ -d "$1" ]; then
+        # shellcheck disable=SC2016 # read by that shell
+        read_as 'cd -P -- "./$1" && [ -r . ]' - "$then" || return 1
+    else
+        list=$(in_archive -t) || return
+    fi
     for number in $(numbers); do
         exercise=$(name_of "$number")
         if [ -d "$1" ]; then
@@ -140,7 +146,7 @@ copy_sources() {
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
 student() {
-    local path=$1 grades=$2 file name place remark=""
+    local path=$1 grades=$2 file name place remark="" status=0
     file=$(basename "$path")
     file=${file//[[:cntrl:]]/?} # a line break would begin another row
     name=$file
@@ -155,9 +161,14 @@ student() {
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
     find_reader "$path"
-    if [ -L "$path" ] || { [ ! -d "$path" ] && { [ ! -f "$path" ] || ! in_archive -t >/dev/null; }; }; then
+    if [ -L "$path" ] || { [ ! -d "$path" ] && [ ! -f "$path" ]; }; then
+        status=2
+    else
+        copy_sources "$path" "$place" 5 || status=$?
+    fi
+    if [ "$status" -eq 2 ]; then
         remark="neither a directory nor a tar file"
-    elif ! copy_sources "$path" "$place" 5; then
+    elif [ "$status" -ne 0 ]; then
         not_graded "$name" "it cannot be read with the rights of its owner"
         return
     elif [ -z "$(ls "$place")" ]; then

@@ -11,39 +11,49 @@ complain() {
     exit 1
 }
 
-# Who has these files, and what others may do with them.
-read -r kit_owner kit_group kit_rights < <(stat -c '%u %g %A' tests/kit)
-
-# Whether the user $1 may be trusted with our rights. Without root, everybody may. Else root, the user who called sudo,
-# and the owner of these files: by a change of them he could do more.
-is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owner " == *" $1 "* ]]; }
-
 # walk PATH COMMAND: calls COMMAND RIGHTS OWNER GROUP FILE for all that is on the way to PATH, from / down: a link as
 # itself, and then what is on the way where it leads. What is not there has no rights, and ends it. Meanwhile rest is what
 # comes after FILE.
 walk() {
-    local rest=$1/ at='' name target rights owner group links=0
+    local rest=$1/ at='' name file said target rights owner group links=0
     [[ $rest == /* ]] || rest=$PWD/$rest
+    rest=../$rest # with / itself
     while [ "$rest" ]; do
         name=${rest%%/*} rest=${rest#*/}
         case $name in
         '' | .) continue ;;
-        ..) at=${at%/*} && continue ;;
+        ..) at=${at%/*} file=${at:-/} ;;
+        *) file=$at/$name ;;
         esac
         # A + after the rights is an access control list, which stat(1) does not tell.
-        read -r rights _ owner group _ < <(LC_ALL=C ls -ldn -- "$at/$name" 2>/dev/null) || rights=''
-        "$2" "$rights" "$owner" "$group" "$at/$name"
+        said=$(LC_ALL=C ls -ldn -- "$file" 2>&1) || {
+            [[ $said =~ (No such file or|Not a)\ directory$ ]] || complain "cannot look at what is on the way to $1: $said"
+            said=''
+        }
+        read -r rights _ owner group _ <<<"$said"
+        "$2" "$rights" "$owner" "$group" "$file"
         if [[ $rights == l* ]]; then
             ((++links <= 40)) || complain "there are too many links on the way to $1"
-            target=$(readlink -n -- "$at/$name" && echo .)
+            target=$(readlink -n -- "$file" && echo .)
             rest=${target%.}/$rest
-            [[ $target != /* ]] || at=''
-        else
-            at+=/$name
-            [ "$rights" ] || return 0
+            if [[ $target == /* ]]; then at='' rest=../$rest; fi
+        elif [ ! "$rights" ]; then
+            return
+        elif [ "$name" != .. ]; then
+            at=$file
         fi
     done
 }
+
+# Who can change these files, and so could do with our rights what he likes.
+kit_owners=''
+note_owner() { kit_owners+=" $2"; }
+[ "$EUID" -ne 0 ] || walk tests/kit note_owner
+read -r kit_group kit_rights < <(stat -c '%g %A' tests/kit)
+
+# Whether the user $1 may be trusted with our rights. Without root, everybody may. Else root, the user who called sudo,
+# and who can change these files.
+is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owners " == *" $1 "* ]]; }
 
 # Another user who can replace a directory of the path $1 by a link, or make it before we do, decides where root writes.
 # So root refuses such a path. Root of a user namespace has no more rights than the user who made it.
@@ -61,7 +71,7 @@ must_be_closed() {
     fi
     is_ours "$owner" ||
         complain "$file belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
-    open=''
+    [[ $rights == l* ]] || open=''
     # On a shared folder of a virtual machine everything is open to all, these files included.
     if [[ $rights == d???????w* && $kit_rights != d???????w* ]]; then
         open=yes
@@ -69,9 +79,9 @@ must_be_closed() {
     fi
     [[ $rights != d????w????+ ]] || complain "others can write to $file (getfacl shows who): root does not; name another directory"
     # A group of the owner's own, and that of a folder that is open to it, these files included.
-    [[ $rights != d????w???[!tT]* || $group -eq 0 || "$kit_rights $kit_group" == "d????w???? $group" ||
-        $(getent group "$group") == "$(id -nu "$owner"):"*: ]] ||
-        complain "the group $(getent group "$group" | cut -d : -f 1) can write to $file: root does not; name another directory"
+    [[ $rights != d????w???[!tT]* || $group -eq 0 || "$kit_rights $kit_group" == d????w????" $group" ||
+        $(getent group "$group") == "$(id -nu "$owner" 2>/dev/null || echo "?"):"*: ]] ||
+        complain "the group $(getent group "$group" | cut -d : -f 1 | grep . || echo "$group") can write to $file: root does not; name another directory"
 }
 must_be_ours "$BUILD"
 must_be_ours "${TMPDIR:-/tmp}"

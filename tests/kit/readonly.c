@@ -131,6 +131,8 @@ void refuse_other_sockets(void)
         LAB_LOAD_CALL,
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), /* x32 has numbers of its own */
         LAB_REFUSE(ENOSYS),
+        LAB_IF(SYS_io_uring_setup, 0, 1), /* it makes sockets, too */
+        LAB_REFUSE(ENOSYS),
         LAB_SOCKETS,
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
