@@ -94,6 +94,7 @@ optional  tcpdump                        tcpdump         tcpdump         tcpdump
 optional  pasta                          passt           passt           passt       passt
 optional  slirp4netns                    slirp4netns     slirp4netns     slirp4netns slirp4netns
 gates  git                               git             git             git         git
+gates  setfacl                           acl             acl             acl         acl
 gates  xmllint                           libxml2-utils   libxml2         libxml2     libxml2-utils
 bench  bwrap                             bubblewrap      bubblewrap      bubblewrap  bubblewrap
 bench  runc                              runc            runc            runc        runc
