@@ -73,8 +73,7 @@ static int kill_processes(const char *directory)
     return 0;
 }
 
-/* The next group in LISTED, or the one of INODE unless that is 0. NULL at the end, or with errno.
- */
+/* The next group in LISTED, or the one of INODE if not 0. NULL at the end, or with errno. */
 static const struct dirent *next_group(DIR *listed, ino_t inode)
 {
     const struct dirent *entry;

@@ -187,17 +187,15 @@ static bool wait_for(int pidfd, int milliseconds)
     return ready > 0;
 }
 
-/* End all processes of CONTAINER, of which the one behind PIDFD is the first. */
-static void kill_all(const struct container *container, int pidfd)
+/* End all processes of CONTAINER, the first of which is behind PIDFD (-1: it has ended), and wait
+ * for its runtime, which clears up; it cannot where its output is not read, and a million files of
+ * a layer take it a minute. */
+static void end_container(const struct container *container, int pidfd, int runtime)
 {
-    signal_container(container, pidfd, SIGKILL);
-    limits_kill(container); /* what does not end has been told, and the runtime waits for it */
-}
-
-/* Wait for CONTAINER's runtime, which clears up; it cannot where its output is not read, and a
- * million files of a layer take it a minute. */
-static void wait_for_runtime(const struct container *container, int runtime)
-{
+    if (pidfd != -1) {
+        signal_container(container, pidfd, SIGKILL);
+        limits_kill(container); /* what does not end has been told, and the runtime waits for it */
+    }
     if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
         lab_exit(
             EXIT_FAILURE,
@@ -226,9 +224,7 @@ int stop_container(int argc, char *argv[])
         signal_container(&container, pidfd, SIGTERM);
         wait_for(pidfd, (int)seconds * 1000);
     }
-    if (pidfd != -1)
-        kill_all(&container, pidfd);
-    wait_for_runtime(&container, runtime);
+    end_container(&container, pidfd, runtime);
     return EXIT_SUCCESS;
 }
 
@@ -251,12 +247,10 @@ int kill_container(int argc, char *argv[])
         lab_exit(EXIT_FAILURE,
                  "process 1 of %s has no handler for %s, so the signal does nothing (see --init)",
                  container.spec.name, lab_signal_name(signal));
-    if (pidfd != -1 && signal == SIGKILL)
-        kill_all(&container, pidfd);
+    if (signal == SIGKILL)
+        end_container(&container, pidfd, runtime);
     else if (pidfd != -1)
         signal_container(&container, pidfd, signal);
-    if (signal == SIGKILL)
-        wait_for_runtime(&container, runtime);
     return EXIT_SUCCESS;
 }
 

@@ -231,8 +231,10 @@ int limits_kill(const struct container *container)
     struct limits limits = {0};
     const int found = look_for_group(&limits, container);
 
-    if (found != 1 || lab_cgroup_kill(&limits.group) == 0)
-        return found == -1 ? -1 : 0;
+    if (found != 1)
+        return found;
+    if (lab_cgroup_kill(&limits.group) == 0)
+        return 0;
     return lab_warn_errno("the processes of %s do not end", container->spec.name);
 }
 

@@ -239,13 +239,9 @@ handout() {
 verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
-start | check | hint | solution | watch)
+start | check | hint | solution | watch | progress | submit)
     must_be_ours "$state"
     "$verb" "$@"
-    ;;
-progress | submit)
-    must_be_ours "$state"
-    "$verb"
     ;;
 build | try) "$verb" "$@" ;;
 handout | workflow) "$verb" ;;

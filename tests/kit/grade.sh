@@ -61,9 +61,9 @@ one() {
     echo "also in $BUILD/grade.json and, as JUnit, $BUILD/grade.xml"
 }
 
-# Whoever owns something on the way to a student's files, and is not trusted with our rights, can put a link in its
-# place at any time. So READER, the first of them, reads all that comes after it, THEN, by himself; we come to it, FIRST,
-# alone. Where there is none, we read it all.
+# Find out with whose rights the path $1 is read. The owner of a directory on the way can replace what is in it by a link
+# at any time. So with our rights only the way to the first file of an owner who is not trusted is opened (FIRST), and
+# with his (READER) the rest of the path (THEN). Where all is ours, READER and THEN are empty.
 find_reader() {
     reader='' first='' then=''
     walk "$1" note_reader
@@ -78,7 +78,8 @@ note_reader() {
 
 # read_as WORD...: what the shell of the reader does with the words of bash -c. He may stop what runs as himself, change
 # it, and take its descriptors. So it has nothing of ours: no file, directory, terminal or variable, but a pipe from which
-# at most 1 MB is taken; 500 MB of memory, and 20 seconds. We come to a place only where no link is on the way by now.
+# at most 1 MB is taken; 500 MB of memory, and 20 seconds. FIRST is
+# opened with our rights, and left if a link on the way led elsewhere.
 read_as() (
     as=()
     if [ "$reader" ]; then
@@ -122,8 +123,8 @@ in_archive() {
         tar -f /dev/stdin "${@:2}" | if [ "$2" = -t ]; then sed -n "/\.c\$/p"; else cat; fi' - "$then" "$@"
 }
 
-# The sources of the submission $1, up to $3 directories deep, into the directory $2. Fails where one cannot be read, as
-# only what is not there was not begun; with 2 where it is no archive.
+# Copy the sources of the submission $1, up to $3 directories deep, into the directory $2. One that is missing was not
+# begun, which is no failure. Status 1: something cannot be read; 2: this is not an archive.
 copy_sources() {
     local number exercise list=''
     if [ -d "$1" ]; then
