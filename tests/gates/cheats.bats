@@ -569,7 +569,7 @@ C
     cp solutions/01_chroot.c "$WORK"/*executed*
     run -0 make -s grade WORK="$(echo "$WORK"/*executed*)" 3>&-
     assert_line --regexp '^01_chroot +4/4 '
-    run find . "$WORK" -name executed
+    run find . "$WORK" -path "*/try.*" -prune -o -name executed -print
     assert_output ""
 }
 
