@@ -23,7 +23,7 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
 
 @test "class: directories and tar files; a bad submission does not stop the others" {
     local hostile=$CLASS/hostile
-    mkdir -p "$CLASS/alice/work" "$CLASS/links" "$hostile" "$CLASS/grades.csv" "$CLASS/a, \"b\" (c)"
+    mkdir -p "$CLASS/alice/work" "$CLASS/links" "$hostile" "$CLASS/grades.csv" "$CLASS/a, \"b\" (c)" "$CLASS/"$'=1+2\xe2\x80\xae\xc2\x9b\nü'
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/work/"
     awk -f "$REPO/tests/kit/cut.awk" -v todo=6.2 "$REPO/solutions/06_cpu_shares.c" >"$CLASS/a, \"b\" (c)/06_cpu_shares.c"
     make -s -C "$REPO" submit WORK="$CLASS/alice/work" 3>&-
@@ -38,8 +38,8 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     rm -r "$hostile"
 
     run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
-    assert_line --regexp "^7 submissions: "
-    assert [ "$(wc -l <"$BUILD/grades/grades.csv")" -eq 8 ]
+    assert_line --regexp "^8 submissions: "
+    assert [ "$(wc -l <"$BUILD/grades/grades.csv")" -eq 9 ]
     run -0 row alice
     assert_output --regexp '^"alice",7,[0-9]+,.*,1,1,1,2,2,.*,""$'
     run -0 row bob
@@ -50,6 +50,7 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     assert_output --regexp '^"noise",0,.*,"neither a directory nor a tar file"$'
     run -0 row grades.csv.of-student
     assert_output --regexp '^"grades.csv.of-student",0,.*,"no source of an exercise"$'
+    run -0 row '?1+2???ü'
     run -0 row links
     assert_output --regexp '^"links",0,'
     run -0 row mallory

@@ -148,8 +148,8 @@ copy_sources() {
 # stands in the row: the others are not stopped.
 student() {
     local path=$1 grades=$2 file name place remark="" status=0
-    file=$(basename "$path")
-    file=${file//[[:cntrl:]]/?} # a line break would begin another row
+    # Into tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no formula.
+    file=$(jq -rn --arg name "$(basename "$path")" '$name | gsub("\\p{C}|^[-=+@]"; "?")')
     name=$file
     if [ ! -d "$path" ]; then name=${name%%.t*}; fi
     # alice/ and alice.tar are two, and grades.csv is the table.
