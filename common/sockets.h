@@ -1,5 +1,6 @@
 /*
- * sockets.h - which sockets containers and sandboxes can make: instructions for seccomp(2).
+ * sockets.h - which sockets containers and sandboxes can make, and which options they can set:
+ * instructions for seccomp(2).
  *
  * socket(2) makes the kernel load the module of whatever family and protocol it is asked for. Many
  * of them are large, little used, and have a history of escapes; some keep memory that no control
@@ -15,12 +16,17 @@
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
+#endif
+
+#ifndef TCP_AO_ADD_KEY
+#define TCP_AO_ADD_KEY 38
 #endif
 
 #define LAB_LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
@@ -68,6 +74,23 @@
     LAB_IF(IPPROTO_ICMPV6, 2, 0),                                                                  \
     LAB_IF(IPPROTO_MPTCP, 1, 0),                                                                   \
     LAB_REFUSE(EPROTONOSUPPORT)
+
+/* Options by which a socket keeps memory that no control group counts: keys of TCP, and filters of
+ * packets, which all share net.core.bpf_jit_limit. Goes on as LAB_SOCKETS. */
+#define LAB_SOCKET_OPTIONS                                                                         \
+    LAB_LOAD_CALL,                                                                                 \
+    LAB_IF(SYS_setsockopt, 0, 11),                                                                 \
+    LAB_LOAD_ARGUMENT(1),                                                                          \
+    LAB_IF(SOL_SOCKET, 0, 3),                                                                      \
+    LAB_LOAD_ARGUMENT(2),                                                                          \
+    LAB_IF(SO_ATTACH_FILTER, 6, 0),                                                                \
+    LAB_IF(SO_ATTACH_REUSEPORT_CBPF, 5, 6),                                                        \
+    LAB_IF(IPPROTO_TCP, 0, 5),                                                                     \
+    LAB_LOAD_ARGUMENT(2),                                                                          \
+    LAB_IF(TCP_MD5SIG, 2, 0),                                                                      \
+    LAB_IF(TCP_MD5SIG_EXT, 1, 0),                                                                  \
+    LAB_IF(TCP_AO_ADD_KEY, 0, 1),                                                                  \
+    LAB_REFUSE(EPERM)
 /* clang-format on */
 
 #endif

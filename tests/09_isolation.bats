@@ -103,8 +103,11 @@ blocked_but_for() {
     assert_equal "$seen" 'socket_families: blocked by EAFNOSUPPORT'
     blocked_but_for socket_protocols --without seccomp
     assert_equal "$seen" 'socket_protocols: blocked by EPROTONOSUPPORT'
-    blocked_but_for packet_filter --without seccomp
-    [ "$PROBES" -eq 8 ]
+    blocked_but_for socket_options --without seccomp
+    assert_equal "$seen" 'socket_options: blocked by EPERM'
+    blocked_but_for accept_queue --net host
+    assert_equal "$seen" 'accept_queue: blocked by ETIMEDOUT'
+    [ "$PROBES" -eq 9 ]
 }
 
 @test "isolation: /proc and /sys" {

@@ -159,26 +159,20 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
 }
 
 /* libseccomp cannot express "all values but these", so this is put before its program: the sockets
- * that cannot be made; the requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX;
- * and programs that a descriptor keeps, filters of packets and those of system calls with a
- * listener: all containers and their own filters share net.core.bpf_jit_limit, and without it none
- * would start. */
+ * and their options; the requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; and
+ * filters of system calls with a listener, which keep the program in a descriptor: all containers
+ * and their own filters share net.core.bpf_jit_limit, and without it none would start. */
 static const struct sock_filter PRELUDE[] = {
     LAB_SOCKETS,
+    LAB_SOCKET_OPTIONS,
     LAB_LOAD_CALL,
     LAB_IF(SYS_ioctl, 0, 3),
     LAB_LOAD_ARGUMENT(1),
-    LAB_IF(TIOCSTI, 10, 0),
-    LAB_IF(TIOCLINUX, 9, 10),
-    LAB_IF(SYS_seccomp, 0, 2),
+    LAB_IF(TIOCSTI, 4, 0),
+    LAB_IF(TIOCLINUX, 3, 4),
+    LAB_IF(SYS_seccomp, 0, 3),
     LAB_LOAD_ARGUMENT(1),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_NEW_LISTENER, 6, 7),
-    LAB_IF(SYS_setsockopt, 0, 6),
-    LAB_LOAD_ARGUMENT(1),
-    LAB_IF(SOL_SOCKET, 0, 4),
-    LAB_LOAD_ARGUMENT(2),
-    LAB_IF(SO_ATTACH_FILTER, 1, 0),
-    LAB_IF(SO_ATTACH_REUSEPORT_CBPF, 0, 1),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0, 1),
     LAB_REFUSE(EPERM),
 };
 

@@ -104,6 +104,8 @@ static void set_network(const struct inside *inside, const struct pseudo_mounts 
     network_set_up_loopback();
     snprintf(groups, sizeof(groups), "0 %u", !spec->own_users ? INT_MAX : mapped_ids() - 1);
     mounts_set(own, "net/ipv4/ping_group_range", groups);
+    /* Connections that wait for accept(2) are memory that no control group counts, 3 KiB each. */
+    mounts_set(own, "net/core/somaxconn", "128");
     if (spec->network == NETWORK_NONE)
         return;
     /* For eth0, whether it is here already or comes in a moment. */

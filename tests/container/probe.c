@@ -21,6 +21,8 @@
 #include <mqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -379,15 +381,51 @@ static int socket_protocols(void)
                                                                                 : errno;
 }
 
-/* A program of one instruction: every packet whole. */
-static int packet_filter(void)
+/* Options by which sockets keep memory; the kernel looks at the lower halves of both arguments. */
+static int socket_options(void)
 {
-    struct sock_filter instruction = {.code = BPF_RET | BPF_K, .k = UINT32_MAX};
-    const struct sock_fprog program = {.len = 1, .filter = &instruction};
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    static const int OPTIONS[][2] = {
+        {SOL_SOCKET, SO_ATTACH_FILTER},
+        {SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF},
+        {IPPROTO_TCP, TCP_MD5SIG},
+        {IPPROTO_TCP, TCP_MD5SIG_EXT},
+        {IPPROTO_TCP, 38 /* TCP_AO_ADD_KEY */},
+    };
+    struct sock_filter whole = {.code = BPF_RET | BPF_K, .k = UINT32_MAX};
+    const struct sock_fprog program = {.len = 1, .filter = &whole};
+    const int fd = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+    const long upper = 1L << 32;
 
-    return OPEN_UNLESS(
-        fd == -1 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == -1);
+    for (size_t i = 0; i < sizeof(OPTIONS) / sizeof(OPTIONS[0]); i++)
+        if (syscall(SYS_setsockopt, fd, OPTIONS[i][0] | upper, OPTIONS[i][1] | upper, &program,
+                    sizeof(program)) == 0 ||
+            errno != EPERM)
+            return 0;
+    /* What programs need. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == -1 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) == -1)
+        return errno;
+    return EPERM;
+}
+
+/* 300 connections that wait for accept(2). */
+static int accept_queue(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    const int server = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (bind(server, (void *)&address, length) == -1 || listen(server, 300) == -1 ||
+        getsockname(server, (void *)&address, &length) == -1)
+        return errno;
+    for (int i = 0; i < 300; i++) {
+        struct pollfd client = {socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), POLLOUT, 0};
+        if (connect(client.fd, (void *)&address, length) == -1 && errno != EINPROGRESS)
+            return errno;
+        if (poll(&client, 1, 500) == 0)
+            return ETIMEDOUT;
+    }
+    return 0;
 }
 
 /* A filter of system calls that lives as long as its listener. */
@@ -755,7 +793,8 @@ static const struct {
     PROBE(abstract_socket),
     PROBE(socket_families),
     PROBE(socket_protocols),
-    PROBE(packet_filter),
+    PROBE(socket_options),
+    PROBE(accept_queue),
     PROBE(filter_listener),
     PROBE(access_list),
     PROBE(core_pattern),

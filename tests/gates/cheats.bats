@@ -405,6 +405,9 @@ C
 import socket
 for way in (40, 1, 0), (29, 3, 1), (2, 2, 136), (2, 5, 0), (16, 3, 8), (1, 5, 0), (2, 1, 0), (2, 2, 0), (16, 3, 0):
     try: socket.socket(*way) and print("made")
+    except OSError as error: print(error.strerror)
+for option in (socket.IPPROTO_TCP, 14), (263, 5): # TCP_MD5SIG, PACKET_RX_RING
+    try: socket.socket().setsockopt(*option, bytes(216))
     except OSError as error: print(error.strerror)' 3>&-
         assert_output "Address family not supported by protocol
 Address family not supported by protocol
@@ -414,7 +417,9 @@ Protocol not supported
 made
 made
 made
-made"
+made
+Operation not permitted
+Operation not permitted"
     done
 }
 

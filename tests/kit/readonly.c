@@ -134,6 +134,12 @@ void refuse_other_sockets(void)
         LAB_IF(SYS_io_uring_setup, 0, 1), /* it makes sockets, too */
         LAB_REFUSE(ENOSYS),
         LAB_SOCKETS,
+        LAB_SOCKET_OPTIONS,
+        LAB_LOAD_CALL,
+        LAB_IF(SYS_setsockopt, 0, 3),
+        LAB_LOAD_ARGUMENT(1),
+        LAB_IF(SOL_PACKET, 0, 1), /* a ring of packets is memory, too */
+        LAB_REFUSE(EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
 
