@@ -150,10 +150,11 @@ blocked_but_for() {
     blocked_but_for new_user_namespace --without seccomp
     blocked_but_for clone_user_namespace --without seccomp
     blocked_but_for clone3_user_namespace --without seccomp
+    blocked_but_for core_limit --without seccomp
     blocked_but_for filter_listener --without seccomp
     blocked_but_for access_list --without seccomp
     blocked_but_for join_namespace --cap-add SYS_ADMIN
-    [ "$PROBES" -eq 11 ]
+    [ "$PROBES" -eq 12 ]
 }
 
 @test "isolation: limits" {

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core_limit.h"
 #include "sockets.h"
 
 #ifndef CLONE_NEWTIME
@@ -159,12 +160,14 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
 }
 
 /* libseccomp cannot express "all values but these", so this is put before its program: the sockets
- * and their options; the requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX; and
- * filters of system calls with a listener, which keep the program in a descriptor: all containers
- * and their own filters share net.core.bpf_jit_limit, and without it none would start. */
+ * and their options; the limit of core files; the requests of ioctl(2) that type into a terminal,
+ * TIOCSTI and TIOCLINUX; and filters of system calls with a listener, which keep the program in a
+ * descriptor: all containers and their own filters share net.core.bpf_jit_limit, and without it
+ * none would start. */
 static const struct sock_filter PRELUDE[] = {
     LAB_SOCKETS,
     LAB_SOCKET_OPTIONS,
+    LAB_CORE_LIMIT,
     LAB_LOAD_CALL,
     LAB_IF(SYS_ioctl, 0, 3),
     LAB_LOAD_ARGUMENT(1),

@@ -428,6 +428,27 @@ static int accept_queue(void)
     return 0;
 }
 
+/* With a limit of 0 the machine's program for core dumps is started, with 1 it is not, core(5). */
+static int core_limit(void)
+{
+    const struct rlimit none = {0, 0};
+    struct rlimit *low = mmap((void *)(1L << 32), 4096, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    struct rlimit found;
+
+    if (low == MAP_FAILED)
+        return errno;
+    /* The lower half of its address is 0. */
+    *low = none;
+    if (setrlimit(RLIMIT_CORE, &none) == -1 || syscall(SYS_setrlimit, RLIMIT_CORE, &none) == -1 ||
+        syscall(SYS_prlimit64, 0, RLIMIT_CORE | 1L << 32, low, NULL) == -1 ||
+        setrlimit(RLIMIT_DATA, low) == -1 || getrlimit(RLIMIT_DATA, &found) == -1)
+        return 0;
+    return found.rlim_cur != 0 || getrlimit(RLIMIT_CORE, &found) == -1 || found.rlim_cur != 1
+               ? 0
+               : EPERM;
+}
+
 /* A filter of system calls that lives as long as its listener. */
 static int filter_listener(void)
 {
@@ -795,6 +816,7 @@ static const struct {
     PROBE(socket_protocols),
     PROBE(socket_options),
     PROBE(accept_queue),
+    PROBE(core_limit),
     PROBE(filter_listener),
     PROBE(access_list),
     PROBE(core_pattern),

@@ -423,6 +423,16 @@ Operation not permitted"
     done
 }
 
+@test "sandbox: nothing inside makes the machine start its program for core dumps" {
+    make -s kit 3>&-
+    local user
+    for user in --user ''; do
+        run -0 build/sandbox $user sh -c 'ulimit -c 0 && ulimit -n 100 && grep -E "core|open" /proc/self/limits' 3>&-
+        assert_output --regexp '^Max core file size +1 +1 .*
+Max open files +100 +100 '
+    done
+}
+
 @test "sandbox: no key of who checks can be searched or revoked" {
     cc -D_GNU_SOURCE -o "$BATS_TEST_TMPDIR/with_key" -x c - <<'C'
 #include <linux/keyctl.h>

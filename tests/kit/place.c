@@ -397,11 +397,6 @@ static void set_environment(void)
             setenv(kept[i], values[i], 1);
     for (size_t i = 0; i < sizeof(environment) / sizeof(environment[0]); i++)
         setenv(environment[i].name, environment[i].value, 1);
-    /* A core dump may be written by a program of the machine, as its root: with a limit of 1 the
-     * kernel starts none, core(5), with 0 it does, which may be all there is. */
-    if (setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1}) == -1 &&
-        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == -1)
-        lab_die("setrlimit");
 }
 
 static void attach_output(int output)
@@ -446,19 +441,25 @@ static int hand_out(int result)
     return EXIT_SUCCESS;
 }
 
-/* Nothing of those who started the sandbox is open or in reach but OUTPUT. */
+/* Nothing of those who started the sandbox is open or in reach but OUTPUT. It needs the
+ * capabilities of root inside. */
 static void leave_all_but(int output)
 {
     attach_output(output);
     close_range(STDERR_FILENO + 1, ~0U, 0);
     if (lab_leave_keyring() == -1)
         lab_die("make a session keyring");
+    /* A core dump may be written by a program of the machine, as its root: with a limit of 1 the
+     * kernel starts none, core(5), with 0 it does, which may be all there is. */
+    if (setrlimit(RLIMIT_CORE, &(struct rlimit){1, 1}) == -1 &&
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}) == -1)
+        lab_die("setrlimit");
+    refuse_sockets_and_cores();
 }
 
 static void run_command(const struct place *place, int output)
 {
     leave_all_but(output);
-    refuse_other_sockets(); /* while it has the capabilities for that */
     if (place->user && place->has_ids)
         become(ORDINARY_USER, ORDINARY_GROUP);
     set_environment();

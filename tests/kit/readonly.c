@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "core_limit.h"
 #include "error.h"
 #include "sockets.h"
 
@@ -122,7 +123,7 @@ static void filter_system_calls(void)
     load(code, at);
 }
 
-void refuse_other_sockets(void)
+void refuse_sockets_and_cores(void)
 {
     static const struct sock_filter CODE[] = {
         LAB_LOAD(offsetof(struct seccomp_data, arch)),
@@ -140,6 +141,7 @@ void refuse_other_sockets(void)
         LAB_LOAD_ARGUMENT(1),
         LAB_IF(SOL_PACKET, 0, 1), /* a ring of packets is memory, too */
         LAB_REFUSE(EPERM),
+        LAB_CORE_LIMIT,
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
 

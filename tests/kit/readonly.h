@@ -1,4 +1,4 @@
-/* readonly.h - processes that may not make all system calls: which sockets, or reading alone. */
+/* readonly.h - processes that may not make all system calls: some sockets, or reading alone. */
 #ifndef READONLY_H
 #define READONLY_H
 
@@ -8,8 +8,9 @@
  * fail with EPERM. Both hold for what the process executes. */
 void allow_reading_only(unsigned user);
 
-/* Only the sockets of common/sockets.h can be made from now on, also by what the process executes.
- * It needs CAP_SYS_ADMIN in its user namespace, or no_new_privs. */
-void refuse_other_sockets(void);
+/* Only the sockets of common/sockets.h can be made from now on, and the limit of core files stays,
+ * also for what the process executes. It needs CAP_SYS_ADMIN in its user namespace, or
+ * no_new_privs. */
+void refuse_sockets_and_cores(void);
 
 #endif
