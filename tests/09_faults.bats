@@ -316,6 +316,22 @@ good"
     labs09 kill w
 }
 
+@test "faults: a caller's limit for files cuts the log, and what run prints, and ends no container" {
+    local limited='ulimit -f 8; exec "$@"' # KiB
+    run -0 on_host bash -c "$limited" bash "$LABS/09_full_container" run --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" \
+        sh -c 'seq 1 20000; seq 1 20000 >/tmp/file; echo $?'
+    assert_line --partial "/log: EFBIG (File too large); it ends here"
+    assert_line 153 # as everywhere: killed by SIGXFSZ
+    run -125 on_host bash -c "exec >$TMPDIR/printed; $limited" bash "$LABS/09_full_container" run --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" sh -c 'seq 1 20000; true'
+    assert_line --partial "write the output of the command: EFBIG (File too large)"
+    start -n w --net none
+    run -125 on_host bash -c "exec >$TMPDIR/printed; $limited" bash "$LABS/09_full_container" exec w sh -c 'seq 1 20000; true'
+    assert_line --partial "write the output of the command: EFBIG (File too large)"
+    run -0 labs09 exec w sh -c 'ulimit -f 1; seq 1 20000 >/tmp/file; echo $?'
+    assert_line 153
+    rm "$TMPDIR/printed"
+}
+
 @test "faults: a terminal that cannot be looked at is not taken for another file" {
     run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -qq -o /dev/null -e inject=ioctl:error=EIO \
         $LABS/09_full_container run -it --net none ${CANNOT_MAP:+--userns host} $ROOTFS true" /dev/null

@@ -46,15 +46,13 @@ static void become_namespace_root(void)
 
 void set_up_child(int socket, bool own_users)
 {
-    static const int HANDLED[] = {SIGPIPE, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD};
-    sigset_t none;
+    static const int HANDLED[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGCHLD};
 
     report_socket = socket;
     die_with_runtime();
     for (int i = 0; i < LAB_COUNT(HANDLED); i++)
         signal(HANDLED[i], SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    monitor_no_signals();
     if (own_users)
         become_namespace_root();
 }

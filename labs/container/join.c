@@ -102,13 +102,10 @@ __attribute__((noreturn)) static void enter_container(struct exec_request *reque
 {
     struct message message = {.kind = MESSAGE_PROCESS};
     int pidfd = -1;
-    sigset_t none;
 
     report_socket = request->command.ends.socket;
     close(request->socket); /* so that the end of the runtime is noticed */
-    sigemptyset(&none);
-    signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    monitor_no_signals();
     limits_enter(&request->limits);
     enter_namespaces(request);
     pid_t child = must(clone_process(CLONE_PARENT, &pidfd, -1), "clone3");

@@ -44,6 +44,9 @@ static long long now(void)
     return lab_now() / 1000;
 }
 
+/* Ignored, they are EPIPE and EFBIG. The latter is where the caller has a limit (ulimit -f). */
+static const int OF_WRITING[] = {SIGPIPE, SIGXFSZ};
+
 int monitor_signals(void)
 {
     static const int WANTED[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
@@ -51,7 +54,8 @@ int monitor_signals(void)
     struct sigaction present;
     sigset_t set;
 
-    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < LAB_COUNT(OF_WRITING); i++)
+        signal(OF_WRITING[i], SIG_IGN);
     sigemptyset(&set);
     for (int i = 0; i < LAB_COUNT(WANTED); i++)
         if (sigaction(WANTED[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
@@ -61,6 +65,16 @@ int monitor_signals(void)
     if (fd == -1)
         lab_die("signalfd");
     return fd;
+}
+
+void monitor_no_signals(void)
+{
+    sigset_t none;
+
+    for (int i = 0; i < LAB_COUNT(OF_WRITING); i++)
+        signal(OF_WRITING[i], SIG_DFL);
+    sigemptyset(&none);
+    must(sigprocmask(SIG_SETMASK, &none, NULL), "let signals through");
 }
 
 static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};

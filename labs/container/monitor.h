@@ -32,8 +32,12 @@ struct monitored {
         .signals = -1                                                                              \
     }
 
-/* Block the signals that monitor() handles. Returns a signalfd(2) for them. */
+/* Block the signals that monitor() handles, and ignore those that a failed write makes. Returns a
+ * signalfd(2) for the blocked ones. */
 int monitor_signals(void);
+
+/* In a child: none is blocked, and a failed write ends it. */
+void monitor_no_signals(void);
 
 /* The pending signal that asks for the end, which is then consumed; 0: none. */
 int monitor_pending_end(void);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "ids.h"
+#include "monitor.h"
 #include "process.h"
 #include "remove.h"
 #include "report.h"
@@ -196,13 +197,11 @@ __attribute__((noreturn)) static void keep_program(const struct container *conta
     const int to = network.program->ready;
     struct pollfd reader = {.fd = to};
     int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
-    sigset_t none;
 
-    sigemptyset(&none);
-    if (signal(SIGPIPE, SIG_DFL) == SIG_ERR || setsid() == -1 ||
-        sigprocmask(SIG_SETMASK, &none, NULL) == -1 || nothing == -1 ||
-        dup2(words, STDERR_FILENO) == -1 || dup2(nothing, STDIN_FILENO) == -1 ||
-        dup2(nothing, STDOUT_FILENO) == -1 || dup2(ready, to) == -1 || fcntl(to, F_SETFD, 0) == -1)
+    monitor_no_signals();
+    if (setsid() == -1 || nothing == -1 || dup2(words, STDERR_FILENO) == -1 ||
+        dup2(nothing, STDIN_FILENO) == -1 || dup2(nothing, STDOUT_FILENO) == -1 ||
+        dup2(ready, to) == -1 || fcntl(to, F_SETFD, 0) == -1)
         lab_die("prepare %s", network.program->name);
     close_range((unsigned)(to > STDERR_FILENO ? to : STDERR_FILENO) + 1, ~0U, 0);
     /* If the runtime has died before PR_SET_PDEATHSIG, nothing reads any more. */
