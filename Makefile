@@ -8,6 +8,9 @@
 override WORK        := $(or $(value WORK),work)
 override SUBMISSIONS := $(value SUBMISSIONS)
 
+# A word for the shell, whatever is in it.
+quoted = '$(subst ','\'',$($(1)))'
+
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
@@ -15,8 +18,16 @@ CFLAGS  ?= -O2 -g
 BUILD   ?= build
 # Where the programs are put: beside their sources, where the reader types them.
 BIN     ?= labs
+$(if $(filter-out 2,$(words $(value BUILD) $(value BIN)))$(findstring $$,$(value BUILD)$(value BIN)),\
+    $(error BUILD and BIN are one name each, without blanks and $$))
 # What runs a command as root: nothing where we are root already.
 ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
+# Where another user could put links, or files of dependencies, root neither writes nor reads these: asked first of all.
+ifneq ($(if $(ROOT),,$(filter-out undefined default file,$(foreach name,BUILD BIN TMPDIR,$(origin $(name))))),)
+ifneq ($(shell BUILD=$(call quoted,BUILD) bash -c '. tests/kit/kit.bash && for_make "$$@"' - $(call quoted,BIN)),yes)
+$(error nothing was made)
+endif
+endif
 SUDO     = $(if $(ROOT),$(if $(shell command -v sudo 2>/dev/null),$(ROOT),\
     $(error this needs root, and no sudo is installed: become root by su -, or type make vm, which needs neither)))
 # For what also works without root: sudo if it is installed and asks no password, or the user is in a group for which it
@@ -264,11 +275,11 @@ comma    := ,
 .PHONY: coverage
 coverage: #: the lines and branches that the tests reach: a table, build/coverage/report/index.html [FILES=]
 	@tests/packages.sh check build container run test coverage
-	@mkdir -p $(COVERAGE)/report $(COVERAGE)/bin && rm -f $(COVERAGE)/bin/*
+	@# All can write there since the last time.
+	@rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)/report $(COVERAGE)/bin
 	@gcc -c -DCOUNTERS='"$(abspath $(COVERAGE))"' -o $(COVERAGE)/dump.o tests/coverage.c
 	@$(MAKE) -s all test-programs CC=gcc BUILD=$(COVERAGE) BIN=$(COVERAGE)/bin CFLAGS='-O0 -g --coverage' \
 	    LDFLAGS='$(addprefix -Wl$(comma)--wrap=,_exit __gcov_execv __gcov_execvp __gcov_execve) $(CURDIR)/$(COVERAGE)/dump.o'
-	@find $(COVERAGE) -name '*.gcda' -delete
 	@# Ordinary users count, too.
 	@find $(COVERAGE) -type d -exec chmod a+rwx {} +
 	-$(SUDO) env LABS='$(abspath $(COVERAGE)/bin)' UNIT='$(abspath $(COVERAGE)/tests/unit)' \

@@ -588,6 +588,38 @@ C
     assert_output ""
 }
 
+@test "make: as root it reads and writes nothing where another user could put it, and evaluates no name" {
+    local name
+    mkdir -p "$WORK/build/starters" "$WORK/build/labs"
+    # shellcheck disable=SC2016 # make would replace it
+    echo '$(shell touch '"$WORK/executed)" >"$WORK/build/labs/01_chroot.d"
+    ln -s "$SECRET" "$WORK/build/starters/01_chroot.c"
+    touch -d 2001-01-01 "$SECRET"
+    ln -s "$WORK/made" "$WORK/build/.check-tools"
+    chown -R -h nobody "$WORK/build"
+    for name in help "$WORK/build/starters/01_chroot.c" "$WORK/build/.check-tools"; do
+        run -2 make -s BUILD="$WORK/build" "$name" 3>&-
+        assert_line "$WORK/build belongs to nobody: root does not write there; type the command as that user"
+    done
+    run -2 env TMPDIR="$WORK/build" make -s busy 3>&-
+    assert_line --partial "$WORK/build belongs to nobody"
+    run -2 make -s busy BIN="$WORK/build/bin" 3>&-
+    assert_line --partial "$WORK/build belongs to nobody"
+    run -0 cat "$SECRET"
+    assert_output secret-of-root:x
+    # shellcheck disable=SC2016 # make or a shell would replace it
+    for name in '$(shell touch executed)' '`touch${IFS}executed`' "x';touch executed;'" $'x\ntouch executed;' '~nobody' 'x;touch${IFS}executed'; do
+        run -2 make -s busy BUILD="$WORK/$name" 3>&-
+        assert_output --regexp 'BUILD and BIN are one name each|without quotes and the like'
+        run -2 make -s busy BIN="$WORK/$name" 3>&-
+        assert_output --regexp 'BUILD and BIN are one name each|without quotes and the like'
+    done
+    run find . "$WORK" -path "*/try.*" -prune -o \( -name executed -o -name made \) -print
+    assert_output ""
+    run -0 make -s busy BUILD="$WORK/mine" BIN="$WORK/mine/bin" 3>&-
+    assert [ -x "$WORK/mine/bin/busy" ]
+}
+
 @test "answers known by heart: what a check expects is not the same each time" {
     with_main 06 <<'C'
 static const struct { const char *from, *to; } table[] = {{"1", "10"}, {"3", "31"}, {"100", "1024"}, {"150", "1536"}, {"333", "3410"}, {"10000", "102400"}, {"2", "1"}, {"512", "20"}, {"1024", "39"}, {"2048", "79"}, {"185371", "7071"}, {"262144", "10000"}};

@@ -4,8 +4,6 @@
 SOLUTIONS := $(sort $(wildcard solutions/*.c))
 STARTERS  := $(patsubst solutions/%.c,$(BUILD)/starters/%.c,$(SOLUTIONS))
 EXERCISE_NUMBERS := $(foreach checks,$(sort $(wildcard tests/exercises/*.bats)),$(firstword $(subst _, ,$(notdir $(checks)))))
-# A word for the shell, whatever is in it.
-quoted = '$(subst ','\'',$($(1)))'
 KIT = MAKE="$(MAKE)" CC="$(CC)" SUDO="$(SUDO_IF_THERE)" BUILD="$(BUILD)" WORK=$(call quoted,WORK)
 EXERCISE = $(KIT) FORCE="$(FORCE)" ONLY="$(ONLY)" tests/kit/exercise.sh
 # A region that is malformed stops the build.

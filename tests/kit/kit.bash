@@ -86,6 +86,17 @@ must_be_closed() {
 must_be_ours "$BUILD"
 must_be_ours "${TMPDIR:-/tmp}"
 
+# Says yes where make may write to BUILD and to $1 as root, in rules and commands which have these names as they are.
+for_make() {
+    local name
+    must_be_ours "$1"
+    for name in "$BUILD" "$1"; do
+        [[ $name != -* && $name != *[][\'\"\`\\\;\&\|\<\>\(\)*?{}!#~]* ]] ||
+            complain "make cannot write to ${name@Q}: type the whole path, without quotes and the like"
+    done
+    echo yes
+}
+
 # The name of exercise $1 (01), as 01_chroot: that of its checks.
 name_of() {
     local file
