@@ -549,6 +549,21 @@ C
     rm "$WORK/link-to-it"
     run -2 make -s exercise-01 WORK="/tmp/is-not-there-$$" 3>&-
     assert_output --partial "everybody could make /tmp/is-not-there-$$ before root does"
+    # A sticky directory, which a group can write to.
+    mkdir "$WORK/class"
+    chown root:users "$WORK/class"
+    chmod 1775 "$WORK/class"
+    run -2 make -s exercise-01 WORK="$WORK/class/work" 3>&-
+    assert_output --partial "the group users could make $WORK/class/work before root does"
+    mkdir "$WORK/class/work"
+    run -0 make -s exercise-01 WORK="$WORK/class/work" 3>&-
+    chmod 775 "$WORK/class"
+    run -2 make -s exercise-01 WORK="$WORK/class/work" 3>&-
+    assert_output --partial "the group users can write to $WORK/class"
+    mkdir "$WORK/"$'\e]0;owned'
+    chown nobody "$WORK"/*owned
+    run -2 make -s exercise-01 WORK="$WORK/"$'\e]0;owned' 3>&-
+    assert_output --partial "$WORK/?]0;owned belongs to nobody"
     run -1 env BUILD="$WORK/link" WORK="$TMPDIR/mine" tests/kit/exercise.sh submit 3>&-
     assert_output --partial "$WORK/link belongs to nobody"
     mkdir "$WORK/shared"

@@ -6,8 +6,11 @@
 # shellcheck disable=SC2034 # they use it
 points=tests/kit/points
 
+# What a student or a program has printed, or has named, made safe for a terminal and for reports.
+printable() { LC_ALL=C tr -c '\n\t -~' '?'; }
+
 complain() {
-    echo "$*" >&2
+    printable <<<"$*" >&2
     exit 1
 }
 
@@ -64,24 +67,25 @@ must_be_ours() {
 }
 
 must_be_closed() {
-    local rights=$1 owner=$2 group=$3 file=$4
+    local rights=$1 owner=$2 group=$3 file=$4 others=''
     if [ ! "$rights" ]; then
-        [ ! "$open" ] || complain "everybody could make $file before root does: mkdir $file"
+        [ ! "$open" ] || complain "$open could make $file before root does: mkdir $file"
         return
     fi
     is_ours "$owner" ||
         complain "$file belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
-    [[ $rights == l* ]] || open=''
-    # On a shared folder of a virtual machine everything is open to all, these files included.
-    if [[ $rights == d???????w* && $kit_rights != d???????w* ]]; then
-        open=yes
-        [[ $rights == d????????[tT]* ]] || complain "everybody can write to $file: root does not; name another directory"
-    fi
     [[ $rights != d????w????+ ]] || complain "others can write to $file (getfacl shows who): root does not; name another directory"
-    # A group of the owner's own, and that of a folder that is open to it, these files included.
-    [[ $rights != d????w???[!tT]* || $group -eq 0 || "$kit_rights $kit_group" == d????w????" $group" ||
-        $(getent group "$group") == "$(id -nu "$owner" 2>/dev/null || echo "?"):"*: ]] ||
-        complain "the group $(getent group "$group" | cut -d : -f 1 | grep . || echo "$group") can write to $file: root does not; name another directory"
+    # On a shared folder of a virtual machine everything is open to all, or to a group: these files included. A group of
+    # the owner's own has nobody else in it.
+    if [[ $rights == d???????w* && $kit_rights != d???????w* ]]; then
+        others="everybody"
+    elif [[ $rights == d????w* && $group -ne 0 && "$kit_rights $kit_group" != d????w????" $group" &&
+        $(getent group "$group") != "$(id -nu "$owner" 2>/dev/null || echo "?"):"*: ]]; then
+        others="the group $(getent group "$group" | cut -d : -f 1 | grep . || echo "$group")"
+    fi
+    [[ ! $others || $rights == d????????[tT]* ]] || complain "$others can write to $file: root does not; name another directory"
+    # In a sticky directory they replace nothing of ours, but may make what is not there yet.
+    [[ $rights == l* ]] || open=$others
 }
 must_be_ours "$BUILD"
 must_be_ours "${TMPDIR:-/tmp}"
@@ -129,9 +133,6 @@ report() {
 
 # What identifies the contents of a student's file.
 fingerprint() { cksum <"$1"; }
-
-# What a student or a program has printed, made safe for a terminal and for reports.
-printable() { LC_ALL=C tr -c '\n\t -~' '?'; }
 
 # Where no program can be tried at all, that is not a fault of the student's. Else LACKS is what checks cannot have
 # here: lines of a word and what would help. Where nothing can be tried without root, ROOT_FOR_ALL is yes.
