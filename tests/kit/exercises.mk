@@ -79,6 +79,10 @@ $(BUILD)/guard: $(BUILD)/tests/kit/guard.o $(BUILD)/tests/kit/functions.o $(BUIL
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/read_as: $(BUILD)/tests/kit/read_as.o $(BUILD)/libcommon.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 -include $(BUILD)/tests/kit/*.d
 
 # What exercise NN is linked with: of all functions those that its header declares, and the others as
@@ -94,7 +98,7 @@ $(LIBRARIES): $(BUILD)/exercise-%.o: $(BUILD)/tests/kit/exercise.o $(BUILD)/libt
 	$(Q)$(OBJCOPY) --keep-global-symbols=$@.names $@.all $@
 
 .PHONY: kit
-kit: $(BUILD)/sandbox $(BUILD)/guard $(LIBRARIES) $(STARTERS)
+kit: $(BUILD)/sandbox $(BUILD)/guard $(BUILD)/read_as $(LIBRARIES) $(STARTERS)
 
 lint: LAB_CFLAGS += -I$(dir $(HEADER))
 

@@ -54,93 +54,49 @@ one() {
     place=$(mktemp -d "$BUILD/grade.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    find_reader "$WORK"
-    [ ! -d "$WORK" ] || copy_sources "$WORK" "$place" 1 || complain "$WORK cannot be read with the rights of its owner, or a link of his is on the way"
+    [ ! -d "$WORK" ] || copy_sources "$WORK" "$place" 1 || complain "$WORK cannot be read with the rights of its owner"
     WORK=$place grade "$place"
     mv "$place/grade.json" "$place/grade.xml" "$BUILD"
     echo "also in $BUILD/grade.json and, as JUnit, $BUILD/grade.xml"
 }
 
-# Find out with whose rights the path $1 is read. The owner of a directory on the way can replace what is in it by a link
-# at any time. So with our rights only the way to the first file of an owner who is not trusted is opened (FIRST), and
-# with his (READER) the rest of the path (THEN). Where all is ours, READER and THEN are empty.
-find_reader() {
-    reader='' first='' then=''
-    walk "$1" note_reader
-}
-
-note_reader() {
-    if [ "$1" ] && [ ! "$reader" ]; then
-        first=$4
-        if ! is_ours "$2"; then reader=$2 then=$rest; fi
-    fi
-}
-
-# read_as WORD...: what the shell of the reader does with the words of bash -c. He may stop what runs as himself, change
-# it, and take its descriptors. So it has nothing of ours: no file, directory, terminal or variable, but a pipe from which
-# at most 1 MB is taken; 500 MB of memory, and 20 seconds. FIRST is
-# opened with our rights, and left if a link on the way led elsewhere.
+# read_as PATH FILE WORD...: what a shell prints that has PATH, or FILE in it, with the rights of its owner (read_as.c)
+# and the words of bash -c. He may stop what runs as himself, change it, and take its descriptors. So it has nothing of
+# ours: no file, directory, terminal or variable, but a pipe from which at most 1 MB is taken.
 read_as() (
-    as=()
-    if [ "$reader" ]; then
-        as=(setpriv --reuid="$reader" --regid="$(id -g "$reader" 2>/dev/null || echo "$reader")" --clear-groups)
-    fi
+    program=$(realpath "$BUILD/read_as")
+    path=$1
+    [[ $path == /* ]] || path=$PWD/$path
     cd /
     for fd in /proc/self/fd/*; do
         fd=${fd##*/}
         [ "$fd" -le 2 ] || exec {fd}>&-
     done
-    # shellcheck disable=SC2016 # read by that shell
-    env -i PATH="$PATH" LC_ALL=C setsid -w timeout -k 1 20 bash -c '
-        ulimit -v 500000 # KiB: an archive says how much memory it takes
-        if [ -d "$1" ]; then cd -P -- "$1" && [ "$(env pwd -P)" = "$1" ]
-        else exec <"$1" && [ "$(readlink /proc/self/fd/0)" = "$1" ]; fi && exec "${@:2}"' - "$first" \
-        "${as[@]}" bash -c "$@" </dev/null 2>/dev/null | timeout -k 1 25 sh -c 'head -c 1000000 && cat >/dev/null'
+    env -i PATH="$PATH" LC_ALL=C setsid -w "$program" "0 ${SUDO_UID:-0}$kit_owners" "$path" "$2" \
+        bash -c "${@:3}" </dev/null 2>/dev/null | timeout -k 1 25 sh -c 'head -c 1000000 && cat >/dev/null'
 )
 
-# The source NAME.c of a directory, up to $2 directories deep. find does not follow links; what is put in the place of a
-# file or directory meanwhile is not read: by this path one would have come elsewhere.
-source_in_directory() {
-    # shellcheck disable=SC2016 # read by that shell
-    read_as '
-        cd -P -- "./$1" || exit
-        base=$(env pwd -P)
-        files=$(find . -maxdepth "$3" -type f -name "$2.c")
-        [ $? -le 1 ] || exit # 1: a directory that may not be read
-        file=$(sort <<<"$files" | head -n 1)
-        directory=${file%/*}
-        [ "$file" ] || exit 0
-        cd -- "$directory" && [ "$(env pwd -P)" = "$base${directory#.}" ] &&
-            dd if="$2.c" iflag=nofollow,nonblock,fullblock,count_bytes count=1000000 status=none' - "$then" "$1" "$2"
-}
-
-# tar, which opens the archive by the name /dev/stdin, to tell how it is compressed. Nothing is unpacked: it writes to
-# stdout, so the names, links and owners in it have no effect. Of a list, the sources are of interest.
-in_archive() {
-    # shellcheck disable=SC2016 # read by that shell
-    read_as '[ ! "$1" ] || exec <"./${1%/}" || exit
-        set -o pipefail
-        tar -f /dev/stdin "${@:2}" | if [ "$2" = -t ]; then sed -n "/\.c\$/p"; else cat; fi' - "$then" "$@"
-}
-
 # Copy the sources of the submission $1, up to $3 directories deep, into the directory $2. One that is missing was not
-# begun, which is no failure. Status 1: something cannot be read; 2: this is not an archive.
+# begun, which is no failure. Status 1: something cannot be read; 2: this is no archive. Nothing is unpacked: tar writes
+# to stdout, so the names, links and owners in an archive have no effect. It opens /dev/stdin by this name, to tell how
+# that is compressed.
 copy_sources() {
-    local number exercise list=''
-    if [ -d "$1" ]; then
-        # shellcheck disable=SC2016 # read by that shell
-        read_as 'cd -P -- "./$1" && [ -r . ]' - "$then" || return 1
-    else
-        list=$(in_archive -t) || return
-    fi
+    local number exercise list file
+    # shellcheck disable=SC2016 # read by that shell
+    list=$(read_as "$1" "" '
+        echo "$KIND"
+        if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin -t | sed -n "/\.c\$/p"
+        else cd . && { find . -maxdepth "$1" -type f -name "*.c" || [ $? -eq 1 ]; }; fi # 1: a directory that may not be read
+        ' - "$3") || return
     for number in $(numbers); do
         exercise=$(name_of "$number")
-        if [ -d "$1" ]; then
-            source_in_directory "$exercise" "$3" >"$2/$exercise.c" || return 1
-        elif grep -qE "(^|/)$exercise\.c$" <<<"$list"; then
-            in_archive --wildcards --no-anchored -xO "$exercise.c" >"$2/$exercise.c" || return 1
-        fi
-        [ -s "$2/$exercise.c" ] || rm -f "$2/$exercise.c"
+        file=$(grep -E "(^|/)$exercise\.c\$" <<<"$list" | LC_ALL=C sort | head -n 1) || continue
+        if [[ $list == file* ]]; then
+            read_as "$1" "" 'tar -f /dev/stdin --wildcards --no-anchored -xO "$1"' - "$exercise.c"
+        else
+            read_as "$1" "$file" cat
+        fi >"$2/$exercise.c" || return 1
+        [ -s "$2/$exercise.c" ] || rm "$2/$exercise.c"
     done
 }
 
@@ -149,7 +105,7 @@ copy_sources() {
 student() {
     local path=$1 grades=$2 file name place remark="" status=0
     # Into tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no formula.
-    file=$(jq -rn --arg name "$(basename "$path")" '$name | gsub("\\p{C}|^[-=+@]"; "?")')
+    file=$(jq -rn --arg name "${path##*/}" '$name | gsub("\\p{C}|^[-=+@]"; "?")')
     name=$file
     if [ ! -d "$path" ]; then name=${name%%.t*}; fi
     # alice/ and alice.tar are two, and grades.csv is the table.
@@ -161,7 +117,6 @@ student() {
     place=$(mktemp -d "$BUILD/student.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
-    find_reader "$path"
     if [ -L "$path" ] || { [ ! -d "$path" ] && [ ! -f "$path" ]; }; then
         status=2
     else
@@ -191,7 +146,7 @@ not_graded() {
 }
 
 class() {
-    local grades=$BUILD/grades status=0 first number left rows
+    local grades=$BUILD/grades from=$1 status=0 first number left rows
     [ -d "$1" ] || complain "there is no directory $1"
     need_sandbox
     rm -rf "$grades"
@@ -199,7 +154,9 @@ class() {
     rows=$(mktemp "$BUILD/rows.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -f '$rows'" EXIT
-    find "$(realpath "$1")" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
+    # Not by realpath(1), which follows a link of a student's with our rights.
+    [[ $from == /* ]] || from=$PWD/$from
+    find "$from/" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
         xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
             >"$rows" || status=1
     first=$(find "$grades" -name grade.json -print -quit)

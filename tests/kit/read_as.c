@@ -1,0 +1,213 @@
+/*
+ * read_as.c - run a command on a submission with the rights of who handed it in.
+ *
+ *     read_as TRUSTED PATH FILE COMMAND [ARGUMENT]...
+ *
+ * COMMAND finds the directory PATH as its working directory, or the file PATH, or FILE in the
+ * directory PATH, as its stdin; the variable KIND is "directory" or "file". FILE is "" or a path
+ * without links. Status 1: it cannot be opened; 2: it is something else. After 20 seconds it is
+ * killed.
+ *
+ * Root opens what is on the way to PATH one by one, each by the descriptor of the one before, and
+ * looks at what was opened: nobody can put something else in its place. From the first on that
+ * belongs to a user who is not TRUSTED ("0 1000"), the rest is opened, and COMMAND executed, with
+ * the rights of that user. Where others can write, they may have moved there what is somebody
+ * else's: a file or a link there, and what is in such a directory PATH, is read as nobody.
+ * What COMMAND leaves running is killed with it, as it has a PID namespace. Without root nothing of
+ * this happens, but a link of another user is not followed.
+ *
+ * openat(2), "O_PATH"; path_resolution(7)
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "error.h"
+
+enum { NOBODY = 65534, LINKS = 40, SECONDS = 20 };
+
+static const char *trusted; /* NULL: without root, or no longer */
+static uid_t caller;
+
+/* What was opened last, with O_PATH. */
+struct place {
+    int fd;
+    struct stat status;
+};
+
+static void become(uid_t user)
+{
+    const struct passwd *entry = getpwuid(user);
+    const gid_t group = entry ? entry->pw_gid : user;
+
+    if (setgroups(0, NULL) == -1 || setresgid(group, group, group) == -1 ||
+        setresuid(user, user, user) == -1)
+        lab_die("become user %u", user);
+    trusted = NULL;
+}
+
+static bool is_trusted(uid_t user)
+{
+    char *end;
+
+    for (const char *at = trusted;; at = end) {
+        const uid_t one = (uid_t)strtoul(at, &end, 10);
+        if (end == at)
+            return false;
+        if (one == user)
+            return true;
+    }
+}
+
+/* Whether others than its owner can make something in the directory AT. */
+static bool is_open(const struct place *at)
+{
+    char path[32];
+    const struct passwd *owner = getpwuid(at->status.st_uid);
+    const struct group *group = getgrgid(at->status.st_gid);
+    const bool own_group =
+        at->status.st_gid == 0 ||
+        (owner && group && strcmp(owner->pw_name, group->gr_name) == 0 && group->gr_mem[0] == NULL);
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", at->fd);
+    return (at->status.st_mode & S_IWOTH) || ((at->status.st_mode & S_IWGRP) && !own_group) ||
+           getxattr(path, "system.posix_acl_access", NULL, 0) != -1;
+}
+
+static struct place open_root(void)
+{
+    struct place root = {.fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+
+    if (root.fd == -1 || fstat(root.fd, &root.status) == -1)
+        lab_die("open /");
+    return root;
+}
+
+/* Put what the link LINK leads to before REST. */
+static void follow(int link, char rest[PATH_MAX])
+{
+    char path[PATH_MAX];
+    ssize_t length = readlinkat(link, "", path, sizeof(path));
+
+    if (length == -1)
+        lab_die("read a link");
+    if (length + strlen(rest) >= sizeof(path))
+        lab_exit(EXIT_FAILURE, "a link leads too far");
+    strcpy(path + length, rest);
+    strcpy(rest, path);
+}
+
+/* Open the first part of REST in AT, and take it from REST. */
+static struct place open_part(const struct place *at, char rest[PATH_MAX])
+{
+    const size_t begin = strspn(rest, "/"), length = strcspn(rest + begin, "/");
+    char *end = rest + begin + length, slash = *end;
+    struct place part;
+
+    *end = '\0';
+    part.fd = openat(at->fd, rest + begin, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (part.fd == -1 || fstat(part.fd, &part.status) == -1)
+        lab_die("open %s", rest + begin);
+    *end = slash;
+    memmove(rest, end, strlen(end) + 1);
+    return part;
+}
+
+/* Open PATH, below AT, with at most so many LINKS on the way. */
+static struct place open_below(struct place at, const char *path, int links)
+{
+    char rest[PATH_MAX];
+
+    if (strlen(path) >= sizeof(rest))
+        lab_exit(EXIT_FAILURE, "the path is too long");
+    strcpy(rest, path);
+    while (rest[strspn(rest, "/")]) {
+        struct place part = open_part(&at, rest);
+        if (trusted && !is_trusted(part.status.st_uid))
+            become(part.status.st_uid);
+        else if (trusted && !S_ISDIR(part.status.st_mode) && is_open(&at))
+            become(NOBODY);
+        if (S_ISLNK(part.status.st_mode)) {
+            if (links-- == 0)
+                lab_exit(EXIT_FAILURE, "there are too many links");
+            if (caller != 0 && part.status.st_uid != 0 && part.status.st_uid != caller)
+                lab_exit(EXIT_FAILURE, "a link of another user is on the way");
+            follow(part.fd, rest);
+            close(part.fd);
+            if (*rest != '/')
+                continue;
+            part = open_root();
+        }
+        close(at.fd);
+        at = part;
+    }
+    return at;
+}
+
+__attribute__((noreturn)) static void execute(char *argv[])
+{
+    /* An archive says how much memory it takes to unpack it. */
+    const struct rlimit memory = {500 << 20, 500 << 20};
+    char again[32];
+
+    struct place at = open_below(open_root(), argv[2], LINKS);
+    if (trusted && S_ISDIR(at.status.st_mode) && is_open(&at))
+        become(NOBODY);
+    at = open_below(at, argv[3], 0);
+    const bool directory = S_ISDIR(at.status.st_mode);
+    if (!directory && !S_ISREG(at.status.st_mode))
+        lab_exit(2, "%s is no directory and no file", argv[2]);
+    snprintf(again, sizeof(again), "/proc/self/fd/%d", at.fd);
+    int fd = open(again, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd == -1 || (directory ? fchdir(fd) : dup2(fd, STDIN_FILENO)) == -1)
+        lab_die("open %s", argv[2]);
+    if (setrlimit(RLIMIT_AS, &memory) == -1)
+        lab_die("setrlimit RLIMIT_AS");
+    if (setenv("KIND", directory ? "directory" : "file", 1) == -1)
+        lab_die("setenv KIND");
+    execvp(argv[4], argv + 4);
+    lab_die("execute %s", argv[4]);
+}
+
+int main(int argc, char *argv[])
+{
+    const struct timespec patience = {.tv_sec = SECONDS};
+    sigset_t child_ended, before;
+    int status;
+
+    if (argc < 5 || argv[2][0] != '/')
+        lab_exit(LAB_EXIT_USAGE, "usage: read_as TRUSTED PATH FILE COMMAND [ARGUMENT]...");
+    caller = geteuid();
+    if (caller == 0)
+        trusted = argv[1];
+    if (trusted && unshare(CLONE_NEWPID) == -1)
+        lab_die("unshare CLONE_NEWPID");
+    sigemptyset(&child_ended);
+    sigaddset(&child_ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child_ended, &before);
+    pid_t child = fork();
+    if (child == -1)
+        lab_die("fork");
+    if (child == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        execute(argv);
+    }
+    if (sigtimedwait(&child_ended, NULL, &patience) == -1 && kill(child, SIGKILL) == -1)
+        lab_die("kill what reads %s", argv[2]);
+    if (waitpid(child, &status, 0) == -1)
+        lab_die("waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
