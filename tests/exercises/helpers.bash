@@ -61,8 +61,10 @@ hold() {
         pid=none
     fi
 }
-# A process that the program may look at. The program has no CAP_SYS_PTRACE, and this shell is out of its reach.
-target() { if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-sys_ptrace "$@"; else "$@"; fi; }
+# A process that the program may look at. The program lacks a capability, and this shell is out of its reach.
+target() {
+    if [ "$(id -u)" = 0 ]; then setpriv --bounding-set=-sys_ptrace "$@"; else setpriv --inh-caps=-all --ambient-caps=-all "$@"; fi
+}
 # Here the script of a check begins.
 '
 

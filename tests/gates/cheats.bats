@@ -278,6 +278,19 @@ todo_fails() {
     refute_line "went on"
 }
 
+@test "another program: no memory is read, of root and of an ordinary user: that of the check has its key" {
+    local user
+    with_main 03 <<<'char path[64]; for (int pid = 1; pid < 100; pid++) { snprintf(path, sizeof(path), "/proc/%d/mem", pid); if (pid != getpid() && open(path, O_RDONLY) != -1) printf("reached %s\n", path); } puts("looked"); return 0;'
+    tests/kit/exercise.sh build 03 "$WORK/$name.c" "$WORK/$name"
+    for user in --user ''; do
+        # shellcheck disable=SC2086 # no word
+        run -0 build/sandbox $user --program="$WORK/$name" bash -c '"$PROGRAM"; echo "status $?"' 3>&-
+        assert_line looked
+        assert_line "status 0"
+        refute_output --partial reached
+    done
+}
+
 @test "another program: killing the guard kills the program" {
     with_main 07 <<<'if (fork() == 0) { setsid(); kill(getppid(), SIGSTOP); } kill(getppid(), SIGKILL); usleep(300000); execlp("ip", "ip", "link", (char *)NULL); return 0;'
     tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"

@@ -453,20 +453,25 @@ static void ask(int signal)
     guard.asked = 1;
 }
 
-/* Without CAP_SYS_PTRACE the program does not reach the check's shell by way of /proc, its mounts
- * among them: the shell has that capability. */
-static void drop_ptrace(void)
+/* The program has not all capabilities of the check's shell, and so does not reach that by way of
+ * /proc, its mounts and memory among them: of root it lacks CAP_SYS_PTRACE, of another user the one
+ * that place.c gives. */
+static void drop_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
+    bool root = geteuid() == 0;
 
     if (syscall(SYS_capget, &header, data) == -1)
         lab_die("capget");
+    if (!root)
+        memset(data, 0, sizeof(data));
     data[0].effective &= ~(1U << CAP_SYS_PTRACE);
     data[0].permitted &= ~(1U << CAP_SYS_PTRACE);
     data[0].inheritable &= ~(1U << CAP_SYS_PTRACE);
-    if (prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == -1 || syscall(SYS_capset, &header, data) == -1)
-        lab_die("drop CAP_SYS_PTRACE");
+    if ((root && prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE) == -1) ||
+        syscall(SYS_capset, &header, data) == -1)
+        lab_die("drop capabilities");
 }
 
 /* In the child: the program, once it is traced. */
@@ -480,8 +485,7 @@ __attribute__((noreturn)) static void become_program(const char *path, int go, c
         (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 ||
          mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) == -1))
         lab_die("a mount namespace");
-    if (geteuid() == 0)
-        drop_ptrace();
+    drop_capabilities();
     execv(path, argv);
     lab_die("%s", path);
 }
