@@ -247,6 +247,19 @@ client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))'
     relay=$(relay_of hold)
     eventually eval '[ -z "$(pgrep --runstates RSD -P "$relay")" ]'
     labs09 kill hold
+    # Nor does it where the server has ended its own side, and reads nothing of what the client has sent.
+    labs09 run -d -n deaf -p 8080:80 "$ROOTFS" sh -c 'nc -l -p 80 </dev/null | sleep 1000'
+    eventually on_host python3 -c '
+import socket, struct
+client = socket.create_connection(("::1", 8080), 2)
+client.settimeout(0.5)
+try:
+    while True: client.send(bytes(65536))
+except TimeoutError: pass
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))'
+    relay=$(relay_of deaf)
+    eventually eval '[ -z "$(pgrep --runstates RSD -P "$relay")" ]'
+    labs09 kill deaf
     # And it goes with a runtime that is killed.
     labs09 run -d -n echo -p 8080:80 "$ROOTFS" sleep 1000
     kill -9 "$(container_runtimes)"

@@ -23,17 +23,44 @@ static bool wait_to_copy(int from, int to)
            !(polled[1].revents & (POLLERR | POLLHUP));
 }
 
-/* Copy until FROM ends, then end TO. */
-static void copy(int from, int to)
+/* Send LENGTH bytes to TO. Returns false where nobody can receive them, or where the CLIENT that
+ * has sent them is gone: a server may never read. */
+static bool send_all(int to, const char *bytes, size_t length, int client)
+{
+    struct pollfd polled[] = {{.fd = to, .events = POLLOUT}, {.fd = client}};
+
+    for (;;) {
+        const ssize_t part = send(to, bytes, length, MSG_DONTWAIT);
+        if (part == -1 && errno != EAGAIN)
+            return false;
+        if (part > 0)
+            bytes += part, length -= (size_t)part;
+        if (length == 0)
+            return true;
+        if (TEMP_FAILURE_RETRY(poll(polled, 2, -1)) < 1 ||
+            (polled[0].revents | polled[1].revents) & POLLERR)
+            return false;
+    }
+}
+
+/* Copy until FROM ends, then end TO. CLIENT: FROM, where this is the client; else -1. */
+static void copy(int from, int to, int client)
 {
     char buffer[16384];
-    ssize_t length;
 
-    while (wait_to_copy(from, to) && (length = read(from, buffer, sizeof(buffer))) > 0)
-        for (ssize_t done = 0, part; done < length; done += part)
-            if ((part = write(to, buffer + done, (size_t)(length - done))) == -1)
-                return;
-    shutdown(to, SHUT_WR);
+    while (wait_to_copy(from, to)) {
+        const ssize_t length = read(from, buffer, sizeof(buffer));
+        if (length <= 0) {
+            shutdown(to, SHUT_WR);
+            return;
+        }
+        if (!send_all(to, buffer, (size_t)length, client))
+            break;
+    }
+    /* Of a client that is gone nothing more is sent. What a server has said yet may be an answer.
+     */
+    if (client == -1)
+        shutdown(from, SHUT_RDWR);
 }
 
 /* Let the kernel ask the other side whether it is still there, when nothing has come for a minute.
@@ -61,9 +88,9 @@ __attribute__((noreturn)) static void serve(int connection, const struct sockadd
     if (child == -1)
         _exit(STATUS_RUNTIME);
     if (child == 0)
-        copy(inside, connection);
+        copy(inside, connection, -1);
     else
-        copy(connection, inside);
+        copy(connection, inside, connection);
     _exit(child > 0 ? lab_wait(child) : 0);
 }
 
