@@ -6,6 +6,7 @@
  * of them are large, little used, and have a history of escapes; some keep memory that no control
  * group counts (AF_CAN, SCTP), and AF_VSOCK reaches the hypervisor past all namespaces. So what
  * programs need can be made, and all else is refused as by a kernel that was built without it.
+ * NETLINK_GENERIC is not made, either: asked for a family by its name, it loads the module.
  */
 #ifndef LAB_SOCKETS_H
 #define LAB_SOCKETS_H
@@ -18,6 +19,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -44,28 +46,27 @@
 #define LAB_SOCKETS                                                                                \
     LAB_LOAD_CALL,                                                                                 \
     LAB_IF(SYS_socket, 1, 0),                                                                      \
-    LAB_IF(SYS_socketpair, 0, 29),                                                                 \
+    LAB_IF(SYS_socketpair, 0, 28),                                                                 \
     LAB_LOAD_ARGUMENT(0),                                                                          \
-    LAB_IF(AF_UNIX, 27, 0),                                                                        \
-    LAB_IF(AF_PACKET, 26, 0),                                                                      \
+    LAB_IF(AF_UNIX, 26, 0),                                                                        \
+    LAB_IF(AF_PACKET, 25, 0),                                                                      \
     LAB_IF(AF_NETLINK, 9, 0),                                                                      \
     LAB_IF(AF_INET, 2, 0),                                                                         \
     LAB_IF(AF_INET6, 1, 0),                                                                        \
     LAB_REFUSE(EAFNOSUPPORT),                                                                      \
     LAB_LOAD_ARGUMENT(1),                                                                          \
     BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* without SOCK_CLOEXEC and SOCK_NONBLOCK */         \
-    LAB_IF(SOCK_RAW, 19, 0),                                                                       \
-    LAB_IF(SOCK_STREAM, 10, 0),                                                                    \
-    LAB_IF(SOCK_DGRAM, 9, 0),                                                                      \
+    LAB_IF(SOCK_RAW, 18, 0),                                                                       \
+    LAB_IF(SOCK_STREAM, 9, 0),                                                                     \
+    LAB_IF(SOCK_DGRAM, 8, 0),                                                                      \
     LAB_REFUSE(ESOCKTNOSUPPORT),                                                                   \
     LAB_LOAD_ARGUMENT(2),                                                                          \
-    LAB_IF(NETLINK_ROUTE, 14, 0),                                                                  \
-    LAB_IF(NETLINK_USERSOCK, 13, 0),                                                               \
-    LAB_IF(NETLINK_SOCK_DIAG, 12, 0),                                                              \
-    LAB_IF(NETLINK_AUDIT, 11, 0),                                                                  \
-    LAB_IF(NETLINK_NETFILTER, 10, 0),                                                              \
-    LAB_IF(NETLINK_KOBJECT_UEVENT, 9, 0),                                                          \
-    LAB_IF(NETLINK_GENERIC, 8, 7),                                                                 \
+    LAB_IF(NETLINK_ROUTE, 13, 0),                                                                  \
+    LAB_IF(NETLINK_USERSOCK, 12, 0),                                                               \
+    LAB_IF(NETLINK_SOCK_DIAG, 11, 0),                                                              \
+    LAB_IF(NETLINK_AUDIT, 10, 0),                                                                  \
+    LAB_IF(NETLINK_NETFILTER, 9, 0),                                                               \
+    LAB_IF(NETLINK_KOBJECT_UEVENT, 8, 7),                                                          \
     LAB_LOAD_ARGUMENT(2),                                                                          \
     LAB_IF(0, 6, 0),                                                                               \
     LAB_IF(IPPROTO_TCP, 5, 0),                                                                     \
@@ -90,6 +91,22 @@
     LAB_IF(TCP_MD5SIG, 2, 0),                                                                      \
     LAB_IF(TCP_MD5SIG_EXT, 1, 0),                                                                  \
     LAB_IF(TCP_AO_ADD_KEY, 0, 1),                                                                  \
+    LAB_REFUSE(EPERM)
+
+/* Requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX, and the one that loads the
+ * module of a line discipline; and filters of system calls with a listener, a descriptor that keeps
+ * their program: all containers and their own filters share net.core.bpf_jit_limit, and without it
+ * none would start. Goes on as LAB_SOCKETS. */
+#define LAB_TERMINALS_AND_LISTENERS                                                                \
+    LAB_LOAD_CALL,                                                                                 \
+    LAB_IF(SYS_ioctl, 0, 4),                                                                       \
+    LAB_LOAD_ARGUMENT(1),                                                                          \
+    LAB_IF(TIOCSTI, 5, 0),                                                                         \
+    LAB_IF(TIOCLINUX, 4, 0),                                                                       \
+    LAB_IF(TIOCSETD, 3, 4),                                                                        \
+    LAB_IF(SYS_seccomp, 0, 3),                                                                     \
+    LAB_LOAD_ARGUMENT(1),                                                                          \
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0, 1),                  \
     LAB_REFUSE(EPERM)
 /* clang-format on */
 

@@ -150,11 +150,13 @@ blocked_but_for() {
     blocked_but_for new_user_namespace --without seccomp
     blocked_but_for clone_user_namespace --without seccomp
     blocked_but_for clone3_user_namespace --without seccomp
+    blocked_but_for line_discipline --without seccomp
+    assert_equal "$seen" 'line_discipline: blocked by EPERM'
     blocked_but_for core_limit --without seccomp
     blocked_but_for filter_listener --without seccomp
     blocked_but_for access_list --without seccomp
     blocked_but_for join_namespace --cap-add SYS_ADMIN
-    [ "$PROBES" -eq 12 ]
+    [ "$PROBES" -eq 13 ]
 }
 
 @test "isolation: limits" {

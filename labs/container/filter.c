@@ -159,24 +159,12 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
     return error;
 }
 
-/* libseccomp cannot express "all values but these", so this is put before its program: the sockets
- * and their options; the limit of core files; the requests of ioctl(2) that type into a terminal,
- * TIOCSTI and TIOCLINUX; and filters of system calls with a listener, which keep the program in a
- * descriptor: all containers and their own filters share net.core.bpf_jit_limit, and without it
- * none would start. */
+/* libseccomp cannot express "all values but these", so this is put before its program. */
 static const struct sock_filter PRELUDE[] = {
     LAB_SOCKETS,
     LAB_SOCKET_OPTIONS,
     LAB_CORE_LIMIT,
-    LAB_LOAD_CALL,
-    LAB_IF(SYS_ioctl, 0, 3),
-    LAB_LOAD_ARGUMENT(1),
-    LAB_IF(TIOCSTI, 4, 0),
-    LAB_IF(TIOCLINUX, 3, 4),
-    LAB_IF(SYS_seccomp, 0, 3),
-    LAB_LOAD_ARGUMENT(1),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0, 1),
-    LAB_REFUSE(EPERM),
+    LAB_TERMINALS_AND_LISTENERS,
 };
 
 /* PRELUDE and what libseccomp has written to FD, one behind the other: jumps are relative. */

@@ -367,7 +367,8 @@ static int socket_protocols(void)
         if (errno != EPROTONOSUPPORT)
             return errno;
     }
-    if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ISCSI) != -1)
+    if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ISCSI) != -1 ||
+        socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) != -1)
         return 0;
     if (errno != EPROTONOSUPPORT)
         return errno;
@@ -426,6 +427,15 @@ static int accept_queue(void)
             return ETIMEDOUT;
     }
     return 0;
+}
+
+/* A line discipline, the one that a terminal has, as each other one may be a module to load. */
+static int line_discipline(void)
+{
+    const int usual = N_TTY;
+
+    return OPEN_UNLESS(
+        syscall(SYS_ioctl, posix_openpt(O_RDWR | O_NOCTTY), TIOCSETD | 1L << 32, &usual) == -1);
 }
 
 /* With a limit of 0 the machine's program for core dumps is started, with 1 it is not, core(5). */
@@ -816,6 +826,7 @@ static const struct {
     PROBE(socket_protocols),
     PROBE(socket_options),
     PROBE(accept_queue),
+    PROBE(line_discipline),
     PROBE(core_limit),
     PROBE(filter_listener),
     PROBE(access_list),

@@ -436,6 +436,27 @@ Operation not permitted"
     done
 }
 
+@test "sandbox: what all of the machine shares, or loads modules, is refused as in a container" {
+    make -s kit 3>&-
+    local user
+    for user in --user ''; do
+        # io_setup(2); a filter of system calls with a listener; TIOCSETD.
+        run -0 build/sandbox $user python3 -c '
+import ctypes, fcntl, os, platform, socket
+call = ctypes.CDLL(None, use_errno=True).syscall
+intel = platform.machine() == "x86_64"
+call(206 if intel else 0, 1000, ctypes.byref(ctypes.c_long()))
+print(os.strerror(ctypes.get_errno()))
+call(317 if intel else 277, 1, 8, 0)
+print(os.strerror(ctypes.get_errno()))
+try: fcntl.ioctl(1, 0x5423, b"\0\0\0\0")
+except OSError as error: print(error.strerror)' 3>&-
+        assert_output "Function not implemented
+Operation not permitted
+Operation not permitted"
+    done
+}
+
 @test "sandbox: nothing inside makes the machine start its program for core dumps" {
     make -s kit 3>&-
     local user

@@ -132,7 +132,8 @@ void refuse_sockets_and_cores(void)
         LAB_LOAD_CALL,
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), /* x32 has numbers of its own */
         LAB_REFUSE(ENOSYS),
-        LAB_IF(SYS_io_uring_setup, 0, 1), /* it makes sockets, too */
+        LAB_IF(SYS_io_uring_setup, 1, 0), /* it makes sockets, too */
+        LAB_IF(SYS_io_setup, 0, 1),       /* fs.aio-max-nr is one number for the whole machine */
         LAB_REFUSE(ENOSYS),
         LAB_SOCKETS,
         LAB_SOCKET_OPTIONS,
@@ -142,6 +143,7 @@ void refuse_sockets_and_cores(void)
         LAB_IF(SOL_PACKET, 0, 1), /* a ring of packets is memory, too */
         LAB_REFUSE(EPERM),
         LAB_CORE_LIMIT,
+        LAB_TERMINALS_AND_LISTENERS,
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
 
