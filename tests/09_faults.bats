@@ -222,6 +222,19 @@ good"
     nothing_is_left
 }
 
+@test "faults: what cannot be removed is told with its own errno" {
+    local upper
+    mkdir "$TMPDIR/layers"
+    start -n w --net none --layer "$TMPDIR/layers"
+    run -0 labs09 exec w touch /file
+    upper=$(dirname "$(find "$TMPDIR/layers" -name file)")
+    kill -9 "$(container_runtimes)"
+    run -1 with_fault "$upper" unlinkat error=EPERM prune
+    assert_output --partial "EPERM (Operation not permitted)"
+    nothing_is_left
+    rmdir "$TMPDIR/layers"
+}
+
 @test "faults: a group that cannot be made in all hierarchies is made in none" {
     if has_v2; then return; fi
     local number

@@ -22,6 +22,19 @@ int open_own_directory(int parent, const char *name)
                        RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
+/* Unlink NAME. Returns -1 where there is no such thing any more; or opens it, as a directory that has
+ * to be emptied first; or -2 with errno. */
+static int unlink_or_open(int parent, const char *name)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return -1;
+    const int error = errno;
+    const int fd = open_own_directory(parent, name);
+    if (fd == -1 && (errno == ENOTDIR || errno == ELOOP) && error != EISDIR)
+        errno = error; /* that of what is no directory */
+    return fd == -1 ? -2 : fd;
+}
+
 /* Bring NAME in the directory FROM up to TOP, under a name that nothing there has. */
 static bool move_to_top(int top, int from, const char *name)
 {
@@ -64,10 +77,10 @@ static int empty_directory(int top, int fd, int depth)
 
 static int remove_below(int top, int parent, const char *name, int depth)
 {
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+    int fd = unlink_or_open(parent, name);
+    if (fd == -1)
         return 0;
-    int fd = open_own_directory(parent, name);
-    if (fd == -1 || empty_directory(top, fd, depth) == -1)
+    if (fd == -2 || empty_directory(top, fd, depth) == -1)
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
@@ -88,10 +101,10 @@ int remove_contents(int top)
 
 int remove_tree(int parent, const char *name)
 {
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+    lab_fd top = unlink_or_open(parent, name);
+    if (top == -1)
         return 0;
-    lab_fd top = open_own_directory(parent, name);
-    if (top == -1 || remove_contents(top) == -1)
+    if (top == -2 || remove_contents(top) == -1)
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }

@@ -276,6 +276,21 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
     kill "$victim"
 }
 
+@test "sandbox: what fails, outside or inside, is told, and ends it" {
+    local call
+    for call in setns fchdir open_tree close_range sethostname sendfile; do
+        run -1 timeout -k 1 "$TOO_LONG" strace -f -qq -o /dev/null -e "inject=$call:error=EIO" \
+            "$REPO/build/sandbox" --result="$TMPDIR/result" cp /bin/true /tmp/result 3>&-
+        assert_output --partial "EIO (Input/output error)"
+    done
+    rm "$TMPDIR/result"
+    # What cannot be made does not cost what is there.
+    echo old >"$TMPDIR/result"
+    run -1 "$REPO/build/sandbox" --result="$TMPDIR/result" false
+    assert_equal "$(cat "$TMPDIR/result")" old
+    rm "$TMPDIR/result"
+}
+
 @test "sandbox: killed in the middle, it leaves nothing" {
     local way pid attempt
     for way in '' one range; do

@@ -69,6 +69,8 @@ static void choose_numbers(struct place *place)
             most = count;
         }
     }
+    if (ferror(map))
+        lab_die("read /proc/self/uid_map");
     fclose(map);
     place->has_ids = place->first != 0;
     if (!place->has_ids && lab_is_root_of_machine())
@@ -157,9 +159,11 @@ static void bind_system(void)
             link[length] = '\0';
             if (symlink(link, place) == -1)
                 lab_die("symlink %s", place);
-        } else if (access(names[i], F_OK) == 0) {
+        } else if (errno == EINVAL) { /* no link */
             make_directory(place);
             mount_or_die(names[i], place, NULL, MS_BIND | MS_REC, NULL);
+        } else if (errno != ENOENT) {
+            lab_die("look at %s", names[i]);
         }
     }
     make_directory(NEW "/sys");
@@ -176,8 +180,10 @@ static void make_devices(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char place[64];
         int tree = clone_tree(names[i]);
-        if (tree == -1)
+        if (tree == -1 && errno == ENOENT)
             continue;
+        if (tree == -1)
+            lab_die("open_tree %s", names[i]);
         snprintf(place, sizeof(place), NEW "%s", names[i]);
         lab_fd file = open(place, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (file == -1)
@@ -420,26 +426,33 @@ static void listen_to(int channel)
 {
     char byte;
 
-    if (read(channel, &byte, 1) != 1)
+    ssize_t count = read(channel, &byte, 1);
+    if (count == -1)
+        lab_die("read from the other side of the sandbox");
+    if (count == 0)
         exit(EXIT_FAILURE); /* it has ended, and has printed why */
 }
 
 /* Hand out the file that the command has made, if it is one. */
-static int hand_out(int result)
+static void hand_out(int result)
 {
     struct stat status;
     lab_fd made = open("/tmp/result", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
-    if (made == -1 || fstat(made, &status) == -1 || !S_ISREG(status.st_mode) ||
-        status.st_size > RESULT_BYTES)
-        return EXIT_FAILURE;
+    if (made == -1 || fstat(made, &status) == -1)
+        lab_die("open what the command has made");
+    if (!S_ISREG(status.st_mode) || status.st_size > RESULT_BYTES)
+        lab_exit(EXIT_FAILURE, "what the command has made is no file, or too large");
+    if (ftruncate(result, 0) == -1)
+        lab_die("empty the file of --result");
     for (off_t left = status.st_size; left > 0;) {
         ssize_t count = sendfile(result, made, NULL, (size_t)left);
+        if (count == 0)
+            errno = EIO; /* it has become shorter */
         if (count <= 0)
-            return EXIT_FAILURE;
+            lab_die("write to the file of --result");
         left -= count;
     }
-    return EXIT_SUCCESS;
 }
 
 /* Nothing of those who started the sandbox is open or in reach but OUTPUT. It needs the
@@ -447,7 +460,8 @@ static int hand_out(int result)
 static void leave_all_but(int output)
 {
     attach_output(output);
-    close_range(STDERR_FILENO + 1, ~0U, 0);
+    if (close_range(STDERR_FILENO + 1, ~0U, 0) == -1)
+        lab_die("close_range");
     if (lab_leave_keyring() == -1)
         lab_die("make a session keyring");
     /* A core dump may be written by a program of the machine, as its root: with a limit of 1 the
@@ -493,12 +507,27 @@ static void ask_guards(int signal)
     kill(-1, signal);
 }
 
+/* The guardian of the run waits for all that have its pipe, and so we would for ourselves, if
+ * something failed outside. */
+static void close_all_but(const int *kept, int count)
+{
+    for (unsigned next = STDERR_FILENO + 1, last; next != 0; next = last + 2) {
+        last = ~0U - 1;
+        for (int i = 0; i < count; i++)
+            if (kept[i] >= (int)next && (unsigned)kept[i] - 1 < last)
+                last = (unsigned)kept[i] - 1;
+        if (last >= next && close_range(next, last, 0) == -1)
+            lab_die("close_range");
+    }
+}
+
 /* PID 1: reap what has lost its parent, until the command has ended. The kernel then kills the
  * rest. */
 __attribute__((noreturn)) static void live(const struct place *place, int channel, int output)
 {
     int wait_status = 0;
 
+    close_all_but((const int[]){channel, output, place->result}, 3);
     listen_to(channel); /* the maps are written, and we are in the group */
     if (unshare(CLONE_NEWCGROUP) == -1)
         lab_die("unshare CLONE_NEWCGROUP");
@@ -524,10 +553,12 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
     if (child == 0 && !place->layers)
         run_command(place, output);
     for (pid_t ended = 0; ended != child || place->layers;)
-        if ((ended = wait(&wait_status)) == -1)
+        if ((ended = wait(&wait_status)) == -1 && errno == ECHILD)
             pause(); /* with layers it has no child, and lives until it is killed */
     int status = lab_shell_status(wait_status);
-    _exit(status == 0 && place->result != -1 ? hand_out(place->result) : status);
+    if (status == 0 && place->result != -1)
+        hand_out(place->result);
+    _exit(status);
 }
 
 /* Lead INIT, at the other end of CHANNEL, into the group with the limits, which becomes the root of
@@ -567,12 +598,12 @@ pid_t place_start(struct place *place, int output)
     lab_fd home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     lab_fd directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-    choose_numbers(place);
-    if (place->group)
-        make_shell_group(place->group, &shell, &hierarchies, place->first);
     if (home == -1 || directory == -1 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         lab_die("open what the sandbox needs");
+    choose_numbers(place);
+    if (place->group)
+        make_shell_group(place->group, &shell, &hierarchies, place->first);
     if (unshare(CLONE_NEWNS) == -1)
         lab_die_remedy("it needs root on the machine itself, or in a virtual machine",
                        "a mount namespace");

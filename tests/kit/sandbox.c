@@ -106,6 +106,8 @@ static bool relay(int from)
         fwrite(buffer, 1, (size_t)count, stdout);
         at_line_start = buffer[count - 1] == '\n';
     }
+    if (count == -1 && errno != EAGAIN)
+        lab_die("read what the command prints");
     fflush(stdout);
     return true;
 }
@@ -268,8 +270,9 @@ static void report_host_name(int uts)
 {
     struct utsname inside;
 
-    if (setns(uts, CLONE_NEWUTS) == -1 || uname(&inside) == -1 ||
-        strcmp(inside.nodename, PLACE_HOST_NAME) == 0)
+    if (setns(uts, CLONE_NEWUTS) == -1 || uname(&inside) == -1)
+        lab_die("look at the host name inside");
+    if (strcmp(inside.nodename, PLACE_HOST_NAME) == 0)
         return;
     for (char *byte = inside.nodename; *byte; byte++)
         if (!isprint((unsigned char)*byte))
@@ -309,11 +312,22 @@ static const char *missing_group(void)
  * at all of them comes too late. */
 static void limit_without_group(void)
 {
-    const struct rlimit processes = {PROCESSES + OUTSIDE, PROCESSES + OUTSIDE};
-    const struct rlimit bytes = {2UL * MEGABYTES << 20, 2UL * MEGABYTES << 20};
+    static const struct {
+        __rlimit_resource_t resource;
+        rlim_t most;
+    } LIMITS[] = {{RLIMIT_NPROC, PROCESSES + OUTSIDE}, {RLIMIT_DATA, 2UL * MEGABYTES << 20}};
 
-    if (setrlimit(RLIMIT_NPROC, &processes) == -1 || setrlimit(RLIMIT_DATA, &bytes) == -1)
-        lab_die("setrlimit");
+    for (int i = 0; i < LAB_COUNT(LIMITS); i++) {
+        struct rlimit limit;
+        if (getrlimit(LIMITS[i].resource, &limit) == -1)
+            lab_die("getrlimit");
+        /* The caller may have less. */
+        if (limit.rlim_max > LIMITS[i].most)
+            limit.rlim_max = LIMITS[i].most;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(LIMITS[i].resource, &limit) == -1)
+            lab_die("limit the processes and the memory of the sandbox");
+    }
 }
 
 static void limit(void)
@@ -352,9 +366,9 @@ static int play(void)
         if (!sandbox.without_group && lab_cgroup_kill(&sandbox.group) == -1)
             lab_cgroup_die();
     }
-    int status = lab_wait(command);
+    int status = lab_must_wait(command);
     if (command != init)
-        lab_wait(init);
+        lab_must_wait(init);
     if (reason && *reason)
         say("stopped: %s", reason);
     if (no_memory)
@@ -380,7 +394,7 @@ static void read_options(int argc, char *argv[])
         else if (option == 'f' && files < PLACE_FILES - 1)
             place->files[files++] = optarg;
         else if (option == 'r')
-            place->result = open(optarg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+            place->result = open(optarg, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
         else if (option == 'u')
             place->user = true;
         else if (option == 'l')
@@ -402,7 +416,11 @@ static void read_options(int argc, char *argv[])
 /* For the checks of the exercises: see `needs` in their helpers.bash. */
 static void tell_lacks(void)
 {
-    if (lab_namespace_inode(0, "user") != (ino_t)(unsigned)LAB_INITIAL_USER)
+    const ino_t users = lab_namespace_inode(0, "user");
+
+    if (users == 0)
+        lab_die("look at the user namespace");
+    if (users != (ino_t)(unsigned)LAB_INITIAL_USER)
         printf("root it reads attributes and makes devices that only the machine's root can\n");
     if (!sandbox.place.has_ids)
         printf("ids it needs a range in /etc/subuid and /etc/subgid, and newuidmap (package "
