@@ -212,6 +212,15 @@ refuses() {
     assert_equal "$(ls -A theirs)" ""
 }
 
+@test "02 tool: a new DIR in which nothing can be begun is not there any more" {
+    local files
+    for files in 4 5 6; do
+        run -1 --separate-stderr bash -c "ulimit -n $files; exec '$LABS/02_rootfs' new" 3>&-
+        [[ $stderr == *"EMFILE (Too many open files)"* ]]
+        [ ! -e new ]
+    done
+}
+
 @test "02 tool: a busybox of any name will do" {
     cp "$BUSYBOX_OF_MACHINE" 'my copy'
     ln -s 'my copy' sh

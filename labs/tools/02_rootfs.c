@@ -173,14 +173,10 @@ static void take_back(const struct target *target, int directory)
         lab_warn_errno("leave '%s' as it was", path);
 }
 
-/* Make or take the directory, and lock it. Returns a descriptor, or -1 with errno. */
-static int open_target(struct target *target)
+/* Lock the directory, which must be empty. Returns a descriptor, or -1 with errno. */
+static int lock_target(struct target *target)
 {
     struct stat before;
-
-    target->made = mkdirat(target->place, target->name, 0755) == 0;
-    if (!target->made && errno != EEXIST)
-        return -1;
     lab_fd directory = lab_openat2(target->place, target->name,
                                    O_RDONLY | O_DIRECTORY | (target->made ? O_NOFOLLOW : 0), 0,
                                    RESOLVE_NO_MAGICLINKS);
@@ -194,6 +190,22 @@ static int open_target(struct target *target)
         return -1;
     target->mode = before.st_mode & 07777;
     return lab_take_fd(&directory);
+}
+
+/* Make or take the directory, and lock it. Returns a descriptor, or -1 with errno. */
+static int open_target(struct target *target)
+{
+    target->made = mkdirat(target->place, target->name, 0755) == 0;
+    if (!target->made && errno != EEXIST)
+        return -1;
+    int directory = lock_target(target);
+    int error = errno;
+    /* Where another process was faster with the lock, it is that one's. */
+    if (directory == -1 && target->made && error != EBUSY &&
+        unlinkat(target->place, target->name, AT_REMOVEDIR) == -1)
+        lab_warn_errno("remove '%s'", tool.directory);
+    errno = error;
+    return directory;
 }
 
 /* Makes the directory DIR (0755 less the umask(2)), or takes it as it is if it is empty, and calls
