@@ -15,6 +15,8 @@ run_faults() {
     cc -std=gnu11 -D_GNU_SOURCE -O1 -fno-inline -fno-optimize-sibling-calls -o "$LABS/faulty" "$directory/faulty.c"
     cc -std=gnu11 -D_GNU_SOURCE -O1 -o "$BUILD/inject" "$directory/inject.c"
     for how in "$@"; do printf '[%s]\ncommand = $LABS/faulty %s\nnext = true\n' "$how" "$how"; done >"$SCENARIOS"
+    # A command that fails leaves nothing for the last line to remove.
+    printf '[removed]\ncommand = $LABS/faulty left\nnext = true\nafter = rm -f /run/faulty.left\n' >>"$SCENARIOS"
     FAULTS=all run -1 timeout $((300 * SLOW)) "$directory/run"
     echo "$output"
 }
@@ -28,6 +30,7 @@ class_of() {
     local how
     run_faults named told unnamed fallback lie hang crash left
     for how in unnamed fallback lie hang crash left; do assert_equal "$how $(class_of $how)" "$how $how"; done
+    assert_equal "$(class_of removed)" left
     assert_equal "$(class_of named)$(class_of told)" ''
     assert_line --regexp '^(not )?ok 2 told: .*, 2 told'
     assert_line --regexp '^not ok 3 unnamed: '
