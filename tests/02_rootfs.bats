@@ -221,6 +221,12 @@ refuses() {
     done
 }
 
+@test "02 tool: a signal that ends the process that fills DIR is told" {
+    run -1 bash -c "ulimit -f 8; exec '$LABS/02_rootfs' new" # KiB
+    assert_output "02_rootfs: the process that fills 'new' was ended by SIGXFSZ"
+    [ ! -e new ]
+}
+
 @test "02 tool: a busybox of any name will do" {
     cp "$BUSYBOX_OF_MACHINE" 'my copy'
     ln -s 'my copy' sh

@@ -345,6 +345,11 @@ good"
     rm "$TMPDIR/printed"
 }
 
+@test "faults: a signal that ends the runtime of a detached container at its start is told" {
+    run -137 on_host strace -f -qq -o /dev/null -e inject=setsid:signal=KILL "$LABS/09_full_container" run -d -n w --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" true
+    assert_output "09_full_container: the runtime of w was ended by SIGKILL"
+}
+
 @test "faults: a terminal that cannot be looked at is not taken for another file" {
     run -125 script -qec "nsenter -t $HOST_PID -n -u -i strace -qq -o /dev/null -e inject=ioctl:error=EIO \
         $LABS/09_full_container run -it --net none ${CANNOT_MAP:+--userns host} $ROOTFS true" /dev/null

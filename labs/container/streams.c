@@ -124,8 +124,12 @@ void session_detach(const struct specification *spec)
         close(ends[1]);
         const ssize_t count = must(TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)),
                                    "wait until %s has started", spec->name);
+        const int status = count == 0 ? must(lab_wait(child), "wait for the runtime") : 0;
+        if (status > 128) /* else it has said why */
+            lab_warn("the runtime of %s was ended by %s", spec->name,
+                     lab_signal_name(status - 128));
         if (count == 0)
-            exit(must(lab_wait(child), "wait for the runtime"));
+            exit(status);
         puts(spec->name);
         exit(EXIT_SUCCESS);
     }

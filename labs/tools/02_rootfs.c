@@ -239,6 +239,9 @@ static int fill_directory(void (*fill)(int directory))
     int status = child == -1 ? -1 : lab_wait(child);
     if (child != -1 && status == -1)
         lab_warn_errno("wait for the process that fills '%s'", tool.directory);
+    if (status > 128 && !asked) /* FILL exits with less, and has said why */
+        lab_warn("the process that fills '%s' was ended by %s", tool.directory,
+                 lab_signal_name(status - 128));
     filler = 0;
     if (status != 0)
         take_back(&target, directory);
