@@ -317,6 +317,12 @@ good"
     assert_line --partial "09_full_container: the log of w ends here: $CONTAINER_LABS_STATE/w/log could not be written"
     labs09 kill w
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
+    # There is room for its last record.
+    labs09 run -d --rm=false -n w --net none "$ROOTFS" sh -c 'seq 1 20000; exit 3'
+    eventually eval '[[ $(labs09 ps) == *" ended (3) "* ]]'
+    run -1 labs09 logs w
+    assert_line --index 0 1
+    labs09 prune
     umount "$TMPDIR/full"
     rmdir "$TMPDIR/full"
     export CONTAINER_LABS_STATE=$TMPDIR/state

@@ -4,7 +4,10 @@
 
 #include "report.h"
 
-enum { LOG_LIMIT = 1 << 20 }; /* bytes in a log before it becomes the old one */
+enum {
+    LOG_LIMIT = 1 << 20, /* bytes in a log before it becomes the old one */
+    RECORD = 8 << 10,    /* and that an ordinary record of a container takes */
+};
 
 static struct {
     int fd;
@@ -26,8 +29,14 @@ static void cut_log(const char *path)
 {
     char cut[PATH_MAX];
 
+    const bool full = errno == ENOSPC || errno == EDQUOT;
+
     lab_warn("write %s: %s; it ends here", path, lab_strerror(errno));
     current.cut = true;
+    /* Without room for its last record the container would count as crashed. */
+    if (full && current.fd != -1 &&
+        ftruncate(current.fd, current.size > RECORD ? current.size - RECORD : 0) == -1)
+        lab_warn_errno("shorten %s", path);
     lab_close_fd(&current.fd);
     snprintf(cut, sizeof(cut), "%s.cut", path);
     if (rename(path, cut) == -1 && (errno != ENOENT || mknod(cut, S_IFREG | 0600, 0) == -1))
