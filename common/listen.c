@@ -63,13 +63,22 @@ static int listen_until_end(struct lab_output *output, int from, int pidfd)
     return more == 1 && read_some(output, from) == -1 ? -1 : 0;
 }
 
-__attribute__((noreturn)) static void speak(int to, int (*body)(void *), void *argument)
+/* What has nothing to read but the end of a file: /dev/null may not be there. */
+static int open_nothing(void)
 {
-    int nothing[2]; /* the end of a file is all that can be read: /dev/null may not be there */
+    int ends[2];
 
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        return -1;
+    close(ends[1]);
+    return ends[0];
+}
+
+__attribute__((noreturn)) static void speak(int nothing, int to, int (*body)(void *),
+                                            void *argument)
+{
     /* A group of its own, so that a command which hangs is killed with its children. */
-    if (pipe2(nothing, O_CLOEXEC) == -1 || close(nothing[1]) == -1 ||
-        dup2(nothing[0], STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
+    if (dup2(nothing, STDIN_FILENO) == -1 || dup2(to, STDOUT_FILENO) == -1 ||
         dup2(to, STDERR_FILENO) == -1 || setpgid(0, 0) == -1) {
         lab_warn_errno("prepare a child");
         _exit(LAB_EXIT_CANNOT_INVOKE);
@@ -91,13 +100,14 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
     if (!output->text || pipe2(ends, O_CLOEXEC) == -1)
         return -1;
     lab_fd from = ends[0], to = ends[1];
-    if (fcntl(from, F_SETFL, O_NONBLOCK) == -1)
+    lab_fd nothing = open_nothing(); /* here, where it can be told that there is none */
+    if (nothing == -1 || fcntl(from, F_SETFL, O_NONBLOCK) == -1)
         return -1;
     pid_t child = lab_fork();
     if (child == -1)
         return -1;
     if (child == 0)
-        speak(to, body, argument);
+        speak(nothing, to, body, argument);
     lab_close_fd(&to);
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     int result = pidfd == -1 ? -1 : listen_until_end(output, from, pidfd), error = errno;

@@ -224,6 +224,14 @@ ROWS
     says no 'system calls of lab 09' 'seccomp, Linux 3.17: ENOSYS' "$ELSEWHERE"
 }
 
+@test "doctor: whatever has no descriptor left is named with its errno" {
+    local files
+    for files in {7..11}; do
+        run bash -c "ulimit -n $files; exec '$LABS/doctor' veth" 3>&-
+        ((status == 0)) || [[ $output == *EMFILE* ]]
+    done
+}
+
 @test "doctor: a guardian that cannot close what it has inherited ends with its run" {
     consult 0 timeout "$TOO_LONG" "$REFUSE" close_range:ENOSYS -- "$DOCTOR" 'cgroup cpu'
     says ok 'cgroup cpu' 'cgroup v'
