@@ -149,6 +149,7 @@ blocked_but_for() {
     blocked_but_for asynchronous_io --without seccomp
     blocked_but_for new_user_namespace --without seccomp
     blocked_but_for clone_user_namespace --without seccomp
+    blocked_but_for clone_parent --without seccomp
     blocked_but_for clone3_user_namespace --without seccomp
     blocked_but_for line_discipline --without seccomp
     assert_equal "$seen" 'line_discipline: blocked by EPERM'
@@ -156,7 +157,7 @@ blocked_but_for() {
     blocked_but_for filter_listener --without seccomp
     blocked_but_for access_list --without seccomp
     blocked_but_for join_namespace --cap-add SYS_ADMIN
-    [ "$PROBES" -eq 13 ]
+    [ "$PROBES" -eq 14 ]
 }
 
 @test "isolation: limits" {

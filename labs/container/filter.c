@@ -25,6 +25,10 @@ enum { NO_CAPABILITY = -1, UNSUPPORTED = -2 };
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET | CLONE_NEWTIME)
 
+/* With CLONE_PARENT a process that `exec` has started would make further children of its runtime,
+ * which does not wait for them, so that the container could not end. */
+#define REFUSED_FLAGS (ALL_NAMESPACES | CLONE_PARENT)
+
 /* The calls that are refused, by the capability that allows them, mostly with EPERM. All other
  * calls that this libseccomp knows are allowed. Calls that it does not know are newer; they get
  * ENOSYS, and programs fall back to older ones. */
@@ -151,9 +155,9 @@ static int add_argument_rules(scmp_filter_ctx filter, uint64_t capabilities)
      * ENOSYS, which makes libraries use clone(2), whose flags are an argument. */
     if (!error)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                                 SCMP_A0(SCMP_CMP_MASKED_EQ, ALL_NAMESPACES, 0));
+                                 SCMP_A0(SCMP_CMP_MASKED_EQ, REFUSED_FLAGS, 0));
     for (uint64_t flag = 1; !error && flag <= UINT32_MAX; flag <<= 1)
-        if (flag & ALL_NAMESPACES)
+        if (flag & REFUSED_FLAGS)
             error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                                      SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
     return error;

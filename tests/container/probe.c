@@ -646,6 +646,19 @@ static int clone_user_namespace(void)
     return OPEN_UNLESS(child == -1);
 }
 
+/* A brother. Process 1 can have none. */
+static int clone_parent(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        child = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+        _exit(child == -1 ? errno : 0);
+    }
+    return child == -1 || waitpid(child, &status, 0) == -1 ? errno : WEXITSTATUS(status);
+}
+
 static int clone3_user_namespace(void)
 {
     struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
@@ -857,6 +870,7 @@ static const struct {
     PROBE(asynchronous_io),
     PROBE(new_user_namespace),
     PROBE(clone_user_namespace),
+    PROBE(clone_parent),
     PROBE(clone3_user_namespace),
     PROBE(join_namespace),
     PROBE(file_handle),
