@@ -5,7 +5,8 @@
 load helpers
 
 # What the program runs besides; other programs are stopped.
-export EXERCISE_MAY_RUN='iptables iptables-nft iptables-legacy nft sysctl'
+# iptables runs modprobe.
+export EXERCISE_MAY_RUN='iptables iptables-nft iptables-legacy nft sysctl modprobe'
 
 # Three network namespaces: outside (10.9.0.2) - the machine, which is the sandbox itself (10.9.0.1,
 # and br0 with 192.168.0.100) - inside (192.168.0.101). Nobody outside knows 192.168.0.0/24.

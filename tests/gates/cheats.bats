@@ -250,6 +250,14 @@ todo_fails() {
     refute_line forged
 }
 
+@test "another program: by way of one that is allowed" {
+    with_main 08 <<<'setenv("X", "forged", 1); execlp("env", "env", "sh", "-c", "echo $X; ip link", (char *)NULL); return 1;'
+    tests/kit/exercise.sh build 08 "$WORK/$name.c" "$WORK/$name"
+    run env EXERCISE_MAY_RUN="env" build/sandbox --program="$WORK/$name" bash -c '"$PROGRAM"' 3>&-
+    assert_output --regexp '^not allowed: it ran /[^ ]*/[a-z]+\. '
+    refute_output --partial forged
+}
+
 @test "another program: instead of the one with which a check looks" {
     with_main 07 <<<'int f = open("/tmp/ip", O_CREAT | O_WRONLY, 0755); dprintf(f, "#!/bin/sh\necho forged\n"); close(f); if (mount("/tmp/ip", "/usr/sbin/ip", NULL, MS_BIND, NULL) == 0) system("true"); return 0;'
     tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"

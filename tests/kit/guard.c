@@ -6,7 +6,8 @@
  * In the sandbox $PROGRAM names a copy of this file. The program and its children are traced: they
  * execute the command that is at the end of their arguments, and the programs that
  * EXERCISE_MAY_RUN lists by name, and no others (not ip(8) or unshare(1), and no shell, which would
- * run them). A process that executes an allowed program is traced no longer. The program has a
+ * run them). These programs are traced as well, because with variables, options and files a program
+ * can be made to run others; the command is traced no longer. The program has a
  * mount namespace of its own, so that it does not replace the tools with which a check looks at its
  * work.
  *
@@ -331,7 +332,9 @@ static bool look_at_program(pid_t pid)
         find_place(pid);
         return true;
     }
-    if (may_run(path) || is_command(pid, path, basename(target)))
+    if (may_run(path))
+        return true;
+    if (is_command(pid, path, basename(target)))
         return false;
     refuse("it ran %.200s. The exercise does the work itself, and runs no program but the command "
            "that it is given",
