@@ -66,6 +66,13 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     assert_output 5
 }
 
+@test "class: a submission that has the name of what grading writes" {
+    mkdir -p "$CLASS/grade.json"
+    run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    assert_line --regexp '^"grade.json",0,'
+    assert [ "$(wc -l <"$BUILD/grades/grades.csv")" -eq 2 ]
+}
+
 @test "class: what its owner exchanges for a link while it is graded is not read" {
     local students="alice bob carol dave erin frank grace" student closed=$CLASS/.closed
     mkdir -p "$CLASS/bob/work" "$TMPDIR/bin"

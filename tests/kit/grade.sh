@@ -159,7 +159,7 @@ class() {
     find "$from/" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
         xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
             >"$rows" || status=1
-    first=$(find "$grades" -name grade.json -print -quit)
+    first=$(find "$grades" -name grade.json -type f -print -quit)
     {
         if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi
         sort "$rows"
