@@ -457,9 +457,16 @@ ROWS
     on_host '
         refused() {
             "$@" >/dev/full 2>/mnt/out; [ $? = 1 ] || { echo "status of $*"; exit 1; }
-            grep -q ": write to stdout: ENOSPC (No space left on device)$" /mnt/out || { cat /mnt/out; exit 1; }
+            grep -q ": write to stdout: ${error:-ENOSPC (No space left on device)}$" /mnt/out || { cat /mnt/out; exit 1; }
+        }
+        limited() {
+            head -c 102400 /dev/zero >/mnt/printed
+            bash -c "ulimit -f 100; exec \"\$@\" >>/mnt/printed" - "$@"
         }
         for lab in 07_veth_bridge 08_nat; do
+            error="EFBIG (File too large)" refused limited "$LABS/$lab" up || exit
+            ip link show br0 >/dev/null || exit
+            "$LABS/$lab" down >/dev/null || exit
             refused "$LABS/$lab" up || exit
             ip link show br0 >/dev/null || exit
             refused "$LABS/$lab" status || exit

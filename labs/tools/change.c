@@ -44,8 +44,10 @@ static void block_signals(int how)
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
         sigaddset(&set, endings[i]);
     sigprocmask(how, &set, NULL);
-    /* A reader of our output that goes away must not cut us short either. */
+    /* A reader of our output that goes away must not cut us short either, nor the caller's limit
+     * for files (ulimit -f), which is an error of write(2) then. */
     signal(SIGPIPE, how == SIG_BLOCK ? SIG_IGN : SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Has one of them come? Then exit, which takes back what was done. */
