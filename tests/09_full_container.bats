@@ -519,7 +519,7 @@ with_servers() {
 }
 
 # bats test_tags=alone
-@test "full container: stop and kill end a container whose limit leaves no CPU time to end" {
+@test "full container: stop, kill and a signal end a container whose limit leaves no CPU time to end" {
     local verb file
     for verb in "stop -t 0" kill; do
         start -n many --net none --cpus 1
@@ -530,6 +530,15 @@ with_servers() {
         run -0 labs09 $verb many
         assert_output ""
     done
+    # A signal to the runtime is another way.
+    start -n many --net none --cpus 1
+    labs09 exec many sh -c 'for i in $(seq 200); do sleep 1000 & done'
+    file=$(group_file "$(pid_of many)" cpu cpu.cfs_quota_us cpu.max)
+    echo 1000 >"$file"
+    SECONDS=0
+    kill -TERM "$(container_runtimes)"
+    eventually [ ! -e "$CONTAINER_LABS_STATE" ]
+    [ "$SECONDS" -lt $((20 * SLOW)) ] || fail "it took $SECONDS seconds"
 }
 
 @test "full container: CPU within 1% of --cpus" {

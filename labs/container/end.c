@@ -119,10 +119,17 @@ static void record_end(struct container *container, int wait_status, int asked)
         lab_warn("%s: %s", container->spec.name, reason);
 }
 
+/* The others end with process 1, which may lack CPU time for that. */
+static void kill_others(void)
+{
+    limits_kill(&run.container);
+}
+
 int run_until_end(struct container *container)
 {
     int asked;
 
+    run.monitored.killed = kill_others;
     run.monitored.interactive = container->spec.interactive;
     int wait_status = monitor(&run.monitored, &asked);
     lab_close_fd(&run.monitored.pidfd);

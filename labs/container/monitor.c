@@ -256,6 +256,16 @@ static void open_channels(const struct monitored *monitored)
  * Waiting.
  */
 
+/* Returns 0, or -1 after a warning. */
+static int kill_process(const struct monitored *monitored)
+{
+    const int result = signal_or_warn(monitored->pidfd, SIGKILL);
+
+    if (result == 0 && monitored->killed)
+        monitored->killed();
+    return result;
+}
+
 /* A process 1 without a handler is killed, as the signal would kill any other process. With a
  * handler for SIGTERM it has STOP_SECONDS to end; a second SIGTERM kills it. */
 static void on_signal(const struct monitored *monitored)
@@ -273,7 +283,7 @@ static void on_signal(const struct monitored *monitored)
     /* Where it cannot be read, it is sent and waited for. */
     bool heard = monitored->pid == 0 || process_handles_signal(monitored->pid, signal) != 0;
     if (!heard || (signal == SIGTERM && state.deadline)) {
-        if (signal_or_warn(monitored->pidfd, SIGKILL) == 0)
+        if (kill_process(monitored) == 0)
             state.asked = signal;
         return;
     }
@@ -353,7 +363,7 @@ static void forward_until_end(const struct monitored *monitored)
         if (polled[POLLED - 2].revents)
             on_signal(monitored);
         if (polled[POLLED - 3].revents || (state.deadline && now() >= state.deadline)) {
-            signal_or_warn(monitored->pidfd, SIGKILL);
+            kill_process(monitored);
             state.deadline = 0;
         }
     } while (!polled[POLLED - 1].revents);

@@ -14,6 +14,7 @@
 struct monitored {
     pid_t pid; /* in our PID namespace; 0: not known, or it handles all signals */
     int pidfd;
+    void (*killed)(void);     /* after SIGKILL, where others end with it; NULL: they do not */
     bool started;             /* it has become the command, or is about to */
     int input, output, error; /* our ends of its standard streams */
     int master;               /* of its terminal, instead of these */
