@@ -95,7 +95,7 @@ for_make() {
     local name
     must_be_ours "$1"
     for name in "$BUILD" "$1"; do
-        [[ $name != -* && $name != *[][\'\"\`\\\;\&\|\<\>\(\)*?{}!#~]* ]] ||
+        [[ $name != -* && $name != *[][\'\"\`\\\;\&\|\<\>\(\)*?{}!#~:%=,]* ]] ||
             complain "make cannot write to ${name@Q}: type the whole path, without quotes and the like"
     done
     echo yes

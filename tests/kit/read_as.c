@@ -1,7 +1,7 @@
 /*
  * read_as.c - run a command on a submission with the rights of who handed it in.
  *
- *     read_as TRUSTED PATH FILE COMMAND [ARGUMENT]...
+ *     read_as TRUSTED SHARED PATH FILE COMMAND [ARGUMENT]...
  *
  * COMMAND finds the directory PATH as its working directory, or the file PATH, or FILE in the
  * directory PATH, as its stdin; the variable KIND is "directory" or "file". FILE is "" or a path
@@ -12,7 +12,8 @@
  * looks at what was opened: nobody can put something else in its place. From the first on that
  * belongs to a user who is not TRUSTED ("0 1000"), the rest is opened, and COMMAND executed, with
  * the rights of that user. Where others can write, they may have moved there what is somebody
- * else's: a file or a link there, and what is in such a directory PATH, is read as nobody.
+ * else's: a file or a link there, and what is in such a directory PATH, is read as nobody. Not so
+ * for those that SHARED names, a group (its number) or "all", as on a shared folder.
  * What COMMAND leaves running is killed with it, as it has a PID namespace. Without root nothing of
  * this happens, but a link of another user is not followed.
  *
@@ -22,6 +23,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,17 +31,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 
 enum { NOBODY = 65534, LINKS = 40, SECONDS = 20 };
 
 static const char *trusted; /* NULL: without root, or no longer */
+static const char *shared;
 static uid_t caller;
 
 /* What was opened last, with O_PATH. */
@@ -72,18 +78,29 @@ static bool is_trusted(uid_t user)
     }
 }
 
+/* Whether the group NUMBER has nobody in it but USER, or is the one of SHARED. */
+static bool is_own_group(gid_t number, uid_t user)
+{
+    char text[16];
+    const struct passwd *owner = getpwuid(user);
+    const struct group *group = getgrgid(number);
+
+    snprintf(text, sizeof(text), "%u", number);
+    return number == 0 || strcmp(text, shared) == 0 ||
+           (owner && group && strcmp(owner->pw_name, group->gr_name) == 0 && !group->gr_mem[0]);
+}
+
 /* Whether others than its owner can make something in the directory AT. */
 static bool is_open(const struct place *at)
 {
     char path[32];
-    const struct passwd *owner = getpwuid(at->status.st_uid);
-    const struct group *group = getgrgid(at->status.st_gid);
-    const bool own_group =
-        at->status.st_gid == 0 ||
-        (owner && group && strcmp(owner->pw_name, group->gr_name) == 0 && group->gr_mem[0] == NULL);
+    const mode_t mode = at->status.st_mode;
 
+    if (strcmp(shared, "all") == 0)
+        return false;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", at->fd);
-    return (at->status.st_mode & S_IWOTH) || ((at->status.st_mode & S_IWGRP) && !own_group) ||
+    return (mode & S_IWOTH) ||
+           ((mode & S_IWGRP) && !is_own_group(at->status.st_gid, at->status.st_uid)) ||
            getxattr(path, "system.posix_acl_access", NULL, 0) != -1;
 }
 
@@ -163,50 +180,55 @@ __attribute__((noreturn)) static void execute(char *argv[])
     const struct rlimit memory = {500 << 20, 500 << 20};
     char again[32];
 
-    struct place at = open_below(open_root(), argv[2], LINKS);
+    if (setpgid(0, 0) == -1)
+        lab_die("setpgid");
+    struct place at = open_below(open_root(), argv[3], LINKS);
     if (trusted && S_ISDIR(at.status.st_mode) && is_open(&at))
         become(NOBODY);
-    at = open_below(at, argv[3], 0);
+    at = open_below(at, argv[4], 0);
     const bool directory = S_ISDIR(at.status.st_mode);
     if (!directory && !S_ISREG(at.status.st_mode))
-        lab_exit(2, "%s is no directory and no file", argv[2]);
+        lab_exit(2, "%s is no directory and no file", argv[3]);
     snprintf(again, sizeof(again), "/proc/self/fd/%d", at.fd);
     int fd = open(again, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd == -1 || (directory ? fchdir(fd) : dup2(fd, STDIN_FILENO)) == -1)
-        lab_die("open %s", argv[2]);
+        lab_die("open %s", argv[3]);
     if (setrlimit(RLIMIT_AS, &memory) == -1)
         lab_die("setrlimit RLIMIT_AS");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1) /* a change of the user takes it back */
+        lab_die("prctl PR_SET_PDEATHSIG");
     if (setenv("KIND", directory ? "directory" : "file", 1) == -1)
         lab_die("setenv KIND");
-    execvp(argv[4], argv + 4);
-    lab_die("execute %s", argv[4]);
+    execvp(argv[5], argv + 5);
+    lab_die("execute %s", argv[5]);
 }
 
 int main(int argc, char *argv[])
 {
-    const struct timespec patience = {.tv_sec = SECONDS};
-    sigset_t child_ended, before;
     int status;
 
-    if (argc < 5 || argv[2][0] != '/')
-        lab_exit(LAB_EXIT_USAGE, "usage: read_as TRUSTED PATH FILE COMMAND [ARGUMENT]...");
+    if (argc < 6 || argv[3][0] != '/')
+        lab_exit(LAB_EXIT_USAGE, "usage: read_as TRUSTED SHARED PATH FILE COMMAND [ARGUMENT]...");
     caller = geteuid();
     if (caller == 0)
         trusted = argv[1];
+    shared = argv[2];
     if (trusted && unshare(CLONE_NEWPID) == -1)
         lab_die("unshare CLONE_NEWPID");
-    sigemptyset(&child_ended);
-    sigaddset(&child_ended, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child_ended, &before);
     pid_t child = fork();
     if (child == -1)
         lab_die("fork");
-    if (child == 0) {
-        sigprocmask(SIG_SETMASK, &before, NULL);
+    if (child == 0)
         execute(argv);
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    int count = pidfd == -1 ? -1 : TEMP_FAILURE_RETRY(poll(&ended, 1, SECONDS * 1000));
+    if (count == -1)
+        lab_warn_errno("wait for what reads %s", argv[3]);
+    if (count != 1) {
+        kill(child, SIGKILL);
+        kill(-child, SIGKILL); /* without a PID namespace, what it has started */
     }
-    if (sigtimedwait(&child_ended, NULL, &patience) == -1 && kill(child, SIGKILL) == -1)
-        lab_die("kill what reads %s", argv[2]);
     if (waitpid(child, &status, 0) == -1)
         lab_die("waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
