@@ -225,11 +225,15 @@ ROWS
 }
 
 @test "doctor: whatever has no descriptor left is named with its errno" {
-    local files
+    local files failed=0
     for files in {7..11}; do
         run bash -c "ulimit -n $files; exec '$LABS/doctor' veth" 3>&-
-        ((status == 0)) || [[ $output == *EMFILE* ]]
+        if ((status)); then
+            assert_output --partial EMFILE
+            failed=$((failed + 1))
+        fi
     done
+    ((failed))
 }
 
 @test "doctor: a guardian that cannot close what it has inherited ends with its run" {

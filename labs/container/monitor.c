@@ -35,6 +35,7 @@ static struct {
     int asked;                         /* the signal that asked for the end */
     long long deadline;                /* milliseconds; 0: none */
     int ends;                          /* how often Ctrl-D is to be typed yet */
+    bool killed;                       /* process 1, by us, and what else is in its group */
     bool lost; /* an error of our stdout or stderr; a reader that is gone is none */
 } state;
 
@@ -261,8 +262,9 @@ static int kill_process(const struct monitored *monitored)
 {
     const int result = signal_or_warn(monitored->pidfd, SIGKILL);
 
-    if (result == 0 && monitored->killed)
+    if (result == 0 && monitored->killed && !state.killed)
         monitored->killed();
+    state.killed = result == 0;
     return result;
 }
 

@@ -423,7 +423,7 @@ static int accept_queue(void)
         struct pollfd client = {socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), POLLOUT, 0};
         if (connect(client.fd, (void *)&address, length) == -1 && errno != EINPROGRESS)
             return errno;
-        if (poll(&client, 1, 500) == 0)
+        if (poll(&client, 1, 5000) == 0)
             return ETIMEDOUT;
     }
     return 0;

@@ -74,7 +74,7 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
 }
 
 @test "class: what its owner exchanges for a link while it is graded is not read" {
-    local students="alice bob carol dave erin frank grace" student closed=$CLASS/.closed
+    local students="alice bob carol dave erin frank grace" student untouched=$CLASS/heidi closed=$CLASS/.closed
     mkdir -p "$CLASS/bob/work" "$TMPDIR/bin"
     for student in $students; do
         mkdir -p "$CLASS/$student"
@@ -87,6 +87,8 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     rm -r "$CLASS/grace"
     (umask 077 && tar -cf "$CLASS/grace" -C "$REPO/solutions" 06_cpu_shares.c)
     chown -R nobody "$CLASS"/{dave,erin,frank}
+    mkdir "$untouched"
+    cp "$REPO/solutions/06_cpu_shares.c" "$untouched"
     chmod 1777 "$CLASS"
     # Between the search and the reading.
     cat >"$TMPDIR/bin/find" <<END
@@ -108,6 +110,8 @@ END
         run -0 row "$student"
         assert_output "\"$student\",\"\",\"\",\"not graded: it cannot be read with the rights of its owner\""
     done
+    run -0 row heidi
+    assert_output --regexp '^"heidi",7,'
 }
 
 @test "class: what reads a submission as its owner has nothing of the teacher's" {

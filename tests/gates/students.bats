@@ -286,7 +286,7 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
     rm "$TMPDIR/result"
     # What cannot be made does not cost what is there.
     echo old >"$TMPDIR/result"
-    run -1 "$REPO/build/sandbox" --result="$TMPDIR/result" false
+    run -1 "$REPO/build/sandbox" --result="$TMPDIR/result" false 3>&-
     assert_equal "$(cat "$TMPDIR/result")" old
     rm "$TMPDIR/result"
 }

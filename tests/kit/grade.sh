@@ -90,7 +90,7 @@ copy_sources() {
     list=$(read_as "$1" "" '
         echo "$KIND"
         if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin -t | sed -n "/\.c\$/p"
-        else cd . && { find . -maxdepth "$1" -type f -name "*.c" || [ $? -eq 1 ]; }; fi # 1: a directory that may not be read
+        else find . -maxdepth "$1" -type f -name "*.c" || [ $? -eq 1 ]; fi # 1: a directory that may not be read
         ' - "$3") || return
     for number in $(numbers); do
         exercise=$(name_of "$number")

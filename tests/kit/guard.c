@@ -293,8 +293,8 @@ static int note_signal(pid_t pid, int signal)
                 return 0;
             }
             last = pid;
-            list_functions(pid, functions, sizeof(functions));
-            fprintf(stderr, "note: %s in %s\n", lab_signal_name(signal), functions);
+            if (list_functions(pid, functions, sizeof(functions)))
+                fprintf(stderr, "note: %s in %s\n", lab_signal_name(signal), functions);
         }
     return signal;
 }
@@ -303,8 +303,8 @@ static void note_time(pid_t pid)
 {
     char functions[256];
 
-    list_functions(pid, functions, sizeof(functions));
-    fprintf(stderr, "note: still running in %s\n", functions);
+    if (list_functions(pid, functions, sizeof(functions)))
+        fprintf(stderr, "note: still running in %s\n", functions);
 }
 
 static void note_exit(pid_t pid, int status)

@@ -324,7 +324,8 @@ static void limit_without_group(void)
         /* The caller may have less. */
         if (limit.rlim_max > LIMITS[i].most)
             limit.rlim_max = LIMITS[i].most;
-        limit.rlim_cur = limit.rlim_max;
+        if (limit.rlim_cur > limit.rlim_max)
+            limit.rlim_cur = limit.rlim_max;
         if (setrlimit(LIMITS[i].resource, &limit) == -1)
             lab_die("limit the processes and the memory of the sandbox");
     }
