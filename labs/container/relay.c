@@ -10,6 +10,7 @@
 #include "report.h"
 
 enum { MAXIMUM_CONNECTIONS = 256, WAITING = 128, QUIET = 60 /* seconds */ };
+enum { LACK_OF_MEMORY = 10000 /* microseconds, and perhaps there is some again */ };
 
 static pid_t relay; /* 0: none */
 
@@ -28,18 +29,25 @@ static bool wait_to_copy(int from, int to)
 static bool send_all(int to, const char *bytes, size_t length, int client)
 {
     struct pollfd polled[] = {{.fd = to, .events = POLLOUT}, {.fd = client}};
+    int ready = 1, limit = -1;
 
     for (;;) {
         const ssize_t part = send(to, bytes, length, MSG_DONTWAIT);
-        if (part == -1 && errno != EAGAIN)
+        if (part == -1 && (errno != EAGAIN || ready == 0))
             return false;
+        if (part == -1 && polled[0].revents & POLLOUT)
+            usleep(LACK_OF_MEMORY);
         if (part > 0)
             bytes += part, length -= (size_t)part;
         if (length == 0)
             return true;
-        if (TEMP_FAILURE_RETRY(poll(polled, 2, -1)) < 1 ||
-            (polled[0].revents | polled[1].revents) & POLLERR)
+        ready = TEMP_FAILURE_RETRY(poll(polled, 2, limit));
+        if (ready == -1 || (polled[0].revents | polled[1].revents) & POLLERR)
             return false;
+        /* Both sides have ended what they send. poll(2) would say so at once each time, and nobody
+         * asks any more whether the client is there. */
+        if (polled[1].revents & POLLHUP)
+            polled[1].fd = -1, limit = QUIET * 1000;
     }
 }
 
@@ -104,14 +112,19 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
         while (connections > 0 && waitpid(-1, NULL, WNOHANG) > 0)
             connections--;
         if (poll(listeners, (nfds_t)count, -1) == -1) {
-            usleep(10000); /* it lacks memory, perhaps not for long */
+            usleep(LACK_OF_MEMORY);
             continue;
         }
         for (int i = 0; i < count; i++) {
-            int connection =
-                listeners[i].revents ? accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+            if (listeners[i].revents == 0)
+                continue;
+            int connection = accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC);
+            if (connection == -1) {
+                usleep(LACK_OF_MEMORY);
+                continue;
+            }
             /* One too many ends at once: its client need not wait for others. */
-            pid_t child = connection == -1 || connections == MAXIMUM_CONNECTIONS ? -1 : lab_fork();
+            pid_t child = connections == MAXIMUM_CONNECTIONS ? -1 : lab_fork();
             if (child == 0)
                 serve(connection, &targets[i]);
             connections += child > 0;
