@@ -22,8 +22,8 @@ int open_own_directory(int parent, const char *name)
                        RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
-/* Unlink NAME. Returns -1 where there is no such thing any more; or opens it, as a directory that has
- * to be emptied first; or -2 with errno. */
+/* Unlink NAME. Returns -1 where there is no such thing any more; or opens it, as a directory that
+ * has to be emptied first; or -2 with errno. */
 static int unlink_or_open(int parent, const char *name)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)

@@ -293,8 +293,8 @@ static int note_signal(pid_t pid, int signal)
                 return 0;
             }
             last = pid;
-            if (list_functions(pid, functions, sizeof(functions)))
-                fprintf(stderr, "note: %s in %s\n", lab_signal_name(signal), functions);
+            list_functions(pid, functions, sizeof(functions));
+            fprintf(stderr, "note: %s in %s\n", lab_signal_name(signal), functions);
         }
     return signal;
 }
@@ -303,7 +303,8 @@ static void note_time(pid_t pid)
 {
     char functions[256];
 
-    if (list_functions(pid, functions, sizeof(functions)))
+    list_functions(pid, functions, sizeof(functions));
+    if (*functions) /* else it is not the program, but one that it runs */
         fprintf(stderr, "note: still running in %s\n", functions);
 }
 
