@@ -25,6 +25,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -442,10 +443,13 @@ static int line_discipline(void)
 static int core_limit(void)
 {
     const struct rlimit none = {0, 0};
-    struct rlimit *low = mmap((void *)(1L << 32), 4096, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    const union {
+        uintptr_t number;
+        void *pointer;
+    } address = {UINT64_C(1) << 32};
     struct rlimit found;
-
+    struct rlimit *low = mmap(address.pointer, 4096, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     if (low == MAP_FAILED)
         return errno;
     /* The lower half of its address is 0. */
