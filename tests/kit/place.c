@@ -415,22 +415,26 @@ static void attach_output(int output)
         lab_die("dup2");
 }
 
-/* The other side has done its part when it sends a byte. */
+/* The other side has done its part when it sends a byte. Where it has ended, it has printed why. */
 static void tell(int channel)
 {
-    if (write(channel, "", 1) != 1)
+    ssize_t count = send(channel, "", 1, MSG_NOSIGNAL);
+
+    if (count == -1 && errno == EPIPE)
+        exit(EXIT_FAILURE);
+    if (count != 1)
         lab_die("write to the other side of the sandbox");
 }
 
 static void listen_to(int channel)
 {
     char byte;
-
     ssize_t count = read(channel, &byte, 1);
+
+    if (count == 0 || (count == -1 && errno == ECONNRESET)) /* reset: it has not read ours */
+        exit(EXIT_FAILURE);
     if (count == -1)
         lab_die("read from the other side of the sandbox");
-    if (count == 0)
-        exit(EXIT_FAILURE); /* it has ended, and has printed why */
 }
 
 /* Hand out the file that the command has made, if it is one. */
