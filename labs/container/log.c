@@ -28,7 +28,6 @@ static void open_log(const char *path)
 static void cut_log(const char *path)
 {
     char cut[PATH_MAX];
-
     const bool full = errno == ENOSPC || errno == EDQUOT;
 
     lab_warn("write %s: %s; it ends here", path, lab_strerror(errno));

@@ -24,8 +24,8 @@ static bool wait_to_copy(int from, int to)
            !(polled[1].revents & (POLLERR | POLLHUP));
 }
 
-/* Send LENGTH bytes to TO. Returns false where nobody can receive them, or where the CLIENT that
- * has sent them is gone: a server may never read. */
+/* Send LENGTH bytes to TO. Returns false if they cannot be sent, or if CLIENT, which they come
+ * from, is gone meanwhile (-1: it is not looked at): a server may never read. */
 static bool send_all(int to, const char *bytes, size_t length, int client)
 {
     struct pollfd polled[] = {{.fd = to, .events = POLLOUT}, {.fd = client}};
@@ -44,8 +44,8 @@ static bool send_all(int to, const char *bytes, size_t length, int client)
         ready = TEMP_FAILURE_RETRY(poll(polled, 2, limit));
         if (ready == -1 || (polled[0].revents | polled[1].revents) & POLLERR)
             return false;
-        /* Both sides have ended what they send. poll(2) would say so at once each time, and nobody
-         * asks any more whether the client is there. */
+        /* Client and server have both ended what they send. From now on poll(2) would return at
+         * once each time, and keepalive no longer asks whether the client is there. */
         if (polled[1].revents & POLLHUP)
             polled[1].fd = -1, limit = QUIET * 1000;
     }

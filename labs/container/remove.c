@@ -22,8 +22,8 @@ int open_own_directory(int parent, const char *name)
                        RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
-/* Unlink NAME. Returns -1 where there is no such thing any more; or opens it, as a directory that
- * has to be emptied first; or -2 with errno. */
+/* Unlink NAME, or open it where it is a directory. Returns the descriptor, -1 if NAME is gone, or
+ * -2 with errno. */
 static int unlink_or_open(int parent, const char *name)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
@@ -31,7 +31,7 @@ static int unlink_or_open(int parent, const char *name)
     const int error = errno;
     const int fd = open_own_directory(parent, name);
     if (fd == -1 && (errno == ENOTDIR || errno == ELOOP) && error != EISDIR)
-        errno = error; /* that of what is no directory */
+        errno = error; /* NAME is no directory: what unlinkat(2) said counts */
     return fd == -1 ? -2 : fd;
 }
 

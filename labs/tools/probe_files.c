@@ -154,12 +154,13 @@ void probe_tmp(const void *unused)
     if (lab_listen_command(&output, (const char *[]){own, NULL}, LAB_READER) == -1)
         lab_die_remedy(ELSEWHERE, "start a program in %s", directory);
     output.text[strcspn(output.text, "\n")] = '\0';
-    if (output.status != 0 && strstr(output.text, strerror(EACCES)))
+    if (output.status == 0)
+        printf("programs run from %s\n", directory);
+    else if (strstr(output.text, strerror(EACCES)))
         probe_refuse("mount -o remount,exec it, or name another directory in TMPDIR",
                      "%s is mounted noexec: no program runs from there", directory);
-    if (output.status != 0)
+    else
         probe_refuse(ELSEWHERE, "start a program in %s: %s", directory, output.text);
-    printf("programs run from %s\n", directory);
 }
 
 /* What a run owns, and how it claims it. */

@@ -8,9 +8,9 @@
  * fail with EPERM. Both hold for what the process executes. */
 void allow_reading_only(unsigned user);
 
-/* Only the sockets of common/sockets.h can be made from now on, and the limit of core files stays,
- * also for what the process executes. It needs CAP_SYS_ADMIN in its user namespace, or
- * no_new_privs. */
+/* From now on, also for what the process executes: the filters of common/sockets.h and
+ * common/core_limit.h, and no rings of packets, no io_setup and no io_uring_setup. It needs
+ * CAP_SYS_ADMIN in its user namespace, or no_new_privs. */
 void refuse_sockets_and_cores(void);
 
 #endif
