@@ -373,7 +373,8 @@ void lab_draw_picture(void)
     if (!*picture)
         return;
     lab_fd input = memfd_create("script", MFD_CLOEXEC);
-    FILE *script = input == -1 ? NULL : fdopen(dup(input), "w");
+    const int written = input == -1 ? -1 : dup(input);
+    FILE *script = written == -1 ? NULL : fdopen(written, "w");
     if (!script)
         lab_die("make a script for gnuplot");
     fputs("set terminal svg size 720,360 font 'sans-serif,13' background '#ffffff'\n"

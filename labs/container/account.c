@@ -16,7 +16,7 @@ static FILE *open_plain(const char *path)
 {
     static char text[LARGEST + 1];
     struct stat status;
-    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd root = must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /");
     lab_fd fd = lab_openat2(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 

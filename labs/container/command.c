@@ -44,7 +44,7 @@ static void make_environment(const char *environment[], const struct specificati
 static void enter_directory(const char *path)
 {
     char present[PATH_MAX];
-    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd root = must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /");
     lab_fd directory =
         lab_openat2(root, path, O_PATH | O_DIRECTORY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 

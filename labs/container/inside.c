@@ -181,7 +181,7 @@ static void write_name_file(int etc, const char *name, const char *text)
 /* With the container's root: write the files. */
 static void write_names(const struct name_files *names)
 {
-    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd root = must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /");
 
     if (!*names->servers && !*names->hosts)
         return;

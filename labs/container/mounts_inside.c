@@ -203,7 +203,7 @@ static int open_target(const char *path, bool is_file)
 {
     struct statfs system;
     struct stat top, status;
-    lab_fd root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    lab_fd root = must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open /");
     lab_fd target = open_in(root, path, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 
     if (target == -1 && errno == ENOENT && is_file && lab_write_text_in(root, path, "", 0644) == 0)

@@ -195,8 +195,8 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
 static int remove_base(const char *name)
 {
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lab_fd base = bases == -1 ? -1 : open_own_directory(bases, name);
 
-    lab_fd base = open_own_directory(bases, name);
     if (base == -1 ? errno != ENOENT : remove_container_directory(bases, name, base) == -1)
         return lab_warn_errno("remove %s/%s", bases_directory(), name);
     if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)

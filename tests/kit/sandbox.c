@@ -121,8 +121,10 @@ static long kilobytes_of(int processes, const char *name)
 
     snprintf(path, sizeof(path), "%s/status", name);
     lab_fd file = openat(processes, path, O_RDONLY | O_CLOEXEC);
+    if (file == -1 && errno != ENOENT) /* it has ended */
+        lab_die("look at the process %s inside", name);
     ssize_t length = file == -1 ? 0 : read(file, text, sizeof(text) - 1);
-    text[length > 0 ? length : 0] = '\0'; /* it may have ended */
+    text[length > 0 ? length : 0] = '\0'; /* ESRCH: it has ended */
     for (int i = 0; i < LAB_COUNT(keys); i++) {
         const char *at = strstr(text, keys[i]);
         sum += at ? strtol(at + strlen(keys[i]), NULL, 10) : 0;
