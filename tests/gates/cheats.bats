@@ -600,6 +600,9 @@ C
     assert_output --partial "the group users could make $WORK/class/work before root does"
     mkdir "$WORK/class/work"
     run -0 make -s exercise-01 WORK="$WORK/class/work" 3>&-
+    mkdir "$WORK/class/.state"
+    run -2 make -s exercise-01 WORK="$WORK/class" 3>&-
+    assert_output --partial "the group users can write to $WORK/class"
     chmod 775 "$WORK/class"
     run -2 make -s exercise-01 WORK="$WORK/class/work" 3>&-
     assert_output --partial "the group users can write to $WORK/class"
@@ -655,6 +658,8 @@ C
     touch -d 2001-01-01 "$SECRET"
     ln -s "$WORK/made" "$WORK/build/.check-tools"
     chown -R -h nobody "$WORK/build"
+    run -2 make -s BUILD=/tmp help 3>&-
+    assert_line "everybody can write to /tmp: root does not; name another directory"
     for name in help "$WORK/build/starters/01_chroot.c" "$WORK/build/.check-tools"; do
         run -2 make -s BUILD="$WORK/build" "$name" 3>&-
         assert_line "$WORK/build belongs to nobody: root does not write there; type the command as that user"

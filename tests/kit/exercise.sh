@@ -240,6 +240,7 @@ verb=${1:-}
 [ $# -gt 0 ] && shift
 case $verb in
 start | check | hint | solution | watch | progress | submit)
+    must_be_ours "$WORK"
     must_be_ours "$state"
     "$verb" "$@"
     ;;

@@ -59,11 +59,15 @@ read -r kit_group kit_rights < <(stat -c '%g %A' tests/kit)
 is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owners " == *" $1 "* ]]; }
 
 # Another user who can replace a directory of the path $1 by a link, or make it before we do, decides where root writes.
-# So root refuses such a path. Root of a user namespace has no more rights than the user who made it.
+# So root refuses such a path, and one that all can write to themselves: sticky, as /tmp is, it does where a new name is
+# chosen there ($2 is sticky). Root of a user namespace has no more rights than the user who made it.
 must_be_ours() {
     local count open=''
     read -r _ _ count </proc/self/uid_map
-    if [ "$EUID" -eq 0 ] && [ "$count" -eq 4294967295 ]; then walk "$1" must_be_closed; fi
+    if [ "$EUID" -eq 0 ] && [ "$count" -eq 4294967295 ]; then
+        walk "$1" must_be_closed
+        [[ ! $open || ${2:-} == sticky ]] || complain "$open can write to $1: root does not; name another directory"
+    fi
 }
 
 must_be_closed() {
@@ -88,7 +92,7 @@ must_be_closed() {
     [[ $rights == l* ]] || open=$others
 }
 must_be_ours "$BUILD"
-must_be_ours "${TMPDIR:-/tmp}"
+must_be_ours "${TMPDIR:-/tmp}" sticky
 
 # Says yes where make may write to BUILD and to $1 as root, in rules and commands which have these names as they are.
 for_make() {
