@@ -499,6 +499,11 @@ C
         run -0 "$BATS_TEST_TMPDIR/with_key" build/sandbox $user --program="$WORK/03_unshare" bash -c '"$PROGRAM"' 3>&-
         assert_output --partial "key Required key not available, revoke failed"
     done
+    # The same of what reads a submission with the rights of who handed it in.
+    chmod 711 "$TMPDIR"
+    chown nobody "$WORK"
+    run -0 "$BATS_TEST_TMPDIR/with_key" build/read_as 0 "" "$WORK" "" "$WORK/03_unshare" 3>&-
+    assert_output --partial "key Required key not available, revoke failed"
 }
 
 @test "results: a binary and results that were handed in are not used" {

@@ -41,6 +41,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "namespace.h"
 
 enum { NOBODY = 65534, LINKS = 40, SECONDS = 20 };
 
@@ -182,6 +183,8 @@ __attribute__((noreturn)) static void execute(char *argv[])
 
     if (setpgid(0, 0) == -1)
         lab_die("setpgid");
+    if (lab_leave_keyring() == -1)
+        lab_die("make a session keyring");
     struct place at = open_below(open_root(), argv[3], LINKS);
     if (trusted && S_ISDIR(at.status.st_mode) && is_open(&at))
         become(NOBODY);
