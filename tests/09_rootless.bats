@@ -341,6 +341,44 @@ connected_by() {
     rm "$TMPDIR/word"
 }
 
+# refused_network WORDS REFUSED PROGRAM: with PROGRAM, lines of sh, as pasta, and with the calls REFUSED there is no start,
+# and one line says WORDS.
+refused_network() {
+    printf '#!/bin/sh\n%s\n' "$3" >"$TMPDIR/bin/pasta"
+    chmod 755 "$TMPDIR/bin/pasta"
+    run -125 as_student one env PATH="$TMPDIR/bin:$BIN" timeout -k 1 "$TOO_LONG" "$(program_of refuse)" "$2" -- \
+        "$LABS/09_full_container" run -n far "$ROOTFS" true 3>&-
+    assert_line --partial "$1"
+    run -1 pgrep -u "$STUDENT" sleep
+}
+
+@test "rootless 09: a network program that cannot be heard, or stays without a word, is ended and told" {
+    chmod o+x "$TMPDIR" && mkdir "$TMPDIR/bin"
+    refused_network 'read whether pasta is ready: EIO (Input/output error)' read:EIO:2=1 'echo 1; exec sleep 1000'
+    refused_network 'pasta makes no network: it prints no reason' read:EIO:2=7777 'exec sleep 1000 >&-'
+    refused_network 'pasta makes no network: read what it prints: EIO (Input/output error)' read:EIO:2=65535 'exit 1'
+    rm -r "${TMPDIR:?}/bin"
+}
+
+@test "rootless 09: what root inside cannot remove is told with its own errno" {
+    local runtime
+    chmod o+x "$TMPDIR" && install -d -o "$STUDENT" "$TMPDIR/layer"
+    WAY=range
+    start -n many --layer "$TMPDIR/layer" >/dev/null
+    run -0 labs09 exec many sh -c 'mkdir -m 700 /of7; touch /of7/file; chown -R 7:7 /of7'
+    runtime=$(runtime_of many)
+    kill -9 "$runtime"
+    wait_until_gone "$runtime"
+    # shellcheck disable=SC2191 # words of strace
+    IN=(strace -f -qq -o /dev/null -P "$(echo "$TMPDIR"/layer/*/upper/of7)" -e inject=unlinkat:error=EBUSY)
+    run -1 labs09 prune
+    assert_output --partial 'EBUSY (Device or resource busy)'
+    refute_output --partial EACCES
+    IN=()
+    run -0 labs09 prune
+    rmdir "$TMPDIR/layer"
+}
+
 # bats test_tags=v2
 @test "rootless 09: limits in a group of v2 that belongs to the user, swept with the next command" {
     has_v2 || { play_in_vm; return; }

@@ -8,6 +8,7 @@
  * argument is VALUE, a number. seccomp(2).
  */
 #include <errno.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -42,6 +43,7 @@ static const struct {
     {"pidfd_send_signal", SYS_pidfd_send_signal},
     {"pivot_root", SYS_pivot_root},
     {"prctl", SYS_prctl},
+    {"read", SYS_read},
     {"sched_getaffinity", SYS_sched_getaffinity},
     {"sethostname", SYS_sethostname},
     {"seccomp", SYS_seccomp},
@@ -85,14 +87,14 @@ static unsigned action_named(const char *name)
 static int add_refusal(const char *word)
 {
     char call[32], name[32];
-    unsigned argument = 0, value = 0, number = 0;
+    unsigned argument = 0, value = 0, number = UINT_MAX;
     int fields =
         sscanf(word, "%31[a-z0-9_]:%31[A-Z0-9]:%u=%i", call, name, &argument, (int *)&value);
 
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         if (strcmp(calls[i].name, call) == 0)
             number = calls[i].number;
-    if ((fields != 2 && fields != 4) || !number || !action_named(name) || argument > 5)
+    if ((fields != 2 && fields != 4) || number == UINT_MAX || !action_named(name) || argument > 5)
         return 0;
     add(BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr));
     add(BPF_JMP | BPF_JEQ | BPF_K, 0, fields == 4 ? 3 : 1, number);

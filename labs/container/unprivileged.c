@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "ids.h"
@@ -222,6 +223,10 @@ static const char *last_words(void)
     static char text[1 << 16]; /* what a pipe holds */
     ssize_t length = read(network.words, text, sizeof(text) - 1);
 
+    if (length == -1 && errno != EAGAIN) {
+        snprintf(text, sizeof(text), "read what it prints: %s", lab_strerror(errno));
+        return text;
+    }
     while (length > 0 && text[length - 1] == '\n')
         length--;
     if (length <= 0)
@@ -247,11 +252,15 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
     network.process = child; /* never -1, which for kill(2) is every process */
     close(ready[1]), close(words[1]);
     wait(ready[0]);
-    const bool is_ready = read(ready[0], &byte, 1) == 1;
+    const ssize_t count = read(ready[0], &byte, 1);
+    if (count == -1)
+        fail("read whether %s is ready", network.program->name);
     close(ready[0]);
-    if (is_ready)
+    if (count == 1)
         return;
-    lab_wait(network.process);
+    /* It may have closed its end alone. */
+    if (kill(network.process, SIGKILL) == -1 || lab_wait(network.process) == -1)
+        fail("end %s", network.program->name);
     network.process = 0;
     give_up("%s makes no network: %s; --net none needs none", network.program->name, last_words());
 }
@@ -285,21 +294,36 @@ void adapt_to_user(struct specification *spec)
         choose_user_network(spec);
 }
 
+/* remove_contents() by a child that is root inside. Returns 0, or -1 with its errno, or the present
+ * one where it could not become root, as it says. */
+static int remove_as_root(int directory)
+{
+    const int present = errno;
+    int *error =
+        mmap(NULL, sizeof(*error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (error == MAP_FAILED)
+        return -1;
+    *error = present;
+    pid_t child = lab_fork();
+    if (child == 0) {
+        lab_become_root();
+        *error = remove_contents(directory) == -1 ? errno : 0;
+        _exit(EXIT_SUCCESS);
+    }
+    int result = child == -1 ? -1 : lab_wait(child);
+    if (result != -1) {
+        errno = *error;
+        result = *error == 0 ? 0 : -1;
+    }
+    munmap(error, sizeof(*error));
+    return result;
+}
+
 int remove_container_directory(int parent, const char *name, int directory)
 {
-    int status = remove_contents(directory) == -1;
-
-    if (status != 0 && unprivileged && !lab_rootless) {
-        pid_t child = lab_fork();
-        if (child == 0) {
-            lab_become_root();
-            _exit(remove_contents(directory) == -1);
-        }
-        status = child == -1 ? -1 : lab_wait(child);
-        if (status > 0)
-            errno = EACCES;
-    }
-    if (status != 0)
+    if (remove_contents(directory) == -1 &&
+        (!unprivileged || lab_rootless || remove_as_root(directory) == -1))
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
