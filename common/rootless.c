@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,34 +132,43 @@ static void map_range(const char *program, pid_t pid, unsigned own, struct range
         lab_warn("%s: %.*s", program, (int)strcspn(output.text, "\n"), output.text);
 }
 
+/* Whether PROGRAM, newuidmap or newgidmap, may be executed. */
+static bool has_mapper(const char *program)
+{
+    if (lab_find_command(program, NULL, 0))
+        return true;
+    if (errno != ENOENT && errno != EACCES)
+        lab_die("find %s", program);
+    if (errno == EACCES)
+        lab_warn_errno("execute %s", program);
+    return false;
+}
+
 /* In a child, which stays outside: newuidmap maps the IDs of another process, its parent, as soon
- * as that is in the namespace and writes to the pipe. */
+ * as that is in the namespace and writes to START, an eventfd(2). */
 static pid_t start_mapper(int *start)
 {
     const struct range users = find_range("/etc/subuid", geteuid());
     const struct range groups = find_range("/etc/subgid", geteuid());
     const pid_t target = getpid();
-    int ends[2];
-    char nothing;
+    eventfd_t started;
 
-    if (users.count == 0 || groups.count == 0 || !lab_find_command("newuidmap", NULL, 0) ||
-        !lab_find_command("newgidmap", NULL, 0))
+    if (users.count == 0 || groups.count == 0 || !has_mapper("newuidmap") ||
+        !has_mapper("newgidmap"))
         return 0;
-    if (pipe2(ends, O_CLOEXEC) == -1)
-        lab_die("pipe");
+    *start = eventfd(0, EFD_CLOEXEC);
+    if (*start == -1)
+        lab_die("eventfd");
     pid_t child = lab_fork();
     if (child == -1)
         lab_die("fork");
     if (child == 0) {
-        close(ends[1]);
-        if (read(ends[0], &nothing, 1) == 1) {
-            map_range("newuidmap", target, geteuid(), users);
-            map_range("newgidmap", target, getegid(), groups);
-        }
+        if (eventfd_read(*start, &started) == -1)
+            lab_die("wait for the user namespace of process %d", (int)target);
+        map_range("newuidmap", target, geteuid(), users);
+        map_range("newgidmap", target, getegid(), groups);
         _exit(EXIT_SUCCESS);
     }
-    close(ends[0]);
-    *start = ends[1];
     rootless.further = users.count;
     return child;
 }
@@ -219,10 +229,13 @@ void lab_become_root(void)
     if (unshare(CLONE_NEWUSER) == -1)
         cannot_enter("unshare CLONE_NEWUSER");
     if (mapper > 0) {
-        if (write(start, "", 1) != 1)
+        if (eventfd_write(start, 1) == -1)
             lab_die("start newuidmap");
         close(start);
-        lab_wait(mapper);
+        const int status = lab_must_wait(mapper);
+        if (status != 0) /* it has told why, unless by a signal */
+            lab_exit(lab_exit_failure, "the process that maps the IDs ended with status %d",
+                     status);
     }
     map_own("/proc/self/uid_map", user);
     map_own("/proc/self/gid_map", group);

@@ -53,6 +53,25 @@ holds_as_with_root() {
     assert_regex "${stderr_lines[0]}" '^03_unshare: newuidmap: '
 }
 
+@test "rootless: a newuidmap that cannot be looked for, or told to begin, is not taken for none" {
+    local program
+    program=/usr/bin/newuidmap
+    # By root, under whose trace it is still set-user-ID.
+    mapper_fails_by() {
+        run --separate-stderr strace -f -qq -o /dev/null -P "$program" -e "inject=newfstatat,access,faccessat,faccessat2:error=$1" \
+            "$BATS_TEST_DIRNAME/student" range env PATH=/usr/bin "$LABS/03_unshare" 3>&-
+    }
+    mapper_fails_by EIO
+    assert_failure 1
+    assert_equal "$stderr" '03_unshare: find newuidmap: EIO (Input/output error)'
+    mapper_fails_by EACCES # a file for a group of users
+    assert_experiment_held
+    assert_line --index 1 --partial 'with no other ID'
+    assert_equal "$stderr" '03_unshare: execute newuidmap: EACCES (Permission denied)'
+    run -1 --separate-stderr as_student range "$(program_of refuse)" read:EIO:2=8 -- "$LABS/03_unshare" 3>&-
+    assert_regex "${stderr_lines[0]}" '^03_unshare: wait for the user namespace of process [0-9]+: EIO '
+}
+
 @test "rootless: a run is in XDG_RUNTIME_DIR where that is the user's own directory" {
     local run_in='cd /; mkdir "$1" && XDG_RUNTIME_DIR=$1 "$2" --step </dev/null >/dev/null; rmdir "$1"'
     at_call() { (as_student one strace -f -o "$TMPDIR/calls" -e trace=mkdir "${@}"); }
