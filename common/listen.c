@@ -27,12 +27,13 @@ static int read_some(struct lab_output *output, int from)
     ssize_t count;
 
     while ((count = read(from, buffer, sizeof(buffer))) > 0) {
-        size_t room = LAB_OUTPUT_LIMIT - output->length;
+        size_t room = output->limit - output->length;
         size_t kept = (size_t)count < room ? (size_t)count : room;
         memcpy(output->text + output->length, buffer, kept);
         output->length += kept;
         output->truncated |= kept < (size_t)count;
     }
+    output->text[output->length] = '\0';
     return count == 0 ? 0 : errno == EAGAIN || errno == EINTR ? 1 : -1;
 }
 
@@ -92,13 +93,15 @@ __attribute__((noreturn)) static void speak(int nothing, int to, int (*body)(voi
     exit(status);
 }
 
-int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument)
+static int hear(struct lab_output *output, size_t limit, int (*body)(void *argument),
+                void *argument)
 {
     int ends[2];
 
-    *output = (struct lab_output){.text = calloc(1, LAB_OUTPUT_LIMIT + 1)};
+    *output = (struct lab_output){.text = malloc(limit + 1), .limit = limit};
     if (!output->text || pipe2(ends, O_CLOEXEC) == -1)
         return -1;
+    output->text[0] = '\0';
     lab_fd from = ends[0], to = ends[1];
     lab_fd nothing = open_nothing(); /* here, where it can be told that there is none */
     if (nothing == -1 || fcntl(from, F_SETFL, O_NONBLOCK) == -1)
@@ -119,6 +122,11 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
     if (result == -1)
         errno = error;
     return result == -1 || output->status == -1 ? -1 : 0;
+}
+
+int lab_listen(struct lab_output *output, int (*body)(void *argument), void *argument)
+{
+    return hear(output, LAB_OUTPUT_LIMIT, body, argument);
 }
 
 struct command {
@@ -142,15 +150,22 @@ int lab_listen_command(struct lab_output *output, const char *const argv[], enum
 {
     lab_fd errors = who == LAB_PROGRAM ? memfd_create("stderr", MFD_CLOEXEC) : -1;
     struct command command = {.argv = argv, .errors = errors};
+    const size_t limit = who == LAB_PROGRAM ? LAB_PROGRAM_LIMIT : LAB_OUTPUT_LIMIT;
 
-    if ((who == LAB_PROGRAM && errors == -1) || lab_listen(output, exec_command, &command) == -1)
+    if ((who == LAB_PROGRAM && errors == -1) || hear(output, limit, exec_command, &command) == -1)
         return -1;
-    if (who == LAB_READER || output->status == 0)
+    if (who == LAB_READER)
         return 0;
-    ssize_t count =
-        pread(errors, output->text + output->length, LAB_OUTPUT_LIMIT - output->length, 0);
+    if (output->truncated) {
+        errno = EFBIG;
+        return -1;
+    }
+    if (output->status == 0)
+        return 0;
+    ssize_t count = pread(errors, output->text + output->length, limit - output->length, 0);
     if (count == -1)
         return -1;
     output->length += (size_t)count;
+    output->text[output->length] = '\0';
     return 0;
 }

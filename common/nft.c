@@ -266,6 +266,11 @@ static bool is_absent(void)
     return errno == EPROTONOSUPPORT || errno == EINVAL || errno == EOPNOTSUPP;
 }
 
+int lab_nft_is_there(void)
+{
+    return lab_nft_exists("filter", NULL) != -1 ? 1 : is_absent() ? 0 : -1;
+}
+
 int lab_nft_missing(unsigned *missing)
 {
     *missing = 0;

@@ -22,6 +22,9 @@ struct lab_nft_part {
 /* Returns 1 where it is there, 0 where it is not, -1 with errno where that cannot be told. */
 int lab_nft_exists(const char *table, const char *chain);
 
+/* Whether the kernel has nf_tables: 1 or 0, or -1 with errno where that cannot be told. */
+int lab_nft_is_there(void);
+
 /* Delete COUNT (8 at most) PARTS in this order, if nothing is in any of them and every chain has
  * still the policy ACCEPT: all or none. Returns 0, or -1 with errno: EBUSY where something is or
  * has another policy, ENOENT where one is not there. */

@@ -18,12 +18,14 @@ struct lab_output {
     char *text;     /* its stdout and stderr, in order, ended by NUL; never NULL after success */
     size_t length;  /* bytes of text */
     int status;     /* as a shell tells it: the exit status, or 128 + the signal's number */
-    bool truncated; /* it said more than LAB_OUTPUT_LIMIT; the rest was read and dropped */
+    size_t limit;   /* bytes that are kept */
+    bool truncated; /* it said more; the rest was read and dropped */
     bool timed_out; /* it was killed because lab_output_seconds times lab_slowness() had passed */
 };
 
 enum {
-    LAB_OUTPUT_LIMIT = 256 * 1024, /* bytes that are kept */
+    LAB_OUTPUT_LIMIT = 256 * 1024,
+    LAB_PROGRAM_LIMIT = 16 << 20, /* a firewall may have ten thousands of rules */
 };
 
 /* How long a process is listened to: 10 s; in an experiment 180, because a line may have to wait
@@ -79,7 +81,8 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
 
 /* The same for a command, which is looked up in PATH. Its status is 127 if it is not there.
  * LAB_READER: a person reads the output. LAB_PROGRAM: a program does, so the command runs with
- * LC_ALL=C, and *OUTPUT has its stdout, followed by its stderr only where its status is not 0. */
+ * LC_ALL=C, and *OUTPUT has its stdout, followed by its stderr only where its status is not 0.
+ * Never a part of it: with more than LAB_PROGRAM_LIMIT the result is -1, and errno EFBIG. */
 enum lab_listener { LAB_READER, LAB_PROGRAM };
 int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who);
 

@@ -127,7 +127,7 @@ static void map_range(const char *program, pid_t pid, unsigned own, struct range
         argv[i + 1] = words[i];
     }
     if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1)
-        lab_die("start %s", program);
+        lab_die("run %s", program);
     if (output.status != 0)
         lab_warn("%s: %.*s", program, (int)strcspn(output.text, "\n"), output.text);
 }

@@ -398,6 +398,24 @@ s, _ = l.accept(); s.close(); c.close()"
         same_host'
 }
 
+@test "08: rules that cannot be listed, or are many, are not taken for none" {
+    on_host '
+        "$LABS/08_nat" up >/dev/null 2>&1 || exit
+        told() { # STATUS PATTERN: of status
+            "$LABS/08_nat" status >/mnt/out 2>&1; [ $? = "$1" ] && within "$2" 1 cat /mnt/out || { cat /mnt/out; exit 1; }
+            rm -f /mnt/stubs/*
+        }
+        stub iptables-nft-save "echo broken >&2; exit 4"
+        told 1 "^08_nat: iptables-nft-save: broken \(exit status 4\)"
+        stub ip "case \$* in *show\ default) yes | head -c 17000000; exit; esac; exec \"\$real\" \"\$@\""
+        told 1 "^08_nat: run ip: EFBIG \(File too large\)"
+        (echo "*filter"; for i in $(seq 12000); do echo "-A INPUT -s 10.1.$((i / 250)).$((i % 250)) -j ACCEPT"; done
+            echo COMMIT) | iptables-restore
+        told 0 "MASQUERADE"
+        iptables -F INPUT
+        "$LABS/08_nat" down >/dev/null'
+}
+
 @test "08 up: wrong arguments are status 2 with one line" {
     local arguments message
     while IFS='|' read -r arguments message; do

@@ -154,6 +154,24 @@ nothing_is_left() {
     nothing_is_left
 }
 
+@test "faults: rules of others that are many, or cannot be listed, are not taken for none" {
+    mkdir "$TMPDIR/bin"
+    printf '#!/bin/sh\necho broken >&2; exit 4\n' >"$TMPDIR/bin/iptables-save"
+    chmod 755 "$TMPDIR/bin/iptables-save"
+    # More than 256 KiB.
+    (echo '*filter' && seq -f '-A INPUT -s 10.1.0.0/16 -p tcp --dport %g -j ACCEPT' 8000 && echo COMMIT) |
+        on_host iptables-restore
+    PATH=$TMPDIR/bin:$PATH run -125 labs09 run -n w "$ROOTFS" true
+    assert_line '09_full_container: iptables-save: broken'
+    run -0 labs09 prune
+    start -n w
+    on_host iptables -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE
+    labs09 kill w
+    run -0 labs09 prune
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    rm -r "${TMPDIR:?}/bin"
+}
+
 @test "faults: where iptables has no connlimit, the other rules are made, and a line says so" {
     mkdir "$TMPDIR/bin"
     cat >"$TMPDIR/bin/iptables-restore" <<'SH'

@@ -74,8 +74,10 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
     if (child != 0)
         return child;
     const int count = others == -1 ? 0 : nat_rules();
-    if (count == -1 || (others != -1 && write(others, &count, sizeof(count)) != sizeof(count)))
-        give_up_restore("count the present rules");
+    if (count == -1)
+        _exit(LAB_EXIT_CANNOT_INVOKE);
+    if (others != -1 && write(others, &count, sizeof(count)) != sizeof(count))
+        give_up_restore("tell how many rules there are");
     int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
     int ours = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if ((quiet && nothing == -1) || ours == -1)
@@ -285,7 +287,8 @@ static bool has_tables(void)
     return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy() != 0;
 }
 
-/* Returns the number of iptables rules in which WORD stands, or -1 where it cannot be told. */
+/* Returns the number of iptables rules in which WORD stands, or -1 where it cannot be told: after a
+ * warning, or with ENOENT where iptables is not installed. */
 static int count_rules(const char *word)
 {
     const char *const argv[] = {find("iptables-save"), NULL};
@@ -294,7 +297,12 @@ static int count_rules(const char *word)
 
     if (!has_tables())
         return 0;
-    if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1 || output.status != 0)
+    if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1)
+        return lab_warn_errno("run iptables-save");
+    errno = output.status == LAB_EXIT_NOT_FOUND ? ENOENT : 0;
+    if (output.status != 0 && errno == 0)
+        lab_warn("iptables-save: %.*s", (int)strcspn(output.text, "\n"), output.text);
+    if (output.status != 0)
         return -1;
     for (const char *line = output.text; line; line = lab_next_line(line)) {
         const char *at = strstr(line, word), *end = lab_next_line(line);
@@ -310,13 +318,15 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
         return 0;
     remove_rules(bridge, network, guarded);
     lab_nft_delete_missing(missing);
-    const int chains = count_rules(CHAIN), links = count_rules(bridge);
+    const int chains = count_rules(CHAIN), links = chains == 0 ? count_rules(bridge) : -1;
     if (chains == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
         return lab_nft_exists("nat", CHAIN) || lab_nft_exists("filter", CHAIN) ? -1 : 0;
-    return chains == 0 && links == 0 ? 0 : -1;
+    return links == 0 ? 0 : -1;
 }
 
 int nat_rules(void)
 {
-    return count_rules("");
+    const int count = count_rules("");
+
+    return count == -1 && errno == ENOENT ? lab_warn_errno("run iptables-save") : count;
 }

@@ -40,7 +40,7 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
 /* Whether there are tables of the other iptables, iptables-legacy(8): 1 or 0, or -1 with errno. */
 int nat_has_legacy(void);
 
-/* The number of all rules that iptables-save(8) knows, or -1 where it cannot tell. */
+/* The number of all rules that iptables-save(8) knows, or -1 after a warning. */
 int nat_rules(void);
 
 #endif

@@ -21,7 +21,7 @@ static int run_line(struct lab_output *output, char *line, enum lab_listener who
         argv[count++] = word;
     argv[count] = NULL;
     if (lab_listen_command(output, argv, who) == -1)
-        lab_die("start %s", argv[0]);
+        lab_die("run %s", argv[0]);
     return output->status;
 }
 

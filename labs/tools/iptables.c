@@ -32,22 +32,24 @@ static bool has_legacy_tables(void)
     return length > 0;
 }
 
-/* Whether `COMMAND`, an iptables-save, prints a rule or a policy that drops. */
+/* Whether `COMMAND`, an iptables-save, prints a rule or a policy that drops. Where the kernel does
+ * not have its kind, it would fail. */
 static bool has_rules(const char *command)
 {
     LAB_OUTPUT saved = {0};
+    const int nf_tables = command == LEGACY_SAVE ? 0 : lab_nft_is_there();
 
-    if (command == LEGACY_SAVE && !has_legacy_tables())
+    if (nf_tables == -1)
+        lab_die("look for nf_tables");
+    if (nf_tables == 0 && (command == NFT_SAVE || !has_legacy_tables()))
         return false;
     if (!lab_find_command(command, NULL, 0)) {
         if (errno != ENOENT)
             lab_die("find %s", command);
         return false;
     }
-    /* It fails by itself where the kernel does not have its kind. */
-    if (lab_command(&saved, "%s", command) >= LAB_EXIT_CANNOT_INVOKE)
-        lab_exit(EXIT_FAILURE, "%s: %s (exit status %d)", command, saved.text, saved.status);
-    return saved.status == 0 && (strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP ["));
+    lab_must_command(&saved, "%s", command);
+    return strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP [");
 }
 
 int lab_iptables_saves(const char *saves[2])

@@ -33,10 +33,11 @@ void lab_host_must_have_uplink(const char *wanted)
 {
     char uplink[IF_NAMESIZE];
 
-    if (wanted && if_nametoindex(wanted) == 0 && errno != ENODEV)
-        lab_die("look for the network device '%s'", wanted);
-    if (wanted && if_nametoindex(wanted) == 0)
+    if (wanted && if_nametoindex(wanted) == 0) {
+        if (errno != ENODEV)
+            lab_die("look for the network device '%s'", wanted);
         lab_exit(EXIT_FAILURE, "there is no network device '%s'", wanted);
+    }
     if (wanted && !lab_host_default_route(wanted, uplink))
         lab_exit(EXIT_FAILURE,
                  "no default route leaves by '%s': it leads nowhere; "
