@@ -250,6 +250,15 @@ todo_fails() {
     refute_line forged
 }
 
+@test "another program: the student's does not begin where it cannot be traced" {
+    with_main 08 <<<'puts("it ran"); return 0;'
+    tests/kit/exercise.sh build 08 "$WORK/$name.c" "$WORK/$name"
+    # strace is the one that traces.
+    run timeout -k 1 "$TOO_LONG" strace -f -qq -o /dev/null build/sandbox --program="$WORK/$name" \
+        bash -c '"$PROGRAM"; echo "status $?"; sleep 0.3' 3>&-
+    assert_output "$name: trace the program: EPERM (Operation not permitted)"$'\n'"status 1"
+}
+
 @test "another program: by way of one that is allowed" {
     with_main 08 <<<'setenv("X", "forged", 1); execlp("env", "env", "sh", "-c", "echo $X; ip link", (char *)NULL); return 1;'
     tests/kit/exercise.sh build 08 "$WORK/$name.c" "$WORK/$name"

@@ -478,13 +478,16 @@ static void drop_capabilities(void)
         lab_die("drop capabilities");
 }
 
-/* In the child: the program, once it is traced. */
+/* In the child: the program, once it is traced. Where that cannot be, the parent says so. */
 __attribute__((noreturn)) static void become_program(const char *path, int go, char *argv[])
 {
     char byte;
 
-    if (read(go, &byte, 1) == -1)
-        lab_die("read");
+    const ssize_t count = read(go, &byte, 1);
+    if (count == -1)
+        lab_die("read whether the program is traced");
+    if (count == 0)
+        _exit(EXIT_FAILURE);
     if (geteuid() == 0 &&
         (unshare(CLONE_NEWNS) == -1 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 ||
          mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) == -1))
@@ -527,6 +530,8 @@ int main(int argc, char *argv[])
         trace(PTRACE_INTERRUPT, guard.program, 0, 0) == -1 ||
         waitpid(guard.program, &status, 0) == -1)
         lab_die("trace the program");
+    if (write(go[1], "", 1) != 1)
+        lab_die("let the program begin");
     close(go[1]);
     handle_stop(guard.program, status);
     return watch();
