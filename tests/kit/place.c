@@ -654,7 +654,7 @@ pid_t place_read_layers(const struct place *place, pid_t init, int output)
     if (inner == -1)
         lab_die("fork");
     if (inner > 0)
-        exit(lab_wait(inner));
+        exit(lab_must_wait(inner));
     if (chdir("/tmp/layers") == -1)
         lab_die("chdir /tmp/layers");
     leave_all_but(output);

@@ -124,7 +124,9 @@ static long kilobytes_of(int processes, const char *name)
     if (file == -1 && errno != ENOENT) /* it has ended */
         lab_die("look at the process %s inside", name);
     ssize_t length = file == -1 ? 0 : read(file, text, sizeof(text) - 1);
-    text[length > 0 ? length : 0] = '\0'; /* ESRCH: it has ended */
+    if (length == -1 && errno != ESRCH)
+        lab_die("read of the process %s inside", name);
+    text[length > 0 ? length : 0] = '\0';
     for (int i = 0; i < LAB_COUNT(keys); i++) {
         const char *at = strstr(text, keys[i]);
         sum += at ? strtol(at + strlen(keys[i]), NULL, 10) : 0;
@@ -144,11 +146,13 @@ static int look_inside(long *kilobytes)
         lab_die("look at the processes inside");
     lab_take_fd(&listed); /* closedir() closes it */
     *kilobytes = 0;
-    while ((entry = readdir(directory)) != NULL)
+    while ((errno = 0, entry = readdir(directory)) != NULL)
         if (isdigit((unsigned char)entry->d_name[0])) {
             count++;
             *kilobytes += kilobytes_of(sandbox.place.processes, entry->d_name);
         }
+    if (errno != 0)
+        lab_die("look at the processes inside");
     closedir(directory);
     return count;
 }
@@ -179,13 +183,12 @@ static bool out_of_memory(void)
 
     if (sandbox.without_group)
         return no_memory;
-    if (sandbox.group.where->of[LAB_MEMORY].version == 2)
-        return lab_cgroup_number(&sandbox.group, LAB_MEMORY, "memory.events.local", "oom",
-                                 &count) == 0 &&
-               count > 0;
-    return lab_cgroup_number(&sandbox.group, LAB_MEMORY, "shell/memory.oom_control", "oom_kill",
-                             &count) == 0 &&
-           count > 0;
+    const bool v2 = sandbox.group.where->of[LAB_MEMORY].version == 2;
+    if (lab_cgroup_number(&sandbox.group, LAB_MEMORY,
+                          v2 ? "memory.events.local" : "shell/memory.oom_control",
+                          v2 ? "oom" : "oom_kill", &count) == -1)
+        lab_cgroup_die();
+    return count > 0;
 }
 
 /* Do so many others want CPUs that those inside may wait for one longer than they run? */
