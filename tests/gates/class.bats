@@ -155,6 +155,39 @@ LC_ALL=C"
     rm -r "${TMPDIR:?}/bin" "$TMPDIR/seen"
 }
 
+@test "class: what reads a submission is not traced by who handed it in, and its end is not waited for" {
+    local nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups) of_root of_nobody holder pid status
+    local read_as=(timeout 60 "$REPO/build/read_as" 0 "" "$CLASS/nobody" "" sleep)
+    mkdir "$CLASS/nobody"
+    chown nobody "$CLASS/nobody"
+    chmod 711 "$TMPDIR"
+    "${read_as[@]}" 61 3>&- &
+    of_root=$!
+    "${nobody[@]}" "${read_as[@]}" 62 3>&- &
+    of_nobody=$!
+    # PTRACE_SEIZE with PTRACE_O_TRACEEXIT: it stops before it ends, also when it is killed.
+    PATH=/usr/bin:/bin "${nobody[@]}" python3 - >"$TMPDIR/held" 3>&- <<'END' &
+import ctypes, os, subprocess, time
+trace = ctypes.CDLL(None, use_errno=True).ptrace
+for seconds in "61", "62":
+    while not (pid := subprocess.run(["pgrep", "-fx", "sleep " + seconds], stdout=subprocess.PIPE).stdout):
+        time.sleep(0.02)
+    print("held" if trace(0x4206, int(pid), None, 0x40) == 0 else os.strerror(ctypes.get_errno()), flush=True)
+time.sleep(60)
+END
+    holder=$!
+    for pid in "$of_root" "$of_nobody"; do
+        status=0
+        wait "$pid" || status=$?
+        assert_equal "$status" 1
+    done
+    kill "$holder"
+    run -0 cat "$TMPDIR/held"
+    assert_output "Operation not permitted
+held"
+    rm "$TMPDIR/held"
+}
+
 @test "class: a submission that could not be graded is named, and the others are graded" {
     mkdir -p "$CLASS/alice" "$CLASS/bob" "$TMPDIR/bin"
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"

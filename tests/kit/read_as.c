@@ -5,8 +5,8 @@
  *
  * COMMAND finds the directory PATH as its working directory, or the file PATH, or FILE in the
  * directory PATH, as its stdin; the variable KIND is "directory" or "file". FILE is "" or a path
- * without links. Status 1: it cannot be opened; 2: it is something else. After 20 seconds it is
- * killed.
+ * without links. Status 1: it cannot be opened, or the 20 seconds are over after which COMMAND is
+ * killed; 2: it is something else.
  *
  * Root opens what is on the way to PATH one by one, each by the descriptor of the one before, and
  * looks at what was opened: nobody can put something else in its place. From the first on that
@@ -14,10 +14,11 @@
  * the rights of that user. Where others can write, they may have moved there what is somebody
  * else's: a file or a link there, and what is in such a directory PATH, is read as nobody. Not so
  * for those that SHARED names, a group (its number) or "all", as on a shared folder.
- * What COMMAND leaves running is killed with it, as it has a PID namespace. Without root nothing of
- * this happens, but a link of another user is not followed.
+ * What COMMAND leaves running is killed with it, as it has a PID namespace. That user does not
+ * trace it, nor take its descriptors, as it has a user namespace that root has made. Without root
+ * nothing of this happens, but a link of another user is not followed.
  *
- * openat(2), "O_PATH"; path_resolution(7)
+ * openat(2), "O_PATH"; path_resolution(7); ptrace(2), "Ptrace access mode checking"
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@
 #include "error.h"
 #include "file.h"
 #include "namespace.h"
+#include "process.h"
 
 enum { NOBODY = 65534, LINKS = 40, SECONDS = 20 };
 
@@ -175,12 +177,37 @@ static struct place open_below(struct place at, const char *path, int links)
     return at;
 }
 
-__attribute__((noreturn)) static void execute(char *argv[])
+/* All users and groups of our user namespace are the same in that of the process CHILD. */
+static void map_all(pid_t child)
+{
+    char path[64];
+    unsigned first, count;
+
+    for (const char *kind = "ug"; *kind; kind++) {
+        char map[4096] = ""; /* the kernel takes no more */
+        size_t length = 0;
+        snprintf(path, sizeof(path), "/proc/self/%cid_map", *kind);
+        FILE *own = fopen(path, "re");
+        if (!own)
+            lab_die("open %s", path);
+        while (length < sizeof(map) && fscanf(own, "%u %*u %u", &first, &count) == 2)
+            length += (size_t)snprintf(map + length, sizeof(map) - length, "%u %u %u\n", first,
+                                       first, count);
+        fclose(own);
+        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)child, *kind);
+        if (lab_write_file(path, map) == -1)
+            lab_die("write to %s", path);
+    }
+}
+
+__attribute__((noreturn)) static void execute(char *argv[], int go)
 {
     /* An archive says how much memory it takes to unpack it. */
     const struct rlimit memory = {500 << 20, 500 << 20};
-    char again[32];
+    char again[32], byte;
 
+    if (read(go, &byte, 1) != 1) /* the maps are written */
+        exit(EXIT_FAILURE);
     if (setpgid(0, 0) == -1)
         lab_die("setpgid");
     if (lab_leave_keyring() == -1)
@@ -208,7 +235,7 @@ __attribute__((noreturn)) static void execute(char *argv[])
 
 int main(int argc, char *argv[])
 {
-    int status;
+    int status, go[2];
 
     if (argc < 6 || argv[3][0] != '/')
         lab_exit(LAB_EXIT_USAGE, "usage: read_as TRUSTED SHARED PATH FILE COMMAND [ARGUMENT]...");
@@ -216,23 +243,31 @@ int main(int argc, char *argv[])
     if (caller == 0)
         trusted = argv[1];
     shared = argv[2];
-    if (trusted && unshare(CLONE_NEWPID) == -1)
-        lab_die("unshare CLONE_NEWPID");
-    pid_t child = fork();
+    if (pipe2(go, O_CLOEXEC) == -1)
+        lab_die("pipe");
+    pid_t child = lab_clone(trusted ? CLONE_NEWUSER | CLONE_NEWPID : 0, 0);
     if (child == -1)
-        lab_die("fork");
+        lab_die("clone");
     if (child == 0)
-        execute(argv);
+        execute(argv, go[0]);
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (pidfd == -1)
+        lab_die("pidfd_open");
+    if (trusted)
+        map_all(child);
+    if (write(go[1], "", 1) == -1)
+        lab_die("write to a pipe");
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    int count = pidfd == -1 ? -1 : TEMP_FAILURE_RETRY(poll(&ended, 1, SECONDS * 1000));
-    if (count == -1)
+    if (TEMP_FAILURE_RETRY(poll(&ended, 1, SECONDS * 1000)) == -1)
         lab_warn_errno("wait for what reads %s", argv[3]);
-    if (count != 1) {
+    /* Not for longer: what waits for a file system of a student's may never end. */
+    pid_t waited = waitpid(child, &status, WNOHANG);
+    if (waited == -1)
+        lab_die("waitpid");
+    if (waited == 0) {
         kill(child, SIGKILL);
         kill(-child, SIGKILL); /* without a PID namespace, what it has started */
+        lab_exit(EXIT_FAILURE, "%s is not read within %d seconds", argv[3], SECONDS);
     }
-    if (waitpid(child, &status, 0) == -1)
-        lab_die("waitpid");
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
