@@ -3,6 +3,8 @@
 
 load helpers
 
+# chroot ROOT COMMAND
+export EXERCISE_WORDS=2
 export NEEDS='1.2:1.1'
 
 # A jail with a static busybox, and a file outside of it.

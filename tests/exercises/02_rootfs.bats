@@ -3,6 +3,8 @@
 
 load helpers
 
+# run BASE LAYER COMMAND
+export EXERCISE_WORDS=3
 export NEEDS='2.2:2.1 2.4:2.3'
 
 # A base with a busybox and a few files; `inside ONE cat /file`: in the container ONE.

@@ -3,6 +3,8 @@
 
 load helpers
 
+# PID COMMAND
+export EXERCISE_WORDS=1
 export NEEDS='4.2:4.1 4.3:4.1,4.2 4.4:4.1,4.2'
 # Where the user namespace is ours, every order is right: joining fails for what was opened.
 export SHOWN_BY='4.1:4.2'

@@ -4,6 +4,8 @@
 
 load helpers
 
+# PERCENT COMMAND
+export EXERCISE_WORDS=1
 export NEEDS='5.2:5.1 5.3:5.1,5.2 5.4:5.2'
 
 # `own FILE`: a file of the group in which one is, in the hierarchy of cpu, on v1 or v2. To be given

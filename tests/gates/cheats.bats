@@ -223,6 +223,24 @@ todo_fails() {
     assert_output --partial "not allowed: it ran /usr/bin/unshare"
 }
 
+@test "another program: a file of its own that is called busybox, and the end of the command" {
+    with_main 03 <<'C'
+static char bytes[1 << 20];
+if (getenv("AGAIN")) { puts("went on"); return 0; }
+ssize_t count = read(open("/proc/self/exe", O_RDONLY), bytes, sizeof(bytes));
+int to = open("/tmp/busybox", O_CREAT | O_WRONLY, 0755);
+if (write(to, bytes, count) != count || close(to) || setenv("AGAIN", "", 1)) return 1;
+execv("/tmp/busybox", argv + 1); return 1;
+C
+    inside id -u
+    assert_line --partial "not allowed: it ran /tmp/busybox. "
+    refute_line "went on"
+    with_main 03 <<<'dprintf(open("/tmp/made", O_CREAT | O_WRONLY, 0644), "echo went on\n"); execv("/bin/sh", argv + 2); return 1;'
+    inside echo sh /tmp/made
+    assert_line --partial "not allowed: it ran /usr/bin/"
+    refute_line "went on"
+}
+
 @test "another program: a copy of ip(8) in memory" {
     with_main 07 <<<'int from = open("/usr/sbin/ip", O_RDONLY), to = memfd_create("mine", 0); static char b[1 << 22]; ssize_t n; while ((n = read(from, b, sizeof(b))) > 0) if (write(to, b, (size_t)n) < 0) return 1; argv[0] = "link"; char *words[64] = {"ip"}; for (int i = 0; i < argc; i++) words[i + 1] = argv[i]; extern char **environ; fexecve(to, words, environ); return 1;'
     no_points

@@ -4,19 +4,18 @@
  *     /run/exercise/NAME [ARG]...     runs /run/exercise/program/NAME [ARG]...
  *
  * In the sandbox $PROGRAM names a copy of this file. The program and its children are traced: they
- * execute the command that is at the end of their arguments, and the programs that
- * EXERCISE_MAY_RUN lists by name, and no others (not ip(8) or unshare(1), and no shell, which would
- * run them). These programs are traced as well, because with variables, options and files a program
- * can be made to run others; the command is traced no longer. The program has a
- * mount namespace of its own, so that it does not replace the tools with which a check looks at its
- * work.
+ * execute the command at the end of their arguments, which comes after the options and so many
+ * words as EXERCISE_WORDS says (none), and the programs that EXERCISE_MAY_RUN lists by name, and no
+ * others (not ip(8) or unshare(1), and no shell, which would run them). These programs are traced
+ * as well, because with variables, options and files a program can be made to run others; the
+ * command is traced no longer. The program has a mount namespace of its own, so that it does not
+ * replace the tools with which a check looks at its work.
  *
  * Where the program is killed by an error, or ends itself because of one, a line begins with
  * "note:" and names the functions that it is in. The status is that of the program. ptrace(2)
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <link.h>
 #include <linux/audit.h>
@@ -114,14 +113,26 @@ static struct __ptrace_syscall_info information(pid_t pid)
     return info;
 }
 
-/* Whether the program at PATH is the one that the check finds under NAME. */
+static bool same_contents(const char *one, const char *other)
+{
+    static char a[1 << 16], b[sizeof(a)];
+    ssize_t count = -1;
+    lab_fd first = open(one, O_RDONLY | O_CLOEXEC), second = open(other, O_RDONLY | O_CLOEXEC);
+
+    while (first != -1 && second != -1 && (count = read(first, a, sizeof(a))) > 0)
+        if (read(second, b, sizeof(b)) != count || memcmp(a, b, (size_t)count) != 0)
+            return false;
+    return count == 0 && read(second, b, 1) == 0;
+}
+
+/* Whether the program at PATH is the one that the check finds under NAME, or a copy of it. */
 static bool is_program(const char *path, const char *name)
 {
     char found[PATH_MAX];
     struct stat one, other;
 
     return lab_find_command(name, found, sizeof(found)) && stat(found, &one) == 0 &&
-           stat(path, &other) == 0 && lab_same_file(&one, &other);
+           stat(path, &other) == 0 && (lab_same_file(&one, &other) || same_contents(found, path));
 }
 
 static bool may_run(const char *path)
@@ -155,7 +166,7 @@ static int read_words(pid_t pid, uint64_t stack, char words[WORDS][LENGTH])
 {
     int count = (int)peek(pid, stack);
 
-    if (count < 1 || count > guard.count || count > WORDS)
+    if (count < 1 || count > WORDS)
         return 0;
     for (int i = 0; i < count; i++)
         peek_string(pid, peek(pid, stack + sizeof(long) * (size_t)(i + 1)), words[i]);
@@ -169,21 +180,33 @@ static int read_words(pid_t pid, uint64_t stack, char words[WORDS][LENGTH])
     return count;
 }
 
-/* Whether PID has become the command at the end of our arguments. In a jail the same name may be
- * another file, and busybox has many names. */
-static bool is_command(pid_t pid, const char *path, const char *name)
+/* Where in our arguments the command begins. */
+static int command_at(void)
+{
+    const char *text = getenv("EXERCISE_WORDS");
+    long words = text ? strtol(text, NULL, 10) : 0;
+    int at = 1;
+
+    for (; at < guard.count; at++)
+        if (strncmp(guard.arguments[at], "--", 2) != 0 && words-- == 0)
+            break;
+    return at;
+}
+
+/* Whether PID has become the command at the end of our arguments. In a jail it is a copy, and
+ * busybox has many names. */
+static bool is_command(pid_t pid, const char *path)
 {
     static char words[WORDS][LENGTH];
-    int count = read_words(pid, information(pid).stack_pointer, words);
-    char **last = guard.arguments + guard.count - count;
+    int count = read_words(pid, information(pid).stack_pointer, words), at = command_at();
 
-    if (count == 0)
+    if (count == 0 || count != guard.count - at)
         return false;
     for (int i = 0; i < count; i++)
-        if (strncmp(words[i], last[i], LENGTH - sizeof(long)) != 0)
+        if (strncmp(words[i], guard.arguments[at + i], LENGTH - sizeof(long)) != 0)
             return false;
-    return is_program(path, words[0]) || strcmp(name, basename(words[0])) == 0 ||
-           strncmp(name, "busybox", strlen("busybox")) == 0;
+    return is_program(path, words[0]) || is_program(path, "busybox") ||
+           is_program(path, "busybox.static");
 }
 
 /*
@@ -335,7 +358,7 @@ static bool look_at_program(pid_t pid)
     }
     if (may_run(path))
         return true;
-    if (is_command(pid, path, basename(target)))
+    if (is_command(pid, path))
         return false;
     refuse("it ran %.200s. The exercise does the work itself, and runs no program but the command "
            "that it is given",
@@ -522,6 +545,11 @@ int main(int argc, char *argv[])
         become_program(path, go[0], argv);
     }
     close(go[0]);
+    /* A check may have put us into a jail, which the program leaves. An ordinary user is in none.
+     */
+    snprintf(path, sizeof(path), "/proc/%d/root", (int)getppid());
+    if (chroot(path) == -1 && geteuid() == 0)
+        lab_die("chroot %s", path);
     for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
         signal(ending[i], pass_on);
     /* It interrupts waitpid(2). */

@@ -384,7 +384,7 @@ static void hand_on_controllers(const struct lab_cgroup *group)
  * what is meant for it. */
 static void set_environment(void)
 {
-    static const char *const kept[] = {"PROGRAM", "EXERCISE_MAY_RUN", "LAB_SLOW"};
+    static const char *const kept[] = {"PROGRAM", "EXERCISE_MAY_RUN", "EXERCISE_WORDS", "LAB_SLOW"};
     enum { KEPT = sizeof(kept) / sizeof(kept[0]) };
     static const struct {
         const char *name, *value;
