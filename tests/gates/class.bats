@@ -73,6 +73,25 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     assert [ "$(wc -l <"$BUILD/grades/grades.csv")" -eq 2 ]
 }
 
+@test "class: no submission takes the row of another one, whatever its name is" {
+    mkdir "$CLASS/alice" "$CLASS/alice.of-student" "$CLASS"/$'x\001y' "$CLASS"/$'x\002y' "$CLASS"/$'x\003y'
+    cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"
+    tar -cf "$CLASS/bob.tar" -C "$REPO/solutions" 06_cpu_shares.c
+    touch "$CLASS/alice.t0" "$CLASS/bob.tgz" "$CLASS/$(printf '\377%.0s' {1..255})"
+    run -2 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    run -0 cut -d , -f 1-2 "$BUILD/grades/grades.csv"
+    run -0 env LC_ALL=C sed -e 1d -e 's/^"[^a-z].*/no directory has this name/' <<<"$output"
+    assert_equal "$(sort <<<"$output")" '"alice",7
+"alice.of-student",0
+"alice.t0",0
+"bob.tar",7
+"bob.tgz",0
+"x?y",0
+"x?y.of-student",0
+"x?y.of-student-2",0
+no directory has this name'
+}
+
 @test "class: what its owner exchanges for a link while it is graded is not read" {
     local students="alice bob carol dave erin frank grace" student untouched=$CLASS/heidi closed=$CLASS/.closed
     mkdir -p "$CLASS/bob/work" "$TMPDIR/bin"

@@ -108,17 +108,26 @@ copy_sources() {
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
 student() {
-    local path=$1 grades=$2 file name place remark="" status=0
+    local path=$1 grades=$2 file name stem others place remark="" status=0
     # Into tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no formula.
     file=$(jq -rn --arg name "${path##*/}" '$name | gsub("\\p{C}|^[-=+@]"; "?")')
     name=$file
-    if [ ! -d "$path" ]; then name=${name%%.t*}; fi
-    # alice/ and alice.tar are two, and grades.csv is the table.
-    for name in "$name" "$file" "$file.of-student"; do
+    if [ ! -d "$path" ]; then
+        stem=${path##*/}
+        stem=${path%/*}/${stem%%.t*}
+        # Not the name of another submission, nor one to which another could be shortened.
+        others=("$stem".*)
+        if [ ${#others[@]} -eq 1 ] && [ ! -e "$stem" ]; then name=${name%%.t*}; fi
+    fi
+    # Names that differ only in what is replaced; and grades.csv is the table.
+    for name in "$name" "$file.of-student"{,-{2..99}}; do
         if [ "$name" != grades.csv ] && mkdir "$grades/$name" 2>/dev/null; then break; fi
         name=''
     done
-    [ "$name" ] || complain "no directory for $file"
+    [ "$name" ] || {
+        not_graded "$file" "no directory can be made for it"
+        return
+    }
     place=$(mktemp -d "$BUILD/student.XXXXXX")
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
