@@ -8,6 +8,9 @@
 override WORK        := $(or $(value WORK),work)
 override SUBMISSIONS := $(value SUBMISSIONS)
 
+# With it, cd in a script leads to directories of that name elsewhere.
+unexport CDPATH
+
 # A word for the shell, whatever is in it.
 quoted = '$(subst ','\'',$($(1)))'
 
