@@ -433,6 +433,7 @@ printf("unshare %s\n", unshare(CLONE_NEWNS) ? strerror(errno) : "done");
 printf("name %s\n", sethostname("x", 1) ? strerror(errno) : "done");
 printf("kill %s\n", kill(-1, 9) ? strerror(errno) : "done");
 printf("fork %s\n", fork() < 0 ? strerror(errno) : "done");
+printf("poison %s\n", madvise(NULL, 4096, MADV_HWPOISON) ? strerror(errno) : "done");
 printf("write %s\n", open("made", O_CREAT | O_WRONLY, 0600) < 0 ? "refused" : "done");
 printf("shadow %s\n", open("/etc/shadow", O_RDONLY) < 0 ? strerror(errno) : "done"); return 0;
 C
@@ -440,7 +441,7 @@ C
     mkdir "$WORK/layers"
     run -0 build/sandbox --layers="$WORK/layers" --file="$WORK/$name" "/run/exercise/$name" 3>&-
     refute_output --partial "done"
-    assert_equal "$(grep -c 'Operation not permitted' <<<"$output")" 8
+    assert_equal "$(grep -c 'Operation not permitted' <<<"$output")" 9
     assert_line "shadow Permission denied"
 }
 
