@@ -249,24 +249,33 @@ static int summary(bool whole)
     return narration.failed;
 }
 
+/* The next byte of an answer, 0 where the input has ended. */
+static char answer_byte(void)
+{
+    char byte = 0;
+
+    if (TEMP_FAILURE_RETRY(read(STDIN_FILENO, &byte, 1)) == -1)
+        lab_die("read the answer");
+    return byte;
+}
+
 /* --step: wait for a word from the reader; one that is not understood is asked for again. The input
  * is read byte by byte, because what follows the line may be meant for the shell. */
 static void ask(void)
 {
     for (;;) {
-        char answer = 'q'; /* also where the input has ended */
         bool more = false;
 
         printf("    -- Enter: go on, s: a shell here, q: end -- ");
         fflush(stdout);
-        if (read(STDIN_FILENO, &answer, 1) == 1 && answer != '\n')
-            for (char rest = ' '; rest != '\n' && read(STDIN_FILENO, &rest, 1) == 1;)
-                more |= rest != '\n';
+        const char answer = answer_byte();
+        for (char rest = answer; rest && rest != '\n'; more |= rest && rest != '\n')
+            rest = answer_byte();
         if (!isatty(STDIN_FILENO))
             putchar('\n');
         if (answer == '\n')
             return;
-        if (answer == 'q' && !more)
+        if ((answer == 'q' && !more) || !answer)
             break;
         if (answer == 's' && !more)
             open_shell(NULL);

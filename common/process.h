@@ -48,6 +48,11 @@ long long lab_now(void);
  * NULL with errno. proc_pid_status(5) */
 const char *lab_process_status(pid_t pid);
 
+/* Where a standard stream is closed, no file that is opened after this takes its number, so that
+ * what is printed goes nowhere; a command that is executed finds it closed still. Exits where that
+ * takes /dev/null, which cannot be opened. */
+void lab_hold_streams(void);
+
 /* Make good what a caller such as cron may have left: standard streams that are closed become
  * /dev/null, because what is opened next would be taken for them; SIGCHLD is no more ignored, for
  * then the kernel keeps no status to wait for; PATH is the usual directories where there is none.

@@ -252,6 +252,11 @@ reader_goes_away() {
     refute_line --partial 'step 2 of'
 }
 
+@test "run: an answer that cannot be read is no end of input" {
+    run -1 "$LABS/01_chroot" --step <"$TMPDIR"
+    assert_output --partial "read the answer: EISDIR (Is a directory)"
+}
+
 @test "run: s after a step opens a shell in the place of the experiment" {
     run -0 bash -c 'printf "\n\n\ns\nls my_root/bin\nexit\nq\n" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
     assert_line --regexp '^(.*[$#] )?bash$'

@@ -532,3 +532,11 @@ type_before_step() {
     done
     rm "$TMPDIR/uts"
 }
+
+@test "03_unshare: where standard streams are closed, no error message opens the gate of the process that keeps" {
+    touch "$TMPDIR/uts"
+    run -1 bash -c '"$@" >&- 2>&-' - strace -f -qq -o /dev/null -e inject=unshare:error=ENOSPC \
+        -e inject=exit_group:delay_enter=$((200000 * SLOW)) "$LABS/03_unshare" --uts="$TMPDIR/uts" true 3>&-
+    run ! mountpoint -q "$TMPDIR/uts"
+    rm "$TMPDIR/uts"
+}

@@ -163,6 +163,7 @@ int chroot_tool(int argc, char *argv[])
     char resolved[PATH_MAX];
 
     lab_exit_failure = 125;
+    lab_hold_streams();
     read_options(argc, argv);
     if (optind == argc) {
         lab_warn("missing operand");

@@ -431,6 +431,7 @@ int unshare_tool(int argc, char *argv[])
     uid_t user = geteuid();
     gid_t group = getegid();
 
+    lab_hold_streams();
     read_options(argc, argv);
     enter_namespaces();
     prepare_inside(user, group);

@@ -368,6 +368,7 @@ int nsenter_tool(int argc, char *argv[])
     struct request wanted;
     bool groups_dropped = getgroups(0, NULL) == 0; /* there are none */
 
+    lab_hold_streams();
     read_command_line(&wanted, argc, argv);
     if (wanted.follow_context)
         follow_context(wanted.target);

@@ -365,6 +365,7 @@ int main(int argc, char *argv[])
     char lost[64], lost_to_user[64];
     bool json = wants_json(argc, argv), all = optind == argc, root = geteuid() == 0;
 
+    lab_hold_streams();
     choose(argv + optind, findings);
     setvbuf(stdout, NULL, _IOLBF, 0);
     try_all(findings, !json);
