@@ -148,7 +148,7 @@ ELSEWHERE='run the labs on the machine itself'
 @test "doctor: to root it tells both, what runs with root and what without" {
     consult 0 "$DOCTOR"
     run -0 sed -n '/^Without root/,$p' "$SEEN"
-    assert_line --index 0 'Without root, as user 65534, labs that cannot run here: 05 06.'
+    assert_line --index 0 'Without root, as user 65533, labs that cannot run here: 05 06.'
     assert_line --regexp '^  no      cgroup cpu  '
     refute_line --regexp '^  (ok|note) '
     consult 0 env SUDO_UID=4242 SUDO_GID=4242 "$DOCTOR"

@@ -126,8 +126,8 @@ struct finding {
     char seen[512], remedy[512];
 };
 
-/* Root tries all lines once more as this user: the one that has typed sudo, or 65534. 0: does not.
- */
+/* Root tries all lines once more as this user: the one that has typed sudo, or one whom no process
+ * has, as any could trace ours. 0: does not. */
 static uid_t ordinary_user;
 
 static void become_ordinary_user(void)
@@ -347,7 +347,7 @@ static void try_without_root(const struct finding with_root[], char *lost, size_
 
     ordinary_user = typed_sudo ? (uid_t)atoi(typed_sudo) : 0;
     if (ordinary_user == 0)
-        ordinary_user = 65534;
+        ordinary_user = 65533; /* nobody has daemons */
     try_all(findings, false);
     collect_lost(findings, lost, size);
     if (!print)

@@ -649,6 +649,12 @@ C
     setfacl -m u:nobody:rwx "$WORK/shared"
     run -2 make -s exercise-01 WORK="$WORK/shared/work" 3>&-
     assert_output --partial "others can write to $WORK/shared"
+    mkdir "$WORK/default"
+    setfacl -d -m u:nobody:rwx "$WORK/default"
+    run -2 make -s exercise-01 WORK="$WORK/default/work" 3>&-
+    assert_output --partial "others, by an access control list (getfacl shows it), could make $WORK/default/work before root does"
+    run -2 make -s exercise-01 WORK="/proc/self/root$WORK/mine" 3>&-
+    assert_output --partial "root does not write below /proc"
     # It is read by its owner, wherever it is, and a link does not lead to what he may not read.
     mkdir -m 700 "$TMPDIR/closed" "$TMPDIR/closed/work" "$TMPDIR/closed/of-root"
     cp solutions/01_chroot.c "$TMPDIR/closed/work"
@@ -691,6 +697,10 @@ C
     touch -d 2001-01-01 "$SECRET"
     ln -s "$WORK/made" "$WORK/build/.check-tools"
     chown -R -h nobody "$WORK/build"
+    mkdir -p "$WORK/cd/tests/kit"
+    echo 'echo executed' >"$WORK/cd/tests/kit/kit.bash"
+    run env CDPATH="$WORK/cd" TMP="$WORK/cd" make -s progress WORK="$TMPDIR/mine" 3>&-
+    refute_output --partial executed
     run -2 make -s BUILD=/tmp help 3>&-
     assert_line "everybody can write to /tmp: root does not; name another directory"
     for name in help "$WORK/build/starters/01_chroot.c" "$WORK/build/.check-tools"; do

@@ -9,7 +9,7 @@
 # From make: what kit.bash takes, FORCE, and ONLY (one TODO, for check). The results of check-NN are kept in WORK/.state, for hint-NN,
 # progress and solution-NN.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
 : "${FORCE:=}" "${ONLY:=}"
 state=$WORK/.state

@@ -9,7 +9,7 @@
 # From make: what kit.bash takes. Nothing that a student has handed in is executed or read outside of the
 # sandbox.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
 jq=tests/kit/grade.jq
 

@@ -76,6 +76,8 @@ must_be_closed() {
         [ ! "$open" ] || complain "$open could make $file before root does: mkdir $file"
         return
     fi
+    # make would ask for its own process.
+    [[ $file != /proc/* ]] || complain "root does not write below /proc: name another directory"
     is_ours "$owner" ||
         complain "$file belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"
     [[ $rights != d????w????+ ]] || complain "others can write to $file (getfacl shows who): root does not; name another directory"
@@ -88,6 +90,10 @@ must_be_closed() {
         others="the group $(getent group "$group" | cut -d : -f 1 | grep . || echo "$group")"
     fi
     [[ ! $others || $rights == d????????[tT]* ]] || complain "$others can write to $file: root does not; name another directory"
+    # A default access control list is one of what is made there, too.
+    if [[ $rights == d*+ && $(getfacl -cdpn -- "$file" 2>/dev/null || echo "cannot tell") ]]; then
+        others="others, by an access control list (getfacl shows it),"
+    fi
     # In a sticky directory they replace nothing of ours, but may make what is not there yet.
     [[ $rights == l* ]] || open=$others
 }
