@@ -262,7 +262,7 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
     return 0;
 }
 
-int lab_cgroup_remove_run(const char *name, const char *origin)
+int lab_cgroup_remove_run(const char *name, const char *origin, bool locked)
 {
     struct lab_hierarchies where;
     struct lab_cgroup group = {.where = &where};
@@ -280,7 +280,7 @@ int lab_cgroup_remove_run(const char *name, const char *origin)
                 return lab_cgroup_failed("look at", directory);
         }
     int result = lab_cgroup_remove(&group, rootless || !*origin ? NULL : origin), error = errno;
-    for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
+    for (enum lab_controller i = 0; locked && i < LAB_CONTROLLERS; i++)
         if (where.of[i].version && remove_parent(where.of[i].base) == -1 && result == 0)
             result = -1, error = errno;
     errno = error;

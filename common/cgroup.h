@@ -77,6 +77,7 @@ struct lab_limits {
     long long memory; /* bytes, and no swap beyond it where swap is counted: memory.limit_in_bytes
                        * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max */
     long long pids;   /* processes and threads: pids.max, the same in both dialects */
+    long long groups; /* below it: cgroup.max.descendants of v2; v1 has no such limit */
 };
 
 /* Limit GROUP, and read back what is in force. EINVAL where a parent allows less CPU time (v1). */
@@ -134,9 +135,9 @@ int lab_cgroup_origin(const struct lab_cgroup *group, pid_t pid, char *text, siz
 #define LAB_CGROUP_BASE "base "
 
 /* Take away all that the run NAME has in any hierarchy: its processes are killed, or given back
- * by ORIGIN where it is not empty, its groups removed, and container-labs too where it is empty
- * then. Runs are expected to lock each other out meanwhile. */
-int lab_cgroup_remove_run(const char *name, const char *origin);
+ * by ORIGIN where it is not empty, its groups removed; and, if runs are LOCKED out meanwhile,
+ * container-labs too where it is empty then. */
+int lab_cgroup_remove_run(const char *name, const char *origin, bool locked);
 
 /* Without root: from now on let groups be made in the nearest group, from our own one upwards, that
  * belongs to the caller, can hand on all CONTROLLERS and has no processes of its own. Returns 0, or

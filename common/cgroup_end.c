@@ -1,9 +1,13 @@
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cgroup_parts.h"
@@ -73,30 +77,93 @@ static int kill_processes(const char *directory)
     return 0;
 }
 
-/* The next group in LISTED, or the one of INODE if not 0. NULL at the end, or with errno. */
-static const struct dirent *next_group(DIR *listed, ino_t inode)
-{
-    const struct dirent *entry;
+/* Where a walk is. The list of a group is read in small parts, and again from the same place when
+ * the walk comes back to it: else each return would take as long as the list. */
+struct walk {
+    int fd;            /* the group that is listed */
+    ino_t left;        /* the group in it that the walk has come up from; 0: none */
+    bool again;        /* it is looked for from the beginning */
+    off_t place, next; /* in the list: of the last entry, and of the next */
+    off_t *places;     /* of the entries that lead here, one for each group above */
+    size_t depth;      /* how many these are */
+    size_t at, length; /* of what was read: */
+    alignas(struct dirent) char entries[1024];
+};
 
-    do {
-        errno = 0;
-        entry = readdir(listed);
-    } while (entry && (entry->d_type != DT_DIR || strcmp(entry->d_name, ".") == 0 ||
-                       strcmp(entry->d_name, "..") == 0 || (inode && entry->d_ino != inode)));
-    return entry;
+/* Go on with the list at PLACE. */
+static int list_from(struct walk *walk, off_t place)
+{
+    walk->at = walk->length = 0;
+    walk->next = place;
+    return lseek(walk->fd, place, SEEK_SET) == -1 ? -1 : 0;
 }
 
-/* Replace *LISTED by the directory NAME in it, which no mount may cover. */
-static int step(DIR **listed, const char *name)
+/* The group that was left is not in the rest of the list. Where two have the same place, the kernel
+ * may have gone on behind it: it is looked for from the beginning. Else it is gone, and the walk
+ * begins there again. */
+static int list_again(struct walk *walk)
 {
-    lab_fd fd = lab_openat2(dirfd(*listed), name, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_XDEV);
-    DIR *next = fd == -1 ? NULL : fdopendir(fd);
+    walk->left = walk->again ? 0 : walk->left;
+    walk->again = !walk->again;
+    return list_from(walk, 0);
+}
 
-    if (!next)
+/* The next group in the list, or the one that was left. NULL at the end, or with errno. */
+static const struct dirent *next_group(struct walk *walk)
+{
+    for (;;) {
+        if (walk->at == walk->length) {
+            long length = syscall(SYS_getdents64, walk->fd, walk->entries, sizeof(walk->entries));
+            if (length == -1 && errno != ENOENT) /* the group is removed, and has none */
+                return NULL;
+            walk->at = 0, walk->length = length > 0 ? (size_t)length : 0;
+            errno = 0;
+            if (length <= 0 && (!walk->left || list_again(walk) == -1))
+                return NULL;
+            continue;
+        }
+        const struct dirent *entry = (const void *)(walk->entries + walk->at);
+        walk->at += entry->d_reclen;
+        walk->place = walk->next, walk->next = entry->d_off;
+        if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0 && (!walk->left || entry->d_ino == walk->left))
+            return entry;
+    }
+}
+
+/* Go on at PLACE in the directory NAME of the group, which no mount may cover. */
+static int step(struct walk *walk, const char *name, off_t place)
+{
+    lab_fd fd = lab_openat2(walk->fd, name, O_RDONLY | O_DIRECTORY, 0, RESOLVE_NO_XDEV);
+
+    if (fd == -1)
         return -1;
-    lab_take_fd(&fd);
-    closedir(*listed);
-    *listed = next;
+    close(walk->fd);
+    walk->fd = lab_take_fd(&fd);
+    return list_from(walk, place);
+}
+
+static int step_down(struct walk *walk, const char *name)
+{
+    off_t *places = reallocarray(walk->places, walk->depth + 1, sizeof(*places));
+
+    if (!places)
+        return -1;
+    walk->places = places;
+    places[walk->depth] = walk->place;
+    if (step(walk, name, 0) == -1)
+        return -1;
+    walk->depth++;
+    return 0;
+}
+
+static int step_up(struct walk *walk)
+{
+    struct stat status;
+
+    if (fstat(walk->fd, &status) == -1 || step(walk, "..", walk->places[--walk->depth]) == -1)
+        return -1;
+    walk->left = status.st_ino;
     return 0;
 }
 
@@ -106,42 +173,42 @@ static int step(DIR **listed, const char *name)
 static int walk_up(const char *directory, int (*each)(const char *directory))
 {
     char path[64 + sizeof(((struct dirent *)NULL)->d_name)];
-    DIR *listed = opendir(directory);
+    struct walk walk = {.fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     struct stat status;
-    ino_t left = 0; /* the group in LISTED that the walk has come up from */
-    int depth = 0, result = 0;
+    int result = 0;
 
-    if (!listed)
+    if (walk.fd == -1)
         return errno == ENOENT ? 0 : lab_cgroup_failed("open", directory);
     while (result == 0) {
-        const struct dirent *entry = next_group(listed, left);
+        const struct dirent *entry = next_group(&walk);
         if (entry) {
-            snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd(listed), entry->d_name);
+            snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", walk.fd, entry->d_name);
             /* A directory without others in it has two links. */
-            if (left || (lstat(path, &status) == 0 && status.st_nlink == 2)) {
-                left = 0;
+            if (walk.left || (lstat(path, &status) == 0 && status.st_nlink == 2)) {
+                walk.left = 0, walk.again = false;
                 result = each(path);
-            } else if (step(&listed, entry->d_name) == 0) {
-                depth++;
-            } else if (errno != ENOENT) {
+            } else if (step_down(&walk, entry->d_name) == -1 && errno != ENOENT) {
                 result = lab_cgroup_failed("open", path);
             }
         } else if (errno != 0) {
             result = lab_cgroup_failed("list", directory);
-        } else if (left) { /* it is gone meanwhile */
-            rewinddir(listed);
-            left = 0;
-        } else if (depth-- == 0) {
+        } else if (walk.depth == 0) {
             break;
-        } else {
-            result = fstat(dirfd(listed), &status) == -1 || step(&listed, "..") == -1
-                         ? lab_cgroup_failed("climb in", directory)
-                         : 0;
-            left = status.st_ino;
+        } else if (step_up(&walk) == -1) {
+            result = lab_cgroup_failed("climb in", directory);
         }
     }
-    closedir(listed);
+    close(walk.fd);
+    free(walk.places);
     return result == 0 ? each(directory) : -1;
+}
+
+/* Whether GROUP has no processes in the hierarchy of CONTROLLER, as far as that counts them. */
+static bool is_empty(const struct lab_cgroup *group, enum lab_controller controller)
+{
+    long long count;
+
+    return lab_cgroup_number(group, controller, "pids.current", NULL, &count) == 0 && count == 0;
 }
 
 static int for_each_directory(const struct lab_cgroup *group, int (*each)(const char *directory))
@@ -149,7 +216,8 @@ static int for_each_directory(const struct lab_cgroup *group, int (*each)(const 
     int result = 0, error = 0;
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        if (lab_cgroup_is_first(group, i) && walk_up(lab_cgroup_file(group, i, ""), each) == -1)
+        if (lab_cgroup_is_first(group, i) && !(each == kill_processes && is_empty(group, i)) &&
+            walk_up(lab_cgroup_file(group, i, ""), each) == -1)
             result = -1, error = errno;
     errno = error;
     return result;

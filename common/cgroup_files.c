@@ -269,20 +269,21 @@ static int set_memory(const struct lab_cgroup *group, long long bytes)
                              lab_cgroup_file(group, LAB_MEMORY, ""));
 }
 
-static int set_pids(const struct lab_cgroup *group, long long count)
+/* Let FILE, a limit of how many there are in GROUP, be COUNT. */
+static int set_count(const struct lab_cgroup *group, const char *file, long long count)
 {
     char text[32] = "max";
     long long limit;
 
     if (count != LAB_UNLIMITED)
         snprintf(text, sizeof(text), "%lld", count);
-    if (lab_cgroup_write(group, LAB_PIDS, "pids.max", text) == -1 ||
-        lab_cgroup_number(group, LAB_PIDS, "pids.max", NULL, &limit) == -1)
+    if (lab_cgroup_write(group, LAB_PIDS, file, text) == -1 ||
+        lab_cgroup_number(group, LAB_PIDS, file, NULL, &limit) == -1)
         return -1;
     if (limit == count)
         return 0;
     errno = EIO;
-    return lab_cgroup_failed("read back", lab_cgroup_file(group, LAB_PIDS, "pids.max"));
+    return lab_cgroup_failed("read back", lab_cgroup_file(group, LAB_PIDS, file));
 }
 
 int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *limits)
@@ -291,7 +292,10 @@ int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *li
         return -1;
     if (limits->memory && set_memory(group, limits->memory) == -1)
         return -1;
-    return limits->pids ? set_pids(group, limits->pids) : 0;
+    if (limits->groups && group->where->of[LAB_PIDS].version == 2 &&
+        set_count(group, "cgroup.max.descendants", limits->groups) == -1)
+        return -1;
+    return limits->pids ? set_count(group, "pids.max", limits->pids) : 0;
 }
 
 /*

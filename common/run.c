@@ -69,7 +69,8 @@ static int lock_runs(void)
     return runs;
 }
 
-/* Remove the groups of the run NAME, if it has any, and its directory in lab_runs(). */
+/* Remove the groups of the run NAME, if it has any, and its directory in RUNS. Without that lock
+ * (RUNS is -1) only what can take long: the groups. */
 static int remove_run(int runs, const char *name)
 {
     char path[256], origin[4096];
@@ -78,8 +79,10 @@ static int remove_run(int runs, const char *name)
     ssize_t length = lab_read_file(path, origin, sizeof(origin));
     if (length == -1 && errno != ENOENT)
         return -1;
-    if (length != -1 && lab_cgroup_remove_run(name, origin) == -1)
+    if (length != -1 && lab_cgroup_remove_run(name, origin, runs != -1) == -1)
         return -1;
+    if (runs == -1)
+        return 0;
     if (length != -1 && unlink(path) == -1)
         return -1;
     return unlinkat(runs, name, AT_REMOVEDIR);
@@ -127,7 +130,10 @@ static void claim_directory(const char *number)
 
 static void release(void)
 {
-    lab_fd runs = lock_runs();
+    /* As long as we have the lock of the run, the groups are ours alone, and no other run has to
+     * wait until they are removed, however many there are. */
+    const bool removed = run.lock == -1 || remove_run(-1, run.name) == 0;
+    lab_fd runs = removed ? lock_runs() : -1;
 
     /* The guardian may have been there before us. */
     if (runs == -1 && errno == ETIMEDOUT)
@@ -264,6 +270,7 @@ __attribute__((noreturn)) static void guard(int tied_to)
         _exit(EXIT_FAILURE);
     }
     close_range(STDIN_FILENO + 1, ~0U, 0);
+    run.lock = -1;
     if (TEMP_FAILURE_RETRY(read(STDIN_FILENO, &nothing, 1)) == -1)
         _exit(EXIT_FAILURE); /* the run may go on: the next one clears up, if this one cannot */
     if (chdir("/") == 0 && run.owner == 0)

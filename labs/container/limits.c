@@ -201,7 +201,7 @@ static int remove_group(struct limits *limits, const struct container *container
         snprintf(base, sizeof(base), LAB_CGROUP_BASE "%s", container->group_base);
     if (!is_v1(&limits->where)) {
         group_name(container, name, sizeof(name));
-        return lab_cgroup_remove_run(name, base);
+        return lab_cgroup_remove_run(name, base, true);
     }
     if (remove_empty_group(&limits->group))
         return 0;

@@ -53,6 +53,7 @@
 enum {
     SECONDS = 6, /* a check; ours need one, or on a crowded machine some more */
     PROCESSES = 256,
+    GROUPS = 512,    /* where the kernel limits them; each takes its time to remove */
     MEGABYTES = 256, /* of memory, tmpfs included */
     KILOBYTES = 256, /* of output */
     STOPPED = 124,   /* timeout(1) */
@@ -338,7 +339,8 @@ static void limit_without_group(void)
 
 static void limit(void)
 {
-    const struct lab_limits limits = {.memory = MEGABYTES * 1024LL * 1024, .pids = PROCESSES};
+    const struct lab_limits limits = {
+        .memory = MEGABYTES * 1024LL * 1024, .pids = PROCESSES, .groups = GROUPS};
 
     sandbox.without_group = lab_rootless ? missing_group() : NULL;
     if (sandbox.without_group) {
