@@ -57,12 +57,15 @@ static int kill_processes(const char *directory)
         {"cpu.max", "max"},
         {"cpu.cfs_quota_us", "-1"},
     };
-    char path[LAB_CGROUP_LONGEST + 32];
+    char path[LAB_CGROUP_LONGEST + 32], present[64] = "";
     pid_t pids[AT_ONCE];
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         snprintf(path, sizeof(path), "%s/%s", directory, texts[i][0]);
-        lab_write_file(path, texts[i][1]);
+        /* At the write of a limit the kernel looks at all groups of the machine. */
+        bool there = lab_read_file(path, present, sizeof(present)) != -1;
+        if (there ? strncmp(present, texts[i][1], strlen(texts[i][1])) != 0 : errno != ENOENT)
+            lab_write_file(path, texts[i][1]);
     }
     int count = read_processes(directory, pids, AT_ONCE);
     /* Gone before or after it was opened; or threaded, so that the group above names them. */
