@@ -299,6 +299,15 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
         assert_output --partial "EIO (Input/output error)"
     done
     rm "$TMPDIR/result"
+    # By then it looks at the processes inside, which without a group are all that it counts.
+    run -1 "$REPO/tests/student" one timeout -k 1 "$TOO_LONG" strace -qq -o /dev/null \
+        -e inject=getdents64:error=EIO:when=12+ "$REPO/build/sandbox" sleep 5 3>&-
+    assert_output --partial "look at the processes inside: EIO (Input/output error)"
+    mkdir "$TMPDIR/layers"
+    run -1 timeout -k 1 "$TOO_LONG" strace -f -qq -o /dev/null -e inject=wait4:error=ECHILD \
+        "$REPO/build/sandbox" --layers="$TMPDIR/layers" true 3>&-
+    assert_equal "$(grep -c '^sandbox: wait for process [0-9]*: ECHILD' <<<"$output")" 2
+    rmdir "$TMPDIR/layers"
     # What cannot be made does not cost what is there.
     echo old >"$TMPDIR/result"
     run -1 "$REPO/build/sandbox" --result="$TMPDIR/result" false 3>&-
