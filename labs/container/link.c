@@ -93,7 +93,6 @@ int network_disconnect(const struct container *container)
 void network_set_up_loopback(void)
 {
     must(link_up(LOOPBACK), "set lo up");
-    must(route_keep_loopback(), "keep 127.0.0.0/8 inside");
 }
 
 void network_set_up_eth0(const struct container *container)

@@ -192,34 +192,19 @@ int address_add(unsigned index, in_addr_t address, int prefix)
     return request_change(request);
 }
 
-/* ATTRIBUTE with ADDRESS is the gateway, or the network of LENGTH bits to which the route leads. */
-static int route_add(uint8_t type, uint8_t table, uint16_t attribute, in_addr_t address,
-                     uint8_t length)
+int route_add_default(in_addr_t gateway)
 {
     char buffer[BUFFER];
     struct nlmsghdr *request = begin(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
     struct rtmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
 
     head->rtm_family = AF_INET;
-    head->rtm_dst_len = length;
-    head->rtm_table = table;
+    head->rtm_table = RT_TABLE_MAIN;
     head->rtm_protocol = RTPROT_BOOT;
     head->rtm_scope = RT_SCOPE_UNIVERSE;
-    head->rtm_type = type;
-    mnl_attr_put_u32(request, attribute, address);
-    if (type == RTN_PROHIBIT)
-        mnl_attr_put_u32(request, RTA_PRIORITY, 1);
+    head->rtm_type = RTN_UNICAST;
+    mnl_attr_put_u32(request, RTA_GATEWAY, gateway);
     return request_change(request);
-}
-
-int route_add_default(in_addr_t gateway)
-{
-    return route_add(RTN_UNICAST, RT_TABLE_MAIN, RTA_GATEWAY, gateway, 0);
-}
-
-int route_keep_loopback(void)
-{
-    return route_add(RTN_PROHIBIT, RT_TABLE_LOCAL, RTA_DST, htonl(INADDR_LOOPBACK & 0xff000000), 8);
 }
 
 struct network_range {

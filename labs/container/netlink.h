@@ -42,10 +42,6 @@ int address_add(unsigned index, in_addr_t address, int prefix);
 /* Send what has no route of its own to GATEWAY. */
 int route_add_default(in_addr_t gateway);
 
-/* With lo up: let nothing for 127.0.0.0/8 out by another device, which a socket can ask for
- * (SO_BINDTODEVICE, IP_PKTINFO); whoever has the other end of that could take it for his own. */
-int route_keep_loopback(void);
-
 /* Whether the network ADDRESS/PREFIX or a part of it is in use: a route of this machine leads
  * there. Routes that our more specific one may replace in part do not count: a default route, its
  * halves (0.0.0.0/1, as VPNs make them), and in the table main a larger network behind a gateway. 1

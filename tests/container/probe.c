@@ -463,18 +463,6 @@ static int core_limit(void)
                : EPERM;
 }
 
-/* A program that makes a container's network could send that on to the machine's own 127.0.0.1. */
-static int loopback_by_eth0(void)
-{
-    const struct sockaddr_in server = {
-        .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-    if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "eth0", sizeof("eth0")) == -1)
-        return errno;
-    return OPEN_UNLESS(connect(fd, (const void *)&server, sizeof(server)) == -1);
-}
-
 /* A filter of system calls that lives as long as its listener. */
 static int filter_listener(void)
 {
@@ -858,7 +846,6 @@ static const struct {
     PROBE(line_discipline),
     PROBE(core_limit),
     PROBE(filter_listener),
-    PROBE(loopback_by_eth0),
     PROBE(access_list),
     PROBE(core_pattern),
     PROBE(drop_caches),
