@@ -8,8 +8,9 @@
 override WORK        := $(or $(value WORK),work)
 override SUBMISSIONS := $(value SUBMISSIONS)
 
-# With it, cd in a script leads to directories of that name elsewhere.
-unexport CDPATH
+# With CDPATH, cd in a script leads to directories of that name elsewhere. Of the others gcc knows, only TMPDIR is asked
+# for below.
+unexport CDPATH TMP TEMP
 
 # A word for the shell, whatever is in it.
 quoted = '$(subst ','\'',$($(1)))'
@@ -23,8 +24,6 @@ BUILD   ?= build
 BIN     ?= labs
 $(if $(filter-out 2,$(words $(value BUILD) $(value BIN)))$(findstring $$,$(value BUILD)$(value BIN)),\
     $(error BUILD and BIN are one name each, without blanks and $$))
-# Only TMPDIR is asked for below.
-unexport TMP TEMP
 # What runs a command as root: nothing where we are root already.
 ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 # Where another user could put links, or files of dependencies, root neither writes nor reads these: asked first of all.

@@ -8,7 +8,7 @@
 #
 # The packages of this machine's own release come from where this machine has its own.
 set -euo pipefail
-repository=$(CDPATH='' cd "$(dirname "$0")/.." && pwd)
+repository=$(cd "$(dirname "$0")/.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "fresh.sh: needs root; type: make test-fresh" >&2; exit 77; }
 "$repository/tests/packages.sh" check fresh
 

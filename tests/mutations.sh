@@ -6,7 +6,7 @@
 # A mutation is a line "# what is wrong" and a script of sed -E below it, which must change labs/NN_name.c.
 # EVERY=N plays the first of N mutations of a page only; JOBS of them play at a time. Needs root.
 set -euo pipefail
-CDPATH='' cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.."
 # Not in /tmp: the machine of a test has its own.
 mkdir -p "${BUILD:=$PWD/build}"
 work=$(mktemp -d "$BUILD/mutations.XXXXXX")

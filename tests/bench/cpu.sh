@@ -5,7 +5,7 @@
 # It is a measurement, not a test: it wants an idle machine. A run in which others had the CPUs is marked
 # "busy" and does not count; the status is 1 if one of those that count is off by more than the bound.
 set -euo pipefail
-labs=${LABS:-$(CDPATH='' cd "$(dirname "$0")/../.." && pwd)/labs}
+labs=${LABS:-$(cd "$(dirname "$0")/../.." && pwd)/labs}
 runs=${RUNS:-10}
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT

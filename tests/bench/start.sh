@@ -7,8 +7,8 @@
 # It is a measurement, not a test: it wants an idle machine. All happens in mount and network namespaces of
 # its own; the status is 1 where a target is missed.
 set -euo pipefail
-labs=${LABS:-$(CDPATH='' cd "$(dirname "$0")/../.." && pwd)/labs}
-tools=${BENCH:-$(CDPATH='' cd "$(dirname "$0")/../.." && pwd)/build/tests/bench}
+labs=${LABS:-$(cd "$(dirname "$0")/../.." && pwd)/labs}
+tools=${BENCH:-$(cd "$(dirname "$0")/../.." && pwd)/build/tests/bench}
 make_filter=$tools/../../make_filter
 rounds=${ROUNDS:-100}
 

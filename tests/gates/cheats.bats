@@ -720,9 +720,6 @@ C
         run -2 make -s busy BIN="$WORK/$name" 3>&-
         assert_output --regexp 'BUILD and BIN are one name each|without quotes and the like'
     done
-    mkdir -p "$WORK/elsewhere/tests/kit"
-    echo "touch '$WORK/executed'" >"$WORK/elsewhere/tests/kit/kit.bash"
-    run -0 env CDPATH="$WORK/elsewhere" make -s progress WORK="$TMPDIR/mine" 3>&-
     run find . "$WORK" -path "*/try.*" -prune -o \( -name executed -o -name made \) -print
     assert_output ""
     run -0 make -s busy BUILD="$WORK/mine" BIN="$WORK/mine/bin" 3>&-

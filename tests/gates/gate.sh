@@ -11,7 +11,7 @@
 #
 # Prints what does not hold; the status is 1 then.
 set -uo pipefail
-CDPATH='' cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build} CC=${CC:-gcc}
 number=$1
 solution=$(echo solutions/"$number"_*.c)

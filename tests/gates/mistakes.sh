@@ -4,7 +4,7 @@
 #
 #   mistakes.sh [NN]...   those of these exercises, or all; EVERY=N: the Nth, 2Nth, ... only; JOBS at a time
 set -uo pipefail
-CDPATH='' cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 export BUILD=${BUILD:-build} CC=${CC:-gcc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -113,12 +113,18 @@ static bool relay(int from)
     return true;
 }
 
-/* The kilobytes of process NAME, a directory of PROCESSES, that are not a file's. */
-static long kilobytes_of(int processes, const char *name)
+static long number_after(const char *text, const char *key)
 {
-    static const char *const keys[] = {"\nRssAnon:", "\nRssShmem:"};
+    const char *at = strstr(text, key);
+
+    return at ? strtol(at + strlen(key), NULL, 10) : 0;
+}
+
+/* Add up the threads of process NAME, a directory of PROCESSES, and the kilobytes of its memory
+ * that are not a file's. */
+static void look_at_process(int processes, const char *name, long *threads, long *kilobytes)
+{
     char path[300], text[4096];
-    long sum = 0;
 
     snprintf(path, sizeof(path), "%s/status", name);
     lab_fd file = openat(processes, path, O_RDONLY | O_CLOEXEC);
@@ -128,17 +134,15 @@ static long kilobytes_of(int processes, const char *name)
     if (length == -1 && errno != ESRCH)
         lab_die("read of the process %s inside", name);
     text[length > 0 ? length : 0] = '\0';
-    for (int i = 0; i < LAB_COUNT(keys); i++) {
-        const char *at = strstr(text, keys[i]);
-        sum += at ? strtol(at + strlen(keys[i]), NULL, 10) : 0;
-    }
-    return sum;
+    *threads += number_after(text, "\nThreads:");
+    *kilobytes += number_after(text, "\nRssAnon:") + number_after(text, "\nRssShmem:");
 }
 
-/* Without a group: count the processes inside, and the kilobytes of memory that they have. */
-static int look_inside(long *kilobytes)
+/* Without a group: count the threads inside, as a group does, and the kilobytes of memory that they
+ * have. */
+static long look_inside(long *kilobytes)
 {
-    int count = 0;
+    long threads = 0;
     const struct dirent *entry;
     lab_fd listed = openat(sandbox.place.processes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = listed == -1 ? NULL : fdopendir(listed);
@@ -148,14 +152,12 @@ static int look_inside(long *kilobytes)
     lab_take_fd(&listed); /* closedir() closes it */
     *kilobytes = 0;
     while ((errno = 0, entry = readdir(directory)) != NULL)
-        if (isdigit((unsigned char)entry->d_name[0])) {
-            count++;
-            *kilobytes += kilobytes_of(sandbox.place.processes, entry->d_name);
-        }
+        if (isdigit((unsigned char)entry->d_name[0]))
+            look_at_process(sandbox.place.processes, entry->d_name, &threads, kilobytes);
     if (errno != 0)
         lab_die("look at the processes inside");
     closedir(directory);
-    return count;
+    return threads;
 }
 
 static bool no_memory; /* seen so far */

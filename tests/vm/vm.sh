@@ -17,7 +17,7 @@
 # tree.sh makes once, the project is handed in by 9p, and the labs are cross-compiled to build/ARCH.
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin" # of an ordinary user too, who may not have them in it
-here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 project=${here%/tests/vm}
 
 say() { echo "vm: $*" >&2; }
