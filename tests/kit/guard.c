@@ -51,9 +51,12 @@ enum {
     EVENT_SHIFT = 16, /* of a status of wait(2) */
 };
 
+static const char UNTRACED[] = "it called clone with CLONE_UNTRACED";
+
 static struct {
     pid_t program;
     pid_t traced[TRACED]; /* 0: a free place */
+    bool in_clone3[TRACED];
     bool started;
     volatile sig_atomic_t asked; /* where the program is: its time is over */
     char **arguments;
@@ -365,6 +368,17 @@ static bool look_at_program(pid_t pid)
            target);
 }
 
+/* Whether PID is in clone3(2) and its child was not reported yet. */
+static bool *is_in_clone3(pid_t pid)
+{
+    static bool nowhere;
+
+    for (int i = 0; i < TRACED; i++)
+        if (guard.traced[i] == pid)
+            return &guard.in_clone3[i];
+    return &nowhere;
+}
+
 /* PID enters a system call. */
 static void look_at_call(pid_t pid, const struct __ptrace_syscall_info *info)
 {
@@ -378,7 +392,8 @@ static void look_at_call(pid_t pid, const struct __ptrace_syscall_info *info)
     else if (info->entry.nr == SYS_clone3)
         flags = peek(pid, info->entry.args[0]);
     if (flags & CLONE_UNTRACED)
-        refuse("it called clone with CLONE_UNTRACED");
+        refuse(UNTRACED);
+    *is_in_clone3(pid) = info->entry.nr == SYS_clone3;
     if (info->entry.nr == SYS_ptrace || info->entry.nr == SYS_process_vm_writev)
         refuse("it changed the memory of another process");
     if (info->entry.nr == SYS_exit_group)
@@ -420,6 +435,8 @@ static void handle_stop(pid_t pid, int status)
         struct __ptrace_syscall_info info = information(pid);
         if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
             look_at_call(pid, &info);
+        else if (info.op == PTRACE_SYSCALL_INFO_EXIT && info.exit.rval > 0 && *is_in_clone3(pid))
+            refuse(UNTRACED); /* another thread has changed the flags after we had looked */
         signal = 0;
     } else if (event == PTRACE_EVENT_STOP && stops) {
         trace(PTRACE_LISTEN, pid, 0, 0); /* stopped, until somebody sends SIGCONT */
@@ -428,6 +445,8 @@ static void handle_stop(pid_t pid, int status)
         signal = 0;
         if (event == PTRACE_EVENT_STOP && guard.asked)
             note_time(pid);
+        if (event != PTRACE_EVENT_STOP)
+            *is_in_clone3(pid) = false;
     } else {
         signal = note_signal(pid, signal);
     }
