@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <linux/keyctl.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -35,6 +37,15 @@ int lab_map_ids(pid_t pid, uid_t first, unsigned count)
             return -1;
     }
     return 0;
+}
+
+int lab_own_namespaces_as(uid_t user)
+{
+    if (user != 0 && prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == -1)
+        return -1;
+    if (setresuid((uid_t)-1, user, (uid_t)-1) == -1)
+        return -1;
+    return user == 0 ? prctl(PR_SET_SECUREBITS, 0) : 0;
 }
 
 ino_t lab_namespace_inode(pid_t pid, const char *file)

@@ -1,9 +1,7 @@
 #include "ids.h"
 
-#include <linux/securebits.h>
 #include <sched.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 
 #include "lock.h"
 #include "namespace.h"
@@ -92,12 +90,11 @@ pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
 {
     if (!(flags & CLONE_NEWUSER) || is_unprivileged())
         return clone_process(flags, pidfd, group);
-    /* The capabilities stay. In the new namespace the flag is not set. */
-    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == -1 || setresuid(-1, owner, -1) == -1)
+    if (lab_own_namespaces_as(owner) == -1)
         fail("become user %u, the owner of the user namespace", owner);
     pid_t pid = clone_process(flags, pidfd, group);
     const int error = errno;
-    if (pid != 0 && (setresuid(-1, 0, -1) == -1 || prctl(PR_SET_SECUREBITS, 0) == -1))
+    if (pid != 0 && lab_own_namespaces_as(0) == -1)
         fail("become root again");
     errno = error;
     return pid;

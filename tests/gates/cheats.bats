@@ -445,6 +445,21 @@ C
     assert_line "shadow Permission denied"
 }
 
+@test "sandbox: what the kernel counts by user is the sandbox's own, and neither root's nor the next one's" {
+    local take='import ctypes, time; print(sum(ctypes.CDLL(None).inotify_init() >= 0 for _ in range(200)), flush=True)'
+    local enough # others of root's may have some meanwhile
+    enough=$(($(python3 -c "$take") / 2))
+    [ "$enough" -gt 0 ]
+    build/sandbox --seconds=60 python3 -c "$take; time.sleep(600)" >"$WORK/said" 3>&- &
+    local sandbox=$!
+    eventually grep -q . "$WORK/said"
+    [ "$(python3 -c "$take")" -ge "$enough" ]
+    run -0 build/sandbox python3 -c "$take" 3>&-
+    [ "$output" -ge "$enough" ]
+    kill "$sandbox"
+    wait "$sandbox" || true
+}
+
 @test "sandbox: sockets that load modules of the machine, or keep memory that nothing counts, cannot be made" {
     make -s kit 3>&-
     local user

@@ -39,7 +39,8 @@ const char PLACE_HOST_NAME[] = "sandbox";
 
 enum {
     USERS = 65535,          /* user and group numbers inside: 0 to 65534 */
-    USER_BASE = 0x7e000000, /* and outside, where the machine lets us choose */
+    USER_BASE = 0x7e000000, /* and outside, where the machine lets us choose: one of these */
+    RANGES = 256,
     ORDINARY_USER = 65534,
     ORDINARY_GROUP = 65533, /* another number, so that a program that mixes them up fails */
     RESULT_BYTES = 16 << 20,
@@ -49,9 +50,10 @@ enum {
  * Users and groups.
  */
 
-/* Which numbers of this machine stand for 0, 1, ... inside: USERS of them, none of which is ours.
- * In a user namespace not all numbers exist: then the highest of the largest range. Without so
- * many, our own number alone. uid_map of user_namespaces(7). */
+/* Which numbers of this machine stand for 0, 1, ... inside: USERS of them, none of which is ours,
+ * and others than those of the next sandboxes, because what the kernel counts for a user, one could
+ * take from all of them. In a user namespace not all numbers exist: then the highest of the largest
+ * range. Without so many, our own number alone. uid_map of user_namespaces(7). */
 static void choose_numbers(struct place *place)
 {
     unsigned first, outside, count, most = 0;
@@ -61,8 +63,8 @@ static void choose_numbers(struct place *place)
         lab_die("/proc/self/uid_map");
     place->first = 0;
     while (fscanf(map, "%u %u %u", &first, &outside, &count) == 3) {
-        if (first <= USER_BASE && count > USER_BASE - first + USERS) {
-            place->first = USER_BASE;
+        if (first <= USER_BASE && count > USER_BASE - first + RANGES * (USERS + 1)) {
+            place->first = USER_BASE + (unsigned)getpid() % RANGES * (USERS + 1);
             most = UINT_MAX;
         } else if (count > most && count >= USERS && first + count > USERS) {
             place->first = first + count - USERS;
@@ -612,6 +614,9 @@ pid_t place_start(struct place *place, int output)
         lab_die_remedy("it needs root on the machine itself, or in a virtual machine",
                        "a mount namespace");
     build_tree(place, &hierarchies);
+    const bool owned = lab_is_root_of_machine();
+    if (owned && lab_own_namespaces_as(place->first) == -1)
+        lab_die("become user %u, the owner of the user namespace", place->first);
     pid_t init = lab_clone(
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
     if (init == -1)
@@ -621,6 +626,8 @@ pid_t place_start(struct place *place, int output)
         live(place, channel[1], output);
     }
     close(channel[1]);
+    if (owned && lab_own_namespaces_as(0) == -1)
+        lab_die("become root again");
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
     if (map_numbers(place, init) == -1)
