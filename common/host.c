@@ -2,13 +2,27 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "error.h"
 #include "file.h"
 #include "nft.h"
+
+unsigned lab_link_index(const char *name)
+{
+    struct ifreq request = {0};
+    lab_fd any_socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    errno = strlen(name) < sizeof(request.ifr_name) ? errno : ENODEV;
+    if (any_socket == -1 || strlen(name) >= sizeof(request.ifr_name))
+        return 0;
+    strcpy(request.ifr_name, name);
+    return ioctl(any_socket, SIOCGIFINDEX, &request) == -1 ? 0 : (unsigned)request.ifr_ifindex;
+}
 
 bool lab_host_port_is_free(int port, bool udp)
 {

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "file.h"
+#include "host.h"
 #include "lab.h"
 #include "run.h"
 
@@ -84,7 +85,7 @@ static bool says_up(const struct nlmsghdr *message, ssize_t length, int index)
 void lab_wait_for_link(const char *device)
 {
     _Alignas(struct nlmsghdr) char message[8192];
-    const int index = (int)if_nametoindex(device);
+    const int index = (int)lab_link_index(device);
     struct sockaddr_nl link_events = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
     lab_fd netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     struct pollfd wanted = {.fd = netlink, .events = POLLIN};

@@ -26,13 +26,13 @@ void network_connect(const struct container *container, pid_t pid)
     if (container->spec.network != NETWORK_BRIDGE)
         return;
     name_link(container, name);
-    const unsigned bridge = if_nametoindex(BRIDGE);
+    const unsigned bridge = lab_link_index(BRIDGE);
     if (bridge == 0 || link_make_pair(name, bridge, "eth0", pid) == -1)
         fail("connect the container to %s", BRIDGE);
     inside = network_number(pid);
     /* What it sends to its own published port comes back to it by the bridge, where
      * bridge-nf-call-iptables lets the NAT change frames there. */
-    const unsigned outside = container->spec.port_count > 0 ? if_nametoindex(name) : 0;
+    const unsigned outside = container->spec.port_count > 0 ? lab_link_index(name) : 0;
     if (container->spec.port_count > 0 && (outside == 0 || link_set_hairpin(outside) == -1))
         fail("set hairpin mode of %s", name);
     lab_host_warn_of_closed_forward(BRIDGE);
@@ -79,7 +79,7 @@ int network_disconnect(const struct container *container)
     if (container->spec.network != NETWORK_BRIDGE || network_is_gone(inside))
         return 0;
     name_link(container, name);
-    const unsigned index = if_nametoindex(name);
+    const unsigned index = lab_link_index(name);
     const int other = index == 0 ? 0 : is_of_another(container);
     if (other != 0)
         return other == 1 ? 0 : -1;
@@ -103,7 +103,7 @@ void network_set_up_eth0(const struct container *container)
 
     if (spec->network != NETWORK_BRIDGE)
         return;
-    link = if_nametoindex("eth0");
+    link = lab_link_index("eth0");
     if (link == 0 || address_add(link, address, spec->prefix) == -1 || link_up(link) == -1 ||
         route_add_default(spec->subnet | htonl(1)) == -1)
         fail("set eth0 up");

@@ -1,10 +1,10 @@
 #include "network.h"
 
 #include <arpa/inet.h>
-#include <net/if.h>
 
 #include "bridge.h"
 #include "forwarding.h"
+#include "host.h"
 #include "nat.h"
 #include "netlink.h"
 #include "nft.h"
@@ -22,7 +22,7 @@ static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 /* The index of the bridge, 0 where there is none, or -1 with errno. */
 static int find_bridge(void)
 {
-    unsigned index = if_nametoindex(BRIDGE);
+    unsigned index = lab_link_index(BRIDGE);
 
     return index == 0 && errno != ENODEV ? -1 : (int)index;
 }
@@ -119,7 +119,7 @@ static int make_bridge(in_addr_t address, int prefix)
         (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
          errno != ENOENT))
         return -1;
-    const unsigned index = if_nametoindex(BRIDGE);
+    const unsigned index = lab_link_index(BRIDGE);
     return index == 0 ? -1 : address_add(index, address, prefix);
 }
 

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,13 +12,14 @@
 #include "error.h"
 #include "file.h"
 #include "forwarding.h"
+#include "host.h"
 #include "namespace.h"
 #include "nft.h"
 #include "notes.h"
 
 static int look_for_link(const char *name, unsigned long long *index)
 {
-    *index = if_nametoindex(name);
+    *index = lab_link_index(name);
     return *index ? 1 : errno == ENODEV ? 0 : -1;
 }
 

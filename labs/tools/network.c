@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "command.h"
 #include "error.h"
 #include "file.h"
+#include "host.h"
 #include "number.h"
 
 /*
@@ -129,7 +129,7 @@ static void link_must_be_free(const char *name)
 {
     char shows[64];
 
-    if (if_nametoindex(name) == 0) {
+    if (lab_link_index(name) == 0) {
         if (errno != ENODEV)
             lab_die("look for the link %s", name);
         return;

@@ -33,7 +33,7 @@ void lab_host_must_have_uplink(const char *wanted)
 {
     char uplink[IF_NAMESIZE];
 
-    if (wanted && if_nametoindex(wanted) == 0) {
+    if (wanted && lab_link_index(wanted) == 0) {
         if (errno != ENODEV)
             lab_die("look for the network device '%s'", wanted);
         lab_exit(EXIT_FAILURE, "there is no network device '%s'", wanted);
