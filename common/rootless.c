@@ -28,14 +28,29 @@ struct range {
 
 const char *lab_rootless;
 
+/* Whether PATH is a directory of USER's in which he can make others. One that cannot be looked at for
+ * another reason than its rights may be that: elsewhere his containers would not be found. */
+static bool is_directory_of(const char *path, uid_t user)
+{
+    struct stat status;
+
+    if (stat(path, &status) == 0) {
+        if (!S_ISDIR(status.st_mode) || status.st_uid != user)
+            return false;
+        if (access(path, W_OK | X_OK) == 0)
+            return true;
+    }
+    if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EACCES && errno != EROFS)
+        lab_die("look at XDG_RUNTIME_DIR '%s'", path);
+    return false;
+}
+
 static void choose_runs(uid_t user)
 {
     const char *directory = getenv("XDG_RUNTIME_DIR");
-    struct stat status;
 
     if (directory && *directory == '/' && strlen(directory) < sizeof(rootless.runs) / 2 &&
-        stat(directory, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == user &&
-        access(directory, W_OK | X_OK) == 0)
+        is_directory_of(directory, user))
         snprintf(rootless.runs, sizeof(rootless.runs), "%s/container-labs", directory);
     else
         snprintf(rootless.runs, sizeof(rootless.runs), "/tmp/container-labs-%u", user);

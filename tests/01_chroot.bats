@@ -334,6 +334,11 @@ refuses() {
     done
 }
 
+@test "01_chroot: a group database that cannot be read is not one in which the user has no groups" {
+    run -125 strace -f -qq -o /dev/null -P /etc/group -e inject=openat:error=EIO "$LABS/01_chroot" --userspec=root / true
+    assert_output "01_chroot: look up 'root' in the group database: EIO (Input/output error)"
+}
+
 @test "01 experiment: without a static busybox it says what to install, status 77" {
     run -77 --separate-stderr env -u LAB_MUST_RUN BUSYBOX=/bin/true "$LABS/01_chroot"
     assert_equal "$stderr" \

@@ -243,6 +243,10 @@ gone_after_kill() {
         "$0" stop -t 0 there' "$LABS/09_full_container" "$ROOTFS" 3>&-
     assert_success
     assert_line container-labs.service
+    # Where it cannot be looked at, what is there is not looked for elsewhere.
+    run -1 as_student one env XDG_RUNTIME_DIR="$TMPDIR/own" strace -f -qq -o /dev/null -P "$TMPDIR/own" \
+        -e inject=newfstatat:error=ENOMEM "$LABS/09_full_container" ps 3>&-
+    assert_output "09_full_container: look at XDG_RUNTIME_DIR '$TMPDIR/own': ENOMEM (Cannot allocate memory)"
     rmdir "$TMPDIR/own"
 }
 

@@ -132,9 +132,14 @@ static const char *identify_groups_of_user(struct lab_identity *identity)
 {
     int count = 0;
 
+    errno = 0;
     getgrouplist(identity->name, identity->group, NULL, &count);
+    must_be_readable(NULL, "group database", identity->name);
     gid_t *groups = calloc((size_t)count, sizeof(*groups));
-    if (!groups || getgrouplist(identity->name, identity->group, groups, &count) == -1) {
+    errno = 0;
+    const int result = groups ? getgrouplist(identity->name, identity->group, groups, &count) : -1;
+    must_be_readable(NULL, "group database", identity->name);
+    if (result == -1) {
         free(groups);
         return wrong("the groups of '%s' cannot be found", identity->name);
     }
