@@ -321,8 +321,8 @@ forge() {
     ln -s "$TMPDIR/theirs" "$TMPDIR/all/link"
     chown 4242 "$TMPDIR/theirs"
     chmod 777 "$TMPDIR/all"
-    for command in theirs link all/link; do
-        CONTAINER_LABS_STATE=$TMPDIR/$command/forged run -1 labs09 kill mine
+    for command in {theirs,link,all/link}/forged link/none link/none; do
+        CONTAINER_LABS_STATE=$TMPDIR/$command run -1 labs09 kill mine
         assert_output --regexp "^09_full_container: other users can change $TMPDIR/(theirs|all), so what is found in "
     done
     kill -0 "$victim"

@@ -58,6 +58,10 @@ void check_state_directory(void)
     struct stat status;
 
     check_parents(directory);
+    /* Links on the way are root's or the caller's, but may lead to where others can change them. */
+    if (!realpath(directory, resolved) && errno != ENOENT)
+        lab_die("look at %s", directory);
+    check_parents(resolved);
     if (lstat(directory, &status) == -1) {
         if (errno == ENOENT)
             return; /* it will be made, with mode 0700 */
@@ -68,10 +72,6 @@ void check_state_directory(void)
                  "%s is not a private directory of this user: make it one (mode 0700), or name "
                  "another one in CONTAINER_LABS_STATE",
                  directory);
-    /* Links on the way are root's or the caller's, but may lead to where others can change them. */
-    if (!realpath(directory, resolved))
-        lab_die("look at %s", directory);
-    check_parents(resolved);
 }
 
 const char *state_path(const struct container *container, const char *path)
