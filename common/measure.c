@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/param.h>
+#include <sys/sendfile.h>
 
 #include "error.h"
 #include "file.h"
@@ -368,6 +369,19 @@ static void draw(FILE *script)
     fputs("\n", script);
 }
 
+/* What is in the file already stays until the whole picture is there. */
+static void keep_picture(int drawn)
+{
+    off_t sent = 0, size = lseek(drawn, 0, SEEK_END);
+    lab_fd file = open(picture, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    if (size == -1 || file == -1)
+        lab_die("open %s", picture);
+    while (sent < size)
+        if (sendfile(file, drawn, &sent, (size_t)(size - sent)) <= 0)
+            lab_die("write %s", picture);
+}
+
 void lab_draw_picture(void)
 {
     if (!*picture)
@@ -381,21 +395,21 @@ void lab_draw_picture(void)
           "set border 3\nset tics nomirror out\nset grid y linecolor '#dddddd'\n",
           script);
     draw(script);
-    if (fclose(script) == EOF || lseek(input, 0, SEEK_SET) == -1)
+    const bool lost = ferror(script);
+    if (fclose(script) == EOF || lost || lseek(input, 0, SEEK_SET) == -1)
         lab_die("write a script for gnuplot");
-    lab_fd output = open(picture, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (output == -1)
-        lab_die("open %s", picture);
-    pid_t child = lab_fork();
+    lab_fd drawn = memfd_create("picture", MFD_CLOEXEC);
+    pid_t child = drawn == -1 ? -1 : lab_fork();
     if (child == -1)
-        lab_die("fork");
+        lab_die("start gnuplot");
     if (child == 0) {
-        if (dup2(input, STDIN_FILENO) == -1 || dup2(output, STDOUT_FILENO) == -1)
+        if (dup2(input, STDIN_FILENO) == -1 || dup2(drawn, STDOUT_FILENO) == -1)
             lab_die("dup2");
         lab_exec((char *[]){"gnuplot", NULL});
     }
-    int status = lab_wait(child);
+    int status = lab_must_wait(child);
     if (status != 0)
         lab_exit(EXIT_FAILURE, "gnuplot ended with status %d, see its words above", status);
+    keep_picture(drawn);
     printf("\nThe picture is in %s\n", picture);
 }

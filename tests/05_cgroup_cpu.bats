@@ -500,7 +500,14 @@ in_namespace() {
     run -77 --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$TOOL" --plot usage.svg
     assert_equal "$stderr" "05_cgroup_cpu: --plot needs gnuplot, which is not installed; install the package gnuplot-nox, or leave the option out"
     [ ! -e usage.svg ]
-    rm -r path
+    # One that fails leaves the picture that is there.
+    echo the last one >usage.svg
+    printf '#!/bin/sh\necho half; echo words >&2; exit 3\n' >path/gnuplot
+    chmod +x path/gnuplot
+    LAB_MEASURE=40 run -1 env PATH="$TMPDIR/path" "$TOOL" --plot usage.svg
+    assert_line "05_cgroup_cpu: gnuplot ended with status 3, see its words above"
+    assert_equal "$(cat usage.svg)" "the last one"
+    rm -r path usage.svg
     refuses 2 "--plot '/no/where.svg': ENOENT (No such file or directory)" --plot /no/where.svg
     refuses 2 "--plot '/dev': EISDIR (Is a directory)" --plot /dev
     # The tool draws nothing.
