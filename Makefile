@@ -8,8 +8,8 @@
 override WORK        := $(or $(value WORK),work)
 override SUBMISSIONS := $(value SUBMISSIONS)
 
-# With CDPATH, cd in a script leads to directories of that name elsewhere. Of the others gcc knows, only TMPDIR is asked
-# for below.
+# With CDPATH, cd in a script leads to directories of that name elsewhere. gcc also knows TMP and TEMP; only TMPDIR is
+# checked below.
 unexport CDPATH TMP TEMP
 
 # A word for the shell, whatever is in it.

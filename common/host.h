@@ -23,8 +23,9 @@ enum lab_server lab_host_server_in(const char *line);
  * reach. NULL with errno where a file cannot be read. */
 const char *lab_host_resolver_file(bool *out_of_reach);
 
-/* The index of the network device NAME in the present namespace; 0 with errno: ENODEV where there is
- * none. As if_nametoindex(3), which makes ENOENT of whatever its socket(2) fails by. netdevice(7) */
+/* The index of the network device NAME in the present namespace; 0 with errno: ENODEV where there
+ * is none. As if_nametoindex(3), which makes ENOENT of whatever its socket(2) fails by.
+ * netdevice(7) */
 unsigned lab_link_index(const char *name);
 
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded. */

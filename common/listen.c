@@ -146,6 +146,19 @@ static int exec_command(void *argument)
     lab_exec((char *const *)command->argv);
 }
 
+/* Put what the file ERRORS contains, as far as there is room, before the text of OUTPUT. */
+static int put_before(int errors, struct lab_output *output)
+{
+    const off_t size = lseek(errors, 0, SEEK_END);
+    size_t count = output->limit - output->length;
+
+    if (size != -1 && (size_t)size < count)
+        count = (size_t)size;
+    memmove(output->text + count, output->text, output->length + 1);
+    output->length += count;
+    return size == -1 || pread(errors, output->text, count, 0) != (ssize_t)count ? -1 : 0;
+}
+
 int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who)
 {
     lab_fd errors = who == LAB_PROGRAM ? memfd_create("stderr", MFD_CLOEXEC) : -1;
@@ -160,12 +173,9 @@ int lab_listen_command(struct lab_output *output, const char *const argv[], enum
         errno = EFBIG;
         return -1;
     }
-    if (output->status == 0)
-        return 0;
-    ssize_t count = pread(errors, output->text + output->length, limit - output->length, 0);
-    if (count == -1)
+    if (output->status == 0 && output->timed_out) { /* it has ended, and was not read to its end */
+        errno = ETIMEDOUT;
         return -1;
-    output->length += (size_t)count;
-    output->text[output->length] = '\0';
-    return 0;
+    }
+    return output->status == 0 ? 0 : put_before(errors, output);
 }

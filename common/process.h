@@ -49,8 +49,7 @@ long long lab_now(void);
 const char *lab_process_status(pid_t pid);
 
 /* Where a standard stream is closed, no file that is opened after this takes its number, so that
- * what is printed goes nowhere; a command that is executed finds it closed still. Exits where that
- * takes /dev/null, which cannot be opened. */
+ * what is printed goes nowhere; a command that is executed finds it closed still. */
 void lab_hold_streams(void);
 
 /* Make good what a caller such as cron may have left: standard streams that are closed become
@@ -86,7 +85,7 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
 
 /* The same for a command, which is looked up in PATH. Its status is 127 if it is not there.
  * LAB_READER: a person reads the output. LAB_PROGRAM: a program does, so the command runs with
- * LC_ALL=C, and *OUTPUT has its stdout, followed by its stderr only where its status is not 0.
+ * LC_ALL=C, and *OUTPUT has its stdout; where its status is not 0, its stderr comes before that.
  * Never a part of it: with more than LAB_PROGRAM_LIMIT the result is -1, and errno EFBIG. */
 enum lab_listener { LAB_READER, LAB_PROGRAM };
 int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who);

@@ -28,8 +28,8 @@ struct range {
 
 const char *lab_rootless;
 
-/* Whether PATH is a directory of USER's in which he can make others. One that cannot be looked at for
- * another reason than its rights may be that: elsewhere his containers would not be found. */
+/* Whether PATH is a directory of USER's in which he can make others. One that cannot be looked at
+ * for another reason than its rights may be that: elsewhere his containers would not be found. */
 static bool is_directory_of(const char *path, uid_t user)
 {
     struct stat status;

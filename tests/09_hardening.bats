@@ -321,7 +321,7 @@ forge() {
     ln -s "$TMPDIR/theirs" "$TMPDIR/all/link"
     chown 4242 "$TMPDIR/theirs"
     chmod 777 "$TMPDIR/all"
-    for command in {theirs,link,all/link}/forged link/none link/none; do
+    for command in {theirs,link,all/link}/{forged,none}; do
         CONTAINER_LABS_STATE=$TMPDIR/$command run -1 labs09 kill mine
         assert_output --regexp "^09_full_container: other users can change $TMPDIR/(theirs|all), so what is found in "
     done

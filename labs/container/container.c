@@ -54,11 +54,12 @@ static void check_parents(const char *path)
 void check_state_directory(void)
 {
     const char *directory = state_directory();
-    char resolved[PATH_MAX];
+    char resolved[PATH_MAX] = "";
     struct stat status;
 
     check_parents(directory);
-    /* Links on the way are root's or the caller's, but may lead to where others can change them. */
+    /* Links on the way are root's or the caller's, but may lead to where others can change them.
+     * Where something is missing, glibc has resolved the way to it. */
     if (!realpath(directory, resolved) && errno != ENOENT)
         lab_die("look at %s", directory);
     check_parents(resolved);

@@ -22,9 +22,8 @@ int ids_claim(uid_t *first);
 /* Release the range of *CLAIM (-1: none); it is -1 then. */
 void ids_release(int *claim);
 
-/* clone_process() with FLAGS; where CLONE_NEWUSER is one, as the user OWNER. The kernel charges
- * what the users of a namespace have (inotify instances, POSIX timers, ...) to its owner, too: root
- * would have none left. user_namespaces(7), inc_ucount() of kernel/ucount.c. Returns as fork(2);
+/* clone_process() with FLAGS; where CLONE_NEWUSER is one, as the user OWNER:
+ * lab_own_namespaces_as(). Returns as fork(2);
  * ends by fail() where the user cannot be changed. Without root, the owner is the caller. */
 pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner);
 

@@ -258,7 +258,7 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
     close(ready[0]);
     if (count == 1)
         return;
-    /* It may have closed its end alone. */
+    /* It may have closed the descriptor and still run. */
     if (kill(network.process, SIGKILL) == -1 || lab_wait(network.process) == -1)
         fail("end %s", network.program->name);
     network.process = 0;

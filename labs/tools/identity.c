@@ -41,10 +41,11 @@ static bool read_id(const char *word, unsigned *id)
     return true;
 }
 
-/* A database that cannot be read is not one without the name, getpwnam(3). */
+/* A database that cannot be read is not one without the name, getpwnam(3). ERANGE: a line was
+ * longer than the first buffer of libc, which then took a larger one. */
 static void must_be_readable(const void *entry, const char *database, const char *name)
 {
-    if (!entry && errno != 0 && errno != ENOENT && errno != ESRCH)
+    if (!entry && errno != 0 && errno != ENOENT && errno != ESRCH && errno != ERANGE)
         lab_die("look up '%s' in the %s", name, database);
 }
 
@@ -135,8 +136,8 @@ static const char *identify_groups_of_user(struct lab_identity *identity)
     errno = 0;
     getgrouplist(identity->name, identity->group, NULL, &count);
     must_be_readable(NULL, "group database", identity->name);
-    gid_t *groups = calloc((size_t)count, sizeof(*groups));
     errno = 0;
+    gid_t *groups = calloc((size_t)count, sizeof(*groups));
     const int result = groups ? getgrouplist(identity->name, identity->group, groups, &count) : -1;
     must_be_readable(NULL, "group database", identity->name);
     if (result == -1) {

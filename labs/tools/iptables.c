@@ -54,13 +54,15 @@ static bool has_rules(const char *command)
 
 int lab_iptables_saves(const char *saves[2])
 {
+    const bool neither =
+        !lab_find_command(NFT_SAVE, NULL, 0) && !lab_find_command(LEGACY_SAVE, NULL, 0);
     int count = 0;
 
     if (has_rules(NFT_SAVE))
         saves[count++] = NFT_SAVE;
     if (has_rules(LEGACY_SAVE))
         saves[count++] = LEGACY_SAVE;
-    if (count == 0 && has_rules("iptables-save")) /* where it is the only one */
+    if (neither && has_rules("iptables-save"))
         saves[count++] = "iptables-save";
     return count;
 }

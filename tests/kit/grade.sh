@@ -61,8 +61,8 @@ one() {
 }
 
 # read_as PATH FILE WORD...: what a shell prints that has PATH, or FILE in it, with the rights of its owner (read_as.c)
-# and the words of bash -c. He may stop what runs as himself, change it, and take its descriptors. So it has nothing of
-# ours: no file, directory, terminal or variable, but a pipe from which at most 1 MB is taken.
+# and the words of bash -c. He may stop or kill it. In case he reaches more, it has nothing of ours: no file,
+# directory, terminal or variable, but a pipe from which at most 1 MB is taken.
 read_as() (
     program=$(realpath "$BUILD/read_as")
     path=$1 shared=''
@@ -117,7 +117,7 @@ student() {
         stem=${path%/*}/${stem%%.t*}
         # Not the name of another submission, nor one to which another could be shortened.
         others=("$stem".*)
-        if [ ${#others[@]} -eq 1 ] && [ ! -e "$stem" ]; then name=${name%%.t*}; fi
+        if [ ${#others[@]} -eq 1 ] && [ ! -e "$stem" ] && [ ! -L "$stem" ]; then name=${name%%.t*}; fi
     fi
     # Names that differ only in what is replaced; and grades.csv is the table.
     for name in "$name" "$file.of-student"{,-{2..99}}; do

@@ -4,12 +4,12 @@
  *     /run/exercise/NAME [ARG]...     runs /run/exercise/program/NAME [ARG]...
  *
  * In the sandbox $PROGRAM names a copy of this file. The program and its children are traced: they
- * execute the command at the end of their arguments, which comes after the options and so many
- * words as EXERCISE_WORDS says (none), and the programs that EXERCISE_MAY_RUN lists by name, and no
- * others (not ip(8) or unshare(1), and no shell, which would run them). These programs are traced
- * as well, because with variables, options and files a program can be made to run others; the
- * command is traced no longer. The program has a mount namespace of its own, so that it does not
- * replace the tools with which a check looks at its work.
+ * execute the command at the end of their arguments, which comes after the options and as many
+ * words as EXERCISE_WORDS says (default: 0), and the programs that EXERCISE_MAY_RUN lists by name,
+ * and no others (not ip(8) or unshare(1), and no shell, which would run them). These programs are
+ * traced as well, because with variables, options and files a program can be made to run others;
+ * the command is traced no longer. The program has a mount namespace of its own, so that it does
+ * not replace the tools with which a check looks at its work.
  *
  * Where the program is killed by an error, or ends itself because of one, a line begins with
  * "note:" and names the functions that it is in. The status is that of the program. ptrace(2)
@@ -368,7 +368,7 @@ static bool look_at_program(pid_t pid)
            target);
 }
 
-/* Whether PID is in clone3(2) and its child was not reported yet. */
+/* Whether PID is in clone3(2) and its child has not been reported yet. */
 static bool *is_in_clone3(pid_t pid)
 {
     static bool nowhere;
@@ -413,6 +413,7 @@ static void replace_traced(pid_t old, pid_t new)
     for (int i = 0; i < TRACED; i++)
         if (guard.traced[i] == old) {
             guard.traced[i] = new;
+            guard.in_clone3[i] = false;
             return;
         }
 }
@@ -480,6 +481,9 @@ static int watch(void)
         } else if (WIFSTOPPED(status)) {
             handle_stop(pid, status);
         } else {
+            if (*is_in_clone3(pid))
+                refuse(
+                    UNTRACED); /* it waits for a child as vfork(2) does, and was ended meanwhile */
             replace_traced(pid, 0);
             if (pid == guard.program)
                 result = lab_shell_status(status);
@@ -567,7 +571,7 @@ int main(int argc, char *argv[])
     /* A check may have put us into a jail, which the program leaves. An ordinary user is in none,
      * nor is what the first process of the sandbox has started, which is out of reach. */
     snprintf(path, sizeof(path), "/proc/%d/root", (int)getppid());
-    if (chroot(path) == -1 && errno != EPERM && errno != EACCES)
+    if (getppid() != 0 && chroot(path) == -1 && errno != EPERM && errno != EACCES)
         lab_die("chroot %s", path);
     for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
         signal(ending[i], pass_on);

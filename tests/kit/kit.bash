@@ -59,8 +59,8 @@ read -r kit_group kit_rights < <(stat -c '%g %A' tests/kit)
 is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owners " == *" $1 "* ]]; }
 
 # Another user who can replace a directory of the path $1 by a link, or make it before we do, decides where root writes.
-# So root refuses such a path, and one that all can write to themselves: sticky, as /tmp is, it does where a new name is
-# chosen there ($2 is sticky). Root of a user namespace has no more rights than the user who made it.
+# So root refuses such a path, and a directory in which others can make files, such as /tmp, unless $2 is
+# sticky: then only files with new names are made in it. Root of a user namespace has no more rights than the user who made it.
 must_be_ours() {
     local count open=''
     read -r _ _ count </proc/self/uid_map
@@ -76,7 +76,7 @@ must_be_closed() {
         [ ! "$open" ] || complain "$open could make $file before root does: mkdir $file"
         return
     fi
-    # make would ask for its own process.
+    # /proc/self is another process for make than for this script.
     [[ $file != /proc/* ]] || complain "root does not write below /proc: name another directory"
     is_ours "$owner" ||
         complain "$file belongs to $(id -nu "$owner" 2>/dev/null || echo "user $owner"): root does not write there; type the command as that user"

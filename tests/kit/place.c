@@ -51,7 +51,7 @@ enum {
  */
 
 /* Which numbers of this machine stand for 0, 1, ... inside: USERS of them, none of which is ours,
- * and others than those of the next sandboxes, because what the kernel counts for a user, one could
+ * and seldom those of another sandbox, because what the kernel counts for a user, one could
  * take from all of them. In a user namespace not all numbers exist: then the highest of the largest
  * range. Without so many, our own number alone. uid_map of user_namespaces(7). */
 static void choose_numbers(struct place *place)
@@ -619,6 +619,10 @@ pid_t place_start(struct place *place, int output)
         lab_die("become user %u, the owner of the user namespace", place->first);
     pid_t init = lab_clone(
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
+    const int error = errno;
+    if (init != 0 && owned && lab_own_namespaces_as(0) == -1)
+        lab_die("become root again");
+    errno = error;
     if (init == -1)
         lab_die("clone3");
     if (init == 0) {
@@ -626,8 +630,6 @@ pid_t place_start(struct place *place, int output)
         live(place, channel[1], output);
     }
     close(channel[1]);
-    if (owned && lab_own_namespaces_as(0) == -1)
-        lab_die("become root again");
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
     if (map_numbers(place, init) == -1)

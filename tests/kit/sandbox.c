@@ -124,7 +124,8 @@ static long number_after(const char *text, const char *key)
  * that are not a file's. */
 static void look_at_process(int processes, const char *name, long *threads, long *kilobytes)
 {
-    char path[300], text[4096];
+    static char text[1 << 20]; /* with 65536 groups, too */
+    char path[300];
 
     snprintf(path, sizeof(path), "%s/status", name);
     lab_fd file = openat(processes, path, O_RDONLY | O_CLOEXEC);
@@ -189,8 +190,11 @@ static bool out_of_memory(void)
     const bool v2 = sandbox.group.where->of[LAB_MEMORY].version == 2;
     if (lab_cgroup_number(&sandbox.group, LAB_MEMORY,
                           v2 ? "memory.events.local" : "shell/memory.oom_control",
-                          v2 ? "oom" : "oom_kill", &count) == -1)
-        lab_cgroup_die();
+                          v2 ? "oom" : "oom_kill", &count) == -1) {
+        if (errno != ENOENT) /* root inside has removed it */
+            lab_cgroup_die();
+        return false;
+    }
     return count > 0;
 }
 
