@@ -543,6 +543,17 @@ __attribute__((noreturn)) static void become_program(const char *path, int go, c
     lab_die("%s", path);
 }
 
+/* A check may have put us into a jail, which the program leaves. An ordinary user is in none, nor
+ * is what the first process of the sandbox has started, which is out of reach. */
+static void leave_jail(void)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/root", (int)getppid());
+    if (getppid() != 0 && chroot(path) == -1 && errno != EPERM && errno != EACCES)
+        lab_die("chroot %s", path);
+}
+
 int main(int argc, char *argv[])
 {
     const uint64_t options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC |
@@ -568,11 +579,7 @@ int main(int argc, char *argv[])
         become_program(path, go[0], argv);
     }
     close(go[0]);
-    /* A check may have put us into a jail, which the program leaves. An ordinary user is in none,
-     * nor is what the first process of the sandbox has started, which is out of reach. */
-    snprintf(path, sizeof(path), "/proc/%d/root", (int)getppid());
-    if (getppid() != 0 && chroot(path) == -1 && errno != EPERM && errno != EACCES)
-        lab_die("chroot %s", path);
+    leave_jail();
     for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
         signal(ending[i], pass_on);
     /* It interrupts waitpid(2). */

@@ -596,6 +596,24 @@ static int open_inside(pid_t init, const char *path)
     return fd;
 }
 
+/* A child in the namespaces of the sandbox, which belong to its user FIRST. Returns as fork(2). */
+static pid_t clone_inside(uid_t first)
+{
+    const bool owned = lab_is_root_of_machine();
+
+    if (owned && lab_own_namespaces_as(first) == -1)
+        lab_die("become user %u, the owner of the user namespace", first);
+    pid_t init = lab_clone(
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
+    const int error = errno;
+    if (init != 0 && owned && lab_own_namespaces_as(0) == -1)
+        lab_die("become root again");
+    errno = error;
+    if (init == -1)
+        lab_die("clone3");
+    return init;
+}
+
 pid_t place_start(struct place *place, int output)
 {
     struct hierarchies hierarchies = {0};
@@ -614,17 +632,7 @@ pid_t place_start(struct place *place, int output)
         lab_die_remedy("it needs root on the machine itself, or in a virtual machine",
                        "a mount namespace");
     build_tree(place, &hierarchies);
-    const bool owned = lab_is_root_of_machine();
-    if (owned && lab_own_namespaces_as(place->first) == -1)
-        lab_die("become user %u, the owner of the user namespace", place->first);
-    pid_t init = lab_clone(
-        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
-    const int error = errno;
-    if (init != 0 && owned && lab_own_namespaces_as(0) == -1)
-        lab_die("become root again");
-    errno = error;
-    if (init == -1)
-        lab_die("clone3");
+    pid_t init = clone_inside(place->first);
     if (init == 0) {
         close(channel[0]);
         live(place, channel[1], output);
