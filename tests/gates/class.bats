@@ -209,6 +209,16 @@ held"
     rm "$TMPDIR/held"
 }
 
+@test "class: where it cannot be told whether others can write, a submission is read as nobody" {
+    local look=("$REPO/build/read_as" 0 "" "$CLASS/of-root" "" bash -c 'id -u')
+    mkdir "$CLASS/of-root"
+    run -0 "${look[@]}" 3>&-
+    assert_output 0
+    run -0 strace -f -qq -o /dev/null -e inject=getxattr:error=EIO "${look[@]}" 3>&-
+    assert_output 65534
+    rmdir "$CLASS/of-root"
+}
+
 @test "class: a submission that could not be graded is named, and the others are graded" {
     mkdir -p "$CLASS/alice" "$CLASS/bob" "$TMPDIR/bin"
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"

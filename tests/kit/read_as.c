@@ -104,7 +104,8 @@ static bool is_open(const struct place *at)
     snprintf(path, sizeof(path), "/proc/self/fd/%d", at->fd);
     return (mode & S_IWOTH) ||
            ((mode & S_IWGRP) && !is_own_group(at->status.st_gid, at->status.st_uid)) ||
-           getxattr(path, "system.posix_acl_access", NULL, 0) != -1;
+           getxattr(path, "system.posix_acl_access", NULL, 0) != -1 ||
+           (errno != ENODATA && errno != EOPNOTSUPP); /* it cannot be told */
 }
 
 static struct place open_root(void)
