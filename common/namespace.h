@@ -36,8 +36,8 @@ int lab_map_ids(pid_t pid, uid_t first, unsigned count);
 
 /* From now on the user namespaces that root makes belong to USER, to whom the kernel charges what
  * the users in them have (inotify instances, timers, message queues); root would have none left.
- * The capabilities stay. 0: to root again. Returns 0, or -1 with errno. SECBIT_NO_SETUID_FIXUP of
- * capabilities(7), inc_ucount() of kernel/ucount.c. */
+ * The capabilities stay. 0: to root again. Returns 0 with errno as it was, or -1 with errno.
+ * SECBIT_NO_SETUID_FIXUP of capabilities(7), inc_ucount() of kernel/ucount.c. */
 int lab_own_namespaces_as(uid_t user);
 
 /* The PID of the caller in a form that is unique on the machine: "4711", or "4711.4026532567" with

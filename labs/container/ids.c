@@ -9,9 +9,8 @@
 #include "report.h"
 #include "unprivileged.h"
 
-/* Above what distributions assign to people, services and the containers of systemd, and below the
- * sign bit: 4095 ranges. */
-/* From END on, the sandboxes of exercises have theirs (tests/kit/place.c). */
+/* Above what distributions assign to people, services and the containers of systemd, and below what
+ * the sandboxes of exercises have (tests/kit/place.c): 3584 ranges. */
 static const uid_t LOWEST = 0x70000000, END = 0x7e000000;
 
 static const char TAKEN[] = "/run/container-labs.ids";
@@ -94,10 +93,8 @@ pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner)
     if (lab_own_namespaces_as(owner) == -1)
         fail("become user %u, the owner of the user namespace", owner);
     pid_t pid = clone_process(flags, pidfd, group);
-    const int error = errno;
     if (pid != 0 && lab_own_namespaces_as(0) == -1)
         fail("become root again");
-    errno = error;
     return pid;
 }
 

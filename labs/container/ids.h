@@ -23,8 +23,8 @@ int ids_claim(uid_t *first);
 void ids_release(int *claim);
 
 /* clone_process() with FLAGS; where CLONE_NEWUSER is one, as the user OWNER:
- * lab_own_namespaces_as(). Returns as fork(2);
- * ends by fail() where the user cannot be changed. Without root, the owner is the caller. */
+ * lab_own_namespaces_as(). Returns as fork(2); ends by fail() where the user cannot be changed.
+ * Without root, the owner is the caller. */
 pid_t ids_clone(uint64_t flags, int *pidfd, int group, uid_t owner);
 
 /* Whether this kernel has no user namespaces, or they are turned off; then errno is what clone3(2)

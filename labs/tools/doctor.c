@@ -347,7 +347,7 @@ static void try_without_root(const struct finding with_root[], char *lost, size_
 
     ordinary_user = typed_sudo ? (uid_t)atoi(typed_sudo) : 0;
     if (ordinary_user == 0)
-        ordinary_user = 65533; /* nobody has daemons */
+        ordinary_user = 65533; /* daemons may run as nobody, which is 65534 */
     try_all(findings, false);
     collect_lost(findings, lost, size);
     if (!print)

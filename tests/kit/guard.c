@@ -481,9 +481,9 @@ static int watch(void)
         } else if (WIFSTOPPED(status)) {
             handle_stop(pid, status);
         } else {
+            /* It waits for a child as vfork(2) does, and was ended meanwhile. */
             if (*is_in_clone3(pid))
-                refuse(
-                    UNTRACED); /* it waits for a child as vfork(2) does, and was ended meanwhile */
+                refuse(UNTRACED);
             replace_traced(pid, 0);
             if (pid == guard.program)
                 result = lab_shell_status(status);

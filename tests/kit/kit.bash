@@ -59,8 +59,8 @@ read -r kit_group kit_rights < <(stat -c '%g %A' tests/kit)
 is_ours() { [ "$EUID" -ne 0 ] || [[ " 0 ${SUDO_UID:-0} $kit_owners " == *" $1 "* ]]; }
 
 # Another user who can replace a directory of the path $1 by a link, or make it before we do, decides where root writes.
-# So root refuses such a path, and a directory in which others can make files, such as /tmp, unless $2 is
-# sticky: then only files with new names are made in it. Root of a user namespace has no more rights than the user who made it.
+# So root refuses such a path, and a directory in which others can make files, such as /tmp, unless $2 is sticky: then
+# only files with new names are made in it. Root of a user namespace has no more rights than the user who made it.
 must_be_ours() {
     local count open=''
     read -r _ _ count </proc/self/uid_map

@@ -605,10 +605,8 @@ static pid_t clone_inside(uid_t first)
         lab_die("become user %u, the owner of the user namespace", first);
     pid_t init = lab_clone(
         CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
-    const int error = errno;
     if (init != 0 && owned && lab_own_namespaces_as(0) == -1)
         lab_die("become root again");
-    errno = error;
     if (init == -1)
         lab_die("clone3");
     return init;
