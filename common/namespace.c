@@ -39,6 +39,27 @@ int lab_map_ids(pid_t pid, uid_t first, unsigned count)
     return 0;
 }
 
+int lab_map_same_ids(pid_t pid, unsigned end)
+{
+    char path[64], own[4096], map[sizeof(own)]; /* the kernel takes no more */
+    unsigned first, count;
+
+    for (const char *kind = "ug"; *kind; kind++) {
+        size_t length = 0;
+        snprintf(path, sizeof(path), "/proc/self/%cid_map", *kind);
+        if (lab_read_file(path, own, sizeof(own)) == -1)
+            return -1;
+        for (const char *line = own; line; line = lab_next_line(line))
+            if (sscanf(line, "%u %*u %u", &first, &count) == 2 && first < end)
+                length += (size_t)snprintf(map + length, sizeof(map) - length, "%u %u %u\n", first,
+                                           first, count < end - first ? count : end - first);
+        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)pid, *kind);
+        if (lab_write_file(path, length ? map : "") == -1)
+            return -1;
+    }
+    return 0;
+}
+
 int lab_own_namespaces_as(uid_t user)
 {
     if (user != 0 && prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == -1)

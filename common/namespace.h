@@ -34,6 +34,10 @@ extern const struct lab_namespace lab_namespaces[LAB_NAMESPACES];
  * user_namespaces(7). */
 int lab_map_ids(pid_t pid, uid_t first, unsigned count);
 
+/* Map the users and groups below END of the user namespace of process PID to the same of ours, as
+ * far as ours has them. Returns 0, or -1 with errno. */
+int lab_map_same_ids(pid_t pid, unsigned end);
+
 /* From now on the user namespaces that root makes belong to USER, to whom the kernel charges what
  * the users in them have (inotify instances, timers, message queues); root would have none left.
  * The capabilities stay. 0: to root again. Returns 0 with errno as it was, or -1 with errno.

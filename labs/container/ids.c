@@ -117,7 +117,8 @@ int ids_map(pid_t pid, uid_t first, int socket)
     const struct message go = {.kind = MESSAGE_GO};
     char path[64];
 
-    if ((is_unprivileged() ? map_same_ids(pid) : lab_map_ids(pid, first, IDS_PER_CONTAINER)) == -1)
+    if ((is_unprivileged() ? lab_map_same_ids(pid, IDS_PER_CONTAINER)
+                           : lab_map_ids(pid, first, IDS_PER_CONTAINER)) == -1)
         fail("map the IDs of process %d to %u and up", (int)pid, first);
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
     int users = is_unprivileged() ? -1 : open(path, O_RDONLY | O_CLOEXEC);

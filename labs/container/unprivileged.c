@@ -31,61 +31,26 @@ void begin_service(void)
     check_state_directory(); /* of this user, and not of root inside */
 }
 
-/* Call EACH for the lines of MAP, in the form of /proc/self/uid_map, that lie below 65536: its
- * FIRST number and how many follow, itself included. */
-static int read_map(const char *path, void (*each)(unsigned first, unsigned count, void *to),
-                    void *to)
+/* The lines of a map may come in any order, but newuidmap writes them as it was told. */
+static unsigned mapped_in(const char *path)
 {
     char map[4096];
-    unsigned first, count;
+    unsigned first, count, end = 0;
 
     if (lab_read_file(path, map, sizeof(map)) == -1)
-        return -1;
+        lab_die("read %s", path);
     for (const char *line = map; line; line = lab_next_line(line))
-        if (sscanf(line, "%u %*u %u", &first, &count) == 2 && first < IDS_PER_CONTAINER)
-            each(first, count < IDS_PER_CONTAINER - first ? count : IDS_PER_CONTAINER - first, to);
-    return 0;
-}
-
-static void write_line(unsigned first, unsigned count, void *to)
-{
-    fprintf(to, "%u %u %u\n", first, first, count);
-}
-
-int map_same_ids(pid_t pid)
-{
-    static const char *const KINDS[] = {"uid_map", "gid_map"};
-    char path[64], own[64];
-
-    for (int i = 0; i < 2; i++) {
-        lab_string map = NULL;
-        size_t size;
-        FILE *to = open_memstream(&map, &size);
-        if (!to)
-            return -1;
-        snprintf(own, sizeof(own), "/proc/self/%s", KINDS[i]);
-        snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, KINDS[i]);
-        int result = read_map(own, write_line, to);
-        if (fclose(to) == EOF || result == -1 || lab_write_file(path, map) == -1)
-            return -1;
-    }
-    return 0;
-}
-
-/* The lines of a map may come in any order, but newuidmap writes them as it was told. */
-static void extend(unsigned first, unsigned count, void *end)
-{
-    if (first == *(unsigned *)end)
-        *(unsigned *)end += count;
+        if (sscanf(line, "%u %*u %u", &first, &count) == 2 && first == end &&
+            first < IDS_PER_CONTAINER)
+            end += count < IDS_PER_CONTAINER - first ? count : IDS_PER_CONTAINER - first;
+    return end;
 }
 
 unsigned mapped_ids(void)
 {
-    unsigned users = 0, groups = 0;
+    const unsigned users = mapped_in("/proc/self/uid_map");
+    const unsigned groups = mapped_in("/proc/self/gid_map");
 
-    if (read_map("/proc/self/uid_map", extend, &users) == -1 ||
-        read_map("/proc/self/gid_map", extend, &groups) == -1)
-        lab_die("read /proc/self/uid_map");
     return users < groups ? users : groups;
 }
 

@@ -23,10 +23,6 @@
 void begin_service(void);
 bool is_unprivileged(void);
 
-/* Map the IDs 0 to 65535 of the user namespace of process PID to the same of ours, as far as ours
- * has them. Returns 0, or -1 with errno. */
-int map_same_ids(pid_t pid);
-
 /* How many users and groups, from 0 on, our user namespace has: 65536 at most. */
 unsigned mapped_ids(void);
 

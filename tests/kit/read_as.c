@@ -178,29 +178,6 @@ static struct place open_below(struct place at, const char *path, int links)
     return at;
 }
 
-/* All users and groups of our user namespace are the same in that of the process CHILD. */
-static void map_all(pid_t child)
-{
-    char path[64];
-    unsigned first, count;
-
-    for (const char *kind = "ug"; *kind; kind++) {
-        char map[4096] = ""; /* the kernel takes no more */
-        size_t length = 0;
-        snprintf(path, sizeof(path), "/proc/self/%cid_map", *kind);
-        FILE *own = fopen(path, "re");
-        if (!own)
-            lab_die("open %s", path);
-        while (length < sizeof(map) && fscanf(own, "%u %*u %u", &first, &count) == 2)
-            length += (size_t)snprintf(map + length, sizeof(map) - length, "%u %u %u\n", first,
-                                       first, count);
-        fclose(own);
-        snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)child, *kind);
-        if (lab_write_file(path, map) == -1)
-            lab_die("write to %s", path);
-    }
-}
-
 __attribute__((noreturn)) static void execute(char *argv[], int go)
 {
     /* An archive says how much memory it takes to unpack it. */
@@ -254,8 +231,8 @@ int main(int argc, char *argv[])
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
     if (pidfd == -1)
         lab_die("pidfd_open");
-    if (trusted)
-        map_all(child);
+    if (trusted && lab_map_same_ids(child, UINT_MAX) == -1)
+        lab_die("map the users of process %d", (int)child);
     if (write(go[1], "", 1) == -1)
         lab_die("write to a pipe");
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
