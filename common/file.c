@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "error.h"
 
 void lab_close_fd(int *fd)
 {
@@ -94,6 +97,20 @@ int lab_each_name(const char *path, int (*each)(int directory, const char *name,
     return result;
 }
 
+void lab_must_have_read(const char *file, const char *name)
+{
+    bool known = errno == 0 || errno == ENOENT || errno == ESRCH || errno == ERANGE;
+    char byte;
+
+    if (known) {
+        lab_fd database = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        known = database == -1 ? errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+                               : read(database, &byte, 1) != -1;
+    }
+    if (!known)
+        lab_die("look up '%s' in %s", name, file);
+}
+
 const char *lab_next_line(const char *text)
 {
     const char *newline = strchr(text, '\n');
@@ -166,14 +183,17 @@ struct new_file {
     int directory;
     const char *name;
     char temporary[32];
+    sighandler_t too_large; /* what the caller has for SIGXFSZ */
 };
 
-/* Begin PATH below ROOT, its parents made. Returns a descriptor to write to, or -1 with errno. */
+/* Begin PATH below ROOT, its parents made. Returns a descriptor to write to, or -1 with errno. A
+ * limit of the caller's for files (ulimit -f) is EFBIG until the end. */
 static int begin_file(struct new_file *file, int root, const char *path, mode_t mode)
 {
     char parent[PATH_MAX];
     const char *slash = strrchr(path, '/');
 
+    file->too_large = signal(SIGXFSZ, SIG_IGN);
     snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
     file->name = slash ? slash + 1 : path;
     snprintf(file->temporary, sizeof(file->temporary), ".new-%d", (int)getpid());
@@ -199,6 +219,7 @@ static int end_file(struct new_file *file, bool whole)
         errno = error;
     }
     lab_close_fd(&file->directory);
+    signal(SIGXFSZ, file->too_large);
     return whole ? 0 : -1;
 }
 

@@ -30,6 +30,12 @@ ssize_t lab_read_file(const char *path, char *buffer, size_t size);
  * errno where that cannot be told. */
 int lab_is_there(const char *path);
 
+/* Where libc finds nothing of NAME: end the program unless FILE, "/etc/passwd" or "/etc/group", can
+ * be read or is not there. errno is what getpwnam(3) has left there (0 before it), which does not
+ * tell where nsswitch.conf(5) has one more service. ERANGE: a line was longer than the first buffer
+ * of libc, which then took a larger one. */
+void lab_must_have_read(const char *file, const char *name);
+
 /* Call EACH with the names in the directory PATH, but for "." and "..", until it returns another
  * value than 0; DIRECTORY is a descriptor of the directory. Returns that value, or 0 after the last
  * name, or -1 with errno where the directory cannot be opened or read. */

@@ -103,11 +103,11 @@ static struct range find_range(const char *file, uid_t user)
     struct range range = {0};
     char number[16], owner[256], line[512];
 
+    snprintf(number, sizeof(number), "%u", user);
     errno = 0;
     const struct passwd *entry = getpwuid(user);
-    if (!entry && errno != 0 && errno != ENOENT && errno != ESRCH)
-        lab_die("look up user %u in the passwd database", user);
-    snprintf(number, sizeof(number), "%u", user);
+    if (!entry)
+        lab_must_have_read("/etc/passwd", number);
     FILE *ranges = fopen(file, "re");
     if (!ranges && errno != ENOENT)
         lab_die("read %s", file);

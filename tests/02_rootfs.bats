@@ -222,9 +222,23 @@ refuses() {
 }
 
 @test "02 tool: a signal that ends the process that fills DIR is told" {
-    run -1 bash -c "ulimit -f 8; exec '$LABS/02_rootfs' new" # KiB
-    assert_output "02_rootfs: the process that fills 'new' was ended by SIGXFSZ"
+    run -1 strace -f -qq -o /dev/null -e inject=sendfile:signal=USR1 "$LABS/02_rootfs" new
+    assert_output "02_rootfs: the process that fills 'new' was ended by SIGUSR1"
     [ ! -e new ]
+}
+
+@test "01, 02 tools: a file larger than the caller's limit is an error, and no part of it stays" {
+    local limited='ulimit -f 8; exec "$@"' # KiB
+    run -1 bash -c "$limited" - "$LABS/02_rootfs" new
+    assert_output --partial "EFBIG (File too large)"
+    [ ! -e new ]
+    mkdir new
+    run -125 bash -c "$limited" - "$LABS/01_chroot" --with "$BUSYBOX_OF_MACHINE" new /bin/true
+    assert_output "01_chroot: copy $BUSYBOX_OF_MACHINE and its libraries into 'new': EFBIG (File too large)"
+    assert_equal "$(find new -type f)" ""
+    # The command has the limit as the caller has it.
+    "$LABS/02_rootfs" r
+    run -153 bash -c "ulimit -f 8; exec \"\$@\"" - "$LABS/01_chroot" r /bin/sh -c 'yes >/tmp/file'
 }
 
 @test "02 tool: a busybox of any name will do" {

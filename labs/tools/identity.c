@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "file.h"
 #include "number.h"
 
 /* (uid_t)-1 means "leave it" to the system calls, so it is nobody. */
@@ -41,20 +42,13 @@ static bool read_id(const char *word, unsigned *id)
     return true;
 }
 
-/* A database that cannot be read is not one without the name, getpwnam(3). ERANGE: a line was
- * longer than the first buffer of libc, which then took a larger one. */
-static void must_be_readable(const void *entry, const char *database, const char *name)
-{
-    if (!entry && errno != 0 && errno != ENOENT && errno != ESRCH && errno != ERANGE)
-        lab_die("look up '%s' in the %s", name, database);
-}
-
 bool lab_find_user(const char *word, uid_t *user)
 {
     errno = 0;
     const struct passwd *entry = *word == '+' ? NULL : getpwnam(word);
 
-    must_be_readable(entry, "passwd database", word);
+    if (!entry)
+        lab_must_have_read("/etc/passwd", word);
     if (entry)
         *user = entry->pw_uid;
     return entry || read_id(word, user);
@@ -65,7 +59,8 @@ bool lab_find_group(const char *word, gid_t *group)
     errno = 0;
     const struct group *entry = *word == '+' ? NULL : getgrnam(word);
 
-    must_be_readable(entry, "group database", word);
+    if (!entry)
+        lab_must_have_read("/etc/group", word);
     if (entry)
         *group = entry->gr_gid;
     return entry || read_id(word, group);
@@ -135,11 +130,11 @@ static const char *identify_groups_of_user(struct lab_identity *identity)
 
     errno = 0;
     getgrouplist(identity->name, identity->group, NULL, &count);
-    must_be_readable(NULL, "group database", identity->name);
+    lab_must_have_read("/etc/group", identity->name);
     errno = 0;
     gid_t *groups = calloc((size_t)count, sizeof(*groups));
     const int result = groups ? getgrouplist(identity->name, identity->group, groups, &count) : -1;
-    must_be_readable(NULL, "group database", identity->name);
+    lab_must_have_read("/etc/group", identity->name);
     if (result == -1) {
         free(groups);
         return wrong("the groups of '%s' cannot be found", identity->name);
@@ -156,11 +151,12 @@ static const char *identify_user(struct lab_identity *identity)
     errno = 0;
     const struct passwd *entry = getpwuid(identity->user);
     snprintf(number, sizeof(number), "%u", identity->user);
-    must_be_readable(entry, "passwd database", number);
-    if (!entry)
+    if (!entry) {
+        lab_must_have_read("/etc/passwd", number);
         return identity->has_group
                    ? NULL
                    : wrong("no group specified for unknown uid: %u", identity->user);
+    }
     if (!identity->has_group)
         identity->group = entry->pw_gid;
     identity->has_group = true;

@@ -297,8 +297,13 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
         run -1 timeout -k 1 "$TOO_LONG" strace -f -qq -o /dev/null -e "inject=$call:error=EIO" \
             "$REPO/build/sandbox" --result="$TMPDIR/result" cp /bin/true /tmp/result 3>&-
         assert_output --partial "EIO (Input/output error)"
+        # Nothing is left, but where there is no way back to the directory of the file: that is told.
+        if [ "$call" = setns ]; then
+            assert_output --partial "sandbox: remove $TMPDIR/result: "
+            rm "$TMPDIR/result"
+        fi
+        [ ! -e "$TMPDIR/result" ]
     done
-    rm "$TMPDIR/result"
     # By then it looks at the processes inside, which without a group are all that it counts.
     run -1 "$REPO/tests/student" one timeout -k 1 "$TOO_LONG" strace -qq -o /dev/null \
         -e inject=getdents64:error=EIO:when=12+ "$REPO/build/sandbox" sleep 5 3>&-

@@ -64,6 +64,8 @@ static struct {
     struct place place;
     long long seconds;
     bool lacks;
+    const char *made; /* the file of --result: it was not there, and is not whole yet */
+    pid_t owner;      /* of it */
     struct lab_cgroup group;
     const char *without_group; /* NULL: there is one; else what would help */
 } sandbox = {.place = {.result = -1}, .seconds = SECONDS};
@@ -391,6 +393,28 @@ static int play(void)
     return reason || no_memory ? STOPPED : status;
 }
 
+static void remove_result(void)
+{
+    if (sandbox.made && sandbox.owner == getpid() && unlink(sandbox.made) == -1)
+        lab_warn_errno("remove %s", sandbox.made);
+}
+
+static void open_result(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+
+    if (fd != -1) {
+        sandbox.made = path;
+        sandbox.owner = getpid();
+        atexit(remove_result);
+    } else if (errno == EEXIST) {
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+    }
+    if (fd == -1)
+        lab_die("%s", path);
+    sandbox.place.result = fd;
+}
+
 static void read_options(int argc, char *argv[])
 {
     static const struct option options[] = {
@@ -408,7 +432,7 @@ static void read_options(int argc, char *argv[])
         else if (option == 'f' && files < PLACE_FILES - 1)
             place->files[files++] = optarg;
         else if (option == 'r')
-            place->result = open(optarg, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+            open_result(optarg);
         else if (option == 'u')
             place->user = true;
         else if (option == 'l')
@@ -419,8 +443,6 @@ static void read_options(int argc, char *argv[])
             sandbox.seconds = lab_number_option("--seconds", optarg, 1, 3600);
         else
             lab_exit(LAB_EXIT_USAGE, "usage: sandbox [OPTION]... COMMAND [ARG]...");
-        if (option == 'r' && place->result == -1)
-            lab_die("%s", optarg);
     }
     place->command = argv + optind;
     if (!*place->command)
@@ -450,6 +472,8 @@ int main(int argc, char *argv[])
     lab_become_root();
     lab_begin_tool("sandbox");
     int status = play();
+    if (status == 0)
+        sandbox.made = NULL;
     if (sandbox.lacks)
         tell_lacks();
     return status;
