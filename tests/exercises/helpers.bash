@@ -178,16 +178,12 @@ fails() {
     return 1
 }
 
-# The TODO in whose function the program has ended badly, if any.
+# The TODO in whose function the program has ended badly, if any. The program itself may have printed such a line: the
+# shell is not to take its words for patterns of file names.
 ended_in() {
-    local function functions=" $FUNCTIONS "
-    for function in $(grep -a '^note: .* in ' <<<"$output" | sed 's/.* in //' | tr -d ,); do
-        if [[ $functions == *" $function="* ]]; then
-            functions=${functions##*" $function="}
-            echo "${functions%% *}"
-            return
-        fi
-    done
+    grep -a '^note: .* in ' <<<"$output" | sed 's/.* in //' | tr -d , | LC_ALL=C awk -v functions="$FUNCTIONS" '
+        BEGIN { for (n = split(functions, pairs); ++i <= n; todo[pair[1]] = pair[2]) split(pairs[i], pair, "=") }
+        { for (i = 1; i <= NF; i++) if ($i in todo) { print todo[$i]; exit } }'
 }
 
 # What a program has printed goes to a terminal.

@@ -209,6 +209,12 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
     misbehaves "stopped: it printed more than 256 kilobytes" 'for (;;) fprintf(stderr, "%1000s\n", "all work and no play");'
 }
 
+@test "misbehaving: a program whose words are a pattern of more files than there is memory for their names" {
+    AS=(timeout -k 1 "$TOO_LONG" bash -c 'ulimit -v 1000000; exec "$@"' -)
+    misbehaves 'note: SIGSEGV in /*/../*/../*' \
+        'fputs("note: SIGSEGV in /*/../*/../*/../*/../*/../*/../*/../*\n", stderr); return 1;'
+}
+
 @test "misbehaving: a program that takes all memory" {
     local body='for (;;) { volatile char *p = malloc(1 << 20); for (int i = 0; p && i < 1 << 20; i += 4096) p[i] = 1; }'
     misbehaves "stopped: it wanted more than 256 megabytes of memory" "$body"
