@@ -173,8 +173,8 @@ int lab_listen_command(struct lab_output *output, const char *const argv[], enum
         errno = EFBIG;
         return -1;
     }
-    if (output->status == 0 && output->timed_out) { /* it has ended, and was not read to its end */
-        errno = ETIMEDOUT;
+    if (output->timed_out) {
+        errno = ETIME;
         return -1;
     }
     return output->status == 0 ? 0 : put_before(errors, output);

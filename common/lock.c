@@ -17,8 +17,9 @@
 
 enum { FIRST_NAP = 100, LONGEST_NAP = 50000 }; /* microseconds */
 
-/* The process that has locked the file of STATUS; 0 where none can be seen. The lines of
- * /proc/locks: "1: FLOCK  ADVISORY  WRITE 4711 00:1a:42 0 EOF". proc_locks(5) */
+/* The process that has locked the file of STATUS; 0 where none can be seen, -1 with errno where
+ * they cannot be read. The lines of /proc/locks: "1: FLOCK  ADVISORY  WRITE 4711 00:1a:42 0 EOF".
+ * proc_locks(5) */
 static pid_t holder(const struct stat *status)
 {
     FILE *locks = fopen("/proc/locks", "re");
@@ -27,21 +28,23 @@ static pid_t holder(const struct stat *status)
     unsigned long inode;
     int pid, found = 0;
 
-    while (locks && !found && fgets(line, sizeof(line), locks))
+    if (!locks)
+        return -1;
+    while (!found && fgets(line, sizeof(line), locks))
         if (sscanf(line, "%*d: %15s %*s %*s %d %x:%x:%lu", kind, &pid, &high, &low, &inode) == 5 &&
             strcmp(kind, "FLOCK") == 0 && high == major(status->st_dev) &&
             low == minor(status->st_dev) && inode == status->st_ino)
             found = pid;
-    if (locks)
-        fclose(locks);
-    return found > 0 ? found : 0;
+    const bool lost = ferror(locks);
+    fclose(locks);
+    return found > 0 ? found : lost ? -1 : 0;
 }
 
 static pid_t holder_of(int fd)
 {
     struct stat status;
 
-    return fstat(fd, &status) == -1 ? 0 : holder(&status);
+    return fstat(fd, &status) == -1 ? -1 : holder(&status);
 }
 
 int lab_lock(int fd, int milliseconds)
@@ -58,7 +61,7 @@ int lab_lock(int fd, int milliseconds)
             before = holder_of(fd);
         if (left <= 0) {
             pid_t now = holder_of(fd);
-            if (now == before || now == 0) {
+            if (now == before || now <= 0) {
                 errno = ETIMEDOUT;
                 return -1;
             }
@@ -102,16 +105,21 @@ const char *lab_lock_holder(const char *path)
     static char text[512];
     char file[64], line[1024], name[64] = "", state = '?';
     struct stat status;
-    pid_t pid = stat(path, &status) == -1 ? 0 : holder(&status);
+    pid_t pid = stat(path, &status) == -1 ? -1 : holder(&status);
 
     snprintf(file, sizeof(file), "/proc/%d/stat", (int)pid);
-    if (pid == 0) {
+    if (pid == -1) {
+        snprintf(text, sizeof(text), "a process that cannot be told: read /proc/locks: %s",
+                 lab_strerror(errno));
+    } else if (pid == 0) {
         snprintf(text, sizeof(text),
                  "a process that cannot be seen from here, such as one on the other side of a "
                  "container's wall");
     } else if (lab_read_file(file, line, sizeof(line)) == -1) {
         snprintf(text, sizeof(text),
-                 "process %d, which has ended, but what it has started has not: see fuser(1)",
+                 errno == ENOENT || errno == ESRCH
+                     ? "process %d, which has ended, but what it has started has not: see fuser(1)"
+                     : "process %d: wait for it, or end it",
                  (int)pid);
     } else {
         const char *end = strrchr(line, ')');

@@ -265,9 +265,7 @@ static void take_file(const char *file)
     if (!realpath(length ? picture : ".", directory) || access(directory, W_OK) == -1 || !*name)
         lab_exit(LAB_EXIT_USAGE, "--plot '%s': %s", file,
                  *name ? lab_strerror(errno) : "no name of a file");
-    if (!lab_find_command("gnuplot", NULL, 0))
-        lab_cannot_run("--plot needs gnuplot, which is not installed",
-                       "install the package gnuplot-nox, or leave the option out");
+    lab_need_commands("gnuplot:gnuplot-nox");
     if (snprintf(picture, sizeof(picture), "%s/%s", directory, name) >= (int)sizeof(picture))
         lab_exit(LAB_EXIT_USAGE, "--plot '%s': the path is too long", file);
     lab_fd present = open(picture, O_WRONLY | O_CLOEXEC | O_NONBLOCK);

@@ -262,6 +262,17 @@ bool lab_find_command(const char *command, char *path, size_t size)
     return false;
 }
 
+bool lab_has_command(const char *command)
+{
+    if (lab_find_command(command, NULL, 0))
+        return true;
+    if (errno != ENOENT && errno != EACCES)
+        lab_die("find %s", command);
+    if (errno == EACCES)
+        lab_warn_errno("execute %s", command);
+    return false;
+}
+
 const char *lab_outside_path(const char *command)
 {
     static const char *const directories[] = {"/usr/sbin", "/sbin"};

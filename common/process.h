@@ -86,9 +86,14 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
 /* The same for a command, which is looked up in PATH. Its status is 127 if it is not there.
  * LAB_READER: a person reads the output. LAB_PROGRAM: a program does, so the command runs with
  * LC_ALL=C, and *OUTPUT has its stdout; where its status is not 0, its stderr comes before that.
- * Never a part of it: with more than LAB_PROGRAM_LIMIT the result is -1, and errno EFBIG. */
+ * Never a part of it: with more than LAB_PROGRAM_LIMIT the result is -1, and errno EFBIG; of one
+ * that had to be killed, as it did not end, ETIME. */
 enum lab_listener { LAB_READER, LAB_PROGRAM };
 int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who);
+
+/* Whether COMMAND can be executed, where a lab can do without: one that may not be is told, and where
+ * it cannot be looked for, the program ends. */
+bool lab_has_command(const char *command);
 
 /* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is
  * written to PATH (SIZE bytes) where PATH is not NULL. If not, errno is ENOENT, or says

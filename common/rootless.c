@@ -147,18 +147,6 @@ static void map_range(const char *program, pid_t pid, unsigned own, struct range
         lab_warn("%s: %.*s", program, (int)strcspn(output.text, "\n"), output.text);
 }
 
-/* Whether PROGRAM, newuidmap or newgidmap, may be executed. */
-static bool has_mapper(const char *program)
-{
-    if (lab_find_command(program, NULL, 0))
-        return true;
-    if (errno != ENOENT && errno != EACCES)
-        lab_die("find %s", program);
-    if (errno == EACCES)
-        lab_warn_errno("execute %s", program);
-    return false;
-}
-
 /* In a child, which stays outside: newuidmap maps the IDs of another process, its parent, as soon
  * as that is in the namespace and writes to START, an eventfd(2). */
 static pid_t start_mapper(int *start)
@@ -168,8 +156,8 @@ static pid_t start_mapper(int *start)
     const pid_t target = getpid();
     eventfd_t started;
 
-    if (users.count == 0 || groups.count == 0 || !has_mapper("newuidmap") ||
-        !has_mapper("newgidmap"))
+    if (users.count == 0 || groups.count == 0 || !lab_has_command("newuidmap") ||
+        !lab_has_command("newgidmap"))
         return 0;
     *start = eventfd(0, EFD_CLOEXEC);
     if (*start == -1)

@@ -498,7 +498,7 @@ in_namespace() {
     mkdir path && ln -s /usr/bin/* /bin/* path/ 2>/dev/null || true
     rm path/gnuplot
     run -77 --separate-stderr env -u LAB_MUST_RUN PATH="$TMPDIR/path" "$TOOL" --plot usage.svg
-    assert_equal "$stderr" "05_cgroup_cpu: --plot needs gnuplot, which is not installed; install the package gnuplot-nox, or leave the option out"
+    assert_equal "$stderr" "05_cgroup_cpu: no gnuplot is installed; install the package gnuplot-nox"
     [ ! -e usage.svg ]
     # One that fails leaves the picture that is there.
     echo the last one >usage.svg

@@ -409,11 +409,42 @@ s, _ = l.accept(); s.close(); c.close()"
         told 1 "^08_nat: iptables-nft-save: broken \(exit status 4\)"
         stub ip "case \$* in *show\ default) yes | head -c 17000000; exit; esac; exec \"\$real\" \"\$@\""
         told 1 "^08_nat: run ip: EFBIG \(File too large\)"
+        stub ip "case \$* in *-br\ *) echo ip: error while loading libelf.so.1: No such file or directory >&2; exit 127; esac; exec \"\$real\" \"\$@\""
+        told 1 "^08_nat: ip cannot tell about br0: ip: error while loading"
+        mount -t tmpfs none /sys/class/net
+        told 1 "^08_nat: (read|list the ports of br0 in) /sys.*: ENOENT"
+        umount /sys/class/net
         (echo "*filter"; for i in $(seq 12000); do echo "-A INPUT -s 10.1.$((i / 250)).$((i % 250)) -j ACCEPT"; done
             echo COMMIT) | iptables-restore
         told 0 "MASQUERADE"
         iptables -F INPUT
         "$LABS/08_nat" down >/dev/null'
+}
+
+@test "08 down: a rule that cannot be looked for is not taken for gone, and a warning that fails keeps nothing" {
+    on_host '
+        "$LABS/08_nat" up >/dev/null 2>&1 || exit
+        stub iptables "case \$* in *\ -C\ *) echo iptables: getsockopt failed strangely >&2; exit 1; esac; exec \"\$real\" \"\$@\""
+        "$LABS/08_nat" down >/mnt/out 2>&1; [ $? = 1 ] || exit
+        within "^08_nat: iptables .* -C: iptables: getsockopt failed strangely$" 3 cat /mnt/out || exit
+        within "container-labs:08.* -j MASQUERADE" 1 iptables-save || exit
+        rm -f /mnt/stubs/*
+        # Rules of the other one are looked for when something is made, not when it is to go.
+        iptables-legacy -A INPUT -p tcp --dport 9 -j ACCEPT
+        stub iptables-legacy-save "echo broken >&2; exit 4"
+        "$LABS/08_nat" down >/mnt/out 2>&1 || { cat /mnt/out; exit 1; }
+        rm -f /mnt/stubs/*
+        iptables-legacy -F INPUT
+        within container-labs:08 0 iptables-save'
+}
+
+@test "08 up: a command that does not end is ended, and told" {
+    on_host '
+        stub brctl "exec sleep 60"
+        "$LABS/08_nat" up >/mnt/out 2>&1; [ $? = 1 ] || exit
+        within "^08_nat: run brctl: ETIME \(Timer expired\)" 1 cat /mnt/out || { cat /mnt/out; exit 1; }
+        rm -f /mnt/stubs/*
+        same_host'
 }
 
 @test "08 up: wrong arguments are status 2 with one line" {

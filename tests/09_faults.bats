@@ -182,8 +182,12 @@ echo "$text" | PATH=${PATH#*:} exec iptables-restore "$@"
 SH
     chmod 755 "$TMPDIR/bin/iptables-restore"
     PATH=$TMPDIR/bin:$PATH run -0 labs09 run "$ROOTFS" echo good
-    assert_output "09_full_container: iptables has no connlimit here: containers may fill the machine's table of connections
+    assert_output "09_full_container: iptables refuses connlimit or hashlimit (no connlimit): containers may fill the machine's table of connections
 good"
+    # One that is killed has refused nothing.
+    sed -i 's/echo "no connlimit.*;;/kill -KILL $$ ;;/' "$TMPDIR/bin/iptables-restore"
+    PATH=$TMPDIR/bin:$PATH run -125 labs09 run "$ROOTFS" echo good
+    assert_line "09_full_container: iptables-restore was ended by SIGKILL"
     run -0 on_host iptables-save
     refute_output --partial CONTAINER-LABS
     rm -r "${TMPDIR:?}/bin"

@@ -265,6 +265,11 @@ gone_after_kill() {
     assert_success
     assert_output lo
     assert_regex "$stderr" "alone has no network: without root it needs pasta or slirp4netns; install the package passt, or type --net none"
+    # One that may not be executed is there all the same.
+    printf '#!/bin/sh\n' >"$BIN/pasta" && chmod 600 "$BIN/pasta"
+    run --separate-stderr labs09 run -n alone "$ROOTFS" true
+    assert_regex "$stderr" "execute pasta: EACCES \\(Permission denied\\)"
+    rm "$BIN/pasta"
     # Inside, the files of another user cannot be changed.
     STUDENT=$OTHER run --separate-stderr labs09 run --net none "$ROOTFS" sh -c 'touch /bin/x /new; ls /new'
     assert_success

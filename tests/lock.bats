@@ -80,6 +80,18 @@ hasty() {
     rm -r "$TMPDIR/locked" "$TMPDIR/said"
 }
 
+@test "lock: a holder that cannot be read of is not called ended, or out of sight" {
+    hold "$TMPDIR/locked"
+    run -1 timeout 20 strace -qq -o /dev/null -P /proc/locks -e inject=openat:error=EMFILE "$UNIT" lock "$TMPDIR/locked" 200
+    assert_output --partial "stays locked by a process that cannot be told: read /proc/locks: EMFILE (Too many open files)"
+    if in_first_pid_namespace; then
+        run -1 timeout 20 strace -qq -o /dev/null -P "/proc/$HOLDER/stat" -e inject=openat:error=EMFILE "$UNIT" lock "$TMPDIR/locked" 200
+        assert_output --partial "stays locked by process $HOLDER: wait for it, or end it"
+    fi
+    kill -KILL "$HOLDER"
+    rmdir "$TMPDIR/locked"
+}
+
 @test "lock: as long as its holders come and go, it is waited for" {
     mkdir "$TMPDIR/locked"
     local holders=()

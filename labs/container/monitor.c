@@ -220,13 +220,16 @@ static void drain_channel(struct channel *channel, const struct monitored *monit
 
     if (left == -1)
         left = TERMINAL_HOLDS;
-    do {
+    for (int is_ready = 1; is_ready > 0;) {
         while (channel->length > 0)
             write_channel_or_signal(channel, monitored);
-        if (channel->from == -1 || left <= 0 || poll(&ready, 1, 0) < 1)
-            break;
-        left -= take(channel, monitored);
-    } while (channel->from != -1);
+        is_ready =
+            channel->from == -1 || left <= 0 ? 0 : (int)TEMP_FAILURE_RETRY(poll(&ready, 1, 0));
+        if (is_ready == -1)
+            lose("wait for", channel);
+        else if (is_ready > 0)
+            left -= take(channel, monitored);
+    }
 }
 
 static void open_channels(const struct monitored *monitored)

@@ -27,10 +27,16 @@ static const char NAT[] =
     "INPUT -i %1$s -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\n"
 
 /* The machine's table of connections, of 65536 or 262144 on most, is for all programs: with an
- * eighth of it, or this many, a container begins no further one. A kernel may be without connlimit,
- * and iptables -D does not find such a rule: so it has a chain of its own. */
+ * eighth of it, or this many, a container begins no further one. connlimit does not count those of
+ * TCP that have ended, which stay for two minutes: in that time there may be as many again. A
+ * kernel may be without both, and iptables -D does not find such a rule: so they have a chain of
+ * their own.
+ */
 #define NEW CHAIN "-NEW"
-#define FEW "-A " NEW " -m connlimit --connlimit-above %d -j DROP\n"
+#define FEW                                                                                        \
+    "-A " NEW " -m connlimit --connlimit-above %1$d -j DROP\n"                                     \
+    "-A " NEW " -p tcp -m hashlimit --hashlimit-mode srcip --hashlimit-name container-labs "       \
+    "--hashlimit-above %2$d/min --hashlimit-burst %1$d --hashlimit-htable-expire 120000 -j DROP\n"
 #define BEGINS "-i %1$s -m conntrack --ctstate NEW -j " NEW "\n"
 
 /* Out, to each other, answers, and to published ports; nothing else comes in from outside. */
@@ -59,9 +65,9 @@ __attribute__((noreturn)) static void give_up_restore(const char *what)
     _exit(LAB_EXIT_CANNOT_INVOKE);
 }
 
-/* Let iptables-restore(8) read TEXT, in a child. QUIET: without its complaints. OTHERS: see
- * nat_up(). Returns the child, or -1 with errno. */
-static pid_t begin_restore(const char *text, bool quiet, int others)
+/* Let iptables-restore(8) read TEXT, in a child. COMPLAINTS: the file for them, -1 is our stderr.
+ * OTHERS: see nat_up(). Returns the child, or -1 after a warning. */
+static pid_t begin_restore(const char *text, int complaints, int others)
 {
     static char *argv[] = {"iptables-restore", "--wait=10", "--noflush", NULL};
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
@@ -78,11 +84,9 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
         _exit(LAB_EXIT_CANNOT_INVOKE);
     if (others != -1 && write(others, &count, sizeof(count)) != sizeof(count))
         give_up_restore("tell how many rules there are");
-    int nothing = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
     int ours = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    if ((quiet && nothing == -1) || ours == -1)
-        give_up_restore("open /dev/null");
-    if (dup2(input, STDIN_FILENO) == -1 || (quiet && dup2(nothing, STDERR_FILENO) == -1))
+    if (ours == -1 || dup2(input, STDIN_FILENO) == -1 ||
+        (complaints != -1 && dup2(complaints, STDERR_FILENO) == -1))
         give_up_restore("dup2");
     execvp(find(argv[0]), argv);
     if (errno == ENOENT)
@@ -93,11 +97,6 @@ static pid_t begin_restore(const char *text, bool quiet, int others)
     give_up_restore("execute iptables-restore");
 }
 
-static int restore(const char *text, bool quiet)
-{
-    return nat_wait(begin_restore(text, quiet, -1));
-}
-
 int nat_wait(pid_t child)
 {
     const int status = child == -1 ? -1 : lab_wait(child);
@@ -105,6 +104,21 @@ int nat_wait(pid_t child)
     if (child != -1 && status == -1)
         lab_warn_errno("wait for the process that changes the rules");
     return status;
+}
+
+/* The status of iptables-restore(8), CHILD: none of its own is that of a signal. */
+static int wait_for_restore(pid_t child)
+{
+    const int status = nat_wait(child);
+
+    if (status > 128)
+        lab_warn("iptables-restore was ended by %s", lab_signal_name(status - 128));
+    return status;
+}
+
+static int restore(const char *text, int complaints)
+{
+    return wait_for_restore(begin_restore(text, complaints, -1));
 }
 
 /* Write each line of RULES, formatted with NETWORK and BRIDGE, behind VERB ("-A "). */
@@ -144,7 +158,7 @@ static void write_rules(char *text, size_t size, const char *bridge, const char 
         give_up_restore("write the rules");
     fprintf(to, "*filter\n:" CHAIN " - [0:0]\n:" NEW " - [0:0]\n-I FORWARD -j " CHAIN "\n");
     if (few)
-        fprintf(to, FEW, most_connections());
+        fprintf(to, FEW, most_connections(), most_connections() / 2);
     fprintf(to, "-A " CHAIN " " BEGINS "-I INPUT " BEGINS, bridge);
     add_lines(to, "", FORWARD, network, bridge);
     fprintf(to, "-I " LOCAL_ONLY, bridge);
@@ -156,21 +170,30 @@ static void write_rules(char *text, size_t size, const char *bridge, const char 
     fclose(to);
 }
 
-/* Where others can be counted and iptables-restore(8) executed, a refusal may be for connlimit. */
+/* Where others can be counted and iptables-restore(8) executed, a refusal may be for connlimit or
+ * hashlimit. */
 static int install(const char *bridge, const char *network, int others)
 {
     const bool guarded = others != -1;
     char text[4096];
+    lab_fd complaints = memfd_create("complaints", MFD_CLOEXEC);
 
+    if (complaints == -1)
+        return lab_warn_errno("make a file in memory for what iptables-restore says");
     write_rules(text, sizeof(text), bridge, network, guarded, true);
-    int status = nat_wait(begin_restore(text, true, others));
-    if (status <= 0 || status == LAB_EXIT_NOT_FOUND || status == LAB_EXIT_CANNOT_INVOKE)
+    int status = wait_for_restore(begin_restore(text, complaints, others));
+    if (status <= 0 || status >= LAB_EXIT_CANNOT_INVOKE)
         return status;
     write_rules(text, sizeof(text), bridge, network, guarded, false);
-    status = restore(text, false);
-    if (status == 0)
-        lab_warn("iptables has no connlimit here: containers may fill the machine's table of "
-                 "connections");
+    status = restore(text, -1);
+    if (status == 0) {
+        const ssize_t length = pread(complaints, text, sizeof(text) - 1, 0);
+        text[length > 0 ? length : 0] = '\0';
+        lab_warn(
+            "iptables refuses connlimit or hashlimit (%.*s): containers may fill the machine's "
+            "table of connections",
+            (int)strcspn(text, "\n"), text);
+    }
     return status;
 }
 
@@ -199,7 +222,7 @@ int nat_publish(const char *rules)
 
     if (asprintf(&text, "*nat\n:" CHAIN " - [0:0]\n%sCOMMIT\n", rules) == -1)
         return -1;
-    return restore(text, false);
+    return restore(text, -1);
 }
 
 /* Remove all rules at once; or, where a part of them is gone already, line by line. */
@@ -207,6 +230,7 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
 {
     char text[4096] = "";
     FILE *to = fmemopen(text, sizeof(text), "w");
+    lab_fd complaints = memfd_create("complaints", MFD_CLOEXEC); /* what is gone is no trouble */
 
     if (!to)
         return;
@@ -219,7 +243,7 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
         fprintf(to, "-D " GUARD, bridge);
     fprintf(to, "COMMIT\n");
     fclose(to);
-    if (restore(text, true) == 0)
+    if (restore(text, complaints) == 0)
         return;
     const char *table = "";
     for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;
@@ -229,7 +253,7 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
             table = line;
         snprintf(alone, sizeof(alone), "%s\n%s\nCOMMIT\n", table, line);
         if (*line == '-')
-            restore(alone, true);
+            restore(alone, complaints);
     }
 }
 

@@ -132,6 +132,7 @@ static void up(const struct lab_wanted *wanted)
     const char *subnet = lab_network_subnet(&network);
 
     printf("iptables: %s (%s)\n", lab_iptables(), lab_iptables_backend());
+    lab_iptables_warn_of_other();
     if (lab_host_note_forwarding())
         turn_forwarding_on();
     network_of_lab_07();

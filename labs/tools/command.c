@@ -20,7 +20,10 @@ static int run_line(struct lab_output *output, char *line, enum lab_listener who
     for (char *word = strtok(line, " "); word && count < 63; word = strtok(NULL, " "))
         argv[count++] = word;
     argv[count] = NULL;
-    if (lab_listen_command(output, argv, who) == -1)
+    int result = lab_listen_command(output, argv, who);
+    if (result == 0 && output->timed_out)
+        result = -1, errno = ETIME;
+    if (result == -1)
         lab_die("run %s", argv[0]);
     return output->status;
 }

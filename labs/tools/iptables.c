@@ -43,19 +43,15 @@ static bool has_rules(const char *command)
         lab_die("look for nf_tables");
     if (nf_tables == 0 && (command == NFT_SAVE || !has_legacy_tables()))
         return false;
-    if (!lab_find_command(command, NULL, 0)) {
-        if (errno != ENOENT)
-            lab_die("find %s", command);
+    if (!lab_has_command(command))
         return false;
-    }
     lab_must_command(&saved, "%s", command);
     return strstr(saved.text, "\n-A ") || strstr(saved.text, " DROP [");
 }
 
 int lab_iptables_saves(const char *saves[2])
 {
-    const bool neither =
-        !lab_find_command(NFT_SAVE, NULL, 0) && !lab_find_command(LEGACY_SAVE, NULL, 0);
+    const bool neither = !lab_has_command(NFT_SAVE) && !lab_has_command(LEGACY_SAVE);
     int count = 0;
 
     if (has_rules(NFT_SAVE))
@@ -67,7 +63,7 @@ int lab_iptables_saves(const char *saves[2])
     return count;
 }
 
-static void warn_of_the_other(void)
+void lab_iptables_warn_of_other(void)
 {
     const char *other = chosen.nf_tables ? LEGACY_SAVE : NFT_SAVE;
 
@@ -85,7 +81,6 @@ void lab_iptables_choose(void)
     lab_need_commands("%s:iptables", chosen.command);
     lab_must_command(&version, "%s -V", chosen.command);
     chosen.nf_tables = strstr(version.text, "nf_tables") != NULL;
-    warn_of_the_other();
 }
 
 const char *lab_iptables(void)

@@ -12,9 +12,11 @@
 
 #include "process.h"
 
-/* Find out which one is here, and warn when the other one has rules. Exits with 77 when there is
- * none. Before all others. */
+/* Find out which one is here. Exits with 77 when there is none. Before all others. */
 void lab_iptables_choose(void);
+
+/* Warn where the other one has rules. */
+void lab_iptables_warn_of_other(void);
 
 /* The command, and what stands behind it: "nf_tables" or "legacy". */
 const char *lab_iptables(void);

@@ -233,7 +233,7 @@ static bool read_link(struct lab_link *link, const char *namespace, const char *
 
     *link = (struct lab_link){.state = "?", .address = "-"};
     if (status != 0 && !strstr(output.text, "does not exist") &&
-        !strstr(output.text, "No such file"))
+        !strstr(output.text, "Cannot open network namespace"))
         lab_exit(EXIT_FAILURE, "ip cannot tell about %s: %.*s", name,
                  (int)strcspn(output.text, "\n"), output.text);
     if (status != 0)
@@ -259,8 +259,11 @@ static void each_port(void (*each)(const char *port, int container))
     struct dirent **ports;
     int count = scandir("/sys/class/net/" LAB_BRIDGE "/brif", &ports, is_visible, versionsort);
 
-    if (count == -1 && errno != ENOENT)
-        lab_die("list the ports of " LAB_BRIDGE);
+    const int error = errno;
+    if (count == -1 && (error != ENOENT || lab_link_index(LAB_BRIDGE))) {
+        errno = error;
+        lab_die("list the ports of " LAB_BRIDGE " in /sys");
+    }
     for (int i = 0; i < count; i++) {
         const char *name = ports[i]->d_name;
         int number = 0, end = 0;

@@ -50,8 +50,6 @@ int probe_first_line(struct lab_output *output, const char *command)
 {
     int status = lab_command(output, "%s", command);
 
-    while (output->timed_out)
-        pause(); /* as this probe is at the same moment: let it be ended */
     output->text[strcspn(output->text, "\n")] = '\0';
     return status;
 }

@@ -759,6 +759,33 @@ static int udp_connections(void)
     return 0;
 }
 
+/* As many connections of TCP, each from a port of its own, to our own server behind the published
+ * port 8080. They are closed at once. */
+static int tcp_connections(void)
+{
+    const struct timeval patience = {.tv_usec = 200000};
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(80)};
+    struct sockaddr_in from = own, to = own;
+    int server = socket(AF_INET, SOCK_STREAM, 0), result = 0;
+
+    if (bind(server, (struct sockaddr *)&own, sizeof(own)) == -1 || listen(server, 1) == -1)
+        return errno;
+    inet_pton(AF_INET, variable("UDP_HOST"), &to.sin_addr);
+    to.sin_port = htons(8080);
+    for (int port = 1; result == 0 && port <= 12000; port++) {
+        int client = socket(AF_INET, SOCK_STREAM, 0);
+        from.sin_port = htons((uint16_t)(20000 + port));
+        setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+        if (bind(client, (struct sockaddr *)&from, sizeof(from)) == -1 ||
+            connect(client, (struct sockaddr *)&to, sizeof(to)) == -1)
+            result = errno;
+        else
+            close(accept(server, NULL, NULL));
+        close(client);
+    }
+    return result;
+}
+
 /* Limits. */
 
 static int memory_hog(void)
@@ -886,6 +913,7 @@ static const struct {
     PROBE(udp_answer),
     PROBE(udp_ask),
     PROBE(udp_connections),
+    PROBE(tcp_connections),
     {"am-i-root", am_i_root},
     {"listen", listen_abstract},
 };
