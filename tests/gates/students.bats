@@ -215,6 +215,41 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
         'fputs("note: SIGSEGV in /*/../*/../*/../*/../*/../*/../*/../*\n", stderr); return 1;'
 }
 
+@test "misbehaving: a program that sends a socket along with its words, whose last owner is to wait for the other end" {
+    local way
+    gcc -x c -o "$TMPDIR/send" - <<'C'
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void)
+{
+    static char bytes[1 << 16];
+    union { struct cmsghdr header; char space[CMSG_SPACE(sizeof(int))]; } sent = {{CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    struct iovec words = {"along\n", 6};
+    struct msghdr message = {.msg_iov = &words, .msg_iovlen = 1, .msg_control = &sent, .msg_controllen = sizeof(sent)};
+    struct linger linger = {1, 100000};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    int other = socket(AF_INET, SOCK_STREAM, 0), one = socket(AF_INET, SOCK_STREAM, 0);
+    if (listen(other, 1) || getsockname(other, (struct sockaddr *)&address, &size) || connect(one, (struct sockaddr *)&address, size))
+        return 1;
+    while (send(one, bytes, sizeof(bytes), MSG_DONTWAIT) > 0);
+    memcpy(CMSG_DATA(&sent.header), &one, sizeof(one));
+    if (setsockopt(one, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) || sendmsg(1, &message, 0) != 6 || close(one))
+        return 1;
+    return pause();
+}
+C
+    for way in '' one; do
+        run -124 ${way:+"$REPO/tests/student" "$way"} timeout -k 1 "$TOO_LONG" "$REPO/build/sandbox" --seconds=1 \
+            --file="$TMPDIR/send" bash -c 'ip link set lo up; for i in 1 2 3; do /run/exercise/send & done; wait' 3>&-
+        assert_equal "$(grep -c '^along$' <<<"$output")" 3
+        assert_line --partial "stopped: it was still running after"
+    done
+    rm "$TMPDIR/send"
+}
+
 @test "misbehaving: a program that takes all memory" {
     local body='for (;;) { volatile char *p = malloc(1 << 20); for (int i = 0; p && i < 1 << 20; i += 4096) p[i] = 1; }'
     misbehaves "stopped: it wanted more than 256 megabytes of memory" "$body"

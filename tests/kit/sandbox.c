@@ -35,6 +35,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,6 +59,7 @@ enum {
     KILOBYTES = 256, /* of output */
     STOPPED = 124,   /* timeout(1) */
     OUTSIDE = 8,     /* processes of the sandbox itself */
+    READS = 64,      /* of output at a time: as much of it as can wait, or more */
 };
 
 static struct {
@@ -96,13 +98,36 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 
 static size_t relayed; /* bytes of what the command prints */
 
-/* Hand on what the command prints. Returns whether it is within the limit. */
+static void be_interrupted(int signal)
+{
+    (void)signal;
+}
+
+/* As read(2) of what the command prints. Descriptors that it has sent along are closed by it, and
+ * a socket with SO_LINGER takes for that the time that the command has set, or until a signal. */
+static ssize_t read_output(int from, void *buffer, size_t size)
+{
+    const struct timeval moment = {.tv_usec = 1000}, never = {0};
+    const struct itimerval signals = {moment, moment}, none = {never, never};
+
+    if (setitimer(ITIMER_REAL, &signals, NULL) == -1)
+        lab_die("setitimer");
+    ssize_t count = read(from, buffer, size);
+    const int error = errno;
+    if (setitimer(ITIMER_REAL, &none, NULL) == -1)
+        lab_die("setitimer");
+    errno = error;
+    return count;
+}
+
+/* Hand on what the command prints, and come to an end, though each read may take its moment.
+ * Returns whether it is within the limit. */
 static bool relay(int from)
 {
     char buffer[4096];
-    ssize_t count;
+    ssize_t count = 0;
 
-    while ((count = read(from, buffer, sizeof(buffer))) > 0) {
+    for (int i = 0; i < READS && (count = read_output(from, buffer, sizeof(buffer))) > 0; i++) {
         relayed += (size_t)count;
         if (relayed > (size_t)KILOBYTES * 1024)
             return false;
@@ -250,6 +275,8 @@ static const char *watch(pid_t place, int output)
 
     if (pidfd == -1)
         lab_die("pidfd_open");
+    if (sigaction(SIGALRM, &(struct sigaction){.sa_handler = be_interrupted}, NULL) == -1)
+        lab_die("sigaction SIGALRM");
     while (!(wanted[0].revents & POLLIN)) {
         int count = poll(wanted, 2, 100);
         if (count > 0 && wanted[1].revents && !relay(output)) {
