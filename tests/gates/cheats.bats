@@ -542,16 +542,30 @@ return 0;
 C
     make -s kit 3>&-
     tests/kit/exercise.sh build 03 "$WORK/03_unshare.c" "$WORK/03_unshare" 3>&-
-    local user
-    for user in --user ''; do
-        run -0 "$BATS_TEST_TMPDIR/with_key" build/sandbox $user --program="$WORK/03_unshare" bash -c '"$PROGRAM"' 3>&-
-        assert_output --partial "key Required key not available, revoke failed"
+    local user way
+    chmod 711 "$TMPDIR"
+    for way in '' one; do
+        for user in --user ''; do
+            run -0 ${way:+tests/student "$way"} "$BATS_TEST_TMPDIR/with_key" build/sandbox $user --program="$WORK/03_unshare" \
+                bash -c '"$PROGRAM"' 3>&-
+            assert_output --partial "key Function not implemented, revoke failed"
+        done
     done
     # The same of what reads a submission with the rights of who handed it in.
-    chmod 711 "$TMPDIR"
     chown nobody "$WORK"
     run -0 "$BATS_TEST_TMPDIR/with_key" build/read_as 0 "" "$WORK" "" "$WORK/03_unshare" 3>&-
     assert_output --partial "key Required key not available, revoke failed"
+}
+
+@test "results: the name of a student's directory is no script, and no variable" {
+    local name
+    for name in 'x|;1e touch executed #' 'a=b&'; do
+        mkdir -p "$WORK/$name"
+        echo '#error x' >"$WORK/$name/01_chroot.c"
+        run -2 make -s check-01 WORK="$WORK/$name" 3>&-
+        assert_line --partial "$WORK/$name/01_chroot.c:1:2: error: #error x"
+    done
+    assert [ ! -e executed ]
 }
 
 @test "results: a binary and results that were handed in are not used" {

@@ -13,6 +13,7 @@ CDPATH='' cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
 : "${FORCE:=}" "${ONLY:=}"
 state=$WORK/.state
+[[ $state == /* ]] || state=./$state # a=b/... is no file for awk(1)
 
 start() {
     local number=$1 name target starter kept=1

@@ -27,6 +27,7 @@ grade() {
         elif ! results "$number" "$into/$number.tap" 2>"$into/$number.log"; then
             missing="does not build: $(grep -m 1 'error' "$into/$number.log" || head -n 1 "$into/$number.log")"
             missing=${missing/"$WORK/"/} # a copy, which goes
+            missing=${missing:0:500}     # of what stands in an environment
         fi
         [ -z "$missing" ] || echo "# nothing" >"$into/$number.tap"
         summary=$(MISSING=$missing report summary "$number" "$points" "$into/$number.tap") ||

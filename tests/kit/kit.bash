@@ -200,7 +200,11 @@ build() {
         $CC -std=gnu11 -D_GNU_SOURCE -DEXERCISE="${number#0}" -Wall -Wextra -Wshadow -Wstrict-prototypes \
         -Wno-unused -Wno-unused-parameter -Og -fno-inline -fno-optimize-sibling-calls -I/run/exercise -include compat.h "$@" \
         -o /tmp/result "$inside" "/run/exercise/exercise-$number.o" $(libraries "$number") 2>&1 </dev/null |
-        printable | sed "s|$inside|$file|g" >&2 || status=$?
+        printable | INSIDE=$inside FILE=$file awk '{
+            for (; at = index($0, ENVIRON["INSIDE"]); $0 = substr($0, at + length(ENVIRON["INSIDE"])))
+                printf "%s%s", substr($0, 1, at - 1), ENVIRON["FILE"]
+            print
+        }' >&2 || status=$?
     return "$status"
 }
 

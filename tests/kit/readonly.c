@@ -139,6 +139,9 @@ void refuse_sockets_and_cores(void)
         LAB_LOAD_CALL,
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), /* x32 has numbers of its own */
         LAB_REFUSE(ENOSYS),
+        LAB_IF(SYS_keyctl, 4, 0), /* who has the number of an account has the keys of that user */
+        LAB_IF(SYS_add_key, 3, 0),
+        LAB_IF(SYS_request_key, 2, 0),
         LAB_IF(SYS_io_uring_setup, 1, 0), /* it makes sockets, too */
         LAB_IF(SYS_io_setup, 0, 1),       /* fs.aio-max-nr is one number for the whole machine */
         LAB_REFUSE(ENOSYS),
