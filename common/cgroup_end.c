@@ -12,6 +12,7 @@
 
 #include "cgroup_parts.h"
 #include "file.h"
+#include "process.h"
 
 enum { MOMENT = 1000 }; /* microseconds: what dies, or has died, is looked at again */
 
@@ -209,9 +210,10 @@ static int walk_up(const char *directory, int (*each)(const char *directory))
 /* Whether GROUP has no processes in the hierarchy of CONTROLLER, as far as that counts them. */
 static bool is_empty(const struct lab_cgroup *group, enum lab_controller controller)
 {
-    long long count;
+    char count[32];
+    const char *path = lab_cgroup_file(group, controller, "pids.current");
 
-    return lab_cgroup_number(group, controller, "pids.current", NULL, &count) == 0 && count == 0;
+    return lab_read_file(path, count, sizeof(count)) != -1 && strcmp(count, "0") == 0;
 }
 
 static int for_each_directory(const struct lab_cgroup *group, int (*each)(const char *directory))
@@ -269,7 +271,8 @@ static int remove_directory(const char *directory)
 static int move_processes(const struct lab_hierarchies *where, const char *from, char *to,
                           const char *base)
 {
-    enum { AT_ONCE = 256, ROUNDS = 100 };
+    enum { AT_ONCE = 256, PATIENCE = 20000000 }; /* microseconds: new ones may come for ever */
+    const long long until = lab_now() + (long long)PATIENCE * lab_slowness();
     pid_t pids[AT_ONCE];
     char path[LAB_CGROUP_LONGEST * 2], text[16];
 
@@ -282,11 +285,11 @@ static int move_processes(const struct lab_hierarchies *where, const char *from,
         *strrchr(to, '/') = '\0';
     }
     snprintf(path, sizeof(path), "%s/cgroup.procs", to);
-    for (int round = 0; round < ROUNDS; round++) {
+    while (lab_now() < until) {
         int error = 0, count = read_processes(from, pids, AT_ONCE);
         if (count <= 0)
             return count == 0 || errno == ENOENT ? 0 : lab_cgroup_failed("read processes of", from);
-        for (int i = 0; i < count && i < AT_ONCE; i++) {
+        for (int i = 0; i < count && i < AT_ONCE && lab_now() < until; i++) {
             snprintf(text, sizeof(text), "%d", (int)pids[i]);
             if (lab_cgroup_write_path(where, path, text) == -1 && errno != ESRCH)
                 error = errno;

@@ -406,6 +406,8 @@ void lab_draw_picture(void)
         lab_exec((char *[]){"gnuplot", NULL});
     }
     int status = lab_must_wait(child);
+    if (status > 128)
+        lab_exit(EXIT_FAILURE, "gnuplot was ended by %s", lab_signal_name(status - 128));
     if (status != 0)
         lab_exit(EXIT_FAILURE, "gnuplot ended with status %d, see its words above", status);
     keep_picture(drawn);

@@ -479,6 +479,12 @@ with_servers() {
     run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
         mkdir -p /var/lib/container-labs/left/bin && "$LABS/09_full_container" prune && find /run /var/lib -name "container-labs*"'
     assert_output ""
+    # What was unpacked for a container that lives stays, where /run is another one, too.
+    run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
+        "$LABS/02_rootfs" --tar=/run/a.tar /run/root && "$LABS/09_full_container" run -d -n lives --net none /run/a.tar sleep 1000 >/dev/null &&
+        unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune" 3>&- &&
+        "$LABS/09_full_container" exec lives ls /bin/busybox; "$LABS/09_full_container" kill lives' 3>&-
+    assert_line /bin/busybox
     # With the last container the bridge goes: nothing that is busy with it keeps the name.
     run -0 on_host bash -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do
         "$@" run -n last --rm=false "$ROOTFS" true && "$@" prune || exit; done' - "$LABS/09_full_container"

@@ -46,8 +46,12 @@ static int remove_bridge(void)
         usleep(200);
     int left = find_bridge();
     if (left == index) { /* the kernel is busy, or has refused it */
-        errno = lab_wait(child);
-        return errno ? -1 : 0;
+        const int error = lab_wait(child);
+        if (error > 128) /* it was killed */
+            return link_remove((unsigned)index);
+        if (error > 0)
+            errno = error;
+        return error ? -1 : 0;
     }
     return left == -1 ? -1 : 0;
 }

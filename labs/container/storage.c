@@ -1,5 +1,7 @@
 #include "storage.h"
 
+#include <sys/file.h>
+
 #include "ids.h"
 #include "remove.h"
 #include "report.h"
@@ -93,7 +95,8 @@ int storage_remove_layer(const struct container *container)
     return lab_warn_errno("remove %s/%s", container->spec.layer, name);
 }
 
-/* Create CONTAINER's own base directory, empty; *PATH is where. Returns its descriptor. */
+/* Create CONTAINER's own base directory, empty; *PATH is where. Returns its descriptor, with a
+ * lock: see sweep_base(). */
 static int make_base(const struct container *container, const char **path)
 {
     static char made[PATH_MAX + NAME_SIZE];
@@ -108,7 +111,7 @@ static int make_base(const struct container *container, const char **path)
     } while (result == -1 && errno == ENOENT);
     *path = made;
     int base = result == -1 ? -1 : open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (base == -1)
+    if (base == -1 || flock(base, LOCK_EX | LOCK_NB) == -1)
         fail("make a directory for the base of %s", container->spec.name);
     return base;
 }
@@ -204,14 +207,26 @@ static int remove_base(const char *name)
     return lab_warn_errno("remove %s", bases_directory());
 }
 
-/* Remove the base NAME if its container is no more. */
+/* Returns 1 where the base NAME is locked, 0 where it is not, -1 with errno. */
+static int is_in_use(int bases, const char *name)
+{
+    lab_fd base = openat(bases, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (base == -1)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+    return flock(base, LOCK_EX | LOCK_NB) == 0 ? 0 : errno == EWOULDBLOCK ? 1 : -1;
+}
+
+/* Remove the base NAME if its container is no more: neither here, nor in a mount namespace with
+ * another /run. */
 static int sweep_base(int bases, const char *name, void *all)
 {
     char path[PATH_MAX];
 
-    (void)bases;
     snprintf(path, sizeof(path), "%s/%s", state_directory(), name);
-    const int there = is_container_name(name) ? lab_is_there(path) : 1;
+    int there = is_container_name(name) ? lab_is_there(path) : 1;
+    if (there == 0)
+        there = is_in_use(bases, name);
     if (there == -1)
         lab_warn_errno("look for the container of the base %s", name);
     if (there == -1 || (there == 0 && remove_base(name) == -1))

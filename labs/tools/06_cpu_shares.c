@@ -106,8 +106,13 @@ static void start(struct group *group)
 
 static void stop(struct group *group)
 {
-    if (group->busy && (kill(group->busy, SIGTERM) == -1 || lab_wait(group->busy) == -1))
+    if (group->busy && kill(group->busy, SIGTERM) == -1)
         lab_die("end busy (%d)", (int)group->busy);
+    const int status = group->busy ? lab_must_wait(group->busy) : 128 + SIGTERM;
+    if (status != 128 + SIGTERM)
+        lab_exit(lab_exit_failure, "busy (%d), the load of %s, had ended before, by %s",
+                 (int)group->busy, group->name,
+                 status > 128 ? lab_signal_name(status - 128) : "itself");
     group->busy = 0;
     group->threads = 0;
 }
