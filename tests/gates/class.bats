@@ -133,6 +133,26 @@ END
     assert_output --regexp '^"heidi",7,'
 }
 
+@test "class: the name of a directory does not lead to the file of another student" {
+    local up=$CLASS/mallory/x$'\n'..
+    mkdir -p "$CLASS/bob" "$up/bob"
+    cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/bob"
+    echo 'int main(void) { return 0; }' >"$up/bob/06_cpu_shares.c"
+    run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    run -0 row bob
+    assert_output --regexp '^"bob",7,'
+    run -0 row mallory
+    assert_output --regexp '^"mallory",0,.*,"no source of an exercise"$'
+    for up in .. ../bob/06_cpu_shares.c x/../../bob/06_cpu_shares.c; do
+        run -1 "$REPO/build/read_as" 0 "" "$CLASS/mallory" "$up" cat
+        assert_output "read_as: $up leads out of the directory"
+    done
+    for up in "" x ..x/...; do
+        mkdir -p "$CLASS/alice/$up"
+        run -0 "$REPO/build/read_as" 0 "" "$CLASS/alice" "$up" pwd
+    done
+}
+
 @test "class: what reads a submission as its owner has nothing of the teacher's" {
     mkdir -p "$CLASS/nobody" "$TMPDIR/bin" "$TMPDIR/seen"
     tar -cf "$CLASS/archive.tar" -C "$REPO/solutions" 01_chroot.c

@@ -82,16 +82,16 @@ read_as() (
 )
 
 # Copy the sources of the submission $1, up to $3 directories deep, into the directory $2. One that is missing was not
-# begun, which is no failure. Status 1: something cannot be read; 2: this is no archive. Nothing is unpacked: tar writes
-# to stdout, so the names, links and owners in an archive have no effect. It opens /dev/stdin by this name, to tell how
-# that is compressed.
+# begun, which is no failure, nor is a name with a line break in it, which would be two. Status 1: something cannot be
+# read; 2: this is no archive. Nothing is unpacked: tar writes to stdout, so the names, links and owners in an archive have
+# no effect. It opens /dev/stdin by this name, to tell how that is compressed.
 copy_sources() {
     local number exercise list file
     # shellcheck disable=SC2016 # read by that shell
     list=$(read_as "$1" "" '
         echo "$KIND"
         if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin -t | sed -n "/\.c\$/p"
-        else find . -maxdepth "$1" -type f -name "*.c" || [ $? -eq 1 ]; fi # 1: a directory that may not be read
+        else find . -maxdepth "$1" -type f -name "*.c" ! -path "*[[:cntrl:]]*" || [ $? -eq 1 ]; fi # 1: a directory that may not be read
         ' - "$3") || return
     for number in $(numbers); do
         exercise=$(name_of "$number")

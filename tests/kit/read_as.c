@@ -5,8 +5,8 @@
  *
  * COMMAND finds the directory PATH as its working directory, or the file PATH, or FILE in the
  * directory PATH, as its stdin; the variable KIND is "directory" or "file". FILE is "" or a path
- * without links. Status 1: it cannot be opened, or the 20 seconds are over after which COMMAND is
- * killed; 2: it is something else.
+ * without links and "..". Status 1: it cannot be opened, or the 20 seconds are over after which
+ * COMMAND is killed; 2: it is something else.
  *
  * Root opens what is on the way to PATH one by one, each by the descriptor of the one before, and
  * looks at what was opened: nobody can put something else in its place. From the first on that
@@ -178,6 +178,18 @@ static struct place open_below(struct place at, const char *path, int links)
     return at;
 }
 
+/* Whether there is a ".." in PATH. */
+static bool leads_up(const char *path)
+{
+    while (*(path += strspn(path, "/"))) {
+        const size_t length = strcspn(path, "/");
+        if (length == 2 && strncmp(path, "..", length) == 0)
+            return true;
+        path += length;
+    }
+    return false;
+}
+
 __attribute__((noreturn)) static void execute(char *argv[], int go)
 {
     /* An archive says how much memory it takes to unpack it. */
@@ -217,6 +229,8 @@ int main(int argc, char *argv[])
 
     if (argc < 6 || argv[3][0] != '/')
         lab_exit(LAB_EXIT_USAGE, "usage: read_as TRUSTED SHARED PATH FILE COMMAND [ARGUMENT]...");
+    if (leads_up(argv[4])) /* a name that whoever has handed it in has made up */
+        lab_exit(EXIT_FAILURE, "%s leads out of the directory", argv[4]);
     caller = geteuid();
     if (caller == 0)
         trusted = argv[1];
