@@ -22,13 +22,14 @@ CFLAGS  ?= -O2 -g
 BUILD   ?= build
 # Where the programs are put: beside their sources, where the reader types them.
 BIN     ?= labs
-$(if $(filter-out 2,$(words $(value BUILD) $(value BIN)))$(findstring $$,$(value BUILD)$(value BIN)),\
-    $(error BUILD and BIN are one name each, without blanks and $$))
+$(if $(filter-out 2,$(words $(value BUILD) $(value BIN)))$(findstring $$,$(value BUILD)$(value BIN)$(value TMPDIR)),\
+    $(error BUILD and BIN are one name each, without blanks and $$; TMPDIR is without $$, too))
 # What runs a command as root: nothing where we are root already.
 ROOT    := $(if $(filter 0,$(shell id -u)),,sudo)
 # Where another user could put links, or files of dependencies, root neither writes nor reads these: asked first of all.
+# $(shell) has the TMPDIR of make's command line since GNU make 4.4.
 ifneq ($(if $(ROOT),,$(filter-out undefined default file,$(foreach name,BUILD BIN TMPDIR,$(origin $(name))))),)
-ifneq ($(shell BUILD=$(call quoted,BUILD) bash -c '. tests/kit/kit.bash && for_make "$$@"' - $(call quoted,BIN)),yes)
+ifneq ($(shell BUILD=$(call quoted,BUILD) $(if $(TMPDIR),TMPDIR=$(call quoted,TMPDIR)) bash -c '. tests/kit/kit.bash && for_make "$$@"' - $(call quoted,BIN)),yes)
 $(error nothing was made)
 endif
 endif

@@ -4,7 +4,7 @@
  *
  * socket(2) makes the kernel load the module of whatever family and protocol it is asked for. Many
  * of them are large, little used, and have a history of escapes; some keep memory that no control
- * group counts (AF_CAN, SCTP), and AF_VSOCK reaches the hypervisor past all namespaces. So what
+ * group counts (AF_CAN, SCTP, MPTCP on Linux 6.1), and AF_VSOCK reaches the hypervisor past all namespaces. So what
  * programs need can be made, and all else is refused as by a kernel that was built without it.
  * NETLINK_GENERIC is not made, either: asked for a family by its name, it loads the module.
  */
@@ -16,16 +16,13 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 
 #ifndef TCP_AO_ADD_KEY
 #define TCP_AO_ADD_KEY 38
@@ -46,34 +43,33 @@
 #define LAB_SOCKETS                                                                                \
     LAB_LOAD_CALL,                                                                                 \
     LAB_IF(SYS_socket, 1, 0),                                                                      \
-    LAB_IF(SYS_socketpair, 0, 28),                                                                 \
+    LAB_IF(SYS_socketpair, 0, 27),                                                                 \
     LAB_LOAD_ARGUMENT(0),                                                                          \
-    LAB_IF(AF_UNIX, 26, 0),                                                                        \
-    LAB_IF(AF_PACKET, 25, 0),                                                                      \
+    LAB_IF(AF_UNIX, 25, 0),                                                                        \
+    LAB_IF(AF_PACKET, 24, 0),                                                                      \
     LAB_IF(AF_NETLINK, 9, 0),                                                                      \
     LAB_IF(AF_INET, 2, 0),                                                                         \
     LAB_IF(AF_INET6, 1, 0),                                                                        \
     LAB_REFUSE(EAFNOSUPPORT),                                                                      \
     LAB_LOAD_ARGUMENT(1),                                                                          \
     BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* without SOCK_CLOEXEC and SOCK_NONBLOCK */         \
-    LAB_IF(SOCK_RAW, 18, 0),                                                                       \
+    LAB_IF(SOCK_RAW, 17, 0),                                                                       \
     LAB_IF(SOCK_STREAM, 9, 0),                                                                     \
     LAB_IF(SOCK_DGRAM, 8, 0),                                                                      \
     LAB_REFUSE(ESOCKTNOSUPPORT),                                                                   \
     LAB_LOAD_ARGUMENT(2),                                                                          \
-    LAB_IF(NETLINK_ROUTE, 13, 0),                                                                  \
-    LAB_IF(NETLINK_USERSOCK, 12, 0),                                                               \
-    LAB_IF(NETLINK_SOCK_DIAG, 11, 0),                                                              \
-    LAB_IF(NETLINK_AUDIT, 10, 0),                                                                  \
-    LAB_IF(NETLINK_NETFILTER, 9, 0),                                                               \
-    LAB_IF(NETLINK_KOBJECT_UEVENT, 8, 7),                                                          \
+    LAB_IF(NETLINK_ROUTE, 12, 0),                                                                  \
+    LAB_IF(NETLINK_USERSOCK, 11, 0),                                                               \
+    LAB_IF(NETLINK_SOCK_DIAG, 10, 0),                                                              \
+    LAB_IF(NETLINK_AUDIT, 9, 0),                                                                   \
+    LAB_IF(NETLINK_NETFILTER, 8, 0),                                                               \
+    LAB_IF(NETLINK_KOBJECT_UEVENT, 7, 6),                                                          \
     LAB_LOAD_ARGUMENT(2),                                                                          \
-    LAB_IF(0, 6, 0),                                                                               \
-    LAB_IF(IPPROTO_TCP, 5, 0),                                                                     \
-    LAB_IF(IPPROTO_UDP, 4, 0),                                                                     \
-    LAB_IF(IPPROTO_ICMP, 3, 0),                                                                    \
-    LAB_IF(IPPROTO_ICMPV6, 2, 0),                                                                  \
-    LAB_IF(IPPROTO_MPTCP, 1, 0),                                                                   \
+    LAB_IF(0, 5, 0),                                                                               \
+    LAB_IF(IPPROTO_TCP, 4, 0),                                                                     \
+    LAB_IF(IPPROTO_UDP, 3, 0),                                                                     \
+    LAB_IF(IPPROTO_ICMP, 2, 0),                                                                    \
+    LAB_IF(IPPROTO_ICMPV6, 1, 0),                                                                  \
     LAB_REFUSE(EPROTONOSUPPORT)
 
 /* Options by which a socket keeps memory that no control group counts: keys of TCP, and filters of
@@ -93,16 +89,18 @@
     LAB_IF(TCP_AO_ADD_KEY, 0, 1),                                                                  \
     LAB_REFUSE(EPERM)
 
-/* Requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX, and the one that loads the
- * module of a line discipline; and filters of system calls with a listener, a descriptor that keeps
+/* Requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX, and those that load the
+ * module of a line discipline or of VLANs (vconfig(8); ip(8) needs none of them); and filters of system calls with a listener, a descriptor that keeps
  * their program: all containers and their own filters share net.core.bpf_jit_limit, and without it
  * none would start. Goes on as LAB_SOCKETS. */
 #define LAB_TERMINALS_AND_LISTENERS                                                                \
     LAB_LOAD_CALL,                                                                                 \
-    LAB_IF(SYS_ioctl, 0, 4),                                                                       \
+    LAB_IF(SYS_ioctl, 0, 6),                                                                       \
     LAB_LOAD_ARGUMENT(1),                                                                          \
-    LAB_IF(TIOCSTI, 5, 0),                                                                         \
-    LAB_IF(TIOCLINUX, 4, 0),                                                                       \
+    LAB_IF(TIOCSTI, 7, 0),                                                                         \
+    LAB_IF(TIOCLINUX, 6, 0),                                                                       \
+    LAB_IF(SIOCGIFVLAN, 5, 0),                                                                     \
+    LAB_IF(SIOCSIFVLAN, 4, 0),                                                                     \
     LAB_IF(TIOCSETD, 3, 4),                                                                        \
     LAB_IF(SYS_seccomp, 0, 3),                                                                     \
     LAB_LOAD_ARGUMENT(1),                                                                          \

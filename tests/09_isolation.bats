@@ -163,6 +163,9 @@ blocked_but_for() {
     blocked_but_for access_list --without seccomp
     blocked_but_for join_namespace --cap-add SYS_ADMIN
     [ "$PROBES" -eq 14 ]
+    # Not played without the filter: the module would stay.
+    try vlan_module
+    assert_line 'vlan_module: blocked by EPERM'
 }
 
 @test "isolation: limits" {

@@ -111,8 +111,7 @@ static struct {
 static void choose_user_network(struct specification *spec)
 {
     for (int i = 0; i < LAB_COUNT(PROGRAMS) && !network.program; i++)
-        if ((PROGRAMS[i].publishes || spec->port_count == 0) &&
-            lab_has_command(PROGRAMS[i].name))
+        if ((PROGRAMS[i].publishes || spec->port_count == 0) && lab_has_command(PROGRAMS[i].name))
             network.program = &PROGRAMS[i];
     if (!network.program && spec->port_count > 0)
         give_up("without root, --publish needs pasta: install the package passt");

@@ -14,10 +14,12 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <linux/if_vlan.h>
 #include <linux/perf_event.h>
 #include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 #include <mqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -357,10 +359,11 @@ static int socket_families(void)
  * arguments, at which the kernel does not look. */
 static int socket_protocols(void)
 {
-    static const int OTHERS[] = {IPPROTO_UDPLITE, IPPROTO_SCTP, IPPROTO_DCCP, 115, 256};
+    static const int OTHERS[] = {IPPROTO_UDPLITE, IPPROTO_SCTP, IPPROTO_DCCP, 115, 256,
+                                 IPPROTO_MPTCP};
     static const long UPPER = 1L << 32;
 
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 12; i++) {
         const int family = i % 2 ? AF_INET : AF_INET6, protocol = OTHERS[i / 2];
         if (syscall(SYS_socket, family | UPPER, SOCK_DGRAM | SOCK_CLOEXEC, protocol) != -1 ||
             syscall(SYS_socket, family, SOCK_STREAM, protocol | UPPER) != -1)
@@ -745,6 +748,15 @@ static int udp_ask(void)
     return memcmp(answer, "answer", 6) == 0 ? 0 : EPROTO;
 }
 
+/* It makes the kernel load the module of VLANs. */
+static int vlan_module(void)
+{
+    struct vlan_ioctl_args request = {.cmd = GET_VLAN_REALDEV_NAME_CMD, .device1 = "lo"};
+    const int result = ioctl(socket(AF_INET, SOCK_DGRAM, 0), SIOCGIFVLAN, &request);
+
+    return result == -1 && errno == EPERM ? EPERM : 0; /* the rest is what the kernel says */
+}
+
 /* 12000 packets of UDP, to as many ports. */
 static int udp_connections(void)
 {
@@ -913,6 +925,7 @@ static const struct {
     PROBE(udp_answer),
     PROBE(udp_ask),
     PROBE(udp_connections),
+    PROBE(vlan_module),
     PROBE(tcp_connections),
     {"am-i-root", am_i_root},
     {"listen", listen_abstract},

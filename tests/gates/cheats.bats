@@ -743,6 +743,8 @@ C
     done
     run -2 env TMPDIR="$WORK/build" make -s busy 3>&-
     assert_line --partial "$WORK/build belongs to nobody"
+    run -2 make -s busy TMPDIR="$WORK/build" 3>&-
+    assert_line --partial "$WORK/build belongs to nobody"
     run -2 make -s busy BIN="$WORK/build/bin" 3>&-
     assert_line --partial "$WORK/build belongs to nobody"
     run -0 cat "$SECRET"

@@ -111,7 +111,7 @@ copy_sources() {
 student() {
     local path=$1 grades=$2 file name stem others place remark="" status=0
     # Into tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no formula.
-    file=$(jq -rn --arg name "${path##*/}" '$name | gsub("\\p{C}|^[-=+@]"; "?")')
+    file=$(jq -rn --arg name "${path##*/}" '$name | gsub("\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")')
     name=$file
     if [ ! -d "$path" ]; then
         stem=${path##*/}
