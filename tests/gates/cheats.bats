@@ -262,6 +262,14 @@ C
     with_main 03 <<<'setenv("LD_PRELOAD", "/tmp/mine.so", 1); execvp(argv[1], argv + 1); return 1;'
     inside id -u
     assert_line "not allowed: it set LD_PRELOAD=/tmp/mine.so for the command"
+    with_main 03 <<<'setenv("SHELLOPTS", "xtrace", 1); setenv("PS4", "$(echo forged >&2)", 1); execvp(argv[1], argv + 1); return 1;'
+    inside bash -c true
+    assert_line "not allowed: it set SHELLOPTS=xtrace for the command"
+    refute_line forged
+    with_main 03 <<<'setenv("PS4", "$(echo forged >&2)", 1); execvp(argv[1], argv + 1); return 1;'
+    inside bash -xc true
+    assert_line --partial 'not allowed: it set PS4=$(echo'
+    refute_line forged
     with_main 03 <<<'mkdir("/tmp/bin", 0755); int f = open("/tmp/bin/cat", O_CREAT | O_WRONLY, 0755); dprintf(f, "#!/bin/sh\necho forged\n"); close(f); setenv("PATH", "/tmp/bin:/usr/bin", 1); execvp(argv[1], argv + 1); return 1;'
     inside sh -c 'cat /dev/null'
     assert_line --partial "not allowed: it set PATH=/tmp/bin"

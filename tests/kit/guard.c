@@ -153,7 +153,8 @@ static bool may_run(const char *path)
 /* A variable with which the command would do something else than the check expects. */
 static bool is_harmless(const char *variable)
 {
-    static const char *const names[] = {"LD_", "PATH=", "BASH", "ENV=", "GCONV_PATH="};
+    static const char *const names[] = {
+        "LD_", "PATH=", "BASH", "SHELLOPTS=", "PS4=", "ENV=", "GCONV_PATH="};
 
     for (char **own = environ; *own; own++)
         if (strcmp(*own, variable) == 0)
