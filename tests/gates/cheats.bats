@@ -369,6 +369,7 @@ for (int i = 0; i < 4; i++) {
     if (mount(NULL, places[i], NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0) printf("super block of %s\n", places[i]);
     if (i && umount2(places[i], MNT_DETACH) == 0) printf("umount %s\n", places[i]);
 }
+if (umount2("/proc", MNT_DETACH) == 0) puts("umount /proc");
 mkdir("/tmp/copy", 0755);
 if (mount("/usr", "/tmp/copy", NULL, MS_BIND | MS_REC, NULL) == 0 && mount(NULL, "/tmp/copy", NULL, MS_REMOUNT | MS_BIND, NULL) == 0) puts("copy");
 if (open("/usr/written", O_CREAT | O_WRONLY, 0644) != -1 || open("/etc/written", O_CREAT | O_WRONLY, 0644) != -1 || mkdir("/written", 0755) == 0) puts("written");

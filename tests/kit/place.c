@@ -535,13 +535,13 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
 
     close_all_but((const int[]){channel, output, place->result}, 3);
     listen_to(channel); /* the maps are written, and we are in the group */
-    if (unshare(CLONE_NEWCGROUP) == -1)
-        lab_die("unshare CLONE_NEWCGROUP");
+    /* Of a namespace above: so they are locked. */
+    if (unshare(CLONE_NEWCGROUP | CLONE_NEWNS) == -1)
+        lab_die("unshare CLONE_NEWCGROUP, CLONE_NEWNS");
     tell(channel);
     listen_to(channel); /* and now in the one below */
     if (sethostname(PLACE_HOST_NAME, strlen(PLACE_HOST_NAME)) == -1)
         lab_die("sethostname");
-    mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     /* As systemd has it on the machine: pivot_root fails until a program makes it private. */
     mount_or_die(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
     tell(channel);
@@ -603,13 +603,38 @@ static pid_t clone_inside(uid_t first)
 
     if (owned && lab_own_namespaces_as(first) == -1)
         lab_die("become user %u, the owner of the user namespace", first);
-    pid_t init = lab_clone(
-        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
+    pid_t init =
+        lab_clone(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET, 0);
     if (init != 0 && owned && lab_own_namespaces_as(0) == -1)
         lab_die("become root again");
     if (init == -1)
         lab_die("clone3");
     return init;
+}
+
+/* Mount the /proc of INIT in our tree, by a process in its PID namespace. Root inside would take
+ * away one that it has mounted itself, and see the one below. */
+static void mount_proc(pid_t init)
+{
+    pid_t outer = lab_fork();
+
+    if (outer == -1)
+        lab_die("fork");
+    if (outer > 0) {
+        if (lab_must_wait(outer) != 0)
+            exit(EXIT_FAILURE); /* it has said why */
+        return;
+    }
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+    if (pidfd == -1 || setns(pidfd, CLONE_NEWPID) == -1)
+        lab_die("enter the PID namespace of the sandbox");
+    pid_t inner = lab_fork();
+    if (inner == -1)
+        lab_die("fork");
+    if (inner > 0)
+        _exit(lab_must_wait(inner));
+    mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    _exit(EXIT_SUCCESS);
 }
 
 pid_t place_start(struct place *place, int output)
@@ -636,6 +661,7 @@ pid_t place_start(struct place *place, int output)
         live(place, channel[1], output);
     }
     close(channel[1]);
+    mount_proc(init);
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
     if (map_numbers(place, init) == -1)
