@@ -144,7 +144,8 @@ static void map_range(const char *program, pid_t pid, unsigned own, struct range
     if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1)
         lab_die("run %s", program);
     if (output.status != 0)
-        lab_warn("%s: %.*s", program, (int)strcspn(output.text, "\n"), output.text);
+        lab_warn("%.*s", (int)strcspn(output.text, "\n"),
+                 output.text); /* it begins with its name */
 }
 
 /* In a child, which stays outside: newuidmap maps the IDs of another process, its parent, as soon

@@ -141,6 +141,11 @@ ELSEWHERE='run the labs on the machine itself'
     assert_line 'Labs that cannot run here without root: 05 06. See docs/troubleshooting.md, by line.'
     consult 0 "${user[@]}" "$DOCTOR" 'cgroup memory'
     refute_line --partial 'cannot run'
+    # With a range, and a newuidmap that has lost its set-user-ID bit.
+    printf '#!/bin/sh\necho "newuidmap: write to uid_map failed: Operation not permitted" >&2; exit 1\n' >"$BATS_FILE_TMPDIR/newuidmap"
+    chmod 755 "$BATS_FILE_TMPDIR/newuidmap"
+    consult 0 "$REPO/tests/student" range env PATH="$BATS_FILE_TMPDIR:$PATH" "$DOCTOR" 'users from 100000 on'
+    says note 'users from 100000 on' 'newuidmap: write to uid_map failed: Operation not permitted'
     consult 1 "$REFUSE" unshare:EPERM:0=0x10000000 -- "${user[@]}" "$DOCTOR" 'mount namespace'
     says no 'mount namespace' 'without root, unshare CLONE_NEWUSER: EPERM' 'a container or a filter forbids it: '
 }

@@ -173,7 +173,10 @@ static void read_finding(struct finding *finding, char *text)
     char *remedy = finding->verdict == WORKS ? NULL : strstr(line, "; ");
     if (remedy)
         *remedy = '\0';
-    snprintf(finding->seen, sizeof(finding->seen), "%s", line);
+    if (finding->verdict != WORKS && strncmp(text, prefix, (size_t)length) == 0 &&
+        line > text + length)
+        line = text + length; /* the cause, before what comes of it */
+    snprintf(finding->seen, sizeof(finding->seen), "%.*s", (int)strcspn(line, "\n"), line);
     snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy ? remedy + 2 : "");
 }
 

@@ -306,6 +306,18 @@ C
     assert_line "status 0"
 }
 
+@test "another program: a guard that cannot see, or wait for, what it guards ends with its errno" {
+    local call
+    mkdir "$TMPDIR/program"
+    cp build/guard "$TMPDIR/prog"
+    cp /bin/true "$TMPDIR/program/prog"
+    for call in wait4:error=ECHILD:when=2 ptrace:error=EIO:when=5 ptrace:error=EIO:when=6; do
+        run -1 timeout -k 1 "$TOO_LONG" strace -qq -o /dev/null -e "inject=$call" "$TMPDIR/prog" 3>&-
+        assert_output --regexp "^prog: (wait for the program: ECHILD|let the program go on: EIO|look at a system call of the program: EIO) "
+    done
+    rm -r "$TMPDIR/prog" "$TMPDIR/program"
+}
+
 @test "another program: the guard's file is not replaced" {
     with_main 07 <<<'printf("%s %s %s\n", unlink(argv[0]) ? "kept" : "gone", open(argv[0], O_WRONLY | O_TRUNC) == -1 ? "kept" : "open", mount("tmpfs", "/run/exercise", "tmpfs", 0, NULL) == 0 ? "covered" : "not covered"); return 0;'
     tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"

@@ -112,7 +112,9 @@ static struct __ptrace_syscall_info information(pid_t pid)
 {
     struct __ptrace_syscall_info info = {0};
 
-    syscall(SYS_ptrace, (long)PTRACE_GET_SYSCALL_INFO, (long)pid, sizeof(info), &info);
+    if (syscall(SYS_ptrace, (long)PTRACE_GET_SYSCALL_INFO, (long)pid, sizeof(info), &info) == -1 &&
+        errno != ESRCH) /* it was killed at this moment */
+        lab_die("look at a system call of the program");
     return info;
 }
 
@@ -456,8 +458,8 @@ static void handle_stop(pid_t pid, int status)
     if (event == PTRACE_EVENT_EXEC && !look_at_program(pid)) {
         replace_traced(pid, 0);
         trace(PTRACE_DETACH, pid, 0, 0);
-    } else {
-        trace(PTRACE_SYSCALL, pid, 0, (uint64_t)signal);
+    } else if (trace(PTRACE_SYSCALL, pid, 0, (uint64_t)signal) == -1 && errno != ESRCH) {
+        lab_die("let the program go on");
     }
 }
 
@@ -474,6 +476,8 @@ static int watch(void)
         }
         if (pid == -1 && errno == EINTR)
             continue;
+        if (pid == -1 && result == -1)
+            lab_die("wait for the program");
         if (pid == -1)
             break;
         if (pid == 0) {
