@@ -613,18 +613,16 @@ static pid_t clone_inside(uid_t first)
 }
 
 /* Mount the /proc of INIT in our tree, by a process in its PID namespace. Root inside would take
- * away one that it has mounted itself, and see the one below. */
-static void mount_proc(pid_t init)
+ * away one that it has mounted itself, and see the one below. Returns a child that ends with status
+ * 0 when that is done. */
+static pid_t mount_proc(pid_t init)
 {
     pid_t outer = lab_fork();
 
     if (outer == -1)
         lab_die("fork");
-    if (outer > 0) {
-        if (lab_must_wait(outer) != 0)
-            exit(EXIT_FAILURE); /* it has said why */
-        return;
-    }
+    if (outer > 0)
+        return outer;
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
     if (pidfd == -1 || setns(pidfd, CLONE_NEWPID) == -1)
         lab_die("enter the PID namespace of the sandbox");
@@ -661,9 +659,11 @@ pid_t place_start(struct place *place, int output)
         live(place, channel[1], output);
     }
     close(channel[1]);
-    mount_proc(init);
+    pid_t mounting = mount_proc(init);
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
+    if (lab_must_wait(mounting) != 0)
+        exit(EXIT_FAILURE); /* it has said why */
     if (map_numbers(place, init) == -1)
         lab_die("map the IDs of process %d to %u and up", (int)init, place->first);
     lead_into_groups(place, &shell, init, channel[0]);
