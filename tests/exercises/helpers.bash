@@ -28,6 +28,7 @@ setup() {
     trap - DEBUG
     todo=${BATS_TEST_DESCRIPTION%% *}
     if [ -e "$NO_END" ]; then skip "put off"; fi
+    ended=$BATS_TEST_TMPDIR/ended # made by a sandbox that has not failed
 }
 
 # Goes before every script. `it` is the student's program, which prints what it likes. What a check relies on comes
@@ -84,7 +85,7 @@ play() {
         options=(--user)
         shift
     fi
-    observe "$SANDBOX" "${options[@]}" --program="$PROGRAM" bash -c "$PRELUDE$1"
+    observe "$SANDBOX" --ended="$ended" "${options[@]}" --program="$PROGRAM" bash -c "$PRELUDE$1"
 }
 
 # layers PREPARE SCRIPT ARGUMENT...: bash plays PREPARE in an empty directory, outside of the sandbox,
@@ -98,7 +99,7 @@ layers() {
     # shellcheck disable=SC2016 # another bash expands it
     observe unshare --mount --propagation private bash -c '
         mount -t tmpfs none "$1" && cd "$1" && eval "$2" && shift 2 && exec "$@"' - "$place" "$prepare" \
-        "$SANDBOX" --layers="$place" --file="$PROGRAM" "/run/exercise/${PROGRAM##*/}" "$@"
+        "$SANDBOX" --ended="$ended" --layers="$place" --file="$PROGRAM" "/run/exercise/${PROGRAM##*/}" "$@"
     rmdir "$place"
     if [ "$status" -gt 128 ]; then output+=$'\n'"it was killed by SIG$(kill -l $((status - 128)))"; fi
 }
@@ -119,6 +120,12 @@ observe() {
     # Not by `run`, which takes status 127 for its own affair.
     status=0
     said=$("$@" 2>&1 3>&-) || status=$?
+    # That says nothing of the program. report.awk knows the words.
+    if [ ! -e "$ended" ]; then
+        line=$(grep -aE '^[a-z-]+: ' <<<"$said" | tail -n 1 | head -c 200 | printable) || true
+        skip "not tried: the sandbox failed: ${line:-it ended with status $status}"
+    fi
+    ended+=+ # for the next one
     facts="" output=$said key=${said%%$'\n'*}
     if [[ $key =~ ^[0-9]+$ ]]; then
         output="" said=${said#"$key"}

@@ -14,6 +14,8 @@ CDPATH='' cd "$(dirname "$0")/../.."
 : "${FORCE:=}" "${ONLY:=}"
 state=$WORK/.state
 [[ $state == /* ]] || state=./$state # a=b/... is no file for awk(1)
+fresh='' # a file that is made, and is none of the student's yet
+trap 'rm -f "$fresh"' EXIT
 
 start() {
     local number=$1 name target starter kept=1
@@ -21,6 +23,9 @@ start() {
     target=$WORK/$name.c
     starter=$(starter_of "$number")
     mkdir -p "$WORK"
+    # Made under another name and linked: a file of that name is not overwritten, whoever is faster.
+    fresh=$target.new.$$
+    cp "$starter" "$fresh"
     if [ -e "$target" ] && [ -n "$FORCE" ]; then
         # A name that is not taken: ln(1) refuses one that is.
         until ln "$target" "$target.~$kept~" 2>/dev/null; do
@@ -30,18 +35,15 @@ start() {
         rm "$target"
         echo "Your file is kept as $target.~$kept~"
     fi
-    # Made under another name and linked: a file of that name is not overwritten, whoever is faster.
-    cp "$starter" "$target.new.$$"
-    if ln "$target.new.$$" "$target" 2>/dev/null; then
-        rm "$target.new.$$"
+    if ln "$fresh" "$target" 2>/dev/null; then
         echo "$target has $(grep -c '^ *lab_todo(' "$target") TODOs:"
         sed -nE 's,^ *// TODO ([0-9.]+): ,    \1 ,p' "$target"
         echo "Next: make check-$number (tries it), make hint-$number (helps)"
     else
-        rm "$target.new.$$"
         [ -e "$target" ] || complain "cannot make $target: a file system without hard links?"
         echo "$target is there already and stays as it is (FORCE=1 begins anew, and keeps yours)"
     fi
+    rm "$fresh"
 }
 
 check() {
@@ -51,12 +53,12 @@ check() {
     need_sandbox
     mkdir -p "$state"
     if [ -n "$ONLY" ]; then
-        show "$number" "$ONLY" || exit 1
+        show "$number" "$ONLY"
         return
     fi
     echo "exercise $number: $WORK/$name.c"
     results "$number" "$state/$number.tap" || status=$?
-    [ "$status" -eq 0 ] || complain "$WORK/$name.c does not build: see what the compiler says above"
+    must_have_results "$status" "$WORK/$name.c"
     report text "$number" "$points" "$state/$number.tap" || {
         rm "$state/$number.tap" # what is not whole says nothing of the file
         complain "the checks did not come to an end"
@@ -69,6 +71,12 @@ check() {
     echo "All hold. make solution-$number shows another way to write it."
 }
 
+# What results says of the file $2 by the status $1.
+must_have_results() {
+    [ "$1" -ne 2 ] || complain "$2 does not build: see what the compiler says above"
+    [ "$1" -eq 0 ] || complain "$2 could not be tried, for the reason above, which is no fault of yours"
+}
+
 # The checks of TODO $2 of exercise $1 alone, with the commands that they type and all that these print.
 show() (
     number=$1 todo=$2 place=$(mktemp -d "$BUILD/try.XXXXXX") status=0
@@ -76,7 +84,7 @@ show() (
     grep -q "^$todo " "$points" && [ "${todo%%.*}" = "${number#0}" ] || complain "exercise $number has no TODO $todo"
     : >"$place/shown"
     ONLY="^${todo/./\\.} " SHOW=$(realpath "$place/shown") results "$number" "$place/tap" || status=$?
-    [ "$status" -eq 0 ] || complain "it does not build: see what the compiler says above"
+    must_have_results "$status" it
     cat "$place/shown"
     cat <<'WORDS'
 (In these scripts `it` is your program; `hold COMMAND` starts it and waits until COMMAND runs, as $pid; `fact`
@@ -106,7 +114,7 @@ count_not_tried() { report summary "$1" "$points" "$state/$1.tap" | cut -d ' ' -
 
 # The next hint that was not shown yet, for a TODO that does not hold yet as far as is known.
 hint() {
-    local number=$1 file=tests/kit/hints/$1.md shown fresh last index todo used='' held=" "
+    local number=$1 file=tests/kit/hints/$1.md shown last index todo used='' held=" "
     mkdir -p "$state"
     shown=$state/$number.hints
     # What held at the last check, whatever was written since: check, edit, be stuck, hint is how it goes.
@@ -157,17 +165,16 @@ progress() {
 }
 
 solution() {
-    local number=$1 name answer
+    local number=$1 name
     name=$(name_of "$number")
     [ -e "solutions/$name.c" ] || complain "this copy of the labs was handed out without solutions"
     if [ -z "$FORCE" ] && ! none_fails "$number"; then
         complain "the answer is for after your own: make check-$number first (FORCE=1 shows it now)"
     fi
     [ -e "$WORK/$name.c" ] || start "$number"
-    answer=$(mktemp)
-    sed '/^ *\/\/ \(BEGIN\|END\) SOLUTION/d' "solutions/$name.c" >"$answer"
-    diff -u --label "$WORK/$name.c (yours)" --label "the answer" "$WORK/$name.c" "$answer" || [ $? -eq 1 ]
-    rm "$answer"
+    fresh=$(mktemp)
+    sed '/^ *\/\/ \(BEGIN\|END\) SOLUTION/d' "solutions/$name.c" >"$fresh"
+    diff -u --label "$WORK/$name.c (yours)" --label "the answer" "$WORK/$name.c" "$fresh" || [ $? -eq 1 ]
 }
 
 # Check exercise NN, by default the first that does not hold, again at each save, until it holds.

@@ -15,23 +15,29 @@ jq=tests/kit/grade.jq
 
 # Try the files of WORK. Into the directory $1: NN.tap, grade.json, grade.xml, report.txt. Prints a table.
 grade() {
-    local into=$1 number name missing remark summary held todos got all not_tried points_got=0 points_all=0
+    local into=$1 number name status missing remark summary held todos got all not_tried points_got=0 points_all=0
     printf '%-20s %-8s %-8s %s\n' exercise TODOs points ""
     : >"$into/lines"
     : >"$into/report.txt"
     for number in $(numbers); do
         name=$(name_of "$number")
-        missing=""
+        missing="" status=0
         if [ ! -e "$WORK/$name.c" ]; then
             missing="not begun"
-        elif ! results "$number" "$into/$number.tap" 2>"$into/$number.log"; then
+        else
+            results "$number" "$into/$number.tap" 2>"$into/$number.log" || status=$?
+        fi
+        if [ "$status" -eq 2 ]; then
             missing="does not build: $(grep -m 1 'error' "$into/$number.log" || head -n 1 "$into/$number.log")"
             missing=${missing/"$WORK/"/} # a copy, which goes
             missing=${missing:0:500}     # of what stands in an environment
+        elif [ "$status" -ne 0 ]; then
+            complain "$name could not be tried: $(tail -n 2 "$into/$number.log" | paste -sd ';')"
         fi
         [ -z "$missing" ] || echo "# nothing" >"$into/$number.tap"
         summary=$(MISSING=$missing report summary "$number" "$points" "$into/$number.tap") ||
-            complain "the checks of $name did not come to an end: see $into/$number.tap"
+            complain "the checks of $name did not come to an end: $(grep -om 1 'the sandbox failed: .*' "$into/$number.tap" ||
+                echo "see $into/$number.tap")"
         read -r held todos got all not_tried <<<"$summary"
         remark=$missing
         if [ "$not_tried" -gt 0 ]; then remark="$not_tried not tried here"; fi

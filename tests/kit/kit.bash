@@ -189,14 +189,16 @@ libraries() {
 
 # Compile FILE of exercise NN to PROGRAM: as an ordinary user in the sandbox, where no other file of the
 # student's or of the labs is. Where lines are missing, variables and functions wait for them. Functions stay
-# functions, so that the guard names the one in which a program ends.
+# functions, so that the guard names the one in which a program ends. Status 2: it does not build; 1: that cannot be
+# told.
 build() {
-    local number=$1 file=$2 program=$3 inside status=0
+    local number=$1 file=$2 program=$3 ended=$3.ended inside status=0
     shift 3
+    rm -f "$ended" || return 1
     inside=/run/exercise/$(basename "$file")
     # shellcheck disable=SC2086,SC2046 # words
-    $(root_for "$number") "$BUILD/sandbox" --user --seconds=20 --result="$program" --file="$file" \
-        --file=tests/kit/include/exercise.h --file=common/compat.h --file="$BUILD/exercise-$number.o" \
+    $(root_for "$number") "$BUILD/sandbox" --user --seconds=20 --ended="$ended" --result="$program" \
+        --file="$file" --file=tests/kit/include/exercise.h --file=common/compat.h --file="$BUILD/exercise-$number.o" \
         $CC -std=gnu11 -D_GNU_SOURCE -DEXERCISE="${number#0}" -Wall -Wextra -Wshadow -Wstrict-prototypes \
         -Wno-unused -Wno-unused-parameter -Og -fno-inline -fno-optimize-sibling-calls -I/run/exercise -include compat.h "$@" \
         -o /tmp/result "$inside" "/run/exercise/exercise-$number.o" $(libraries "$number") 2>&1 </dev/null |
@@ -205,7 +207,11 @@ build() {
                 printf "%s%s", substr($0, 1, at - 1), ENVIRON["FILE"]
             print
         }' >&2 || status=$?
-    return "$status"
+    rm "$ended" 2>/dev/null || {
+        echo "the sandbox failed (status $status)" >&2
+        return 1
+    }
+    [ "$status" -eq 0 ] || return 2
 }
 
 # The checks of exercise $1 whose names match $3 ("" is all), on PROGRAM $2. Those that come after one
@@ -227,10 +233,11 @@ try_in_order() (
 # the same time; a TODO that has failed needs no second check. So a program that never ends costs the
 # time of two checks, not of ten.
 try() (
-    number=$1 program=$2 later=$(mktemp -d)
+    number=$1 program=$2
+    later=$(mktemp -d) || exit
     trap 'rm -r "$later"' EXIT
-    mkdir "$later/failed"
-    try_in_order "$number" "$program" "${ONLY:-}" "$later/no-end" "$later/failed" >"$later/first"
+    mkdir "$later/failed" || exit
+    try_in_order "$number" "$program" "${ONLY:-}" "$later/no-end" "$later/failed" >"$later/first" || exit
     while read -r todo; do
         if grep -qE "^not ok [0-9]+ $todo " "$later/first"; then continue; fi
         try_in_order "$number" "$program" "^${todo/./\\.} " "$later/no-end-$todo" "$later/failed" \
@@ -241,21 +248,24 @@ try() (
 )
 
 # Build and try exercise NN of WORK: always anew, for what a student hands in is never executed before.
-# The results and what they belong to go to the file $2. Status 2: it does not build.
+# The results and what they belong to go to the file $2. Status 2: it does not build; 1: it cannot be tried, which is no
+# fault of it. Those who ask for the status have switched set -e off in here.
 results() (
-    number=$1 tap=$2 name=$(name_of "$1") place=$(mktemp -d "$BUILD/try.XXXXXX")
+    number=$1 tap=$2
+    name=$(name_of "$1") || exit 1
+    place=$(mktemp -d "$BUILD/try.XXXXXX") || exit 1
     trap 'rm -rf "$place"' EXIT
-    rm -f "$tap"
+    rm -f "$tap" || exit 1
     # A student's link or pipe is not opened.
     [ -f "$WORK/$name.c" ] && [ ! -L "$WORK/$name.c" ] || {
         echo "error: $WORK/$name.c is not a file" >&2
         exit 2
     }
-    fingerprint=$(fingerprint "$WORK/$name.c")
-    build "$number" "$WORK/$name.c" "$place/$name" || exit 2
-    {
-        echo "# of $fingerprint"
-        try "$number" "$place/$name"
-    } >"$place/tap"
-    mv -T "$place/tap" "$tap"
+    fingerprint=$(fingerprint "$WORK/$name.c") || exit 1
+    build "$number" "$WORK/$name.c" "$place/$name" || exit
+    { echo "# of $fingerprint" && try "$number" "$place/$name"; } >"$place/tap" || exit 1
+    mv -T "$place/tap" "$tap" || {
+        rm -f "$tap" # where it is on another file system, a part of it may be there
+        exit 1
+    }
 )

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -439,16 +440,31 @@ static void listen_to(int channel)
         lab_die("read from the other side of the sandbox");
 }
 
-/* Hand out the file that the command has made, if it is one. */
-static void hand_out(int result)
+/* In memory that all processes of the sandbox share until one executes the command. */
+static bool *has_run;
+
+bool place_has_run(void)
+{
+    return *has_run;
+}
+
+static void note_failure(void)
+{
+    *has_run = false;
+}
+
+/* Hand out the file that the command has made. Status 1: it is none that can be. */
+static int hand_out(int result)
 {
     struct stat status;
     lab_fd made = open("/tmp/result", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (made == -1 || fstat(made, &status) == -1)
         lab_die("open what the command has made");
-    if (!S_ISREG(status.st_mode) || status.st_size > RESULT_BYTES)
-        lab_exit(EXIT_FAILURE, "what the command has made is no file, or too large");
+    if (!S_ISREG(status.st_mode) || status.st_size > RESULT_BYTES) {
+        lab_warn("what the command has made is no file, or too large");
+        return EXIT_FAILURE;
+    }
     if (ftruncate(result, 0) == -1)
         lab_die("empty the file of --result");
     for (off_t left = status.st_size; left > 0;) {
@@ -459,6 +475,7 @@ static void hand_out(int result)
             lab_die("write to the file of --result");
         left -= count;
     }
+    return EXIT_SUCCESS;
 }
 
 /* Nothing of those who started the sandbox is open or in reach but OUTPUT. It needs the
@@ -504,7 +521,8 @@ static void run_command(const struct place *place, int output)
     if (place->user)
         become_ordinary(place);
     set_environment();
-    lab_exec(place->command);
+    *has_run = true;
+    lab_exec(place->command); /* where that fails, note_failure() is called */
 }
 
 /* Every guard inside is asked, others ignore it. */
@@ -533,6 +551,8 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
 {
     int wait_status = 0;
 
+    if (atexit(note_failure) != 0)
+        lab_die("atexit");
     close_all_but((const int[]){channel, output, place->result}, 3);
     listen_to(channel); /* the maps are written, and we are in the group */
     /* Of a namespace above: so they are locked. */
@@ -563,7 +583,7 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
             pause(); /* with layers it has no child, and lives until it is killed */
     int status = lab_shell_status(wait_status);
     if (status == 0 && place->result != -1)
-        hand_out(place->result);
+        status = hand_out(place->result);
     _exit(status);
 }
 
@@ -646,6 +666,10 @@ pid_t place_start(struct place *place, int output)
     if (home == -1 || directory == -1 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         lab_die("open what the sandbox needs");
+    has_run =
+        mmap(NULL, sizeof(*has_run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (has_run == MAP_FAILED)
+        lab_die("mmap");
     choose_numbers(place);
     if (place->group)
         make_shell_group(place->group, &shell, &hierarchies, place->first);
@@ -701,5 +725,6 @@ pid_t place_read_layers(const struct place *place, pid_t init, int output)
     leave_all_but(output);
     set_environment();
     allow_reading_only(place->first);
+    *has_run = true; /* this command is the program, and its fault if it cannot be executed */
     lab_exec(place->command);
 }

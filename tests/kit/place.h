@@ -47,6 +47,10 @@ pid_t place_start(struct place *place, int output);
  * ends as the command does. */
 pid_t place_read_layers(const struct place *place, pid_t init, int output);
 
+/* Was the command run, and has nothing of the sandbox's own failed inside? Only its processes can
+ * tell, nothing that the command does. */
+bool place_has_run(void);
+
 /* The host name that the place has before the command changes it. */
 extern const char PLACE_HOST_NAME[];
 

@@ -42,6 +42,8 @@ FILENAME ~ /points$/ {
     if (blames) {
         reason = substr(name, RSTART + length(" # skip "))
         name = substr(name, 1, RSTART - 1)
+        if (reason ~ /^not tried: the sandbox failed: /)
+            broken = 1
     }
     todo = name
     sub(/ .*/, "", todo)

@@ -9,6 +9,7 @@
  *     --user           the command runs as an ordinary user, not as root
  *     --layers=DIR     the command reads trusted.* attributes in a read-only view of DIR
  *     --seconds=N      the command has this much time (6)
+ *     --ended=FILE     make FILE at the end. Where it is missing, the sandbox itself has failed
  *     --lacks          at the end, print what a check may need and cannot have here: lines of a
  * word and what helps
  *
@@ -22,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -66,7 +68,9 @@ static struct {
     struct place place;
     long long seconds;
     bool lacks;
-    const char *made; /* the file of --result: it was not there, and is not whole yet */
+    const char *ended;
+    const char *made; /* the name of the file of --result: it is not whole yet, and was not there */
+    int directory;    /* with it, whatever is mounted meanwhile */
     pid_t owner;      /* of it */
     struct lab_cgroup group;
     const char *without_group; /* NULL: there is one; else what would help */
@@ -420,18 +424,34 @@ static int play(void)
     return reason || no_memory ? STOPPED : status;
 }
 
+/* A status says nothing: the command's may be any. */
+static void make_ended(const char *path)
+{
+    lab_fd file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+    if (file == -1)
+        lab_die("%s", path);
+}
+
 static void remove_result(void)
 {
-    if (sandbox.made && sandbox.owner == getpid() && unlink(sandbox.made) == -1)
+    if (sandbox.made && sandbox.owner == getpid() &&
+        unlinkat(sandbox.directory, sandbox.made, 0) == -1)
         lab_warn_errno("remove %s", sandbox.made);
 }
 
 static void open_result(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
 
+    snprintf(parent, sizeof(parent), "%s", path);
+    sandbox.directory = open(dirname(parent), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (sandbox.directory == -1)
+        lab_die("open the directory of %s", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
     if (fd != -1) {
-        sandbox.made = path;
+        sandbox.made = slash ? slash + 1 : path;
         sandbox.owner = getpid();
         atexit(remove_result);
     } else if (errno == EEXIST) {
@@ -445,10 +465,15 @@ static void open_result(const char *path)
 static void read_options(int argc, char *argv[])
 {
     static const struct option options[] = {
-        {"program", required_argument, NULL, 'p'}, {"file", required_argument, NULL, 'f'},
-        {"result", required_argument, NULL, 'r'},  {"user", no_argument, NULL, 'u'},
-        {"layers", required_argument, NULL, 'l'},  {"seconds", required_argument, NULL, 's'},
-        {"lacks", no_argument, NULL, 'm'},         {0},
+        {"program", required_argument, NULL, 'p'},
+        {"file", required_argument, NULL, 'f'},
+        {"result", required_argument, NULL, 'r'},
+        {"user", no_argument, NULL, 'u'},
+        {"layers", required_argument, NULL, 'l'},
+        {"seconds", required_argument, NULL, 's'},
+        {"lacks", no_argument, NULL, 'm'},
+        {"ended", required_argument, NULL, 'e'},
+        {0},
     };
     struct place *place = &sandbox.place;
     int option, files = 0;
@@ -464,6 +489,8 @@ static void read_options(int argc, char *argv[])
             place->user = true;
         else if (option == 'l')
             place->layers = optarg;
+        else if (option == 'e')
+            sandbox.ended = optarg;
         else if (option == 'm')
             sandbox.lacks = true;
         else if (option == 's')
@@ -503,5 +530,7 @@ int main(int argc, char *argv[])
         sandbox.made = NULL;
     if (sandbox.lacks)
         tell_lacks();
+    if (sandbox.ended && place_has_run())
+        make_ended(sandbox.ended);
     return status;
 }
