@@ -254,6 +254,44 @@ held"
     assert_output --partial "not graded: the checks of 04_setns did not come to an end"
 }
 
+@test "class: a submission whose grading is killed is named, whoever is left" {
+    local victim
+    mkdir -p "$CLASS/alice" "$CLASS/bob" "$TMPDIR/bin"
+    for victim in '$PPID' '$(ps -o ppid= $PPID)'; do
+        # The first that asks for the name of bob.
+        printf '#!/bin/bash\ncase "$*" in "-rn --arg name bob "*) mkdir %s 2>/dev/null && kill -KILL %s ;; esac\nexec %s "$@"\n' \
+            "$TMPDIR/bin/once" "$victim" "$(type -P jq)" >"$TMPDIR/bin/jq"
+        chmod +x "$TMPDIR/bin/jq"
+        PATH=$TMPDIR/bin:$PATH run -2 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+        assert_line --partial "2 submissions: "
+        rmdir "$TMPDIR/bin/once"
+        run -0 row bob
+        assert_output '"bob","","","not graded: its grading was broken off"'
+    done
+    rm -r "${TMPDIR:?}/bin"
+}
+
+@test "class: what may not be read is passed over, another failure to read is told" {
+    local error
+    mkdir -p "$CLASS/alice" "$TMPDIR/bin"
+    cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"
+    chmod -R a+rX "$TMPDIR/bin"
+    for error in "Permission denied" "Input/output error" ""; do
+        printf '#!/bin/sh\ncase "$*" in ". -maxdepth "*) %s "$@"; %s; exit 1 ;; esac\nexec %s "$@"\n' \
+            "$(type -P find)" "${error:+echo "\"find: './x': $error\" >&2"}" "$(type -P find)" >"$TMPDIR/bin/find"
+        sed -i 's/; ;/;/' "$TMPDIR/bin/find"
+        chmod 755 "$TMPDIR/bin/find"
+        PATH=$TMPDIR/bin:$PATH run make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+        run -0 row alice
+        if [ "$error" = "Permission denied" ]; then
+            assert_output --regexp '^"alice",7,'
+        else
+            assert_output '"alice","","","not graded: it cannot be read with the rights of its owner"'
+        fi
+    done
+    rm -r "${TMPDIR:?}/bin"
+}
+
 # What each of three accounts types, in a copy of the project of its own; $1 is an empty directory, the rest is the
 # project. useradd(8) has an /etc of its own here, and gives each account a range of further IDs.
 # shellcheck disable=SC2016 # another shell expands it

@@ -97,7 +97,11 @@ copy_sources() {
     list=$(read_as "$1" "" '
         echo "$KIND"
         if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin -t | sed -n "/\.c\$/p"
-        else find . -maxdepth "$1" -type f -name "*.c" ! -path "*[[:cntrl:]]*" || [ $? -eq 1 ]; fi # 1: a directory that may not be read
+        else # what may not be read is passed over
+            exec 3>&1
+            said=$(find . -maxdepth "$1" -type f -name "*.c" ! -path "*[[:cntrl:]]*" 2>&1 >&3) ||
+                ! printf "%s\n" "$said" | grep -qv ": Permission denied\$"
+        fi
         ' - "$3") || return
     for number in $(numbers); do
         exercise=$(name_of "$number")
@@ -112,12 +116,15 @@ copy_sources() {
     done
 }
 
+# The name of the submission $1, for tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no
+# formula.
+shown() { jq -rn --arg name "${1##*/}" '$name | gsub("\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")'; }
+
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
 student() {
     local path=$1 grades=$2 file name stem others place remark="" status=0
-    # Into tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no formula.
-    file=$(jq -rn --arg name "${path##*/}" '$name | gsub("\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")')
+    file=$(shown "$path")
     name=$file
     if [ ! -d "$path" ]; then
         stem=${path##*/}
@@ -167,19 +174,28 @@ not_graded() {
 }
 
 class() {
-    local grades=$BUILD/grades from=$1 status=0 first number left rows
+    local grades=$BUILD/grades from=$1 status=0 first number left place rows
     [ -d "$1" ] || complain "there is no directory $1"
     need_sandbox
     rm -rf "$grades"
     mkdir -m 700 "$grades" # what others have handed in is for the teacher
-    rows=$(mktemp "$BUILD/rows.XXXXXX")
+    place=$(mktemp -d "$BUILD/class.XXXXXX")
     # shellcheck disable=SC2064 # now
-    trap "rm -f '$rows'" EXIT
+    trap "rm -rf '$place'" EXIT
+    rows=$place/rows
     # Not by realpath(1), which follows a link of a student's with our rights.
     [[ $from == /* ]] || from=$PWD/$from
-    find "$from/" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z |
-        xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c 'row=$(tests/kit/grade.sh student "$2" "$1"); status=$?; printf "%s\n" "$row"; exit $status' - "$grades" \
-            >"$rows" || status=1
+    find "$from/" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z >"$place/all"
+    : >"$place/done"
+    xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c '
+        row=$(tests/kit/grade.sh student "$3" "$1")
+        status=$?
+        [ ! "$row" ] || { printf "%s\n" "$row" && printf "%s\0" "$3" >>"$2"; }
+        exit $status' - "$grades" "$place/done" <"$place/all" >"$rows" || status=1
+    # Where a process was killed, for want of memory, or xargs has given up.
+    while IFS= read -rd '' left; do
+        not_graded "$(shown "$left")" "its grading was broken off" >>"$rows" || status=1
+    done < <(sort -z "$place/done" | comm -z -23 "$place/all" -)
     first=$(find "$grades" -name grade.json -type f -print -quit)
     {
         if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi
