@@ -232,6 +232,7 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
 
 @test "misbehaving: a program that prints without end" {
     misbehaves "stopped: it printed more than 256 kilobytes" 'for (;;) fprintf(stderr, "%1000s\n", "all work and no play");'
+    misbehaves "stopped: it printed more than 8192 lines" 'for (int i = 0; i < 255000; i++) fputc(10, stderr); return 1;'
 }
 
 @test "misbehaving: a program whose words are a pattern of more files than there is memory for their names" {

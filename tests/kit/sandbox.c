@@ -59,6 +59,7 @@ enum {
     GROUPS = 512,    /* where the kernel limits them; each takes its time to remove */
     MEGABYTES = 256, /* of memory, tmpfs included */
     KILOBYTES = 256, /* of output */
+    LINES = 8192,    /* of it, each of which a check looks at */
     STOPPED = 124,   /* timeout(1) */
     OUTSIDE = 8,     /* processes of the sandbox itself */
     READS = 64,      /* of output at a time: as much of it as can wait, or more */
@@ -100,7 +101,7 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
     fputc('\n', stderr);
 }
 
-static size_t relayed; /* bytes of what the command prints */
+static size_t relayed, lines; /* bytes and lines of what the command prints */
 
 static void be_interrupted(int signal)
 {
@@ -133,7 +134,9 @@ static bool relay(int from)
 
     for (int i = 0; i < READS && (count = read_output(from, buffer, sizeof(buffer))) > 0; i++) {
         relayed += (size_t)count;
-        if (relayed > (size_t)KILOBYTES * 1024)
+        for (ssize_t j = 0; j < count; j++)
+            lines += buffer[j] == '\n';
+        if (relayed > (size_t)KILOBYTES * 1024 || lines > LINES)
             return false;
         fwrite(buffer, 1, (size_t)count, stdout);
         at_line_start = buffer[count - 1] == '\n';
@@ -142,6 +145,16 @@ static bool relay(int from)
         lab_die("read what the command prints");
     fflush(stdout);
     return true;
+}
+
+/* What it has printed more of than it may. */
+static const char *too_much(void)
+{
+    static char reason[64];
+
+    snprintf(reason, sizeof(reason), "it printed more than %d %s",
+             lines > LINES ? LINES : KILOBYTES, lines > LINES ? "lines" : "kilobytes");
+    return reason;
 }
 
 static long number_after(const char *text, const char *key)
@@ -283,10 +296,8 @@ static const char *watch(pid_t place, int output)
         lab_die("sigaction SIGALRM");
     while (!(wanted[0].revents & POLLIN)) {
         int count = poll(wanted, 2, 100);
-        if (count > 0 && wanted[1].revents && !relay(output)) {
-            snprintf(reason, sizeof(reason), "it printed more than %d kilobytes", KILOBYTES);
-            return reason;
-        }
+        if (count > 0 && wanted[1].revents && !relay(output))
+            return too_much();
         if (wanted[1].revents & POLLHUP)
             wanted[1].fd = -1;
         long long processes = count_processes();
@@ -305,7 +316,7 @@ static const char *watch(pid_t place, int output)
         }
     }
     if (!relay(output))
-        return "it printed too much";
+        return too_much();
     return NULL;
 }
 
