@@ -91,8 +91,8 @@ int lab_listen(struct lab_output *output, int (*body)(void *argument), void *arg
 enum lab_listener { LAB_READER, LAB_PROGRAM };
 int lab_listen_command(struct lab_output *output, const char *const argv[], enum lab_listener who);
 
-/* Whether COMMAND can be executed, where a lab can do without: one that may not be is told, and where
- * it cannot be looked for, the program ends. */
+/* Whether COMMAND can be executed, where a lab can do without: one that may not be is told, and
+ * where it cannot be looked for, the program ends. */
 bool lab_has_command(const char *command);
 
 /* Whether COMMAND, a name or a path, can be executed; a name is looked up in PATH. Its path is

@@ -4,9 +4,10 @@
  *
  * socket(2) makes the kernel load the module of whatever family and protocol it is asked for. Many
  * of them are large, little used, and have a history of escapes; some keep memory that no control
- * group counts (AF_CAN, SCTP, MPTCP on Linux 6.1), and AF_VSOCK reaches the hypervisor past all namespaces. So what
- * programs need can be made, and all else is refused as by a kernel that was built without it.
- * NETLINK_GENERIC is not made, either: asked for a family by its name, it loads the module.
+ * group counts (AF_CAN, SCTP, MPTCP on Linux 6.1), and AF_VSOCK reaches the hypervisor past all
+ * namespaces. So what programs need can be made, and all else is refused as by a kernel that was
+ * built without it. NETLINK_GENERIC is not made, either: asked for a family by its name, it loads
+ * the module.
  */
 #ifndef LAB_SOCKETS_H
 #define LAB_SOCKETS_H
