@@ -443,6 +443,14 @@ static void listen_to(int channel)
 /* In memory that all processes of the sandbox share until one executes the command. */
 static bool *has_run;
 
+static void share_has_run(void)
+{
+    has_run =
+        mmap(NULL, sizeof(*has_run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (has_run == MAP_FAILED)
+        lab_die("mmap");
+}
+
 bool place_has_run(void)
 {
     return *has_run;
@@ -633,16 +641,18 @@ static pid_t clone_inside(uid_t first)
 }
 
 /* Mount the /proc of INIT in our tree, by a process in its PID namespace. Root inside would take
- * away one that it has mounted itself, and see the one below. Returns a child that ends with status
- * 0 when that is done. */
-static pid_t mount_proc(pid_t init)
+ * away one that it has mounted itself, and see the one below. */
+static void mount_proc(pid_t init)
 {
     pid_t outer = lab_fork();
 
     if (outer == -1)
         lab_die("fork");
-    if (outer > 0)
-        return outer;
+    if (outer > 0) {
+        if (lab_must_wait(outer) != 0)
+            exit(EXIT_FAILURE); /* it has said why */
+        return;
+    }
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
     if (pidfd == -1 || setns(pidfd, CLONE_NEWPID) == -1)
         lab_die("enter the PID namespace of the sandbox");
@@ -666,10 +676,7 @@ pid_t place_start(struct place *place, int output)
     if (home == -1 || directory == -1 ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         lab_die("open what the sandbox needs");
-    has_run =
-        mmap(NULL, sizeof(*has_run), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (has_run == MAP_FAILED)
-        lab_die("mmap");
+    share_has_run();
     choose_numbers(place);
     if (place->group)
         make_shell_group(place->group, &shell, &hierarchies, place->first);
@@ -683,11 +690,9 @@ pid_t place_start(struct place *place, int output)
         live(place, channel[1], output);
     }
     close(channel[1]);
-    pid_t mounting = mount_proc(init);
+    mount_proc(init);
     if (setns(home, CLONE_NEWNS) == -1 || fchdir(directory) == -1)
         lab_die("return to the machine's mounts");
-    if (lab_must_wait(mounting) != 0)
-        exit(EXIT_FAILURE); /* it has said why */
     if (map_numbers(place, init) == -1)
         lab_die("map the IDs of process %d to %u and up", (int)init, place->first);
     lead_into_groups(place, &shell, init, channel[0]);
