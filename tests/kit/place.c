@@ -729,6 +729,7 @@ pid_t place_read_layers(const struct place *place, pid_t init, int output)
         lab_die("chdir /tmp/layers");
     leave_all_but(output);
     set_environment();
+    execute_only(place->command[0]);
     allow_reading_only(place->first);
     *has_run = true; /* this command is the program, and its fault if it cannot be executed */
     lab_exec(place->command);

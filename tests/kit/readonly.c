@@ -1,6 +1,8 @@
 #include "readonly.h"
 
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <stdint.h>
@@ -10,6 +12,9 @@
 
 #include "core_limit.h"
 #include "error.h"
+#include "file.h"
+#include "process.h"
+#include "rootfs.h"
 #include "sockets.h"
 
 #ifdef __x86_64__
@@ -159,6 +164,48 @@ void refuse_sockets_and_cores(void)
 
     load(CODE, sizeof(CODE) / sizeof(CODE[0]));
 }
+
+#if __has_include(<linux/landlock.h>)
+#include <linux/landlock.h>
+
+static void let_execute(int rules, const char *path)
+{
+    lab_fd file = open(path, O_PATH | O_CLOEXEC);
+    const struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_EXECUTE,
+                                                    .parent_fd = file};
+
+    if (file == -1 ||
+        syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == -1)
+        lab_die("let %s be executed", path);
+}
+
+void execute_only(const char *command)
+{
+    const struct landlock_ruleset_attr all = {.handled_access_fs = LANDLOCK_ACCESS_FS_EXECUTE};
+    char program[PATH_MAX], loader[PATH_MAX] = "";
+    lab_fd rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+
+    if (rules == -1 && (errno == ENOSYS || errno == EOPNOTSUPP))
+        return;
+    if (rules == -1)
+        lab_die("landlock_create_ruleset");
+    /* Our own loader: that which a program asks for may be any. */
+    if (lab_loader_of("/proc/self/exe", loader, sizeof(loader)) == -1)
+        lab_die("look for the loader of programs");
+    if (!lab_find_command(command, program, sizeof(program)))
+        lab_die("find %s", command);
+    let_execute(rules, program);
+    if (*loader)
+        let_execute(rules, loader);
+    if (syscall(SYS_landlock_restrict_self, rules, 0) == -1)
+        lab_die("landlock_restrict_self");
+}
+#else
+void execute_only(const char *command)
+{
+    (void)command;
+}
+#endif
 
 static void keep_one_capability(void)
 {

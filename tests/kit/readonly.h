@@ -8,6 +8,10 @@
  * fail with EPERM. Both hold for what the process executes. */
 void allow_reading_only(unsigned user);
 
+/* From now on no other file is executed than COMMAND and the loader of programs, landlock(7), Linux
+ * 5.13: on a kernel without it, any. It needs CAP_SYS_ADMIN in its user namespace. */
+void execute_only(const char *command);
+
 /* From now on, also for what the process executes: the filters of common/sockets.h and
  * common/core_limit.h, and no rings of packets, no io_setup and no io_uring_setup. It needs
  * CAP_SYS_ADMIN in its user namespace, or no_new_privs. */
