@@ -30,10 +30,10 @@ ssize_t lab_read_file(const char *path, char *buffer, size_t size);
  * errno where that cannot be told. */
 int lab_is_there(const char *path);
 
-/* Where libc finds nothing of NAME: end the program unless FILE, "/etc/passwd" or "/etc/group", can
- * be read or is not there. errno is what getpwnam(3) has left there (0 before it), which does not
- * tell where nsswitch.conf(5) has one more service. ERANGE: a line was longer than the first buffer
- * of libc, which then took a larger one. */
+/* After libc has looked for NAME in FILE, "/etc/passwd" or "/etc/group", and has found less than it
+ * might: end the program where that cannot be relied on. errno is what getpwnam(3) has left (0
+ * before it), and ERANGE is a line longer than its first buffer. With more than one service in
+ * nsswitch.conf(5) errno is that of the last one; so FILE must be readable, too, if it is there. */
 void lab_must_have_read(const char *file, const char *name);
 
 /* Call EACH with the names in the directory PATH, but for "." and "..", until it returns another

@@ -35,9 +35,10 @@ static pid_t holder(const struct stat *status)
             strcmp(kind, "FLOCK") == 0 && high == major(status->st_dev) &&
             low == minor(status->st_dev) && inode == status->st_ino)
             found = pid;
-    const bool lost = ferror(locks);
+    const int error = ferror(locks) ? errno : 0;
     fclose(locks);
-    return found > 0 ? found : lost ? -1 : 0;
+    errno = error;
+    return found > 0 ? found : error ? -1 : 0;
 }
 
 static pid_t holder_of(int fd)
@@ -105,12 +106,13 @@ const char *lab_lock_holder(const char *path)
     static char text[512];
     char file[64], line[1024], name[64] = "", state = '?';
     struct stat status;
-    pid_t pid = stat(path, &status) == -1 ? -1 : holder(&status);
+    const bool seen = stat(path, &status) == 0;
+    pid_t pid = seen ? holder(&status) : -1;
 
     snprintf(file, sizeof(file), "/proc/%d/stat", (int)pid);
     if (pid == -1) {
-        snprintf(text, sizeof(text), "a process that cannot be told: read /proc/locks: %s",
-                 lab_strerror(errno));
+        snprintf(text, sizeof(text), "a process that cannot be told: %s: %s",
+                 seen ? "read /proc/locks" : "look at it", lab_strerror(errno));
     } else if (pid == 0) {
         snprintf(text, sizeof(text),
                  "a process that cannot be seen from here, such as one on the other side of a "

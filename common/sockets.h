@@ -91,9 +91,10 @@
     LAB_REFUSE(EPERM)
 
 /* Requests of ioctl(2) that type into a terminal, TIOCSTI and TIOCLINUX, and those that load the
- * module of a line discipline or of VLANs (vconfig(8); ip(8) needs none of them); and filters of system calls with a listener, a descriptor that keeps
- * their program: all containers and their own filters share net.core.bpf_jit_limit, and without it
- * none would start. Goes on as LAB_SOCKETS. */
+ * module of a line discipline or of VLANs (those of bridges are left: brctl(8) needs them); and
+ * filters of system calls with a listener, a descriptor that keeps their program: all containers
+ * and their own filters share net.core.bpf_jit_limit, and without it none would start. Goes on as
+ * LAB_SOCKETS. */
 #define LAB_TERMINALS_AND_LISTENERS                                                                \
     LAB_LOAD_CALL,                                                                                 \
     LAB_IF(SYS_ioctl, 0, 6),                                                                       \

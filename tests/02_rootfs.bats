@@ -238,7 +238,7 @@ refuses() {
     assert_equal "$(find new -type f)" ""
     # The command has the limit as the caller has it.
     "$LABS/02_rootfs" r
-    run -153 bash -c "ulimit -f 8; exec \"\$@\"" - "$LABS/01_chroot" r /bin/sh -c 'yes >/tmp/file'
+    run -153 bash -c "$limited" - "$LABS/01_chroot" r /bin/sh -c 'yes >/tmp/file'
 }
 
 @test "02 tool: a busybox of any name will do" {

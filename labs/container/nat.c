@@ -28,7 +28,7 @@ static const char NAT[] =
 
 /* The machine's table of connections, of 65536 or 262144 on most, is for all programs: with an
  * eighth of it, or this many, a container begins no further one. connlimit does not count those of
- * TCP that have ended, which stay for two minutes: in that time there may be as many again. A
+ * TCP that have ended, which stay for two minutes: in that time there may be twice as many. A
  * kernel may be without both, and iptables -D does not find such a rule: so they have a chain of
  * their own.
  */

@@ -111,7 +111,7 @@ static int make_base(const struct container *container, const char **path)
     } while (result == -1 && errno == ENOENT);
     *path = made;
     int base = result == -1 ? -1 : open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (base == -1 || flock(base, LOCK_EX | LOCK_NB) == -1)
+    if (base == -1 || flock(base, LOCK_EX) == -1)
         fail("make a directory for the base of %s", container->spec.name);
     return base;
 }

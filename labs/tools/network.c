@@ -233,7 +233,8 @@ static bool read_link(struct lab_link *link, const char *namespace, const char *
 
     *link = (struct lab_link){.state = "?", .address = "-"};
     if (status != 0 && !strstr(output.text, "does not exist") &&
-        !strstr(output.text, "Cannot open network namespace"))
+        !(strstr(output.text, "Cannot open network namespace") &&
+          strstr(output.text, "No such file")))
         lab_exit(EXIT_FAILURE, "ip cannot tell about %s: %.*s", name,
                  (int)strcspn(output.text, "\n"), output.text);
     if (status != 0)

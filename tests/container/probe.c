@@ -775,7 +775,7 @@ static int udp_connections(void)
  * port 8080. They are closed at once. */
 static int tcp_connections(void)
 {
-    const struct timeval patience = {.tv_usec = 200000};
+    const struct timeval patience = {.tv_usec = 900000}; /* a second later it would be sent again */
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(80)};
     struct sockaddr_in from = own, to = own;
     int server = socket(AF_INET, SOCK_STREAM, 0), result = 0;

@@ -171,7 +171,7 @@ TODO 1\.2), hint [0-9]+ of [0-9]+:
             make -s -C "$REPO" $what WORK="$WORK" 3>&-
         assert_output --partial "mktemp: "
         refute_output --regexp 'not build|All hold'
-        run -1 compgen -G '/{tap,shown,01_chroot,failed,first}'
+        run -1 bash -c 'cd / && ls -d tap shown 01_chroot failed first 2>/dev/null | grep .'
     done
     # A full disk.
     # shellcheck disable=SC2016 # another shell expands it
@@ -405,13 +405,11 @@ C
     rm "$TMPDIR"/{sandbox,guard,failing}
     run -0 student grade
     assert_line --regexp '^01_chroot +0/4 +0/7 *$'
-    # Its own end is that of all that is inside; what it is makes it no program.
-    program_does 'return syscall(169, 0xfee1dead, 672274793, 0x1234567, 0);' # reboot(2)
+    # It ends all that is inside, itself included.
+    program_does $'#include <sys/syscall.h>\nreturn syscall(SYS_reboot, 0xfee1dead, 672274793, 0x1234567, 0);'
     run -2 student check-01
     assert_line --regexp '^  FAIL  TODO 1\.1 '
-    printf 'const char wrong[] __attribute__((section(".interp"))) = "/none";\nint main(void) { return 0; }\n' >"$WORK/02_rootfs.c"
-    run -2 student check-02
-    assert_line --regexp '^  FAIL  TODO 2\.3 '
+    assert_line --partial '(status 129)'
 }
 
 @test "sandbox: killed in the middle, it leaves nothing" {

@@ -13,7 +13,7 @@ CDPATH='' cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
 : "${FORCE:=}" "${ONLY:=}"
 state=$WORK/.state
-[[ $state == /* ]] || state=./$state # a=b/... is no file for awk(1)
+[[ $state == /* ]] || state=./$state # awk(1) takes a=b/... for an assignment
 fresh='' # a file that is made, and is none of the student's yet
 trap 'rm -f "$fresh"' EXIT
 

@@ -30,7 +30,7 @@ grade() {
         if [ "$status" -eq 2 ]; then
             missing="does not build: $(grep -m 1 'error' "$into/$number.log" || head -n 1 "$into/$number.log")"
             missing=${missing/"$WORK/"/} # a copy, which goes
-            missing=${missing:0:500}     # of what stands in an environment
+            missing=${missing:0:500}     # it is handed on in the environment
         elif [ "$status" -ne 0 ]; then
             complain "$name could not be tried: $(tail -n 2 "$into/$number.log" | paste -sd ';')"
         fi
@@ -88,7 +88,7 @@ read_as() (
 )
 
 # Copy the sources of the submission $1, up to $3 directories deep, into the directory $2. One that is missing was not
-# begun, which is no failure, nor is a name with a line break in it, which would be two. Status 1: something cannot be
+# begun, which is no failure, nor is a name with a line break or the like in it, which would be two. Status 1: something cannot be
 # read; 2: this is no archive. Nothing is unpacked: tar writes to stdout, so the names, links and owners in an archive have
 # no effect. It opens /dev/stdin by this name, to tell how that is compressed.
 copy_sources() {
@@ -185,7 +185,7 @@ class() {
     rows=$place/rows
     # Not by realpath(1), which follows a link of a student's with our rights.
     [[ $from == /* ]] || from=$PWD/$from
-    find "$from/" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | sort -z >"$place/all"
+    find "$from/" -mindepth 1 -maxdepth 1 ! -name '.*' -print0 | LC_ALL=C sort -z >"$place/all"
     : >"$place/done"
     xargs -0 -r -P $(($(nproc) + 1)) -n 1 sh -c '
         row=$(tests/kit/grade.sh student "$3" "$1")
@@ -195,7 +195,7 @@ class() {
     # Where a process was killed, for want of memory, or xargs has given up.
     while IFS= read -rd '' left; do
         not_graded "$(shown "$left")" "its grading was broken off" >>"$rows" || status=1
-    done < <(sort -z "$place/done" | comm -z -23 "$place/all" -)
+    done < <(LC_ALL=C sort -z "$place/done" | LC_ALL=C comm -z -23 "$place/all" -)
     first=$(find "$grades" -name grade.json -type f -print -quit)
     {
         if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi

@@ -240,10 +240,14 @@ try() (
     try_in_order "$number" "$program" "${ONLY:-}" "$later/no-end" "$later/failed" >"$later/first" || exit
     while read -r todo; do
         if grep -qE "^not ok [0-9]+ $todo " "$later/first"; then continue; fi
+        : >"$later/then-$todo" || exit
         try_in_order "$number" "$program" "^${todo/./\\.} " "$later/no-end-$todo" "$later/failed" \
             >"$later/then-$todo" &
     done < <(sed -nE 's/^ok [0-9]+ ([0-9.]+) .* # skip put off$/\1/p' "$later/first" | sort -u)
     wait
+    for todo in "$later"/then-*; do
+        [ ! -e "$todo" ] || grep -q '^1\.\.' "$todo" || exit # it has not even begun
+    done
     find "$later" -name 'then-*' -exec cat {} + | awk -f tests/kit/merge.awk - "$later/first"
 )
 

@@ -563,7 +563,7 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
         lab_die("atexit");
     close_all_but((const int[]){channel, output, place->result}, 3);
     listen_to(channel); /* the maps are written, and we are in the group */
-    /* Of a namespace above: so they are locked. */
+    /* The mounts come from a namespace above: so they are locked. */
     if (unshare(CLONE_NEWCGROUP | CLONE_NEWNS) == -1)
         lab_die("unshare CLONE_NEWCGROUP, CLONE_NEWNS");
     tell(channel);
