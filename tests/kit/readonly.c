@@ -165,7 +165,7 @@ void refuse_sockets_and_cores(void)
     load(CODE, sizeof(CODE) / sizeof(CODE[0]));
 }
 
-#if __has_include(<linux/landlock.h>)
+#if __has_include(<linux/landlock.h>) && defined(SYS_landlock_create_ruleset)
 #include <linux/landlock.h>
 
 static void let_execute(int rules, const char *path)
