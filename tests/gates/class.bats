@@ -180,7 +180,7 @@ END
     run -0 sed -E "$own" "$TMPDIR/seen/find"
     assert_output "/dev/null
 pipe
-/dev/null
+pipe
 $CLASS/nobody
 KIND=directory
 LC_ALL=C"

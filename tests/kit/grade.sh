@@ -99,7 +99,7 @@ copy_sources() {
         if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin -t | sed -n "/\.c\$/p"
         else # what may not be read is passed over
             exec 3>&1
-            said=$(find . -maxdepth "$1" -type f -name "*.c" ! -path "*[[:cntrl:]]*" 2>&1 >&3) ||
+            said=$(find . -maxdepth "$1" -type f -name "*.c" ! -path "*[[:cntrl:]]*" 2>&1 >&3 3>&-) ||
                 ! printf "%s\n" "$said" | grep -qv ": Permission denied\$"
         fi
         ' - "$3") || return
