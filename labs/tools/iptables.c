@@ -51,7 +51,8 @@ static bool has_rules(const char *command)
 
 int lab_iptables_saves(const char *saves[2])
 {
-    const bool neither = !lab_find_command(NFT_SAVE, NULL, 0) && !lab_find_command(LEGACY_SAVE, NULL, 0);
+    const bool neither =
+        !lab_find_command(NFT_SAVE, NULL, 0) && !lab_find_command(LEGACY_SAVE, NULL, 0);
     int count = 0;
 
     if (has_rules(NFT_SAVE))
