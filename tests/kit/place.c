@@ -640,29 +640,44 @@ static pid_t clone_inside(uid_t first)
     return init;
 }
 
+/* A child in the NAMESPACES (CLONE_NEW...) of INIT, as setns(2) enters them: a PID namespace is
+ * that of children alone, so there is a process between, which enters GROUP first, unless that is
+ * NULL, and ends with the child's status. Returns 0 in the child, and the process between to the
+ * caller.
+ */
+static pid_t fork_beside(pid_t init, int namespaces, const struct lab_cgroup *group)
+{
+    pid_t between = lab_fork();
+
+    if (between == -1)
+        lab_die("fork");
+    if (between > 0)
+        return between;
+    if (group && lab_cgroup_enter(group, 0) == -1)
+        lab_cgroup_die();
+    lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+    if (pidfd == -1 || setns(pidfd, namespaces) == -1)
+        lab_die("enter the sandbox");
+    pid_t child = lab_fork();
+    if (child == -1)
+        lab_die("fork");
+    if (child > 0)
+        _exit(lab_must_wait(child));
+    return 0;
+}
+
 /* Mount the /proc of INIT in our tree, by a process in its PID namespace. Root inside would take
  * away one that it has mounted itself, and see the one below. */
 static void mount_proc(pid_t init)
 {
-    pid_t outer = lab_fork();
+    pid_t child = fork_beside(init, CLONE_NEWPID, NULL);
 
-    if (outer == -1)
-        lab_die("fork");
-    if (outer > 0) {
-        if (lab_must_wait(outer) != 0)
-            exit(EXIT_FAILURE); /* it has said why */
-        return;
+    if (child == 0) {
+        mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+        _exit(EXIT_SUCCESS);
     }
-    lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
-    if (pidfd == -1 || setns(pidfd, CLONE_NEWPID) == -1)
-        lab_die("enter the PID namespace of the sandbox");
-    pid_t inner = lab_fork();
-    if (inner == -1)
-        lab_die("fork");
-    if (inner > 0)
-        _exit(lab_must_wait(inner));
-    mount_or_die("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    _exit(EXIT_SUCCESS);
+    if (lab_must_wait(child) != 0)
+        exit(EXIT_FAILURE); /* it has said why, unless it was killed */
 }
 
 pid_t place_start(struct place *place, int output)
@@ -707,24 +722,14 @@ pid_t place_start(struct place *place, int output)
 pid_t place_read_layers(const struct place *place, pid_t init, int output)
 {
     struct lab_cgroup shell = *place->group;
-    pid_t outer = lab_fork();
 
-    if (outer == -1)
-        lab_die("fork");
-    if (outer > 0)
-        return outer;
     strcat(shell.name, "/shell");
-    if (lab_cgroup_enter(&shell, 0) == -1)
-        lab_cgroup_die();
-    lab_fd pidfd = (int)syscall(SYS_pidfd_open, init, 0);
-    if (pidfd == -1 || setns(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
-                                        CLONE_NEWNET | CLONE_NEWCGROUP) == -1)
-        lab_die("enter the sandbox");
-    pid_t inner = lab_fork();
-    if (inner == -1)
-        lab_die("fork");
-    if (inner > 0)
-        exit(lab_must_wait(inner));
+    pid_t child = fork_beside(init,
+                              CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
+                                  CLONE_NEWNET | CLONE_NEWCGROUP,
+                              &shell);
+    if (child > 0)
+        return child;
     if (chdir("/tmp/layers") == -1)
         lab_die("chdir /tmp/layers");
     leave_all_but(output);
