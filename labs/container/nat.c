@@ -153,12 +153,13 @@ static void write_rules(char *text, size_t size, const char *bridge, const char 
                         bool guarded, bool few)
 {
     FILE *to = fmemopen(text, size, "w");
+    const int most = most_connections();
 
     if (!to)
         give_up_restore("write the rules");
     fprintf(to, "*filter\n:" CHAIN " - [0:0]\n:" NEW " - [0:0]\n-I FORWARD -j " CHAIN "\n");
     if (few)
-        fprintf(to, FEW, most_connections(), most_connections() / 2);
+        fprintf(to, FEW, most, most / 2);
     fprintf(to, "-A " CHAIN " " BEGINS "-I INPUT " BEGINS, bridge);
     add_lines(to, "", FORWARD, network, bridge);
     fprintf(to, "-I " LOCAL_ONLY, bridge);
@@ -230,7 +231,8 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
 {
     char text[4096] = "";
     FILE *to = fmemopen(text, sizeof(text), "w");
-    lab_fd complaints = memfd_create("complaints", MFD_CLOEXEC); /* what is gone is no trouble */
+    lab_fd complaints =
+        memfd_create("complaints", MFD_CLOEXEC); /* of rules that are gone already */
 
     if (!to)
         return;

@@ -210,7 +210,7 @@ static int remove_base(const char *name)
 /* Returns 1 where the base NAME is locked, 0 where it is not, -1 with errno. */
 static int is_in_use(int bases, const char *name)
 {
-    lab_fd base = openat(bases, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    lab_fd base = open_own_directory(bases, name);
 
     if (base == -1)
         return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;

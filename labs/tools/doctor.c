@@ -175,7 +175,7 @@ static void read_finding(struct finding *finding, char *text)
         *remedy = '\0';
     if (finding->verdict != WORKS && strncmp(text, prefix, (size_t)length) == 0 &&
         line > text + length)
-        line = text + length; /* the cause, before what comes of it */
+        line = text + length; /* the cause comes first, its consequence last */
     snprintf(finding->seen, sizeof(finding->seen), "%.*s", (int)strcspn(line, "\n"), line);
     snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy ? remedy + 2 : "");
 }

@@ -47,10 +47,10 @@ bool lab_find_user(const char *word, uid_t *user)
     errno = 0;
     const struct passwd *entry = *word == '+' ? NULL : getpwnam(word);
 
-    if (!entry)
-        lab_must_have_read("/etc/passwd", word);
     if (entry)
         *user = entry->pw_uid;
+    else
+        lab_must_have_read("/etc/passwd", word);
     return entry || read_id(word, user);
 }
 
@@ -59,10 +59,10 @@ bool lab_find_group(const char *word, gid_t *group)
     errno = 0;
     const struct group *entry = *word == '+' ? NULL : getgrnam(word);
 
-    if (!entry)
-        lab_must_have_read("/etc/group", word);
     if (entry)
         *group = entry->gr_gid;
+    else
+        lab_must_have_read("/etc/group", word);
     return entry || read_id(word, group);
 }
 
