@@ -371,13 +371,19 @@ static void draw(FILE *script)
 static void keep_picture(int drawn)
 {
     off_t sent = 0, size = lseek(drawn, 0, SEEK_END);
-    lab_fd file = open(picture, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    lab_fd file = open(picture, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 
     if (size == -1 || file == -1)
         lab_die("open %s", picture);
+    /* Not every file, nor every file system, can have its space before it is written. */
+    if (fallocate(file, FALLOC_FL_KEEP_SIZE, 0, size) == -1 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EIO))
+        lab_die("write %s", picture);
     while (sent < size)
         if (sendfile(file, drawn, &sent, (size_t)(size - sent)) <= 0)
             lab_die("write %s", picture);
+    if (ftruncate(file, size) == -1 && errno != EINVAL) /* of what is no regular file */
+        lab_die("write %s", picture);
 }
 
 void lab_draw_picture(void)

@@ -165,3 +165,12 @@ has_threads() { [ "$(cat "$1/cgroup.threads" "$1/tasks" 2>/dev/null | wc -l)" -e
     grep -q 'A alone' shares.svg
     rm shares.svg
 }
+
+@test "06 experiment: a picture stays where there is no space for a new one" {
+    # shellcheck disable=SC2016 # another shell expands it
+    LAB_MEASURE=50 run unshare --mount sh -c 'mount -t tmpfs -o size=64k none "$1" && cd "$1" || exit
+        echo old >shares.svg; cat /dev/zero >fill 2>/dev/null
+        timeout "$3" "$2" --plot shares.svg; cat shares.svg' - "$TMPDIR" "$TOOL" "$TOO_LONG" 3>&-
+    assert_line --regexp 'write .*/shares\.svg: ENOSPC'
+    assert_equal "${lines[-1]}" old
+}

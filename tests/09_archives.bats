@@ -265,6 +265,7 @@ with tarfile.open("a.tar", "a") as t:
     refused 125 "neither a directory nor a tar" --net none nothing true
     refused 125 "garbage.gz" --net none garbage.gz true
     refused 125 "neither a directory nor a tar" --net none /etc/passwd true
+    refused 125 "read '/proc/self/mem': EIO" --net none /proc/self/mem true
     refused 125 "'standard input' is not a root file system, neither a directory nor a tar" --net none - true </etc/passwd
 }
 

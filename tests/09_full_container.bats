@@ -485,6 +485,15 @@ with_servers() {
         unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune" 3>&- &&
         "$LABS/09_full_container" exec lives ls /bin/busybox; "$LABS/09_full_container" kill lives' 3>&-
     assert_line /bin/busybox
+    # So does what is made at this moment, and is not locked yet.
+    # shellcheck disable=SC2016 # another shell expands it
+    run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib || exit
+        "$LABS/02_rootfs" --tar=/run/a.tar /run/root && mkdir -p -m 700 /var/lib/container-labs || exit
+        strace -o /run/trace -P /var/lib/container-labs/new -e trace=flock -e inject=flock:delay_enter=2000000:when=1 \
+            "$LABS/09_full_container" run -n new --net none /run/a.tar echo it runs &
+        timeout 20 sh -c "while [ ! -e /var/lib/container-labs/new ]; do sleep 0.02; done"
+        unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune"; wait $!' 3>&-
+    assert_line "it runs"
     # With the last container the bridge goes: nothing that is busy with it keeps the name.
     run -0 on_host bash -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do
         "$@" run -n last --rm=false "$ROOTFS" true && "$@" prune || exit; done' - "$LABS/09_full_container"

@@ -84,6 +84,15 @@ void load_libarchive(bool own_users)
     FUNCTIONS(LOAD)
 }
 
+/* Whether it was a system call that failed: the library has numbers of its own for a format that is
+ * not right, and for what it does not accept. */
+static bool is_error_of_system(struct archive *archive)
+{
+    const int error = archive_errno(archive);
+
+    return error > 0 && error != EILSEQ && error != EINVAL;
+}
+
 /* End with the error of the library's object ARCHIVE. */
 __attribute__((noreturn, format(printf, 2, 3))) static void fail_with(struct archive *archive,
                                                                       const char *format, ...)
@@ -95,8 +104,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail_with(struct arc
     vsnprintf(what, sizeof(what), format, arguments);
     va_end(arguments);
     errno = archive_errno(archive);
-    /* The library's numbers for a format that is not right, and for what it does not accept. */
-    if (errno > 0 && errno != EILSEQ && errno != EINVAL)
+    if (is_error_of_system(archive))
         fail("%s", what);
     const char *why = archive_error_string(archive);
     /* As the library says of a header of more than 1 MiB. */
@@ -111,6 +119,8 @@ __attribute__((noreturn)) static void refuse_archive(void)
 {
     if (work.kind == ARCHIVE_LAYER)
         fail_with(work.from, "read a layer of '%s'", work.name);
+    if (is_error_of_system(work.from))
+        fail_with(work.from, "read '%s'", work.name);
     fail_with(work.from, "'%s' is not a root file system, neither a directory nor a tar",
               work.name);
 }

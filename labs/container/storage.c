@@ -95,25 +95,40 @@ int storage_remove_layer(const struct container *container)
     return lab_warn_errno("remove %s/%s", container->spec.layer, name);
 }
 
+/* Create the directory PATH, and lock it. Returns its descriptor, or -1 with errno; ENOENT where it
+ * was removed before it had the lock, or its parent with the last base in it. */
+static int make_locked(const char *path)
+{
+    struct stat status;
+
+    if (mkdir(path, 0755) == -1)
+        return -1;
+    lab_fd base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (base == -1 || flock(base, LOCK_EX) == -1 || fstat(base, &status) == -1)
+        return -1;
+    if (status.st_nlink == 0) {
+        errno = ENOENT;
+        return -1;
+    }
+    return lab_take_fd(&base);
+}
+
 /* Create CONTAINER's own base directory, empty; *PATH is where. Returns its descriptor, with a
  * lock: see sweep_base(). */
 static int make_base(const struct container *container, const char **path)
 {
     static char made[PATH_MAX + NAME_SIZE];
     const char *bases = bases_directory();
-    int result;
+    int base;
 
     snprintf(made, sizeof(made), "%s/%s", bases, container->spec.name);
-    do { /* the directory may be removed with the last base in it, at this moment */
+    do {
         if (mkdir(bases, 0700) == -1 && errno != EEXIST)
             fail("make a directory for the base of %s", container->spec.name);
-        result = mkdir(made, 0755);
-    } while (result == -1 && errno == ENOENT);
+        base = make_locked(made);
+    } while (base == -1 && errno == ENOENT);
     *path = made;
-    int base = result == -1 ? -1 : open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (base == -1 || flock(base, LOCK_EX) == -1)
-        fail("make a directory for the base of %s", container->spec.name);
-    return base;
+    return must(base, "make a directory for the base of %s", container->spec.name);
 }
 
 static int is_a_name(int directory, const char *name, void *unused)
@@ -195,11 +210,9 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
     return base;
 }
 
-static int remove_base(const char *name)
+/* Remove the base NAME, open as BASE, if it is there, and the directory of all with the last. */
+static int remove_base(int bases, const char *name, int base)
 {
-    lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    lab_fd base = bases == -1 ? -1 : open_own_directory(bases, name);
-
     if (base == -1 ? errno != ENOENT : remove_container_directory(bases, name, base) == -1)
         return lab_warn_errno("remove %s/%s", bases_directory(), name);
     if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
@@ -207,29 +220,34 @@ static int remove_base(const char *name)
     return lab_warn_errno("remove %s", bases_directory());
 }
 
-/* Returns 1 where the base NAME is locked, 0 where it is not, -1 with errno. */
-static int is_in_use(int bases, const char *name)
-{
-    lab_fd base = open_own_directory(bases, name);
-
-    if (base == -1)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
-    return flock(base, LOCK_EX | LOCK_NB) == 0 ? 0 : errno == EWOULDBLOCK ? 1 : -1;
-}
-
-/* Remove the base NAME if its container is no more: neither here, nor in a mount namespace with
- * another /run. */
-static int sweep_base(int bases, const char *name, void *all)
+/* Lock the base NAME of a container that is no more: neither here, nor in a mount namespace with
+ * another /run, where who has it keeps it locked. Returns its descriptor, or -1 with errno;
+ * EWOULDBLOCK where the container is there. */
+static int lock_dead_base(int bases, const char *name)
 {
     char path[PATH_MAX];
 
     snprintf(path, sizeof(path), "%s/%s", state_directory(), name);
-    int there = is_container_name(name) ? lab_is_there(path) : 1;
-    if (there == 0)
-        there = is_in_use(bases, name);
-    if (there == -1)
+    const int there = lab_is_there(path);
+    if (there == 1)
+        errno = EWOULDBLOCK;
+    lab_fd base = there == 0 ? open_own_directory(bases, name) : -1;
+    if (base == -1 || flock(base, LOCK_EX | LOCK_NB) == -1)
+        return -1;
+    return lab_take_fd(&base);
+}
+
+static int sweep_base(int bases, const char *name, void *all)
+{
+    if (!is_container_name(name))
+        return 0;
+    lab_fd base = lock_dead_base(bases, name);
+    if (base == -1 &&
+        (errno == EWOULDBLOCK || errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+        return 0;
+    if (base == -1)
         lab_warn_errno("look for the container of the base %s", name);
-    if (there == -1 || (there == 0 && remove_base(name) == -1))
+    if (base == -1 || remove_base(bases, name, base) == -1)
         *(bool *)all = false;
     return 0;
 }
@@ -245,7 +263,10 @@ int storage_sweep(void)
 
 int storage_remove(const struct container *container)
 {
-    int layer = storage_remove_layer(container), base = remove_base(container->spec.name);
+    const int layer = storage_remove_layer(container);
+    lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lab_fd own = bases == -1 ? -1 : open_own_directory(bases, container->spec.name);
+    const int base = remove_base(bases, container->spec.name, own);
 
     return layer == 0 && base == 0 ? 0 : -1;
 }
