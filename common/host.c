@@ -50,7 +50,7 @@ const char *lab_host_resolver_file(bool *out_of_reach)
 {
     static const char *const FILES[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf",
                                         "/run/NetworkManager/no-stub-resolv.conf"};
-    char text[16384];
+    char text[LAB_RESOLVER_SIZE];
 
     *out_of_reach = false;
     for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {

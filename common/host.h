@@ -17,6 +17,9 @@ bool lab_host_port_is_free(int port, bool udp);
 enum lab_server { LAB_SERVER_NONE, LAB_SERVER_OUT_OF_REACH, LAB_SERVER_IN_REACH };
 enum lab_server lab_host_server_in(const char *line);
 
+/* The largest resolv.conf(5) that is read, in bytes: administrators write long comments. */
+enum { LAB_RESOLVER_SIZE = 65536 };
+
 /* The resolv.conf(5) of this host with a name server that containers reach: /etc/resolv.conf, or
  * the file in which systemd-resolved or NetworkManager keeps the servers behind its own one. NULL
  * where there is none, with errno 0; *OUT_OF_REACH: because all of /etc/resolv.conf are out of

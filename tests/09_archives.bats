@@ -365,26 +365,28 @@ END
 
 # make_layers: three layers, of a root file system, what changes it, and what hides in it.
 make_layers() {
-    mkdir -p l1 l2/opaque/sub l2/lib l3
+    mkdir -p l1/data l2/opaque/sub l2/lib l2/to-data l3
     cp -a "$ROOTFS/." l1/
     mkdir -p l1/gone l1/opaque l1/usr/lib
     echo 1 | tee l1/gone/file l1/opaque/old l1/removed l1/over l1/usr/lib/kept >l1/kept
     ln -s usr/lib l1/linked
-    echo 2 | tee l2/opaque/sub/new l2/over l2/third >l2/back
-    touch l2/.wh.gone l2/.wh.removed l2/opaque/.wh..wh..opq l2/.wh..wh.plnk
+    ln -s data l1/to-data
+    echo 1 | tee l1/data/here >l1/.hidden
+    echo 2 | tee l2/opaque/sub/new l2/to-data/new l2/over l2/third >l2/back
+    touch l2/.wh.gone l2/.wh.removed l2/opaque/.wh..wh..opq l2/.wh..wh.plnk l2/.wh..hidden l2/to-data/.wh..wh..opq
     mkdir -p l3/linked l3/gone
     echo 3 | tee l3/linked/through >l3/gone/again
     touch l3/.wh.third
     tar -C l1 -cf l1.tar .
     # The mark of an opaque directory counts wherever it is in the layer.
     tar -C l2 -cf - --exclude='.wh..wh..opq' . >l2.tar
-    tar -C l2 -rf l2.tar opaque/.wh..wh..opq
+    tar -C l2 -rf l2.tar opaque/.wh..wh..opq to-data/.wh..wh..opq
     tar -C l3 -cf l3.tar linked/through gone .wh.third
 }
 
 check_layers() {
     run labs09 run --net none "$@" sh -c 'cd /; ls -a opaque gone; cat over kept usr/lib/through gone/again; ls -d removed third 2>&1;
-        find / -xdev -name ".wh*"; ls -d blobs manifest.json index.json oci-layout 2>/dev/null; readlink linked'
+        ls data to-data; find / -xdev -name ".wh*"; ls -d .hidden blobs manifest.json index.json oci-layout 2>/dev/null; readlink linked'
     assert_output "gone:
 .
 ..
@@ -400,6 +402,11 @@ sub
 3
 ls: removed: No such file or directory
 ls: third: No such file or directory
+data:
+here
+
+to-data:
+new
 usr/lib"
 }
 

@@ -393,6 +393,8 @@ with_servers() {
     [ -z "$CANNOT_MAP" ] || run+=(--userns host)
     run -0 with_servers "nameserver 192.0.2.53" "${run[@]}" "${show[@]}"
     assert_output "nameserver 192.0.2.53"
+    run -0 with_servers "$(for i in $(seq 800); do echo "# comment $i of administrators"; done; echo nameserver 192.0.2.53)" "${run[@]}" "${show[@]}"
+    assert_line "nameserver 192.0.2.53"
     for server in 127.0.0.1 ::1 2001:db8::53; do
         run -0 with_servers "nameserver $server" "${run[@]}" "${show[@]}"
         assert_output --partial "09_full_container: the name servers in /etc/resolv.conf are at loopback addresses or ones of IPv6, which the container does not reach; give it others: -v FILE:/etc/resolv.conf"
@@ -482,7 +484,8 @@ with_servers() {
     # What was unpacked for a container that lives stays, where /run is another one, too.
     run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
         "$LABS/02_rootfs" --tar=/run/a.tar /run/root && "$LABS/09_full_container" run -d -n lives --net none /run/a.tar sleep 1000 >/dev/null &&
-        unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune" 3>&- &&
+        unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune &&
+            \"$LABS/09_full_container\" run -n lives --net none $ROOTFS true" 3>&- &&
         "$LABS/09_full_container" exec lives ls /bin/busybox; "$LABS/09_full_container" kill lives' 3>&-
     assert_line /bin/busybox
     # So does what is made at this moment, and is not locked yet.
@@ -942,6 +945,29 @@ network_with() {
     refute_output --partial labs0
     on_host iptables -t nat -D POSTROUTING -s 198.51.100.0/24 -j ACCEPT
     rm -r "$TMPDIR/path" "$TMPDIR/calls"
+}
+
+@test "full container: rules that another program has flushed are made again by the next start" {
+    local before whole flush
+    before=$(rules_of_host)
+    labs09 run -d -n web -p 8080:80 "$ROOTFS" nc -ll -p 80 -e echo from-web
+    eventually machine_reaches 127.0.0.1 8080 from-web
+    whole=$(rules_of_host)
+    for flush in "nft flush ruleset" "iptables -F" "iptables -t nat -F PREROUTING"; do
+        # shellcheck disable=SC2086 # words
+        on_host $flush
+        run -0 labs09 run "$ROOTFS" true
+        assert_output --partial "rules of labs0 are gone"
+        assert_equal "$(rules_of_host)" "$whole"
+        machine_reaches 127.0.0.1 8080 from-web
+    done
+    # Rules of others beside ours are no reason.
+    on_host iptables -A INPUT -s 198.51.100.0/24 -j ACCEPT
+    run -0 labs09 run "$ROOTFS" true
+    assert_output ""
+    on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    labs09 kill web
+    assert_equal "$(rules_of_host)" "$before"
 }
 
 # All of iptables, but for counters and dates.

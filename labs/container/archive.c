@@ -49,7 +49,7 @@ enum result { RESULT_END = 1, RESULT_OK = 0, RESULT_WARNING = -20 };
 /* Of ARCHIVE_EXTRACT_...: neither attributes nor access control lists. */
 enum { EXTRACT_OWNER = 1, EXTRACT_MODE = 2, EXTRACT_TIME = 4 };
 
-static const char WHITEOUT[] = ".wh.", OPAQUE[] = ".wh..wh..opq";
+static const char WHITEOUT[] = ".wh.", NO_FILE[] = ".wh..wh.", OPAQUE[] = ".wh..wh..opq";
 
 /* What is being read. */
 static struct {
@@ -299,16 +299,17 @@ int extract_archive(int fd, const char *name, enum archive_kind kind)
     return count;
 }
 
-static void apply_whiteout(char *path)
+static void apply_whiteout(const char *path)
 {
-    char *name = path + (name_in_directory(path) - path), hidden[PATH_MAX];
+    const char *name = name_in_directory(path), *of = name + strlen(WHITEOUT);
+    char hidden[PATH_MAX];
 
     if (strcmp(name, OPAQUE) == 0) {
         snprintf(hidden, sizeof(hidden), "/%.*s", (int)(name - path), path);
         empty_directory(hidden);
-    } else if (strncmp(name, ".wh..", 5) != 0 && name[strlen(WHITEOUT)]) {
-        snprintf(hidden, sizeof(hidden), "%.*s%s", (int)(name - path), path,
-                 name + strlen(WHITEOUT));
+    } else if (strncmp(name, NO_FILE, strlen(NO_FILE)) != 0 && *of && strcmp(of, ".") != 0 &&
+               strcmp(of, "..") != 0) {
+        snprintf(hidden, sizeof(hidden), "%.*s%s", (int)(name - path), path, of);
         remove_path(hidden);
     }
 }
@@ -322,8 +323,12 @@ void apply_whiteouts(int fd, const char *name)
     open_archive(fd, name);
     while ((entry = next_member(0)) != NULL) {
         member_path(entry, path);
-        if (is_whiteout(path) && !has_dotdot(path))
+        if (has_dotdot(path))
+            continue;
+        if (is_whiteout(path))
             apply_whiteout(path);
+        else if (*path && S_ISDIR(archive_entry_filetype(entry))) /* what it hides is no link's */
+            make_way(path, NULL, true);
     }
     archive_read_free(work.from);
 }

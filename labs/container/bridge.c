@@ -39,9 +39,9 @@ int bridge_read(struct bridge *bridge)
         return errno == ENOENT ? bridge_forget() : -1;
     if (bridge_set_boot(&present) == -1)
         return -1;
-    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %u", bridge->boot, network, &bridge->prefix,
+    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %d %u", bridge->boot, network, &bridge->prefix,
                &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->rules,
-               &bridge->last) != 8 ||
+               &bridge->alone, &bridge->last) != 9 ||
         inet_pton(AF_INET, network, &bridge->network) != 1 || bridge->prefix < 0 ||
         bridge->prefix > 31) {
         errno = EBADMSG;
@@ -80,8 +80,9 @@ int bridge_write(const struct bridge *bridge)
 {
     char text[BRIDGE_TEXT];
 
-    snprintf(text, sizeof(text), "%s %s %d %u %u %u %u\n", bridge->boot, bridge_network(bridge),
-             bridge->forwarded, bridge->others, bridge->missing, bridge->rules, bridge->last);
+    snprintf(text, sizeof(text), "%s %s %d %u %u %u %d %u\n", bridge->boot, bridge_network(bridge),
+             bridge->forwarded, bridge->others, bridge->missing, bridge->rules, bridge->alone,
+             bridge->last);
     return lab_record_write(bridge_file(), RECORD, text);
 }
 

@@ -17,7 +17,8 @@ struct bridge {
     int forwarded;    /* ip_forward was on before, not by these labs; forwarding.h */
     unsigned others;  /* the number of iptables rules of other programs then */
     unsigned missing; /* the tables and chains that did not exist then; lab_nft_missing() */
-    unsigned rules;   /* lab_nft_generation() after our last change; 0: others changed rules, too */
+    unsigned rules;   /* lab_nft_generation() when all of ours were there; 0: it is not known */
+    int alone;        /* others have not changed any rule since then */
     unsigned last;    /* the host part of the address that was assigned last */
 };
 

@@ -113,7 +113,7 @@ static void set_network(const struct inside *inside, const struct pseudo_mounts 
 
 /* What /etc/resolv.conf and /etc/hosts will contain; "": those of the root file system stay. */
 struct name_files {
-    char servers[4096], hosts[256];
+    char servers[LAB_RESOLVER_SIZE], hosts[256];
 };
 
 /* Whether a volume is shown at /etc/resolv.conf. */
@@ -129,6 +129,7 @@ static bool has_own_servers(const struct specification *spec)
 static void read_servers(struct name_files *names, const struct specification *spec)
 {
     char text[sizeof(names->servers) - 1], *rest = NULL; /* room for a last newline */
+    char *end = names->servers;
     bool out_of_reach;
     const char *file = lab_host_resolver_file(&out_of_reach);
     const bool reaches_all = !file && spec->network == NETWORK_HOST;
@@ -149,7 +150,7 @@ static void read_servers(struct name_files *names, const struct specification *s
     }
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         if (reaches_all || lab_host_server_in(line) != LAB_SERVER_OUT_OF_REACH)
-            strcat(strcat(names->servers, line), "\n");
+            end = stpcpy(stpcpy(end, line), "\n");
 }
 
 /* With the machine's root: read its name servers, and prepare both files for CONTAINER. */

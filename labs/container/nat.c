@@ -313,9 +313,9 @@ static bool has_tables(void)
     return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy() != 0;
 }
 
-/* Returns the number of iptables rules in which WORD stands, or -1 where it cannot be told: after a
- * warning, or with ENOENT where iptables is not installed. */
-static int count_rules(const char *word)
+/* Returns the number of iptables rules in which ONE or OTHER stands, or -1 where it cannot be told:
+ * after a warning, or with ENOENT where iptables is not installed. */
+static int count_rules(const char *one, const char *other)
 {
     const char *const argv[] = {find("iptables-save"), NULL};
     int count = 0;
@@ -331,10 +331,19 @@ static int count_rules(const char *word)
     if (output.status != 0)
         return -1;
     for (const char *line = output.text; line; line = lab_next_line(line)) {
-        const char *at = strstr(line, word), *end = lab_next_line(line);
-        count += strncmp(line, "-A ", 3) == 0 && at && (!end || at < end);
+        const int length = (int)strcspn(line, "\n");
+        count += strncmp(line, "-A ", 3) == 0 && (memmem(line, length, one, strlen(one)) ||
+                                                  memmem(line, length, other, strlen(other)));
     }
     return count;
+}
+
+int nat_is_up(const char *bridge, bool guarded)
+{
+    enum { NAME_THE_BRIDGE = 9, JUMPS = 3 };
+    const int count = count_rules(bridge, "-j " CHAIN);
+
+    return count == -1 ? -1 : count >= NAME_THE_BRIDGE + JUMPS + guarded;
 }
 
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
@@ -344,15 +353,15 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
         return 0;
     remove_rules(bridge, network, guarded);
     lab_nft_delete_missing(missing);
-    const int chains = count_rules(CHAIN), links = chains == 0 ? count_rules(bridge) : -1;
-    if (chains == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
+    const int left = count_rules(CHAIN, bridge);
+    if (left == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
         return lab_nft_exists("nat", CHAIN) || lab_nft_exists("filter", CHAIN) ? -1 : 0;
-    return links == 0 ? 0 : -1;
+    return left == 0 ? 0 : -1;
 }
 
 int nat_rules(void)
 {
-    const int count = count_rules("");
+    const int count = count_rules("-A", "-A");
 
     return count == -1 && errno == ENOENT ? lab_warn_errno("run iptables-save") : count;
 }

@@ -17,6 +17,7 @@ static const char LAB[] = "09";
 static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
 static int counted = -1; /* a pipe from it: how many rules others have */
 static uint32_t before;  /* lab_nft_generation() then */
+static bool again;       /* they are made again, for a bridge with other containers */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* The index of the bridge, 0 where there is none, or -1 with errno. */
@@ -92,14 +93,14 @@ static int remove_network(struct bridge *bridge)
 {
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
-    const bool alone =
-        bridge->rules != 0 && lab_nft_generation() == bridge->rules && nat_has_legacy() == 0;
+    const uint32_t rules = bridge->alone ? bridge->rules : 0;
+    const bool alone = rules != 0 && lab_nft_generation() == rules && nat_has_legacy() == 0;
     unsigned missing = 0;
 
     if (alone && stop_forwarding(bridge, true, &missing) == -1)
         return -1;
     if (nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing | missing,
-                 bridge->rules) == -1) {
+                 rules) == -1) {
         lab_warn("the rules of %s cannot be removed: iptables-save shows them", BRIDGE);
         return -1;
     }
@@ -127,10 +128,21 @@ static int make_bridge(in_addr_t address, int prefix)
     return index == 0 ? -1 : address_add(index, address, prefix);
 }
 
-static void create_network(struct bridge *bridge)
+/* Begin to make the rules of BRIDGE. */
+static void begin_rules(const struct bridge *bridge)
 {
     int count[2] = {-1, -1};
 
+    before = lab_nft_generation();
+    if (!bridge->forwarded && pipe2(count, O_CLOEXEC) == -1)
+        fail("make a pipe");
+    coming = nat_up(BRIDGE, bridge_network(bridge), count[1]);
+    lab_close_fd(&count[1]);
+    counted = count[0];
+}
+
+static void create_network(struct bridge *bridge)
+{
     if (must(find_bridge(), "look for %s", BRIDGE) != 0)
         give_up("a link %s exists already, and is not of this program", BRIDGE);
     must(bridge_set_boot(bridge), "read the boot ID of this machine");
@@ -138,7 +150,7 @@ static void create_network(struct bridge *bridge)
     bridge->others = 0;    /* until network_wait_for_rules() */
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
     bridge->rules = 0;
-    before = lab_nft_generation();
+    bridge->alone = 0;
     bridge->last = 1;
     must(bridge_write(bridge), "write %s", bridge_file());
     const int forwards = must(lab_forwarding_use(LAB),
@@ -150,11 +162,35 @@ static void create_network(struct bridge *bridge)
         errno = error;
         fail("make the bridge %s with %s", BRIDGE, bridge_network(bridge));
     }
-    if (!bridge->forwarded && pipe2(count, O_CLOEXEC) == -1)
-        fail("make a pipe");
-    coming = nat_up(BRIDGE, bridge_network(bridge), count[1]);
-    lab_close_fd(&count[1]);
-    counted = count[0];
+    begin_rules(bridge);
+}
+
+/* Other programs may remove the rules: a reload of nftables.service flushes all. Then they are made
+ * again, and so are those of the published ports. */
+static void see_to_rules(struct bridge *bridge)
+{
+    const uint32_t now = lab_nft_generation();
+
+    if (bridge->rules != 0 && bridge->rules == now)
+        return;
+    const int up = nat_is_up(BRIDGE, !bridge->forwarded);
+    if (up == -1 && errno == ENOENT)
+        give_up("a bridge needs iptables; install it, or use --net none");
+    if (up == -1)
+        give_up("it cannot be told whether the rules of %s are there", BRIDGE);
+    bridge->rules = up ? now : 0;
+    bridge->alone = 0;
+    if (up == 1) /* written with the address */
+        return;
+    lab_warn("rules of %s are gone (by nft flush ruleset, or a firewall that was started anew), "
+             "and are made again",
+             BRIDGE);
+    if (nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, 0) == -1)
+        give_up("what is left of them cannot be removed: iptables-save shows it");
+    must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
+    must(bridge_write(bridge), "write %s", bridge_file());
+    again = true;
+    begin_rules(bridge);
 }
 
 bool network_rules_pending(void)
@@ -203,6 +239,7 @@ static int record_rules(void)
         return -1;
     }
     bridge.rules = generation_if_ours(before, NAT_UP_CHANGES);
+    bridge.alone = bridge.rules != 0;
     return write_bridge(&bridge);
 }
 
@@ -217,6 +254,8 @@ int network_wait_for_rules(void)
     if (status == 0)
         status = record_rules();
     lab_close_fd(&counted);
+    if (status == 0 && again && network_publish() != 0)
+        return lab_warn("the published ports could not be made reachable again"), -1;
     /* Only after the rules: at no moment is another network forwarded. */
     if (status == 0 && lab_write_file(FORWARDING, "1") == -1)
         return lab_warn_errno("write 1 to %s", FORWARDING);
@@ -250,7 +289,9 @@ void network_join(struct container *container)
             give_up("what is left of an earlier %s cannot be removed", BRIDGE);
         is_there = false;
     }
-    if (!is_there)
+    if (is_there)
+        see_to_rules(&bridge);
+    else
         create_network(&bridge);
     container->spec.subnet = bridge.network, container->spec.prefix = bridge.prefix;
     claim_address(container, &bridge);
@@ -284,6 +325,7 @@ int network_publish(void)
     if (status == -1 || bridge.rules == 0)
         return status;
     bridge.rules = bridge.rules == found ? generation_if_ours(found, NAT_PUBLISH_CHANGES) : 0;
+    bridge.alone = bridge.alone && bridge.rules != 0;
     return write_bridge(&bridge) == -1 ? -1 : status;
 }
 

@@ -9,6 +9,9 @@
 #include "unpack.h"
 #include "unprivileged.h"
 
+/* This runtime has made the base of its container, and keeps it locked. */
+static bool has_made;
+
 static const char *bases_directory(void)
 {
     static char path[PATH_MAX];
@@ -128,7 +131,9 @@ static int make_base(const struct container *container, const char **path)
         base = make_locked(made);
     } while (base == -1 && errno == ENOENT);
     *path = made;
-    return must(base, "make a directory for the base of %s", container->spec.name);
+    must(base, "make a directory for the base of %s", container->spec.name);
+    has_made = true;
+    return base;
 }
 
 static int is_a_name(int directory, const char *name, void *unused)
@@ -266,7 +271,12 @@ int storage_remove(const struct container *container)
     const int layer = storage_remove_layer(container);
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     lab_fd own = bases == -1 ? -1 : open_own_directory(bases, container->spec.name);
-    const int base = remove_base(bases, container->spec.name, own);
 
+    /* A container of the same name may be in a mount namespace with another /run. */
+    if (own != -1 && !has_made && flock(own, LOCK_EX | LOCK_NB) == -1)
+        return errno == EWOULDBLOCK
+                   ? layer
+                   : lab_warn_errno("lock %s/%s", bases_directory(), container->spec.name);
+    const int base = remove_base(bases, container->spec.name, own);
     return layer == 0 && base == 0 ? 0 : -1;
 }
