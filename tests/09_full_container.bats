@@ -479,7 +479,7 @@ with_servers() {
     assert [ ! -e "$CONTAINER_LABS_STATE" ]
     # A restart of the machine takes away what is in /run, and leaves what was unpacked.
     run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
-        mkdir -p /var/lib/container-labs/left/bin && "$LABS/09_full_container" prune && find /run /var/lib -name "container-labs*"'
+        mkdir -p -m 700 /var/lib/container-labs/+bases && mkdir -p /var/lib/container-labs/+bases/left/bin && "$LABS/09_full_container" prune && find /run /var/lib -name "container-labs*"'
     assert_output ""
     # What was unpacked for a container that lives stays, where /run is another one, too.
     run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib &&
@@ -491,16 +491,40 @@ with_servers() {
     # So does what is made at this moment, and is not locked yet.
     # shellcheck disable=SC2016 # another shell expands it
     run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib || exit
-        "$LABS/02_rootfs" --tar=/run/a.tar /run/root && mkdir -p -m 700 /var/lib/container-labs || exit
-        strace -o /run/trace -P /var/lib/container-labs/new -e trace=flock -e inject=flock:delay_enter=2000000:when=1 \
+        "$LABS/02_rootfs" --tar=/run/a.tar /run/root && mkdir -p -m 700 /var/lib/container-labs/+bases || exit
+        strace -o /run/trace -P /var/lib/container-labs/+bases/new -e trace=flock -e inject=flock:delay_enter=2000000:when=1 \
             "$LABS/09_full_container" run -n new --net none /run/a.tar echo it runs &
-        timeout 20 sh -c "while [ ! -e /var/lib/container-labs/new ]; do sleep 0.02; done"
+        timeout 20 sh -c "while [ ! -e /var/lib/container-labs/+bases/new ]; do sleep 0.02; done"
         unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune"; wait $!' 3>&-
     assert_line "it runs"
     # With the last container the bridge goes: nothing that is busy with it keeps the name.
     run -0 on_host bash -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do
         "$@" run -n last --rm=false "$ROOTFS" true && "$@" prune || exit; done' - "$LABS/09_full_container"
     assert_equal "${#lines[@]}" 10
+}
+
+@test "full container: beside what was unpacked nothing is removed, and no other user gets at it" {
+    # shellcheck disable=SC2016 # another shell expands it
+    run -0 env -u CONTAINER_LABS_STATE unshare --mount sh -c 'mount -t tmpfs none /run && mount -t tmpfs none /var/lib || exit
+        "$LABS/02_rootfs" /run/root && tar -C /run/root -cf /run/a.tar . && mkdir -m 755 /run/disk && chmod 755 /run || exit
+        for kind in directory mount link; do
+            case $kind in
+                directory) mkdir -m 755 /var/lib/container-labs ;;
+                mount) mkdir -m 755 /var/lib/container-labs; mount --bind /run/disk /var/lib/container-labs ;;
+                link) ln -s /run/disk /var/lib/container-labs ;;
+            esac
+            mkdir -p /var/lib/container-labs/photos && echo precious >/var/lib/container-labs/photos/file
+            "$LABS/09_full_container" run -d -n web --net none /run/a.tar sleep 1000 || exit
+            setpriv --reuid 65534 --clear-groups ls /var/lib/container-labs/+bases/web && exit 1
+            "$LABS/09_full_container" kill web; "$LABS/09_full_container" run --net none /run/root true && "$LABS/09_full_container" prune || exit
+            cat /var/lib/container-labs/photos/file; ls -A /var/lib/container-labs
+            umount /var/lib/container-labs 2>/dev/null; rm -r /var/lib/container-labs
+        done
+        mkdir -p -m 755 /var/lib/container-labs/+bases/theirs; "$LABS/09_full_container" run --net none /run/a.tar true; ls -A /var/lib/container-labs/+bases' 3>&-
+    assert_equal "$(grep -cx precious <<<"$output")" 3
+    assert_equal "$(grep -cx photos <<<"$output")" 3
+    assert_line --partial "/var/lib/container-labs/+bases is not a private directory of this user"
+    assert_line theirs
 }
 
 @test "full container: a log has a limit" {

@@ -29,8 +29,7 @@ static bool others_can_change(const struct stat *status)
     return S_ISDIR(status->st_mode) && (status->st_mode & 022) != 0 && !(status->st_mode & S_ISVTX);
 }
 
-/* Check what leads to PATH, from / on. */
-static void check_parents(const char *path)
+void check_parents(const char *path)
 {
     char parent[PATH_MAX];
     struct stat status;

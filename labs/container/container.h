@@ -41,6 +41,9 @@ const char *state_directory(void);
  * caller's, and not writable by others unless they are sticky. */
 void check_state_directory(void);
 
+/* Check what leads to PATH, from / on; a directory that others can change ends the program. */
+void check_parents(const char *path);
+
 /* The name of PATH below CONTAINER's directory, in one of four static buffers. */
 const char *state_path(const struct container *container, const char *path);
 

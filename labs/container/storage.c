@@ -12,14 +12,21 @@
 /* This runtime has made the base of its container, and keeps it locked. */
 static bool has_made;
 
+/* /var/lib/container-labs may be a link to a larger disk, or one that is mounted there, and have
+ * other things in it: the bases are in a directory of their own. */
+static const char *bases_parent(void)
+{
+    const char *asked = getenv("CONTAINER_LABS_STATE");
+
+    return (asked && *asked == '/') || is_unprivileged() ? state_directory()
+                                                         : "/var/lib/container-labs";
+}
+
 static const char *bases_directory(void)
 {
     static char path[PATH_MAX];
-    const char *asked = getenv("CONTAINER_LABS_STATE");
 
-    if ((!asked || *asked != '/') && !is_unprivileged())
-        return "/var/lib/container-labs";
-    snprintf(path, sizeof(path), "%s/+bases", state_directory());
+    snprintf(path, sizeof(path), "%s/+bases", bases_parent());
     return path;
 }
 
@@ -98,13 +105,33 @@ int storage_remove_layer(const struct container *container)
     return lab_warn_errno("remove %s/%s", container->spec.layer, name);
 }
 
-/* Create the directory PATH, and lock it. Returns its descriptor, or -1 with errno; ENOENT where it
- * was removed before it had the lock, or its parent with the last base in it. */
+/* Open the directory of all bases. Returns -1 with errno: EPERM where it is not private. Programs
+ * of an image that are set-user-ID are root's there. */
+static int open_bases(void)
+{
+    struct stat status;
+    lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (bases == -1 || fstat(bases, &status) == -1)
+        return -1;
+    if (!is_private(&status)) {
+        errno = EPERM;
+        return -1;
+    }
+    return lab_take_fd(&bases);
+}
+
+/* Create the directory PATH in that of all bases, and lock it. Returns its descriptor, or -1 with
+ * errno; ENOENT where it was removed before it had the lock, or its parents with the last base. */
 static int make_locked(const char *path)
 {
     struct stat status;
 
-    if (mkdir(path, 0755) == -1)
+    if ((mkdir(bases_parent(), 0700) == -1 && errno != EEXIST) ||
+        (mkdir(bases_directory(), 0700) == -1 && errno != EEXIST))
+        return -1;
+    lab_fd bases = open_bases();
+    if (bases == -1 || mkdir(path, 0755) == -1)
         return -1;
     lab_fd base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (base == -1 || flock(base, LOCK_EX) == -1 || fstat(base, &status) == -1)
@@ -120,19 +147,25 @@ static int make_locked(const char *path)
  * lock: see sweep_base(). */
 static int make_base(const struct container *container, const char **path)
 {
+    enum { TRIES = 1000 };
     static char made[PATH_MAX + NAME_SIZE];
-    const char *bases = bases_directory();
-    int base;
+    char resolved[PATH_MAX];
+    int base = -1;
 
-    snprintf(made, sizeof(made), "%s/%s", bases, container->spec.name);
-    do {
-        if (mkdir(bases, 0700) == -1 && errno != EEXIST)
-            fail("make a directory for the base of %s", container->spec.name);
+    snprintf(made, sizeof(made), "%s/%s", bases_directory(), container->spec.name);
+    errno = ENOENT;
+    for (int i = 0; i < TRIES && base == -1 && errno == ENOENT; i++)
         base = make_locked(made);
-    } while (base == -1 && errno == ENOENT);
-    *path = made;
-    must(base, "make a directory for the base of %s", container->spec.name);
+    if (base == -1 && errno == EPERM)
+        give_up("%s is not a private directory of this user: make it one (mode 0700), or remove it",
+                bases_directory());
+    if (base == -1)
+        fail("make the directory %s for a root file system", made);
     has_made = true;
+    if (!realpath(made, resolved))
+        fail("look at %s", made);
+    check_parents(resolved);
+    *path = made;
     return base;
 }
 
@@ -215,14 +248,23 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
     return base;
 }
 
+/* Remove DIRECTORY if nothing is in it. A link or a mount is of who administers the machine. */
+static int remove_empty(const char *directory)
+{
+    if (rmdir(directory) == 0 || errno == ENOTEMPTY || errno == ENOENT || errno == EBUSY ||
+        errno == ENOTDIR)
+        return 0;
+    return lab_warn_errno("remove %s", directory);
+}
+
 /* Remove the base NAME, open as BASE, if it is there, and the directory of all with the last. */
 static int remove_base(int bases, const char *name, int base)
 {
     if (base == -1 ? errno != ENOENT : remove_container_directory(bases, name, base) == -1)
         return lab_warn_errno("remove %s/%s", bases_directory(), name);
-    if (rmdir(bases_directory()) == 0 || errno == ENOTEMPTY || errno == ENOENT)
-        return 0;
-    return lab_warn_errno("remove %s", bases_directory());
+    const int result = remove_empty(bases_directory());
+    return result == 0 && bases_parent() != state_directory() ? remove_empty(bases_parent())
+                                                              : result;
 }
 
 /* Lock the base NAME of a container that is no more: neither here, nor in a mount namespace with
@@ -260,8 +302,11 @@ static int sweep_base(int bases, const char *name, void *all)
 int storage_sweep(void)
 {
     bool all = true;
+    lab_fd bases = open_bases();
 
-    if (lab_each_name(bases_directory(), sweep_base, &all) == -1 && errno != ENOENT)
+    if (bases == -1 && (errno == ENOENT || errno == EPERM)) /* there is none of ours */
+        return 0;
+    if (bases == -1 || lab_each_name(bases_directory(), sweep_base, &all) == -1)
         return lab_warn_errno("read %s", bases_directory());
     return all ? 0 : -1;
 }
@@ -269,9 +314,11 @@ int storage_sweep(void)
 int storage_remove(const struct container *container)
 {
     const int layer = storage_remove_layer(container);
-    lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    lab_fd bases = open_bases();
     lab_fd own = bases == -1 ? -1 : open_own_directory(bases, container->spec.name);
 
+    if (bases == -1 && errno == EPERM)
+        return layer;
     /* A container of the same name may be in a mount namespace with another /run. */
     if (own != -1 && !has_made && flock(own, LOCK_EX | LOCK_NB) == -1)
         return errno == EWOULDBLOCK
