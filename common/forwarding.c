@@ -21,8 +21,8 @@ struct record {
     bool is_there; /* the record of this network namespace */
     int was;       /* ip_forward before the first lab: 0 or 1 */
     unsigned missing;
-    char users[64];  /* "08 09 " */
-    char rest[8192]; /* lines of what is to be set again */
+    char users[64];   /* "08 09 " */
+    char rest[65536]; /* lines of what is to be set again: of a thousand devices */
 };
 
 static const char *records(void)

@@ -990,8 +990,18 @@ network_with() {
     run -0 labs09 run "$ROOTFS" true
     assert_output ""
     on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host sysctl -qw net.ipv4.ip_forward=0
+    run -0 labs09 run "$ROOTFS" true
+    assert_output --partial "another program has set net.ipv4.ip_forward to 0"
     labs09 kill web
     assert_equal "$(rules_of_host)" "$before"
+}
+
+@test "full container: there is a way out where devices do not forward by default" {
+    outside_up
+    on_host sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.default.forwarding=0
+    run -0 labs09 run --cap-add NET_RAW "$ROOTFS" ping -c 1 -W 2 192.0.2.2
+    on_host sysctl -qw net.ipv4.conf.default.forwarding=1 net.ipv4.ip_forward=0
 }
 
 # All of iptables, but for counters and dates.

@@ -113,13 +113,15 @@ static int remove_network(struct bridge *bridge)
     return lab_warn_errno("remove %s", BRIDGE);
 }
 
-/* Make the link. Without IPv6, which would reach the machine past all rules. */
+/* Make the link. It forwards where conf.default.forwarding is 0, too. Without IPv6, which would
+ * reach the machine past all rules. */
 static int make_bridge(in_addr_t address, int prefix)
 {
     unsigned char mac[6] = {0x02, 0x42};
 
     memcpy(mac + 2, &address, sizeof(address));
     if (link_make_bridge(BRIDGE, mac) == -1 ||
+        lab_write_file("/proc/sys/net/ipv4/conf/labs0/forwarding", "1") == -1 ||
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
         (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
          errno != ENOENT))
@@ -171,6 +173,10 @@ static void see_to_rules(struct bridge *bridge)
 {
     const uint32_t now = lab_nft_generation();
 
+    if (lab_forwarding_is_on() == 0)
+        lab_warn("another program has set net.ipv4.ip_forward to 0: containers on %s reach only "
+                 "each other and this machine, until it is 1 again",
+                 BRIDGE);
     if (bridge->rules != 0 && bridge->rules == now)
         return;
     const int up = nat_is_up(BRIDGE, !bridge->forwarded);
