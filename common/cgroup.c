@@ -291,8 +291,9 @@ int lab_cgroup_remove_run(const char *name, const char *origin, bool locked)
  * Without root.
  */
 
-/* Whether the caller may make groups in DIRECTORY and move processes into them. */
-static bool is_delegated(const char *directory)
+/* Whether the caller may make groups in DIRECTORY and move processes into them: 1, 0, or -1 with
+ * errno where that cannot be told. */
+static int is_delegated(const char *directory)
 {
     static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
     char path[LAB_CGROUP_LONGEST];
@@ -300,9 +301,9 @@ static bool is_delegated(const char *directory)
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         snprintf(path, sizeof(path), "%s%s", directory, files[i]);
         if (access(path, W_OK) == -1)
-            return false;
+            return errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOENT ? 0 : -1;
     }
-    return true;
+    return 1;
 }
 
 /* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
@@ -333,14 +334,23 @@ static int find_delegated(struct lab_hierarchies *where, unsigned controllers, c
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if ((controllers & LAB_BIT(i)) && where->of[i].version == 1)
             error = EOPNOTSUPP;
-    if (lab_read_file("/proc/self/cgroup", groups, sizeof(groups)) == -1)
+    strcpy(directory, "/proc/self/cgroup");
+    if (lab_read_file(directory, groups, sizeof(groups)) == -1)
         return -1;
     bool there = error == EACCES && where->unified.version &&
                  lab_hierarchy_group(&where->unified, LAB_CPU, groups, path, here, sizeof(here));
-    while (there && is_delegated(here)) {
-        int reason = cannot_hand_on(here, controllers);
-        if (reason == 0)
+    while (there) {
+        const int delegated = is_delegated(here);
+        const int reason = delegated == 1 ? cannot_hand_on(here, controllers) : 0;
+        if (delegated == 0)
+            break;
+        if (delegated == 1 && reason == 0)
             return lab_hierarchies_find(where, here);
+        if (delegated == -1 || (reason != EBUSY && reason != ENODEV)) {
+            errno = delegated == -1 ? errno : reason;
+            snprintf(directory, sizeof(here), "%s", here);
+            return -1;
+        }
         if (error != EBUSY) {
             error = reason;
             memcpy(directory, here, sizeof(here));
@@ -380,9 +390,11 @@ __attribute__((noreturn)) static void die_without_group(const char *directory)
 int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
 {
     char any[LAB_CGROUP_PATH] = "";
-    int result = find_delegated(where, controllers, directory ? directory : any);
+    char *nearest = directory ? directory : any;
+    const int result = find_delegated(where, controllers, nearest);
+    const bool told = errno == EACCES || errno == EOPNOTSUPP || errno == ENODEV || errno == EBUSY;
 
-    if (result == -1 && !directory)
-        die_without_group(any);
+    if (result == -1 && (!directory || !told))
+        die_without_group(nearest);
     return result;
 }

@@ -144,7 +144,7 @@ int lab_cgroup_remove_run(const char *name, const char *origin, bool locked);
  * -1 with errno: EOPNOTSUPP where one of them is on v1, EACCES where no group belongs to the
  * caller, ENODEV where none has them all; EBUSY where only processes are in the way, and DIRECTORY
  * (LAB_CGROUP_PATH bytes) is the group that they are in. DIRECTORY NULL: ends in the place of -1,
- * with the command that gets such a group. */
+ * with the command that gets such a group. Where it cannot be told, it ends in any case. */
 int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory);
 
 /* Print what failed last, its errno, and the remedy; end with lab_exit_failure, or as

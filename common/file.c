@@ -254,12 +254,14 @@ int lab_copy_file_in(int root, const char *path, const char *source, mode_t mode
 
 int lab_write_once(int fd, const char *text)
 {
-    size_t length = strlen(text);
-    ssize_t count = write(fd, text, length);
+    const ssize_t length = (ssize_t)strlen(text), count = write(fd, text, (size_t)length);
 
-    if (count >= 0 && (size_t)count != length)
+    if (count == -1 || count == length)
+        return count == -1 ? -1 : 0;
+    /* Why there is no more. */
+    if (write(fd, text + count, (size_t)(length - count)) != -1)
         errno = EIO;
-    return count == (ssize_t)length ? 0 : -1;
+    return -1;
 }
 
 int lab_write_file(const char *path, const char *text)

@@ -39,35 +39,38 @@
 #define LAB_REFUSE(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
 
 /* What is not refused goes on behind the last one. A raw socket needs a capability, and no module.
- * The type counts: SOCK_SEQPACKET, without a protocol, is SCTP. */
+ * The type counts: SOCK_SEQPACKET, without a protocol, is SCTP; and for SOCK_STREAM with UDP the
+ * kernel starts modprobe each time, outside of all limits. */
 /* clang-format off */
 #define LAB_SOCKETS                                                                                \
     LAB_LOAD_CALL,                                                                                 \
     LAB_IF(SYS_socket, 1, 0),                                                                      \
-    LAB_IF(SYS_socketpair, 0, 27),                                                                 \
+    LAB_IF(SYS_socketpair, 0, 29),                                                                 \
     LAB_LOAD_ARGUMENT(0),                                                                          \
-    LAB_IF(AF_UNIX, 25, 0),                                                                        \
-    LAB_IF(AF_PACKET, 24, 0),                                                                      \
+    LAB_IF(AF_UNIX, 27, 0),                                                                        \
+    LAB_IF(AF_PACKET, 26, 0),                                                                      \
     LAB_IF(AF_NETLINK, 9, 0),                                                                      \
     LAB_IF(AF_INET, 2, 0),                                                                         \
     LAB_IF(AF_INET6, 1, 0),                                                                        \
     LAB_REFUSE(EAFNOSUPPORT),                                                                      \
     LAB_LOAD_ARGUMENT(1),                                                                          \
     BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* without SOCK_CLOEXEC and SOCK_NONBLOCK */         \
-    LAB_IF(SOCK_RAW, 17, 0),                                                                       \
+    LAB_IF(SOCK_RAW, 19, 0),                                                                       \
     LAB_IF(SOCK_STREAM, 9, 0),                                                                     \
-    LAB_IF(SOCK_DGRAM, 8, 0),                                                                      \
+    LAB_IF(SOCK_DGRAM, 11, 0),                                                                     \
     LAB_REFUSE(ESOCKTNOSUPPORT),                                                                   \
     LAB_LOAD_ARGUMENT(2),                                                                          \
-    LAB_IF(NETLINK_ROUTE, 12, 0),                                                                  \
-    LAB_IF(NETLINK_USERSOCK, 11, 0),                                                               \
-    LAB_IF(NETLINK_SOCK_DIAG, 10, 0),                                                              \
-    LAB_IF(NETLINK_AUDIT, 9, 0),                                                                   \
-    LAB_IF(NETLINK_NETFILTER, 8, 0),                                                               \
-    LAB_IF(NETLINK_KOBJECT_UEVENT, 7, 6),                                                          \
-    LAB_LOAD_ARGUMENT(2),                                                                          \
-    LAB_IF(0, 5, 0),                                                                               \
-    LAB_IF(IPPROTO_TCP, 4, 0),                                                                     \
+    LAB_IF(NETLINK_ROUTE, 14, 0),                                                                  \
+    LAB_IF(NETLINK_USERSOCK, 13, 0),                                                               \
+    LAB_IF(NETLINK_SOCK_DIAG, 12, 0),                                                              \
+    LAB_IF(NETLINK_AUDIT, 11, 0),                                                                  \
+    LAB_IF(NETLINK_NETFILTER, 10, 0),                                                              \
+    LAB_IF(NETLINK_KOBJECT_UEVENT, 9, 8),                                                          \
+    LAB_LOAD_ARGUMENT(2), /* of SOCK_STREAM */                                                     \
+    LAB_IF(0, 7, 0),                                                                               \
+    LAB_IF(IPPROTO_TCP, 6, 5),                                                                     \
+    LAB_LOAD_ARGUMENT(2), /* of SOCK_DGRAM */                                                      \
+    LAB_IF(0, 4, 0),                                                                               \
     LAB_IF(IPPROTO_UDP, 3, 0),                                                                     \
     LAB_IF(IPPROTO_ICMP, 2, 0),                                                                    \
     LAB_IF(IPPROTO_ICMPV6, 1, 0),                                                                  \

@@ -335,5 +335,7 @@ type_at_terminal() {
         run -0 --separate-stderr "$LABS/$lab" --version
         assert_output --partial "$lab"
         run ! bash -c '"$1" --help >/dev/full' - "$LABS/$lab"
+        run ! --separate-stderr bash -c '"$1" --help >&-' - "$LABS/$lab"
+        assert_regex "$stderr" "write to stdout: EBADF"
     done
 }

@@ -313,6 +313,21 @@ END
     assert [ ! -e /tmp/escaped ]
 }
 
+@test "archives: a signal to who waits for the start of run -d ends the start" {
+    local waits status=0
+    mkfifo pipe
+    sleep 1000 >pipe 3>&- &
+    BACKGROUND+=($!)
+    on_host_meanwhile sh -c 'exec "$0" run -d -n never --net none - true <pipe' "$LABS/09_full_container"
+    waits=${BACKGROUND[-1]}
+    eventually eval '[ -e "$CONTAINER_LABS_STATE/+bases/never" ]'
+    kill -TERM "$waits"
+    wait "$waits" || status=$?
+    assert_equal "$status" 143
+    run -0 labs09 run -n never --net none "$ROOTFS" true
+    rm pipe
+}
+
 @test "archives: the process that unpacks has the rights of a container and no others" {
     needs_own_users
     local pid bounding

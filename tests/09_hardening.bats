@@ -743,7 +743,7 @@ C
     closed() { on_host timeout -k 1 30 sh -c '"$@" <&- >&- 2>&-' sh "$LABS/09_full_container" "$@"; }
     run -3 closed run --net none "$ROOTFS" sh -c 'echo x; exit 3'
     run -127 closed run --net none "$ROOTFS" nothing
-    run -0 closed run -d -n closed --net none "$ROOTFS" sleep 1000
+    run -125 closed run -d -n closed --net none "$ROOTFS" sleep 1000
     run -4 closed exec closed sh -c 'exit 4'
     labs09 kill closed
     run -0 env --ignore-signal=CHLD nsenter -t "$HOST_PID" -n -u -i "$LABS/09_full_container" run "$ROOTFS" echo good

@@ -202,7 +202,7 @@ void empty_directory(const char *path)
 }
 
 /* A later member replaces an earlier one of the same name, whatever they are. */
-static void make_way(const char *path, const char *hardlink, bool is_directory)
+static void make_way(const char *path, bool is_directory)
 {
     struct stat present, target;
 
@@ -213,9 +213,16 @@ static void make_way(const char *path, const char *hardlink, bool is_directory)
     if (is_directory && S_ISLNK(present.st_mode) && work.kind == ARCHIVE_PLAIN &&
         stat(path, &target) == 0 && S_ISDIR(target.st_mode))
         return;
-    if (hardlink && lstat(hardlink, &target) == 0 && lab_same_file(&present, &target))
-        return;
     remove_path(path);
+}
+
+/* tar(1) writes a file that it is given twice as a link to itself. */
+static bool is_linked(const char *path, const char *hardlink)
+{
+    struct stat present, target;
+
+    return hardlink && lstat(path, &present) == 0 && lstat(hardlink, &target) == 0 &&
+           lab_same_file(&present, &target);
 }
 
 /* Whether a user or group has a number in the container. */
@@ -244,9 +251,9 @@ static void extract_member(struct archive_entry *entry, const char *path)
     const mode_t type = archive_entry_filetype(entry) & S_IFMT;
 
     check_member(entry, path, hardlink);
-    if (S_ISCHR(type) || S_ISBLK(type))
+    if (S_ISCHR(type) || S_ISBLK(type) || is_linked(path, hardlink))
         return;
-    make_way(path, hardlink, S_ISDIR(type));
+    make_way(path, S_ISDIR(type));
     archive_entry_copy_pathname(entry, path);
     if (archive_read_extract2(work.from, entry, work.to) != RESULT_OK)
         fail_with(work.from, "unpack '%s' in '%s'", path, work.name);
@@ -328,7 +335,7 @@ void apply_whiteouts(int fd, const char *name)
         if (is_whiteout(path))
             apply_whiteout(path);
         else if (*path && S_ISDIR(archive_entry_filetype(entry))) /* what it hides is no link's */
-            make_way(path, NULL, true);
+            make_way(path, true);
     }
     archive_read_free(work.from);
 }

@@ -58,6 +58,13 @@ static const char *skip_value(const char *at, int depth)
     return at ? skip_space(at) : NULL;
 }
 
+static bool is_json(const char *text)
+{
+    const char *end = skip_value(text, 0);
+
+    return end && *end == '\0';
+}
+
 /* The member KEY of the OBJECT that JSON text begins with: where its value begins, or NULL where
  * there is none, the text is NULL or begins with something else, or is not JSON. KEY is compared as
  * it is written. */
@@ -181,6 +188,8 @@ static bool find_docker_layers(void)
 
     if (!json_first(layers))
         return false;
+    if (!is_json(text))
+        refuse("has a manifest that is not JSON");
     if (json_next(first))
         refuse("is more than one image; save one alone");
     for (const char *layer = json_first(layers); layer; layer = json_next(layer)) {
@@ -217,6 +226,8 @@ static bool find_oci_layers(const char *path, int depth)
 
     if (!manifests && !layers)
         return false;
+    if (!is_json(text))
+        refuse("has an index or a manifest that is not JSON");
     for (const char *item = json_first(layers); item; item = json_next(item)) {
         blob_path(item, blob);
         add_layer(blob);

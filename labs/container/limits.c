@@ -103,9 +103,15 @@ static bool find_delegated(struct limits *limits, struct container *container)
 
     if (lab_cgroup_delegated(&limits->where, CONTROLLERS,
                              container->spec.limits_asked ? NULL : directory) == -1) {
-        lab_warn("%s has no limits: without root they need a control group of v2 that belongs to "
-                 "you, as systemd-run --user --scope -p Delegate=yes COMMAND gives one",
-                 container->spec.name);
+        if (errno == EBUSY || errno == ENODEV)
+            lab_warn("%s has no limits: the control group %s is yours, but %s",
+                     container->spec.name, directory,
+                     errno == EBUSY ? "has processes of its own: move them into a group in it"
+                                    : "lacks a controller");
+        else
+            lab_warn("%s has no limits: without root they need a control group of v2 that belongs "
+                     "to you, as systemd-run --user --scope -p Delegate=yes COMMAND gives one",
+                     container->spec.name);
         return false;
     }
     container->group_base = limits->where.unified.base;

@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/mman.h>
 
+#include "monitor.h"
 #include "nft.h"
 #include "process.h"
 #include "report.h"
@@ -65,6 +67,9 @@ __attribute__((noreturn)) static void give_up_restore(const char *what)
     _exit(LAB_EXIT_CANNOT_INVOKE);
 }
 
+/* For so long iptables-restore(8) may take, in seconds: others wait meanwhile. */
+enum { PATIENCE = 20 };
+
 /* Let iptables-restore(8) read TEXT, in a child. COMPLAINTS: the file for them, -1 is our stderr.
  * OTHERS: see nat_up(). Returns the child, or -1 after a warning. */
 static pid_t begin_restore(const char *text, int complaints, int others)
@@ -88,6 +93,8 @@ static pid_t begin_restore(const char *text, int complaints, int others)
     if (ours == -1 || dup2(input, STDIN_FILENO) == -1 ||
         (complaints != -1 && dup2(complaints, STDERR_FILENO) == -1))
         give_up_restore("dup2");
+    monitor_no_signals();
+    alarm(PATIENCE); /* it outlives execve(2) */
     execvp(find(argv[0]), argv);
     if (errno == ENOENT)
         _exit(LAB_EXIT_NOT_FOUND);
@@ -111,7 +118,10 @@ static int wait_for_restore(pid_t child)
 {
     const int status = nat_wait(child);
 
-    if (status > 128)
+    if (status == 128 + SIGALRM)
+        lab_warn("iptables-restore has not ended within %d seconds: %s", PATIENCE,
+                 lab_strerror(ETIME));
+    else if (status > 128)
         lab_warn("iptables-restore was ended by %s", lab_signal_name(status - 128));
     return status;
 }

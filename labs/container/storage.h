@@ -13,8 +13,8 @@ void check_root(const struct specification *spec);
 /* Whether SPEC's root has to be unpacked, which may take long. */
 bool base_is_packed(const struct specification *spec);
 
-/* Open the base of CONTAINER; what has to be made first is made in /var/lib/container-labs/+bases or
- * $CONTAINER_LABS_STATE/+bases: /run, in memory, is too small. ARCHIVE is a descriptor of an
+/* Open the base of CONTAINER; what has to be made first is made in /var/lib/container-labs/+bases
+ * or $CONTAINER_LABS_STATE/+bases: /run, in memory, is too small. ARCHIVE is a descriptor of an
  * archive, or -1 where the root is a path; PIDFD and WAIT_FOR are those of unpack_archive(). Errors
  * end by give_up(). Returns a descriptor of the directory. */
 int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd));

@@ -104,17 +104,36 @@ void need_started(const struct monitored *monitored)
  * The runtime's own.
  */
 
-static int ready_pipe = -1; /* to the first process */
+static int ready_pipe = -1;     /* to the first process */
+static volatile pid_t detached; /* the runtime, as that process knows it */
 
 void session_close(void)
 {
     lab_close_fd(&ready_pipe);
 }
 
+/* Ctrl-C does not reach the runtime, which has another session: it ends the start. */
+static void hand_on_signal(int signal)
+{
+    kill(detached, signal);
+}
+
+/* Until the runtime CHILD writes to READY or ends. Returns how many bytes were read. */
+static ssize_t wait_until_ready(const struct specification *spec, pid_t child, int ready)
+{
+    static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    const struct sigaction action = {.sa_handler = hand_on_signal};
+    char byte;
+
+    detached = child;
+    for (int i = 0; i < LAB_COUNT(SIGNALS); i++)
+        must(sigaction(SIGNALS[i], &action, NULL), "handle %s", lab_signal_name(SIGNALS[i]));
+    return must(TEMP_FAILURE_RETRY(read(ready, &byte, 1)), "wait until %s has started", spec->name);
+}
+
 void session_detach(const struct specification *spec)
 {
     int ends[2];
-    char byte;
 
     if (!(spec->without & WALL_DESCRIPTORS))
         close_range(3, ~0U, 0); /* a reader of an inherited pipe would wait for its end */
@@ -122,8 +141,7 @@ void session_detach(const struct specification *spec)
     pid_t child = must(fork(), "fork");
     if (child > 0) {
         close(ends[1]);
-        const ssize_t count = must(TEMP_FAILURE_RETRY(read(ends[0], &byte, 1)),
-                                   "wait until %s has started", spec->name);
+        const ssize_t count = wait_until_ready(spec, child, ends[0]);
         const int status = count == 0 ? must(lab_wait(child), "wait for the runtime") : 0;
         if (status > 128) /* else it has said why */
             lab_warn("the runtime of %s was ended by %s", spec->name,

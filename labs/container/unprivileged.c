@@ -166,9 +166,9 @@ __attribute__((noreturn)) static void keep_program(const struct container *conta
     monitor_no_signals();
     if (setsid() == -1 || nothing == -1 || dup2(words, STDERR_FILENO) == -1 ||
         dup2(nothing, STDIN_FILENO) == -1 || dup2(nothing, STDOUT_FILENO) == -1 ||
-        dup2(ready, to) == -1 || fcntl(to, F_SETFD, 0) == -1)
+        dup2(ready, to) == -1 || fcntl(to, F_SETFD, 0) == -1 ||
+        close_range((unsigned)(to > STDERR_FILENO ? to : STDERR_FILENO) + 1, ~0U, 0) == -1)
         lab_die("prepare %s", network.program->name);
-    close_range((unsigned)(to > STDERR_FILENO ? to : STDERR_FILENO) + 1, ~0U, 0);
     /* If the runtime has died before PR_SET_PDEATHSIG, nothing reads any more. */
     if (poll(&reader, 1, 0) == 1 && reader.revents & POLLERR)
         _exit(STATUS_RUNTIME);

@@ -172,11 +172,9 @@ static void subnet_must_be_free(const char *subnet)
 {
     LAB_OUTPUT addresses = {0}, within = {0}, around = {0};
 
-    if (lab_command(&addresses, "ip -o -4 addr show to %s", subnet) != 0 ||
-        lab_command(&within, "ip -4 route show table all root %s", subnet) != 0 ||
-        lab_command(&around, "ip -4 route show table all match %s", subnet) != 0)
-        lab_exit(EXIT_FAILURE, "ip cannot tell whether %s is in use: %s%s%s", subnet,
-                 addresses.text, within.text ? within.text : "", around.text ? around.text : "");
+    lab_must_command(&addresses, "ip -o -4 addr show to %s", subnet);
+    lab_must_command(&within, "ip -4 route show table all root %s", subnet);
+    lab_must_command(&around, "ip -4 route show table all match %s", subnet);
     lines_must_be_default(subnet, addresses.text, false);
     lines_must_be_default(subnet, within.text, false);
     lines_must_be_default(subnet, around.text, true);
@@ -235,8 +233,8 @@ static bool read_link(struct lab_link *link, const char *namespace, const char *
     if (status != 0 && !strstr(output.text, "does not exist") &&
         !(strstr(output.text, "Cannot open network namespace") &&
           strstr(output.text, "No such file")))
-        lab_exit(EXIT_FAILURE, "ip cannot tell about %s: %.*s", name,
-                 (int)strcspn(output.text, "\n"), output.text);
+        lab_exit(EXIT_FAILURE, "ip cannot tell about %s: %.*s (exit status %d)", name,
+                 (int)strcspn(output.text, "\n"), output.text, status);
     if (status != 0)
         return false;
     /* ip shows nothing at all for a device without an address of the family */

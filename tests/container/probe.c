@@ -371,6 +371,10 @@ static int socket_protocols(void)
         if (errno != EPROTONOSUPPORT)
             return errno;
     }
+    /* A pair for which the kernel asks modprobe each time. */
+    if (socket(AF_INET, SOCK_STREAM, IPPROTO_UDP) != -1 || errno != EPROTONOSUPPORT ||
+        socket(AF_INET6, SOCK_DGRAM, IPPROTO_TCP) != -1 || errno != EPROTONOSUPPORT)
+        return EEXIST;
     if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ISCSI) != -1 ||
         socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) != -1)
         return 0;
@@ -379,6 +383,8 @@ static int socket_protocols(void)
     /* What programs need. */
     if (socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) == -1 ||
         socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP) == -1 ||
+        socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) == -1 ||
+        socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6) == -1 ||
         socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) == -1 ||
         socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) == -1 || socket(AF_UNIX, SOCK_STREAM, 0) == -1)
         return errno;
