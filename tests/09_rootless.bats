@@ -401,6 +401,12 @@ refused_network() {
     assert_output $'33554432\n20\n50000 100000'
     assert_regex "$stderr" '^09_full_container: [^ ]*: out of memory: the limit is 33554432 bytes$'
     refute [ -e "$groups" ]
+    # A group that cannot be read is not one that is not there: without limits nothing starts.
+    IN=(in_shell_group strace -f -qq -o /dev/null -P "$GROUP/cgroup.controllers" -e trace=openat -e inject=openat:error=EIO)
+    run labs09 run --net none "$ROOTFS" echo started
+    assert_output --partial "look at $GROUP: EIO"
+    refute_line started
+    IN=(in_shell_group)
     start -n killed >/dev/null
     run -0 labs09 exec killed cat /proc/self/cgroup /sys/fs/cgroup/pids.max
     assert_output $'0::/\n256'

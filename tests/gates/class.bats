@@ -74,7 +74,7 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
 }
 
 @test "class: no submission takes the row of another one, whatever its name is" {
-    mkdir "$CLASS/alice" "$CLASS/alice.of-student" "$CLASS"/$'x\001y' "$CLASS"/$'x\002y' "$CLASS"/$'x\003y'
+    mkdir "$CLASS/alice" "$CLASS/alice.of-student" "$CLASS"/$'x\001y' "$CLASS"/$'x\002y' "$CLASS"/$'x\003y' "$CLASS/c,60,60"
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"
     tar -cf "$CLASS/bob.tar" -C "$REPO/solutions" 06_cpu_shares.c
     touch "$CLASS/alice.t0" "$CLASS/bob.tgz" "$CLASS/$(printf '\377%.0s' {1..255})"
@@ -86,6 +86,7 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
 "alice.t0",0
 "bob.tar",7
 "bob.tgz",0
+"c?60?60",0
 "x?y",0
 "x?y.of-student",0
 "x?y.of-student-2",0

@@ -118,7 +118,7 @@ copy_sources() {
 
 # The name of the submission $1, for tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no
 # formula.
-shown() { jq -rn --arg name "${1##*/}" '$name | gsub("\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")'; }
+shown() { jq -rn --arg name "${1##*/}" '$name | gsub("[,\"]|\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")'; }
 
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
