@@ -39,7 +39,7 @@ show() { tr -s " " </proc/$pid/$1 | fact "$2"; }
 
 @test "3.3 the host name is another inside, and only inside" {
     play --user 'hold sleep --hostname=box-$N sleep 600
-                 echo "inside $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | sed s/$N/N/ | fact
+                 echo "inside $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | nonce | fact
                  echo "outside $(hostname)" | fact; hold tail tail -f /dev/null
                  echo "without the option $(nsenter --target $pid --user --preserve-credentials --uts hostname)" | fact'
     see_fact "inside box-N, the name that was asked for (N is a number)" '^inside box-N$'

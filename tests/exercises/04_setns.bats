@@ -38,7 +38,7 @@ elsewhere() {
 
 @test "4.1 every namespace of the command is that of the target" {
     play "$START"'start --mount --uts --ipc --net --cgroup -- hostname target-$N\;
-                  elsewhere mnt uts ipc net cgroup; nsenter --target $pid --uts hostname | sed s/$N/N/ | fact'
+                  elsewhere mnt uts ipc net cgroup; nsenter --target $pid --uts hostname | nonce | fact'
     if grep -q '^opened and not joined' <<<"$facts"; then not_tried 4.2; fi
     see_fact "the comparison" '^compared both$'
     see_no_fact "the same namespaces" '^another'

@@ -45,25 +45,26 @@ about() {
     # The groups live for less than a second. Looking takes the shell alone, and so less than that; where
     # it is too slow all the same, there is another chance.
     play 'look() {
-              local file value group
+              local file value group now=
               for file in /sys/fs/cgroup/container-labs/*/[AB]/cpu.weight /sys/fs/cgroup/*/container-labs/*/[AB]/cpu.shares; do
                   if read -r value 2>/dev/null <"$file"; then
                       group=${file%/*}
-                      echo "${group##*/} ${file##*/}:$value"
+                      now+="${group##*/} ${file##*/}:$value
+"
                   fi
-              done 2>/dev/null >now
-              if [ -s now ]; then while read -r line; do echo "$line"; done <now >found; fi
+              done 2>/dev/null
+              found=${now:-$found}
           }
-          >found
+          found=
           for attempt in 1 2 3; do
               it A:150 B:300 >/dev/null 2>errors &
               while kill -0 $! 2>/dev/null; do
                   look
-                  if [[ $(<found) == *B\ cpu.*:30* ]]; then break 2; fi
+                  if [[ $found == *B\ cpu.*:30* ]]; then break 2; fi
               done
               if [ -s errors ]; then break; fi
           done
-          fact <found; grep -s "^TODO 6.3 " errors'
+          fact <<<"$found"; grep -s "^TODO 6.3 " errors'
     see_fact "A: weight 150, or 1536 shares" '^A cpu\.(weight:150|shares:1536)$'
     see_fact "B: weight 300, or 3072 shares" '^B cpu\.(weight:300|shares:3072)$'
 }

@@ -34,11 +34,13 @@ setup() {
 # Goes before every script. `it` is the student's program, which prints what it likes. What a check relies on comes
 # from the script: `fact [NAME]` marks lines as the script's own (by a number that only this shell has), and
 # `hold COMMAND ARGUMENT...` starts the program in the background and waits for the command at the end of its
-# arguments, whose PID is $pid then: what the kernel tells of that process no program makes up.
+# arguments, whose PID is $pid then: what the kernel tells of that process no program makes up. `nonce` writes N for the
+# number $N of this play, and only for that.
 PRELUDE='
 KEY=$(od -An -N8 -tu8 /dev/urandom) KEY=${KEY##* }
 echo "$KEY"
 N=$((10000 + RANDOM))
+nonce() { sed "s/N/n/g; s/$N/N/"; }
 fact() {
     local line
     while IFS= read -r line; do printf "%s %s\n" "$KEY" "${1:+$1 }$line"; done

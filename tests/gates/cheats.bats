@@ -801,7 +801,7 @@ C
     no_points
     with_main 04 <<<'for (int i = 0; i < 8; i++) { static const char *k[] = {"mnt", "uts", "ipc", "net", "cgroup", "pid", "user", "time"}; char p[64], t[64] = ""; snprintf(p, 64, "/proc/%s/ns/%s", argv[1], k[i]); if (readlink(p, t, 63) > 0) puts(t); } puts("target\nmine\n0\ndata\n/data\nmade\nnumber 2"); return 42;'
     no_points
-    with_main 01 <<<'puts("/lib64/ld-linux-x86-64.so.2\n/tmp/jail/bin/busybox\nthis is outside\nbin\nruns inside\n/bin\nmount from util-linux"); return 0;'
+    with_main 01 <<<'puts("/lib64/ld-linux-x86-64.so.2\n/tmp/jail/bin/busybox\nthis is outside N\ncan\x27t open \x27/tmp/outside\x27\nbin\nruns inside\n/bin\nmount from util-linux"); return 0;'
     run make -s check-01 WORK="$WORK" 3>&-
     refute_line --regexp '^  ok '
     with_main 05 <<<'puts("cpu.max 50000 100000\ncpu.max 150000 100000\ncpu.cfs_period_us 100000\ncpu.cfs_quota_us 50000\nused 1000 us, held back in 1 of 2 periods\n2 in the group"); return 3;'
