@@ -44,7 +44,7 @@ play = { $(1) || { status=$$?; [ $$status -eq 77 ] && [ '$(SUDO_IF_THERE)' ] || 
 # A program as the shell wants it.
 program = $(if $(filter-out /%,$(1)),./)$(1)
 
-LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Icommon -include common/compat.h
+LAB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -ffunction-sections -Icommon -include common/compat.h
 
 # labs/NN_name.c is the page of a lab, labs/tools/NN_name.c its tool: together they are one program.
 SOURCES := $(sort $(wildcard labs/*.c))

@@ -132,6 +132,14 @@ todo_fails() {
     no_points
 }
 
+@test "compiling: no code of the labs is in the program that it may not call, and does not need" {
+    run -0 nm "$REPO/build/exercise-05.o"
+    assert_line --regexp ' T lab_die$'
+    refute_line --regexp ' (lab_cgroup_limit|lab_cgroup_enter|lab_cgroup_kill|lab_cgroup_remove|lab_cpu_sample)$'
+    run -0 nm "$REPO/build/exercise-03.o"
+    refute_line --regexp ' (map_own|lab_map_.*)$'
+}
+
 @test "compiling: the labs' own headers are not there" {
     file 05 <<<'#include "cgroup.h"'
     does_not_build "No such file"

@@ -85,8 +85,8 @@ $(BUILD)/read_as: $(BUILD)/tests/kit/read_as.o $(BUILD)/libcommon.a
 
 -include $(BUILD)/tests/kit/*.d
 
-# What exercise NN is linked with: of all functions those that its header declares, and the others as
-# if they were static.
+# What exercise NN is linked with: of all functions those that its header declares, and what these need as
+# if it were static.
 HEADER  := tests/kit/include/exercise.h
 OBJCOPY ?= objcopy
 LIBRARIES := $(EXERCISE_NUMBERS:%=$(BUILD)/exercise-%.o)
@@ -94,7 +94,7 @@ $(BUILD)/tests/kit/exercise.o: LAB_CFLAGS += -I$(dir $(HEADER))
 $(LIBRARIES): $(BUILD)/exercise-%.o: $(BUILD)/tests/kit/exercise.o $(BUILD)/libtools.a $(BUILD)/libcommon.a $(HEADER)
 	$(call say,LD,$@)
 	$(Q)$(CC) -E -P -DEXERCISE=$(patsubst 0%,%,$*) $(HEADER) | grep -oE '\blab_[a-z_]+ *\(' | tr -d '( ' >$@.names
-	$(Q)$(CC) -r -nostdlib -o $@.all $$(sed 's/^/-Wl,-u,/' $@.names) $(filter %.o %.a,$^)
+	$(Q)$(CC) -r -nostdlib -Wl,--gc-sections -o $@.all $$(sed 's/^/-Wl,-u,/' $@.names) $(filter %.o %.a,$^)
 	$(Q)$(OBJCOPY) --keep-global-symbols=$@.names $@.all $@
 
 .PHONY: kit
