@@ -291,19 +291,22 @@ int lab_cgroup_remove_run(const char *name, const char *origin, bool locked)
  * Without root.
  */
 
-/* Whether the caller may make groups in DIRECTORY and move processes into them: 1, 0, or -1 with
- * errno where that cannot be told. */
-static int is_delegated(const char *directory)
+/* Whether the caller may make groups in DIRECTORY and move processes into them. Ends where that
+ * cannot be told. */
+static bool is_delegated(const char *directory)
 {
     static const char *const files[] = {"", "/cgroup.procs", "/cgroup.subtree_control"};
     char path[LAB_CGROUP_LONGEST];
 
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         snprintf(path, sizeof(path), "%s%s", directory, files[i]);
-        if (access(path, W_OK) == -1)
-            return errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOENT ? 0 : -1;
+        if (access(path, W_OK) == 0)
+            continue;
+        if (errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOENT)
+            return false;
+        lab_die("look at %s", path);
     }
-    return 1;
+    return true;
 }
 
 /* Whether the group DIRECTORY can give CONTROLLERS to groups in it: 0, or the errno that says why
@@ -334,22 +337,17 @@ static int find_delegated(struct lab_hierarchies *where, unsigned controllers, c
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if ((controllers & LAB_BIT(i)) && where->of[i].version == 1)
             error = EOPNOTSUPP;
-    strcpy(directory, "/proc/self/cgroup");
-    if (lab_read_file(directory, groups, sizeof(groups)) == -1)
-        return -1;
+    if (lab_read_file("/proc/self/cgroup", groups, sizeof(groups)) == -1)
+        lab_die("read /proc/self/cgroup");
     bool there = error == EACCES && where->unified.version &&
                  lab_hierarchy_group(&where->unified, LAB_CPU, groups, path, here, sizeof(here));
-    while (there) {
-        const int delegated = is_delegated(here);
-        const int reason = delegated == 1 ? cannot_hand_on(here, controllers) : 0;
-        if (delegated == 0)
-            break;
-        if (delegated == 1 && reason == 0)
+    while (there && is_delegated(here)) {
+        const int reason = cannot_hand_on(here, controllers);
+        if (reason == 0)
             return lab_hierarchies_find(where, here);
-        if (delegated == -1 || (reason != EBUSY && reason != ENODEV)) {
-            errno = delegated == -1 ? errno : reason;
-            snprintf(directory, sizeof(here), "%s", here);
-            return -1;
+        if (reason != EBUSY && reason != ENODEV) {
+            errno = reason;
+            lab_die("look at %s", here);
         }
         if (error != EBUSY) {
             error = reason;
@@ -378,8 +376,6 @@ __attribute__((noreturn)) static void die_without_group(const char *directory)
                 : "without root, a control group of v2 is needed that belongs to you");
     if (errno == ENODEV)
         snprintf(missing, sizeof(missing), "%s is yours, but lacks a controller", directory);
-    else if (errno != EACCES && !v1)
-        snprintf(missing, sizeof(missing), "look at %s: %s", directory, lab_strerror(errno));
     snprintf(remedy, sizeof(remedy), "type: %s%s%s",
              v1 ? "" : "systemd-run --user --scope -p Delegate=yes ",
              v1 ? "sudo " : program_invocation_name,
@@ -390,11 +386,9 @@ __attribute__((noreturn)) static void die_without_group(const char *directory)
 int lab_cgroup_delegated(struct lab_hierarchies *where, unsigned controllers, char *directory)
 {
     char any[LAB_CGROUP_PATH] = "";
-    char *nearest = directory ? directory : any;
-    const int result = find_delegated(where, controllers, nearest);
-    const bool told = errno == EACCES || errno == EOPNOTSUPP || errno == ENODEV || errno == EBUSY;
+    int result = find_delegated(where, controllers, directory ? directory : any);
 
-    if (result == -1 && (!directory || !told))
-        die_without_group(nearest);
+    if (result == -1 && !directory)
+        die_without_group(any);
     return result;
 }

@@ -170,7 +170,7 @@ __attribute__((noreturn)) static void keep_program(const struct container *conta
         close_range((unsigned)(to > STDERR_FILENO ? to : STDERR_FILENO) + 1, ~0U, 0) == -1)
         lab_die("prepare %s", network.program->name);
     /* If the runtime has died before PR_SET_PDEATHSIG, nothing reads any more. */
-    if (poll(&reader, 1, 0) == 1 && reader.revents & POLLERR)
+    if (must(poll(&reader, 1, 0), "poll") == 1 && reader.revents & POLLERR)
         _exit(STATUS_RUNTIME);
     pid_t child = fork();
     if (child == -1)
@@ -178,7 +178,10 @@ __attribute__((noreturn)) static void keep_program(const struct container *conta
     if (child == 0)
         execute(container);
     close(to); /* so that its end is noticed */
-    _exit(lab_wait(child));
+    const int status = lab_wait(child);
+    if (status == -1)
+        lab_die("wait for %s", network.program->name);
+    _exit(status);
 }
 
 /* The last line that the program has printed. */
