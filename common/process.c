@@ -29,20 +29,24 @@ static const char *search_path(void)
                        : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+/* Where FD is closed, open it with FLAGS. By O_PATH, reading and writing fail as before. */
+static void hold(int fd, int flags)
+{
+    if (fcntl(fd, F_GETFD) == -1 && (errno != EBADF || open("/dev/null", flags) == -1))
+        lab_die("hold file descriptor %d", fd);
+}
+
 void lab_hold_streams(void)
 {
-    /* By O_PATH, reading and writing fail as before. */
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1 && (errno != EBADF || open("/", O_PATH | O_CLOEXEC) == -1))
-            lab_die("hold file descriptor %d", fd);
+        hold(fd, O_PATH | O_CLOEXEC);
 }
 
 void lab_begin_as_usual(void)
 {
-    for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1 &&
-            (errno != EBADF || (fd == 0 ? open("/dev/null", O_RDONLY) : open("/", O_PATH)) == -1))
-            lab_die("hold file descriptor %d", fd);
+    hold(STDIN_FILENO, O_RDONLY);
+    hold(STDOUT_FILENO, O_PATH);
+    hold(STDERR_FILENO, O_PATH);
     signal(SIGCHLD, SIG_DFL);
     if (setenv("PATH", search_path(), 0) == -1)
         lab_die("setenv PATH");

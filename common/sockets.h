@@ -45,35 +45,39 @@
 #define LAB_SOCKETS                                                                                \
     LAB_LOAD_CALL,                                                                                 \
     LAB_IF(SYS_socket, 1, 0),                                                                      \
-    LAB_IF(SYS_socketpair, 0, 29),                                                                 \
+    LAB_IF(SYS_socketpair, 0, 33),                                                                 \
     LAB_LOAD_ARGUMENT(0),                                                                          \
-    LAB_IF(AF_UNIX, 27, 0),                                                                        \
-    LAB_IF(AF_PACKET, 26, 0),                                                                      \
+    LAB_IF(AF_UNIX, 31, 0),                                                                        \
+    LAB_IF(AF_PACKET, 30, 0),                                                                      \
     LAB_IF(AF_NETLINK, 9, 0),                                                                      \
     LAB_IF(AF_INET, 2, 0),                                                                         \
     LAB_IF(AF_INET6, 1, 0),                                                                        \
     LAB_REFUSE(EAFNOSUPPORT),                                                                      \
     LAB_LOAD_ARGUMENT(1),                                                                          \
     BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf), /* without SOCK_CLOEXEC and SOCK_NONBLOCK */         \
-    LAB_IF(SOCK_RAW, 19, 0),                                                                       \
+    LAB_IF(SOCK_RAW, 23, 0),                                                                       \
     LAB_IF(SOCK_STREAM, 9, 0),                                                                     \
     LAB_IF(SOCK_DGRAM, 11, 0),                                                                     \
     LAB_REFUSE(ESOCKTNOSUPPORT),                                                                   \
     LAB_LOAD_ARGUMENT(2),                                                                          \
-    LAB_IF(NETLINK_ROUTE, 14, 0),                                                                  \
-    LAB_IF(NETLINK_USERSOCK, 13, 0),                                                               \
-    LAB_IF(NETLINK_SOCK_DIAG, 12, 0),                                                              \
-    LAB_IF(NETLINK_AUDIT, 11, 0),                                                                  \
-    LAB_IF(NETLINK_NETFILTER, 10, 0),                                                              \
-    LAB_IF(NETLINK_KOBJECT_UEVENT, 9, 8),                                                          \
+    LAB_IF(NETLINK_ROUTE, 18, 0),                                                                  \
+    LAB_IF(NETLINK_USERSOCK, 17, 0),                                                               \
+    LAB_IF(NETLINK_SOCK_DIAG, 16, 0),                                                              \
+    LAB_IF(NETLINK_AUDIT, 15, 0),                                                                  \
+    LAB_IF(NETLINK_NETFILTER, 14, 0),                                                              \
+    LAB_IF(NETLINK_KOBJECT_UEVENT, 13, 12),                                                        \
     LAB_LOAD_ARGUMENT(2), /* of SOCK_STREAM */                                                     \
-    LAB_IF(0, 7, 0),                                                                               \
-    LAB_IF(IPPROTO_TCP, 6, 5),                                                                     \
+    LAB_IF(0, 11, 0),                                                                              \
+    LAB_IF(IPPROTO_TCP, 10, 9),                                                                    \
     LAB_LOAD_ARGUMENT(2), /* of SOCK_DGRAM */                                                      \
-    LAB_IF(0, 4, 0),                                                                               \
-    LAB_IF(IPPROTO_UDP, 3, 0),                                                                     \
-    LAB_IF(IPPROTO_ICMP, 2, 0),                                                                    \
-    LAB_IF(IPPROTO_ICMPV6, 1, 0),                                                                  \
+    LAB_IF(0, 8, 0),                                                                               \
+    LAB_IF(IPPROTO_UDP, 7, 0),                                                                     \
+    LAB_IF(IPPROTO_ICMP, 1, 0),                                                                    \
+    LAB_IF(IPPROTO_ICMPV6, 2, 4),                                                                  \
+    LAB_LOAD_ARGUMENT(0),                                                                          \
+    LAB_IF(AF_INET, 3, 2),                                                                         \
+    LAB_LOAD_ARGUMENT(0),                                                                          \
+    LAB_IF(AF_INET6, 1, 0),                                                                        \
     LAB_REFUSE(EPROTONOSUPPORT)
 
 /* Options by which a socket keeps memory that no control group counts: keys of TCP, and filters of

@@ -997,6 +997,28 @@ network_with() {
     assert_equal "$(rules_of_host)" "$before"
 }
 
+@test "full container: rules that are made again know who had switched forwarding on, and who relies on it" {
+    on_host sysctl -qw net.ipv4.ip_forward=1
+    start -n first --ip 10.209.0.9
+    on_host iptables -A INPUT -s 198.51.100.0/24 -j ACCEPT
+    run -0 labs09 run "$ROOTFS" true
+    assert_output ""
+    run -0 rules_of_host
+    refute_line --partial "! -i labs0 ! -o labs0"
+    labs09 kill first
+    on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host sysctl -qw net.ipv4.ip_forward=0
+    start -n second
+    on_host iptables -A INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host iptables -t nat -F PREROUTING
+    run -0 labs09 run "$ROOTFS" true
+    assert_output --partial "rules of labs0 are gone"
+    labs09 kill second
+    assert_equal "$(on_host sysctl -n net.ipv4.ip_forward)" 1
+    on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host sysctl -qw net.ipv4.ip_forward=0
+}
+
 @test "full container: there is a way out where devices do not forward by default" {
     outside_up
     on_host sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.default.forwarding=0

@@ -184,6 +184,7 @@ void claim_address(struct container *container, struct bridge *bridge)
 
     if (container->spec.address) {
         claim_one(container, container->spec.address, owner);
+        must(bridge_write(bridge), "write %s", bridge_file());
         return;
     }
     /* Begin after the address that was assigned last: one that has just become free may still be in

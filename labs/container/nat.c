@@ -68,7 +68,10 @@ __attribute__((noreturn)) static void give_up_restore(const char *what)
 }
 
 /* For so long iptables-restore(8) may take, in seconds: others wait meanwhile. */
-enum { PATIENCE = 20 };
+static unsigned patience(void)
+{
+    return 20 * (unsigned)lab_slowness();
+}
 
 /* Let iptables-restore(8) read TEXT, in a child. COMPLAINTS: the file for them, -1 is our stderr.
  * OTHERS: see nat_up(). Returns the child, or -1 after a warning. */
@@ -94,7 +97,8 @@ static pid_t begin_restore(const char *text, int complaints, int others)
         (complaints != -1 && dup2(complaints, STDERR_FILENO) == -1))
         give_up_restore("dup2");
     monitor_no_signals();
-    alarm(PATIENCE); /* it outlives execve(2) */
+    signal(SIGALRM, SIG_DFL);
+    alarm(patience()); /* it outlives execve(2) */
     execvp(find(argv[0]), argv);
     if (errno == ENOENT)
         _exit(LAB_EXIT_NOT_FOUND);
@@ -119,7 +123,7 @@ static int wait_for_restore(pid_t child)
     const int status = nat_wait(child);
 
     if (status == 128 + SIGALRM)
-        lab_warn("iptables-restore has not ended within %d seconds: %s", PATIENCE,
+        lab_warn("iptables-restore has not ended within %u seconds: %s", patience(),
                  lab_strerror(ETIME));
     else if (status > 128)
         lab_warn("iptables-restore was ended by %s", lab_signal_name(status - 128));
@@ -255,17 +259,18 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
         fprintf(to, "-D " GUARD, bridge);
     fprintf(to, "COMMIT\n");
     fclose(to);
-    if (restore(text, complaints) == 0)
+    int status = restore(text, complaints);
+    if (status <= 0 || status > 128) /* done, or it is no use */
         return;
     const char *table = "";
     for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest)) {
+         line = status > 128 ? NULL : strtok_r(NULL, "\n", &rest)) {
         char alone[512];
         if (*line == '*')
             table = line;
         snprintf(alone, sizeof(alone), "%s\n%s\nCOMMIT\n", table, line);
         if (*line == '-')
-            restore(alone, complaints);
+            status = restore(alone, complaints);
     }
 }
 

@@ -31,8 +31,9 @@ int nat_publish(const char *rules);
 /* How many changes nat_up() and nat_publish() are to lab_nft_generation(): a table each. */
 enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };
 
-/* Whether all that nat_up() has made is there, or as much: 1, 0, or -1 after a warning, or with
- * ENOENT where iptables is not installed. GUARDED: only this network is forwarded. */
+/* Whether all that nat_up() has made is there, or as much, but for what keeps connections few: 1,
+ * 0, or -1 after a warning, or with ENOENT where iptables is not installed. GUARDED: only this
+ * network is forwarded. */
 int nat_is_up(const char *bridge, bool guarded);
 
 /* Remove what nat_up() has made, and what was MISSING before, unless others have rules in it now.

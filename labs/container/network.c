@@ -173,7 +173,7 @@ static void see_to_rules(struct bridge *bridge)
 {
     const uint32_t now = lab_nft_generation();
 
-    if (lab_forwarding_is_on() == 0)
+    if (lab_forwarding_is_on() == 0) /* and it stays so */
         lab_warn("another program has set net.ipv4.ip_forward to 0: containers on %s reach only "
                  "each other and this machine, until it is 1 again",
                  BRIDGE);
@@ -191,8 +191,8 @@ static void see_to_rules(struct bridge *bridge)
     lab_warn("rules of %s are gone (by nft flush ruleset, or a firewall that was started anew), "
              "and are made again",
              BRIDGE);
-    if (nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, 0) == -1)
-        give_up("what is left of them cannot be removed: iptables-save shows it");
+    /* -1 where rules of others name the bridge, which stay. */
+    nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, 0);
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
     must(bridge_write(bridge), "write %s", bridge_file());
     again = true;
@@ -237,15 +237,19 @@ static int record_rules(void)
 
     if (read_present_bridge(&bridge) == -1)
         return -1;
-    ssize_t length = counted == -1 ? (ssize_t)sizeof(bridge.others)
-                                   : read(counted, &bridge.others, sizeof(bridge.others));
-    if (length != sizeof(bridge.others)) {
+    unsigned others = bridge.others;
+    ssize_t length =
+        counted == -1 ? (ssize_t)sizeof(others) : read(counted, &others, sizeof(others));
+    if (length != sizeof(others)) {
         lab_warn("read the number of present rules: %s",
                  length == -1 ? lab_strerror(errno) : "its process has ended");
         return -1;
     }
+    /* Those that others have made since the first container count as new still. */
+    if (!again || others < bridge.others)
+        bridge.others = others;
     bridge.rules = generation_if_ours(before, NAT_UP_CHANGES);
-    bridge.alone = bridge.rules != 0;
+    bridge.alone = bridge.rules != 0 && !again;
     return write_bridge(&bridge);
 }
 
@@ -263,7 +267,7 @@ int network_wait_for_rules(void)
     if (status == 0 && again && network_publish() != 0)
         return lab_warn("the published ports could not be made reachable again"), -1;
     /* Only after the rules: at no moment is another network forwarded. */
-    if (status == 0 && lab_write_file(FORWARDING, "1") == -1)
+    if (status == 0 && !again && lab_write_file(FORWARDING, "1") == -1)
         return lab_warn_errno("write 1 to %s", FORWARDING);
     return status;
 }

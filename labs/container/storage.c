@@ -121,9 +121,9 @@ static int open_bases(void)
     return lab_take_fd(&bases);
 }
 
-/* Create the directory PATH in that of all bases, and lock it. Returns its descriptor, or -1 with
+/* Create the directory NAME in that of all bases, and lock it. Returns its descriptor, or -1 with
  * errno; ENOENT where it was removed before it had the lock, or its parents with the last base. */
-static int make_locked(const char *path)
+static int make_locked(const char *name)
 {
     struct stat status;
 
@@ -131,9 +131,9 @@ static int make_locked(const char *path)
         (mkdir(bases_directory(), 0700) == -1 && errno != EEXIST))
         return -1;
     lab_fd bases = open_bases();
-    if (bases == -1 || mkdir(path, 0755) == -1)
+    if (bases == -1 || mkdirat(bases, name, 0755) == -1)
         return -1;
-    lab_fd base = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    lab_fd base = openat(bases, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (base == -1 || flock(base, LOCK_EX) == -1 || fstat(base, &status) == -1)
         return -1;
     if (status.st_nlink == 0) {
@@ -155,7 +155,7 @@ static int make_base(const struct container *container, const char **path)
     snprintf(made, sizeof(made), "%s/%s", bases_directory(), container->spec.name);
     errno = ENOENT;
     for (int i = 0; i < TRIES && base == -1 && errno == ENOENT; i++)
-        base = make_locked(made);
+        base = make_locked(container->spec.name);
     if (base == -1 && errno == EPERM)
         give_up("%s is not a private directory of this user: make it one (mode 0700), or remove it",
                 bases_directory());
@@ -252,7 +252,7 @@ int open_base(const struct container *container, int archive, int *pidfd, void (
 static int remove_empty(const char *directory)
 {
     if (rmdir(directory) == 0 || errno == ENOTEMPTY || errno == ENOENT || errno == EBUSY ||
-        errno == ENOTDIR)
+        errno == ENOTDIR || errno == EROFS)
         return 0;
     return lab_warn_errno("remove %s", directory);
 }

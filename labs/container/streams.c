@@ -122,13 +122,17 @@ static void hand_on_signal(int signal)
 static ssize_t wait_until_ready(const struct specification *spec, pid_t child, int ready)
 {
     static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    const struct sigaction action = {.sa_handler = hand_on_signal};
+    struct sigaction action = {.sa_handler = hand_on_signal, .sa_flags = SA_RESTART};
     char byte;
 
     detached = child;
     for (int i = 0; i < LAB_COUNT(SIGNALS); i++)
         must(sigaction(SIGNALS[i], &action, NULL), "handle %s", lab_signal_name(SIGNALS[i]));
-    return must(TEMP_FAILURE_RETRY(read(ready, &byte, 1)), "wait until %s has started", spec->name);
+    const ssize_t count = must(read(ready, &byte, 1), "wait until %s has started", spec->name);
+    action.sa_handler = SIG_IGN; /* it has started, or ended */
+    for (int i = 0; i < LAB_COUNT(SIGNALS); i++)
+        must(sigaction(SIGNALS[i], &action, NULL), "ignore %s", lab_signal_name(SIGNALS[i]));
+    return count;
 }
 
 void session_detach(const struct specification *spec)

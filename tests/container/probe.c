@@ -373,7 +373,9 @@ static int socket_protocols(void)
     }
     /* A pair for which the kernel asks modprobe each time. */
     if (socket(AF_INET, SOCK_STREAM, IPPROTO_UDP) != -1 || errno != EPROTONOSUPPORT ||
-        socket(AF_INET6, SOCK_DGRAM, IPPROTO_TCP) != -1 || errno != EPROTONOSUPPORT)
+        socket(AF_INET6, SOCK_DGRAM, IPPROTO_TCP) != -1 || errno != EPROTONOSUPPORT ||
+        socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMPV6) != -1 || errno != EPROTONOSUPPORT ||
+        socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMP) != -1 || errno != EPROTONOSUPPORT)
         return EEXIST;
     if (socket(AF_NETLINK, SOCK_RAW, NETLINK_ISCSI) != -1 ||
         socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) != -1)

@@ -117,7 +117,7 @@ copy_sources() {
 }
 
 # The name of the submission $1, for tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no
-# formula.
+# formula, and no comma or quote, which is the table's.
 shown() { jq -rn --arg name "${1##*/}" '$name | gsub("[,\"]|\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")'; }
 
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
