@@ -46,7 +46,7 @@ int lab_each_name(const char *path, int (*each)(int directory, const char *name,
 const char *lab_next_line(const char *text);
 
 /* Write TEXT to FD by one write(2), as the files of /proc and /sys want it. Returns 0, or -1 with
- * errno; where it was cut, that of a second one for the rest, or EIO. */
+ * errno; where only a part was written, why the rest is refused, or EIO. */
 int lab_write_once(int fd, const char *text);
 
 /* The same to the file PATH, which must exist: it is opened without O_CREAT. */

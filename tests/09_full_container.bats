@@ -495,7 +495,7 @@ with_servers() {
         strace -o /run/trace -P /var/lib/container-labs/+bases/new -e trace=flock -e inject=flock:delay_enter=2000000:when=1 \
             "$LABS/09_full_container" run -n new --net none /run/a.tar echo it runs &
         timeout 20 sh -c "while [ ! -e /var/lib/container-labs/+bases/new ]; do sleep 0.02; done"
-        unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune"; wait $!' 3>&-
+        unshare --mount sh -c "mount -t tmpfs none /run && \"$LABS/09_full_container\" prune"; wait $! && grep DELAYED /run/trace' 3>&-
     assert_line "it runs"
     # With the last container the bridge goes: nothing that is busy with it keeps the name.
     run -0 on_host bash -c 'for _ in 1 2 3 4 5 6 7 8 9 10; do

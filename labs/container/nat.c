@@ -358,7 +358,7 @@ int nat_is_up(const char *bridge, bool guarded)
     enum { NAME_THE_BRIDGE = 9, JUMPS = 3 };
     const int count = count_rules(bridge, "-j " CHAIN);
 
-    return count == -1 ? -1 : count >= NAME_THE_BRIDGE + JUMPS + guarded;
+    return count == -1 ? -1 : count >= NAME_THE_BRIDGE + JUMPS + guarded; /* of write_rules() */
 }
 
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
@@ -376,7 +376,7 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
 
 int nat_rules(void)
 {
-    const int count = count_rules("-A", "-A");
+    const int count = count_rules("-A", "-A"); /* each line has it */
 
     return count == -1 && errno == ENOENT ? lab_warn_errno("run iptables-save") : count;
 }

@@ -168,7 +168,8 @@ static void create_network(struct bridge *bridge)
 }
 
 /* Other programs may remove the rules: a reload of nftables.service flushes all. Then they are made
- * again, and so are those of the published ports. */
+ * again, and so are those of the published ports. Until then those that are left are missing, too.
+ */
 static void see_to_rules(struct bridge *bridge)
 {
     const uint32_t now = lab_nft_generation();

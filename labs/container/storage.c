@@ -317,7 +317,7 @@ int storage_remove(const struct container *container)
     lab_fd bases = open_bases();
     lab_fd own = bases == -1 ? -1 : open_own_directory(bases, container->spec.name);
 
-    if (bases == -1 && errno == EPERM)
+    if (bases == -1 && (errno == EPERM || errno == ENOENT)) /* there is none of ours */
         return layer;
     /* A container of the same name may be in a mount namespace with another /run. */
     if (own != -1 && !has_made && flock(own, LOCK_EX | LOCK_NB) == -1)
