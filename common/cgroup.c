@@ -321,6 +321,8 @@ static int cannot_hand_on(const char *directory, unsigned controllers)
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if ((controllers & LAB_BIT(i)) && i != LAB_CPUACCT && !lists(text, i))
             return ENODEV;
+    if ((controllers & ~LAB_BIT(LAB_CPUACCT)) == 0) /* nothing is handed on */
+        return 0;
     snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
     ssize_t length = lab_read_file(path, pid, sizeof(pid));
     if (length == 0)

@@ -3,6 +3,7 @@
 # that a student could hand in.
 
 load ../helpers
+load ../cgroups
 
 # machines: 2
 
@@ -426,6 +427,35 @@ C
     inside
     refute_output --partial opened
     assert_output $'end\nstatus 0'
+}
+
+# Where root inside has the only ID of the account, files of its group are its own, and it may leave the cgroup namespace.
+# bats test_tags=v2
+@test "the machine: without root, too, limits are not lifted, and the group of who checks is not reached" {
+    has_v2 || { play_in_vm; return; }
+    local where others
+    STUDENT=4242
+    delegate
+    for where in /shell ''; do
+        (echo "$BASHPID" >"$GROUP$where/cgroup.procs" && exec sleep 1000) 3>&- &
+        others=$!
+        # shellcheck disable=SC2016 # the shell in the sandbox expands it
+        run sh -c 'echo $$ >"$0/cgroup.procs" && exec env STUDENT=4242 tests/student one "$@"' "$GROUP$where" \
+            timeout -k 1 "$TOO_LONG" build/sandbox --seconds=60 bash -c '
+            mkdir /tmp/cg && mount -t cgroup2 none /tmp/cg && echo mounted
+            for file in memory.max pids.max cgroup.max.descendants; do echo max >/tmp/cg/$file; done
+            head -c 800M /dev/zero | tail | wc -c
+            mkdir /tmp/cg/more && echo $$ >/tmp/cg/more/cgroup.procs && exec unshare --cgroup bash -c "echo 1 >/tmp/cg/cgroup.kill; echo lives"' 3>&-
+        assert_line mounted
+        refute_line 838860800
+        refute_line lives
+        run grep '^State:' "/proc/$others/status"
+        refute_line --partial Z
+        kill -KILL "$others"
+        wait "$others" || [ "$?" -eq 137 ]
+        assert_equal "$(find "$GROUP" -mindepth 1 -type d)" "$GROUP/shell"
+    done
+    take_back
 }
 
 @test "the machine: its limits are not lifted, and other groups are not reached" {

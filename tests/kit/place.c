@@ -331,16 +331,26 @@ static void give_away(const struct lab_cgroup *group, unsigned base)
                                         "cgroup.subtree_control"};
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
-        for (size_t j = 0; j < sizeof(files) / sizeof(files[0]); j++)
+        for (size_t j = 0; group->controllers & LAB_BIT(i) && j < sizeof(files) / sizeof(files[0]);
+             j++)
             if (chown(lab_cgroup_file(group, i, files[j]), base, base) == -1 && errno != ENOENT)
                 lab_die("chown %s", lab_cgroup_file(group, i, files[j]));
 }
 
-/* The processes inside live in a group of their own below the one with the limits: on v2 a group
- * with processes hands on no controllers, and those inside make groups, too. The limits remain
- * root's. */
-static void make_shell_group(const struct lab_cgroup *group, struct lab_cgroup *shell,
-                             struct hierarchies *hierarchies, unsigned base)
+static struct lab_cgroup group_in(const struct lab_cgroup *group, const char *name)
+{
+    struct lab_cgroup within = *group;
+
+    strcat(strcat(within.name, "/"), name);
+    return within;
+}
+
+/* Make the two groups below GROUP. TOP is what is seen inside: where root there has the only ID of
+ * the account, the kernel lets it write the limits of each group that it sees, and cgroup.kill. The
+ * processes live in SHELL: on v2 a group with processes hands on no controllers, and those inside
+ * make groups, too. */
+static void make_groups(const struct lab_cgroup *group, struct lab_cgroup *top,
+                        struct lab_cgroup *shell, struct hierarchies *hierarchies, unsigned base)
 {
     struct lab_hierarchies mounts;
 
@@ -348,21 +358,25 @@ static void make_shell_group(const struct lab_cgroup *group, struct lab_cgroup *
      */
     if (lab_hierarchies_find(&mounts, NULL) == -1)
         lab_die("read /proc/self/mountinfo");
-    *shell = *group;
-    strcat(shell->name, "/shell");
+    *top = group_in(group, "top");
+    *shell = group_in(top, "shell");
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        if (mkdir(lab_cgroup_file(shell, i, ""), 0755) == -1) {
+        if (!(group->controllers & LAB_BIT(i)))
+            continue;
+        if (mkdir(lab_cgroup_file(top, i, ""), 0755) == -1) {
             if (errno == EEXIST) /* controllers that share a hierarchy */
                 continue;
-            lab_die("mkdir %s", lab_cgroup_file(shell, i, ""));
+            lab_die("mkdir %s", lab_cgroup_file(top, i, ""));
         }
-        int tree = clone_tree(lab_cgroup_file(group, i, ""));
+        if (mkdir(lab_cgroup_file(shell, i, ""), 0755) == -1)
+            lab_die("mkdir %s", lab_cgroup_file(shell, i, ""));
+        int tree = clone_tree(lab_cgroup_file(top, i, ""));
         if (tree == -1)
-            lab_die("open_tree %s", lab_cgroup_file(group, i, ""));
+            lab_die("open_tree %s", lab_cgroup_file(top, i, ""));
         hierarchies->tree[hierarchies->count] = tree;
         strcpy(hierarchies->base[hierarchies->count++], mounts.of[i].base);
     }
-    give_away(group, base);
+    give_away(top, base);
     give_away(shell, base);
 }
 
@@ -371,7 +385,8 @@ static void hand_on_controllers(const struct lab_cgroup *group)
     char word[32];
 
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {
-        if (group->where->of[i].version != 2 || i == LAB_CPUACCT)
+        if (!(group->controllers & LAB_BIT(i)) || group->where->of[i].version != 2 ||
+            i == LAB_CPUACCT)
             continue;
         snprintf(word, sizeof(word), "+%s", lab_controllers[i]);
         if (lab_cgroup_write(group, i, "cgroup.subtree_control", word) == -1)
@@ -595,19 +610,21 @@ __attribute__((noreturn)) static void live(const struct place *place, int channe
     _exit(status);
 }
 
-/* Lead INIT, at the other end of CHANNEL, into the group with the limits, which becomes the root of
- * its cgroup namespace, and on into SHELL below it. */
-static void lead_into_groups(const struct place *place, const struct lab_cgroup *shell, pid_t init,
-                             int channel)
+/* Lead INIT, at the other end of CHANNEL, into TOP, which becomes the root of its cgroup namespace,
+ * and on into SHELL below it. */
+static void lead_into_groups(const struct place *place, const struct lab_cgroup *top,
+                             const struct lab_cgroup *shell, pid_t init, int channel)
 {
-    if (place->group && lab_cgroup_enter(place->group, init) == -1)
+    if (place->group && lab_cgroup_enter(top, init) == -1)
         lab_cgroup_die();
     tell(channel);
     listen_to(channel); /* its cgroup namespace has that group as its root */
     if (place->group && lab_cgroup_enter(shell, init) == -1)
         lab_cgroup_die();
-    if (place->group)
+    if (place->group) {
         hand_on_controllers(place->group);
+        hand_on_controllers(top);
+    }
     tell(channel);
     listen_to(channel);
 }
@@ -683,7 +700,7 @@ static void mount_proc(pid_t init)
 pid_t place_start(struct place *place, int output)
 {
     struct hierarchies hierarchies = {0};
-    struct lab_cgroup shell;
+    struct lab_cgroup top, shell;
     int channel[2];
     lab_fd home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     lab_fd directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -694,7 +711,7 @@ pid_t place_start(struct place *place, int output)
     share_has_run();
     choose_numbers(place);
     if (place->group)
-        make_shell_group(place->group, &shell, &hierarchies, place->first);
+        make_groups(place->group, &top, &shell, &hierarchies, place->first);
     if (unshare(CLONE_NEWNS) == -1)
         lab_die_remedy("it needs root on the machine itself, or in a virtual machine",
                        "a mount namespace");
@@ -710,7 +727,7 @@ pid_t place_start(struct place *place, int output)
         lab_die("return to the machine's mounts");
     if (map_numbers(place, init) == -1)
         lab_die("map the IDs of process %d to %u and up", (int)init, place->first);
-    lead_into_groups(place, &shell, init, channel[0]);
+    lead_into_groups(place, &top, &shell, init, channel[0]);
     place->host_name = open_inside(init, "ns/uts");
     place->processes = open_inside(init, "root/proc");
     tell(channel[0]);
@@ -721,9 +738,7 @@ pid_t place_start(struct place *place, int output)
 
 pid_t place_read_layers(const struct place *place, pid_t init, int output)
 {
-    struct lab_cgroup shell = *place->group;
-
-    strcat(shell.name, "/shell");
+    const struct lab_cgroup top = group_in(place->group, "top"), shell = group_in(&top, "shell");
     pid_t child = fork_beside(init,
                               CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
                                   CLONE_NEWNET | CLONE_NEWCGROUP,

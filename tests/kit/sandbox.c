@@ -233,7 +233,7 @@ static bool out_of_memory(void)
         return no_memory;
     const bool v2 = sandbox.group.where->of[LAB_MEMORY].version == 2;
     if (lab_cgroup_number(&sandbox.group, LAB_MEMORY,
-                          v2 ? "memory.events.local" : "shell/memory.oom_control",
+                          v2 ? "memory.events.local" : "top/shell/memory.oom_control",
                           v2 ? "oom" : "oom_kill", &count) == -1) {
         if (errno != ENOENT) /* root inside has removed it */
             lab_cgroup_die();
@@ -387,18 +387,28 @@ static void limit_without_group(void)
     }
 }
 
+/* Without the controllers a group of v2 limits nothing, but it keeps what is inside out of the
+ * caller's own. */
 static void limit(void)
 {
-    const struct lab_limits limits = {
+    struct lab_limits limits = {
         .memory = MEGABYTES * 1024LL * 1024, .pids = PROCESSES, .groups = GROUPS};
+    unsigned controllers = CONTROLLERS;
+    char directory[LAB_CGROUP_PATH];
+    struct lab_hierarchies where;
 
     sandbox.without_group = lab_rootless ? missing_group() : NULL;
     if (sandbox.without_group) {
         limit_without_group();
-        return;
+        controllers = LAB_BIT(LAB_CPUACCT);
+        limits.memory = limits.pids = 0;
+        if (lab_hierarchies_find(&where, NULL) == -1)
+            lab_die("read /proc/self/mountinfo");
+        if (lab_cgroup_delegated(&where, controllers, directory) == -1)
+            return;
     }
     sandbox.place.group = &sandbox.group;
-    lab_run_cgroup(&sandbox.group, CONTROLLERS, 0);
+    lab_run_cgroup(&sandbox.group, controllers, 0);
     if (lab_cgroup_limit(&sandbox.group, &limits) == -1)
         lab_cgroup_die();
 }
