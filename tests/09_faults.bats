@@ -112,8 +112,8 @@ nothing_is_left() {
 }
 
 @test "faults: a base whose container cannot be looked for is neither removed nor passed over in silence" {
-    mkdir -m 700 "$CONTAINER_LABS_STATE"
-    mkdir -p "$CONTAINER_LABS_STATE/+bases/gone"
+    mkdir -m 700 "$CONTAINER_LABS_STATE" "$CONTAINER_LABS_STATE/+bases"
+    mkdir "$CONTAINER_LABS_STATE/+bases/gone"
     run -1 with_fault "$CONTAINER_LABS_STATE/gone" lstat,newfstatat error=EIO prune
     assert_output "09_full_container: look for the container of the base gone: EIO (Input/output error)"
     assert [ -d "$CONTAINER_LABS_STATE/+bases/gone" ]
