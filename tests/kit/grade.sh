@@ -117,8 +117,8 @@ copy_sources() {
 }
 
 # The name of the submission $1, for tables, terminals and spreadsheets: no line break, nothing that cannot be seen, no
-# formula, and no comma or quote, which is the table's.
-shown() { jq -rn --arg name "${1##*/}" '$name | gsub("[,\"]|\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")'; }
+# formula.
+shown() { jq -rn --arg name "${1##*/}" '$name | gsub("\\p{C}|\\p{Zl}|\\p{Zp}|^[-=+@＝＋－＠]"; "?")'; }
 
 # One submission, $1; its directory comes into $2. Prints its row of the class's table. Whatever is wrong with it
 # stands in the row: the others are not stopped.
@@ -201,7 +201,8 @@ class() {
         if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi
         sort "$rows"
     } >"$grades/grades.csv"
-    cut -d , -f 1-3 "$grades/grades.csv"
+    # The first three columns: a name is quoted, and may have commas.
+    sed -E 's/^("([^"]|"")*"(,[^,]*){2}).*/\1/' "$grades/grades.csv"
     echo "$(wc -l <"$rows") submissions: $grades/grades.csv, and a report of each in $grades"
     left=$(for number in $(numbers); do [ -n "$(root_for "$number")" ] || lacks_of "$number"; done | cut -d ' ' -f 1 | sort -u | xargs)
     if [ -n "$left" ]; then echo "not tried here, and so without points (each report has the reason): TODO $left"; fi
