@@ -434,7 +434,7 @@ C
 @test "the machine: without root, too, limits are not lifted, and the group of who checks is not reached" {
     has_v2 || { play_in_vm; return; }
     local where others
-    STUDENT=4242
+    export STUDENT=4242
     delegate
     for where in /shell ''; do
         # shellcheck disable=SC2016 # the shell in the sandbox expands it
@@ -456,7 +456,7 @@ C
 # in_sandbox WHERE SCRIPT: the user, whose shell is in the group $GROUP$WHERE, lets a script play in the sandbox.
 in_sandbox() {
     # shellcheck disable=SC2016 # another shell expands it
-    run sh -c 'echo $$ >"$0/cgroup.procs" && exec env STUDENT=4242 tests/student one "$@"' "$GROUP$1" \
+    run sh -c 'echo $$ >"$0/cgroup.procs" && exec tests/student one "$@"' "$GROUP$1" \
         timeout -k 1 "$TOO_LONG" build/sandbox --seconds=60 bash -c 'mkdir /tmp/cg && mount -t cgroup2 none /tmp/cg && echo mounted; '"$2" 3>&-
     assert_line mounted
 }
