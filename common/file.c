@@ -258,7 +258,7 @@ int lab_write_once(int fd, const char *text)
 
     if (count == -1 || count == length)
         return count == -1 ? -1 : 0;
-    /* Why there is no more. */
+    /* A second write of the rest fails with the reason. */
     if (write(fd, text + count, (size_t)(length - count)) != -1)
         errno = EIO;
     return -1;

@@ -382,7 +382,7 @@ static void keep_picture(int drawn)
     while (sent < size)
         if (sendfile(file, drawn, &sent, (size_t)(size - sent)) <= 0)
             lab_die("write %s", picture);
-    if (ftruncate(file, size) == -1 && errno != EINVAL) /* of what is no regular file */
+    if (ftruncate(file, size) == -1 && errno != EINVAL) /* a pipe or a device */
         lab_die("write %s", picture);
 }
 

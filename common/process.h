@@ -52,10 +52,10 @@ const char *lab_process_status(pid_t pid);
  * what is printed goes nowhere; a command that is executed finds it closed still. */
 void lab_hold_streams(void);
 
-/* Make good what a caller such as cron may have left: no file that is opened next is taken for a
- * standard stream that is closed, nor by the programs that are started (nothing is read from it,
- * and to write fails as before); SIGCHLD is no more ignored, for then the kernel keeps no status to
- * wait for; PATH is the usual directories where there is none. */
+/* Repair what a caller such as cron may have left. Where a standard stream is closed, its number is
+ * taken, so that no file that is opened later gets it, here and in the programs that are started:
+ * reading gives nothing, and writing fails with EBADF as before. SIGCHLD is not ignored, because
+ * the kernel would keep no status to wait for. PATH, if unset, becomes the usual directories. */
 void lab_begin_as_usual(void);
 
 /* lab_fork() of lab.h in new namespaces: FLAGS are those of clone(2), CLONE_NEW.... With NUMBER (0:

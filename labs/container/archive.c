@@ -334,8 +334,8 @@ void apply_whiteouts(int fd, const char *name)
             continue;
         if (is_whiteout(path))
             apply_whiteout(path);
-        else if (*path && S_ISDIR(archive_entry_filetype(entry))) /* what it hides is no link's */
-            make_way(path, true);
+        else if (*path && S_ISDIR(archive_entry_filetype(entry)))
+            make_way(path, true); /* else a whiteout in it would follow an older link */
     }
     archive_read_free(work.from);
 }

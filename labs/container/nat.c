@@ -260,7 +260,7 @@ static void remove_rules(const char *bridge, const char *network, bool guarded)
     fprintf(to, "COMMIT\n");
     fclose(to);
     int status = restore(text, complaints);
-    if (status <= 0 || status > 128) /* done, or it is no use */
+    if (status <= 0 || status > 128) /* done, or the program was killed */
         return;
     const char *table = "";
     for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line;

@@ -267,9 +267,9 @@ static int remove_base(int bases, const char *name, int base)
                                                               : result;
 }
 
-/* Lock the base NAME of a container that is no more: neither here, nor in a mount namespace with
- * another /run, where who has it keeps it locked. Returns its descriptor, or -1 with errno;
- * EWOULDBLOCK where the container is there. */
+/* Lock the base NAME if its container has ended. A container in a mount namespace with another /run
+ * is known by its lock. Returns the descriptor of the base, or -1 with errno; EWOULDBLOCK where the
+ * container is there. */
 static int lock_dead_base(int bases, const char *name)
 {
     char path[PATH_MAX];
