@@ -41,6 +41,18 @@ static bool is_private(const struct stat *status)
     return status->st_uid == geteuid() && (status->st_mode & 077) == 0;
 }
 
+/* fstat(2) of a directory that has to be private. Returns 0, or -1 with errno; EPERM where it is
+ * not. */
+static int stat_private(int directory, struct stat *status)
+{
+    if (fstat(directory, status) == -1)
+        return -1;
+    if (is_private(status))
+        return 0;
+    errno = EPERM;
+    return -1;
+}
+
 /* Another user may change what is on the way to the layers: a link of proc(5) would lead into his
  * own mount namespace, where any directory of root may be mounted. */
 static int open_layers(const char *path)
@@ -58,12 +70,8 @@ int storage_make_layer(struct container *container)
     if (parent == -1 || mkdirat(parent, name, 0700) == -1)
         return -1;
     lab_fd layer = open_own_directory(parent, name);
-    if (layer == -1 || fstat(layer, &status) == -1)
+    if (layer == -1 || stat_private(layer, &status) == -1)
         return -1;
-    if (!is_private(&status)) {
-        errno = EPERM;
-        return -1;
-    }
     container->layer = status.st_ino;
     return lab_take_fd(&layer);
 }
@@ -112,12 +120,8 @@ static int open_bases(void)
     struct stat status;
     lab_fd bases = open(bases_directory(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-    if (bases == -1 || fstat(bases, &status) == -1)
+    if (bases == -1 || stat_private(bases, &status) == -1)
         return -1;
-    if (!is_private(&status)) {
-        errno = EPERM;
-        return -1;
-    }
     return lab_take_fd(&bases);
 }
 
