@@ -985,15 +985,21 @@ network_with() {
         assert_equal "$(rules_of_host)" "$whole"
         machine_reaches 127.0.0.1 8080 from-web
     done
-    # Rules of others beside ours are no reason.
-    on_host iptables -A INPUT -s 198.51.100.0/24 -j ACCEPT
+    # Rules of others beside ours are no reason, and count as theirs where they name the bridge, too.
+    on_host iptables -A INPUT -i labs0 -p tcp --dport 22 -j ACCEPT
     run -0 labs09 run "$ROOTFS" true
     assert_output ""
-    on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host iptables -t nat -F PREROUTING
+    run -0 labs09 run "$ROOTFS" true
+    assert_output --partial "rules of labs0 are gone"
     on_host sysctl -qw net.ipv4.ip_forward=0
     run -0 labs09 run "$ROOTFS" true
     assert_output --partial "another program has set net.ipv4.ip_forward to 0"
-    labs09 kill web
+    run -0 labs09 kill web
+    assert_output ""
+    run -1 on_host ip link show labs0
+    assert_equal "$(on_host iptables-save | grep ^-A)" "-A INPUT -i labs0 -p tcp -m tcp --dport 22 -j ACCEPT"
+    on_host nft flush ruleset
     assert_equal "$(rules_of_host)" "$before"
 }
 

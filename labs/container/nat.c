@@ -328,9 +328,34 @@ static bool has_tables(void)
     return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy() != 0;
 }
 
-/* Returns the number of iptables rules in which ONE or OTHER stands, or -1 where it cannot be told:
- * after a warning, or with ENOENT where iptables is not installed. */
-static int count_rules(const char *one, const char *other)
+typedef bool counts(const char *rule, const char *bridge);
+
+static bool is_a_rule(const char *rule, const char *bridge)
+{
+    (void)bridge;
+    return strncmp(rule, "-A ", 3) == 0;
+}
+
+/* Whether RULE is of write_rules() or nat_publish(), as iptables-save(8) prints it. Rules of others
+ * may name the bridge. */
+static bool is_ours(const char *rule, const char *bridge)
+{
+    if (!is_a_rule(rule, bridge) || strstr(rule, CHAIN))
+        return is_a_rule(rule, bridge);
+    return strstr(rule, bridge) &&
+           (strstr(rule, "-j MASQUERADE") || strstr(rule, "-d 127.0.0.0/8") ||
+            strstr(rule, "! -i")); /* of NAT, LOCAL_ONLY and GUARD */
+}
+
+/* Neither of a published port nor of what keeps connections few. */
+static bool is_of_the_bridge(const char *rule, const char *bridge)
+{
+    return is_ours(rule, bridge) && (strstr(rule, bridge) || strstr(rule, "-j " CHAIN));
+}
+
+/* Returns the number of iptables rules that COUNT, or -1 where it cannot be told: after a warning,
+ * or with ENOENT where iptables is not installed. */
+static int count_rules(counts *count_it, const char *bridge)
 {
     const char *const argv[] = {find("iptables-save"), NULL};
     int count = 0;
@@ -345,18 +370,16 @@ static int count_rules(const char *one, const char *other)
         lab_warn("iptables-save: %.*s", (int)strcspn(output.text, "\n"), output.text);
     if (output.status != 0)
         return -1;
-    for (const char *line = output.text; line; line = lab_next_line(line)) {
-        const int length = (int)strcspn(line, "\n");
-        count += strncmp(line, "-A ", 3) == 0 && (memmem(line, length, one, strlen(one)) ||
-                                                  memmem(line, length, other, strlen(other)));
-    }
+    for (char *rest, *line = strtok_r(output.text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        count += count_it(line, bridge);
     return count;
 }
 
 int nat_is_up(const char *bridge, bool guarded)
 {
     enum { NAME_THE_BRIDGE = 9, JUMPS = 3 };
-    const int count = count_rules(bridge, "-j " CHAIN);
+    const int count = count_rules(is_of_the_bridge, bridge);
 
     return count == -1 ? -1 : count >= NAME_THE_BRIDGE + JUMPS + guarded; /* of write_rules() */
 }
@@ -368,7 +391,7 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
         return 0;
     remove_rules(bridge, network, guarded);
     lab_nft_delete_missing(missing);
-    const int left = count_rules(CHAIN, bridge);
+    const int left = count_rules(is_ours, bridge);
     if (left == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
         return lab_nft_exists("nat", CHAIN) || lab_nft_exists("filter", CHAIN) ? -1 : 0;
     return left == 0 ? 0 : -1;
@@ -376,7 +399,7 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
 
 int nat_rules(void)
 {
-    const int count = count_rules("-A", "-A"); /* each line has it */
+    const int count = count_rules(is_a_rule, NULL);
 
     return count == -1 && errno == ENOENT ? lab_warn_errno("run iptables-save") : count;
 }
