@@ -181,6 +181,8 @@ __attribute__((noreturn)) static void keep_program(const struct container *conta
     const int status = lab_wait(child);
     if (status == -1)
         lab_die("wait for %s", network.program->name);
+    if (status > 128)
+        dprintf(STDERR_FILENO, "it was ended by %s\n", lab_signal_name(status - 128));
     _exit(status);
 }
 
@@ -225,7 +227,9 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
     close(ready[0]);
     if (count == 1)
         return;
-    /* It may have closed the descriptor and still run. */
+    /* It may have closed the descriptor and still run. If it has not, what ended it comes. */
+    must(poll(&(struct pollfd){.fd = network.words}, 1, 1000), "wait for %s",
+         network.program->name);
     if (kill(network.process, SIGKILL) == -1 || lab_wait(network.process) == -1)
         fail("end %s", network.program->name);
     network.process = 0;
