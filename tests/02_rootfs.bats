@@ -92,6 +92,20 @@ assert_works() {
     cmp piped.tar <(tar -C piped --numeric-owner --owner=0 --group=0 --sort=name -cf - .)
 }
 
+@test "02 tool: an archive for which there is no space is told so, and removed" {
+    mkdir small
+    for size in 4k 16k; do
+        run -1 unshare --mount sh -c "mount -t tmpfs -o size=$size none small && '$LABS/02_rootfs' --tar small/archive new || { ls small; exit 1; }"
+        assert_line "02_rootfs: pack 'new' into 'small/archive': ENOSPC (No space left on device)"
+        refute_line archive
+        [ ! -e new ]
+    done
+    # Another fault is no full disk.
+    run -1 bash -c '"$1" --tar=/dev/stdout new 2>complaint | true; exit ${PIPESTATUS[0]}' - "$LABS/02_rootfs"
+    run -0 cat complaint
+    assert_output "02_rootfs: pack 'new' into '/dev/stdout': tar ended with status 141"
+}
+
 @test "02 tool: a DIR that is not empty is refused and not touched" {
     mkdir -p full/bin hidden
     echo mine >full/bin/sh

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -272,6 +273,11 @@ static void pack(int archive)
     int status = lab_wait(child);
     if (status == -1)
         lab_die("wait for tar");
+    struct statvfs disk;
+    if (status != 0 && fstatvfs(archive, &disk) == 0 && disk.f_blocks > 0 && disk.f_bavail == 0) {
+        errno = ENOSPC; /* which tar does not name where a part of a record could be written */
+        lab_die("pack '%s' into '%s'", tool.directory, tool.tar);
+    }
     if (status != 0)
         lab_exit(EXIT_FAILURE, "pack '%s' into '%s': tar ended with status %d", tool.directory,
                  tool.tar, status);

@@ -349,4 +349,10 @@ cat /home/teacher/build/grades/grades.csv
     run -0 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-
     run -0 tar -tf "$BUILD/submission.tar"
     assert_output "03_unshare.c"
+    # Where it cannot be made, the last one stays.
+    ln -s /dev/full "$BUILD/submission.tar.new"
+    run -2 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-
+    run -0 tar -tf "$BUILD/submission.tar"
+    assert_output "03_unshare.c"
+    [ ! -L "$BUILD/submission.tar.new" ]
 }

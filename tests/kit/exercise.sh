@@ -14,8 +14,8 @@ CDPATH='' cd "$(dirname "$0")/../.."
 : "${FORCE:=}" "${ONLY:=}"
 state=$WORK/.state
 [[ $state == /* ]] || state=./$state # awk(1) takes a=b/... for an assignment
-fresh='' # a file that is made, and is none of the student's yet
-trap 'rm -f "$fresh"' EXIT
+fresh='' # what is made, and is nothing of the student's or teacher's yet
+trap 'rm -rf "$fresh"' EXIT
 
 start() {
     local number=$1 name target starter kept=1
@@ -209,7 +209,9 @@ submit() {
     done
     [ "${#sources[@]}" -gt 0 ] || complain "$WORK has no exercise: make exercise-01 begins one"
     mkdir -p "$BUILD"
-    tar -C "$WORK" -cf "$BUILD/submission.tar" "${sources[@]}"
+    fresh=$BUILD/submission.tar.new
+    tar -C "$WORK" -cf "$fresh" "${sources[@]}"
+    mv "$fresh" "$BUILD/submission.tar"
     echo "$BUILD/submission.tar has ${sources[*]}"
 }
 
@@ -220,6 +222,7 @@ workflow() { awk -f tests/kit/workflow.awk "$points"; }
 handout() {
     local number where=$BUILD/handout name=container-labs
     rm -rf "$where"
+    fresh=$where
     mkdir -p "$where/$name/starters" "$where/$name/.github/workflows"
     if git rev-parse --git-dir >/dev/null 2>&1; then
         git ls-files -z # and nothing that lies about
@@ -239,8 +242,8 @@ handout() {
     # The README names what was left out on lines of its own.
     sed -i -e '/^make solution-/d' -e '/^| `solutions\/`/d' -e '/^| `tests\/gates\/`/d' "$where/$name/README.md"
     workflow >"$where/$name/.github/workflows/classroom.yml"
-    tar -C "$where" -czf "$BUILD/$name.tar.gz" "$name"
-    rm -rf "$where"
+    tar -C "$where" -czf "$where/$name.tar.gz" "$name"
+    mv "$where/$name.tar.gz" "$BUILD"
     echo "$BUILD/$name.tar.gz: the labs with starters, without solutions"
 }
 
