@@ -261,14 +261,21 @@ static int remove_empty(const char *directory)
     return lab_warn_errno("remove %s", directory);
 }
 
-/* Remove the base NAME, open as BASE, if it is there, and the directory of all with the last. */
+/* With the last base the directory of all goes. */
+static int remove_bases_directory(void)
+{
+    const int result = remove_empty(bases_directory());
+
+    return result == 0 && bases_parent() != state_directory() ? remove_empty(bases_parent())
+                                                              : result;
+}
+
+/* Remove the base NAME, open as BASE, if it is there. */
 static int remove_base(int bases, const char *name, int base)
 {
     if (base == -1 ? errno != ENOENT : remove_container_directory(bases, name, base) == -1)
         return lab_warn_errno("remove %s/%s", bases_directory(), name);
-    const int result = remove_empty(bases_directory());
-    return result == 0 && bases_parent() != state_directory() ? remove_empty(bases_parent())
-                                                              : result;
+    return 0;
 }
 
 /* Lock the base NAME if its container has ended. A container in a mount namespace with another /run
@@ -312,7 +319,7 @@ int storage_sweep(void)
         return 0;
     if (bases == -1 || lab_each_name(bases_directory(), sweep_base, &all) == -1)
         return lab_warn_errno("read %s", bases_directory());
-    return all ? 0 : -1;
+    return remove_bases_directory() == 0 && all ? 0 : -1;
 }
 
 int storage_remove(const struct container *container)
@@ -329,5 +336,5 @@ int storage_remove(const struct container *container)
                    ? layer
                    : lab_warn_errno("lock %s/%s", bases_directory(), container->spec.name);
     const int base = remove_base(bases, container->spec.name, own);
-    return layer == 0 && base == 0 ? 0 : -1;
+    return layer == 0 && base == 0 && remove_bases_directory() == 0 ? 0 : -1;
 }
