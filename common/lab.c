@@ -94,7 +94,10 @@ static struct lab_answer run_line(const char *line)
     if (lab_listen_command(&output, argv, LAB_READER) == -1)
         lab_die("start sh");
     if (output.timed_out)
-        lab_exit(lab_exit_failure, "%s: goes on for too long, and was ended", line);
+        lab_exit(lab_exit_failure,
+                 lab_output_needs ? "%s: what it waits for has ended; see above"
+                                  : "%s: goes on for too long, and was ended",
+                 line);
     return (struct lab_answer){.status = output.status, .text = lab_keep_answer(output.text)};
 }
 
@@ -192,7 +195,9 @@ static const char *substitute(const char *value)
     char line[LINE + 32];
 
     snprintf(line, sizeof(line), "exec %.*s", (int)strlen(value) - 3, value + 2);
+    lab_output_needs = started;
     answer = run_line(line);
+    lab_output_needs = 0;
     if (answer.status != 0)
         lab_exit(lab_exit_failure, "%s: %s (exit status %d)", value, answer.text, answer.status);
     return lab_keep_answer(strndup(answer.text, strcspn(answer.text, "\n")));

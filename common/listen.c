@@ -13,6 +13,7 @@
 #include "process.h"
 
 int lab_output_seconds = 10;
+pid_t lab_output_needs;
 
 void lab_output_free(struct lab_output *output)
 {
@@ -39,10 +40,12 @@ static int read_some(struct lab_output *output, int from)
 
 /* Read until CHILD has ended. Waiting for the end of file alone would hang when a grandchild goes
  * on with our pipe in its hands. Returns 0, or -1 with errno. */
-static int listen_until_end(struct lab_output *output, int from, int pidfd)
+static int listen_until_end(struct lab_output *output, int from, int pidfd, int needed)
 {
     long long deadline = lab_now() + 1000000LL * lab_output_seconds * lab_slowness();
-    struct pollfd wanted[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = from, .events = POLLIN}};
+    struct pollfd wanted[3] = {{.fd = pidfd, .events = POLLIN},
+                               {.fd = from, .events = POLLIN},
+                               {.fd = needed, .events = POLLIN}};
     int more = 1;
 
     while (!(wanted[0].revents & POLLIN)) {
@@ -51,7 +54,7 @@ static int listen_until_end(struct lab_output *output, int from, int pidfd)
             output->timed_out = true;
             return 0;
         }
-        if (poll(wanted, 2, (int)left) == -1) {
+        if (poll(wanted, 3, (int)left) == -1) {
             if (errno != EINTR)
                 return -1;
             continue;
@@ -60,6 +63,10 @@ static int listen_until_end(struct lab_output *output, int from, int pidfd)
             return -1;
         if (more == 0)
             wanted[1].fd = -1;
+        if (wanted[2].revents) {
+            wanted[2].fd = -1;
+            deadline = lab_now() + 1000000LL * lab_slowness();
+        }
     }
     return more == 1 && read_some(output, from) == -1 ? -1 : 0;
 }
@@ -113,7 +120,9 @@ static int hear(struct lab_output *output, size_t limit, int (*body)(void *argum
         speak(nothing, to, body, argument);
     lab_close_fd(&to);
     lab_fd pidfd = (int)syscall(SYS_pidfd_open, child, 0);
-    int result = pidfd == -1 ? -1 : listen_until_end(output, from, pidfd), error = errno;
+    lab_fd needed = lab_output_needs ? (int)syscall(SYS_pidfd_open, lab_output_needs, 0) : -1;
+    const bool can = pidfd != -1 && (needed != -1 || !lab_output_needs);
+    int result = can ? listen_until_end(output, from, pidfd, needed) : -1, error = errno;
     if (result == -1 || output->timed_out) {
         kill(child, SIGKILL);
         kill(-child, SIGKILL);

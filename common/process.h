@@ -32,6 +32,10 @@ enum {
  * for its turn on a busy machine. */
 extern int lab_output_seconds;
 
+/* 0, or a child that has not been waited for, and without which the process listened to goes on for
+ * ever: it then is killed a second after the child's end, as when its time has passed. */
+extern pid_t lab_output_needs;
+
 /* Free the text of *OUTPUT. */
 void lab_output_free(struct lab_output *output);
 

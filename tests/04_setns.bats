@@ -547,3 +547,12 @@ wait_for_state() {
     assert_line "04_setns: process 300 has just ended" # bash may tell of the one that was killed, too
     rm "$TMPDIR/trace"
 }
+
+@test "04 experiment: it does not wait for a target that has ended" {
+    mkdir "$TMPDIR/bin"
+    printf '#!/bin/sh\nexec sleep 0.5\n' >"$TMPDIR/bin/unshare"
+    chmod 755 "$TMPDIR/bin/unshare"
+    PATH=$TMPDIR/bin:$PATH run -1 timeout -k 1 $((30 * SLOW)) "$LABS/04_setns" 3>&-
+    assert_line '04_setns: exec cat ready: what it waits for has ended; see above'
+    rm -r "${TMPDIR:?}/bin"
+}

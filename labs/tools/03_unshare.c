@@ -276,9 +276,11 @@ static void keep_namespaces_of(pid_t pid)
             if (wanted.files[i])
                 umount2(wanted.files[i], MNT_DETACH);
         errno = error;
-        lab_die_remedy(no_child          ? "a PID namespace begins with a child: add --fork"
-                       : error == EINVAL ? "it takes a private mount in an older mount namespace"
-                                         : NULL,
+        lab_die_remedy(no_child ? "a PID namespace begins with a child: add --fork"
+                       : error == EINVAL
+                           ? "it takes a private mount in an older mount namespace; since "
+                             "Linux 6.18, one made on the same CPU: taskset(1)"
+                           : NULL,
                        "mount %s on '%s'", source, file);
     }
 }
