@@ -913,6 +913,9 @@ network_with() {
     assert_equal "$(network_with 10.209.0.128/25 via 198.51.100.1)" 10.210.0.2/24
     # All of it is on the link; or this table is asked before ours.
     assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 172.16.0.2/24
+    # What leads nowhere is no network; of the same size it is meant for this one.
+    assert_equal "$(network_with unreachable 10.0.0.0/8)" 10.209.0.2/24
+    assert_equal "$(network_with blackhole 10.209.0.0/24)" 10.210.0.2/24
     assert_equal "$(network_with 10.0.0.0/8 via 198.51.100.1 table 52)" 172.16.0.2/24
     on_host ip route add 172.16.0.0/12 dev vpn0
     assert_equal "$(network_with 10.0.0.0/8 dev vpn0)" 192.168.0.2/24
@@ -1297,4 +1300,35 @@ Try '09_full_container run --help' for more information."
     done < <(sed -n '/^| inside | is | the test |/,/^$/p' "$repository/docs/09_full_container.md" |
         sed -nE '3,$s/^.* \| ([^|]+) \|$/\1/p' | sed 's/; /\n/g')
     [ "$found" -ge 15 ] || fail "$found lines"
+}
+
+@test "full container: the port of a container is closed to the machine, and its MAC address follows from its own" {
+    local port
+    start -n w --ip 10.209.0.9 -p 8080:80
+    run -0 labs09 exec w cat /sys/class/net/eth0/address
+    assert_output 02:42:0a:d1:00:09
+    # Frames to a group that no bridge hands on, 01:80:c2:00:00:0X, come to the port itself, past the rules of labs0.
+    port=$(on_host ip -o link show master labs0 | sed -E 's/^[0-9]+: ([^@:]+).*/\1/')
+    run -0 on_host cat "/proc/sys/net/ipv6/conf/$port/disable_ipv6" "/proc/sys/net/ipv4/conf/$port/rp_filter"
+    assert_output $'1\n1'
+    labs09 kill w
+}
+
+@test "full container: the bridge of another network namespace, and a process of another PID namespace, are told" {
+    local far
+    start -n w
+    run -125 on_host unshare --net "$LABS/09_full_container" run -n other "$ROOTFS" true
+    assert_output "09_full_container: labs0 and its containers are in another network namespace: stop them first"
+    run -0 labs09 exec w true
+    labs09 kill w
+    run -1 on_host ip link show labs0
+    on_host unshare --pid --fork --mount-proc "$LABS/09_full_container" run --net none -n far "$ROOTFS" sleep 997 3>&- &
+    far=$!
+    eventually eval 'labs09 ps | grep -q ^far'
+    for command in stop kill; do
+        run -1 labs09 "$command" far
+        assert_output "09_full_container: container far is in another PID namespace: end it from there"
+    done
+    kill -KILL "$(pgrep -f '^sleep 997$')"
+    wait "$far" || true
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "host.h"
+#include "namespace.h"
 #include "netlink.h"
 #include "record.h"
 #include "report.h"
@@ -20,11 +21,12 @@ const char *bridge_file(void)
     return path;
 }
 
-int bridge_set_boot(struct bridge *bridge)
+int bridge_set_place(struct bridge *bridge)
 {
     char text[64];
 
-    if (lab_read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text)) == -1)
+    if (lab_read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text)) == -1 ||
+        lab_network_cookie(&bridge->cookie) == -1)
         return -1;
     snprintf(bridge->boot, sizeof(bridge->boot), "%.8s", text);
     return 0;
@@ -37,11 +39,11 @@ int bridge_read(struct bridge *bridge)
 
     if (lab_record_read(bridge_file(), RECORD, text, sizeof(text)) == -1)
         return errno == ENOENT ? bridge_forget() : -1;
-    if (bridge_set_boot(&present) == -1)
+    if (bridge_set_place(&present) == -1)
         return -1;
-    if (sscanf(text, "%8s %31[0-9.]/%d %d %u %u %u %d %u", bridge->boot, network, &bridge->prefix,
-               &bridge->forwarded, &bridge->others, &bridge->missing, &bridge->rules,
-               &bridge->alone, &bridge->last) != 9 ||
+    if (sscanf(text, "%8s %llu %31[0-9.]/%d %d %u %u %u %d %u", bridge->boot, &bridge->cookie,
+               network, &bridge->prefix, &bridge->forwarded, &bridge->others, &bridge->missing,
+               &bridge->rules, &bridge->alone, &bridge->last) != 10 ||
         inet_pton(AF_INET, network, &bridge->network) != 1 || bridge->prefix < 0 ||
         bridge->prefix > 31) {
         errno = EBADMSG;
@@ -50,6 +52,15 @@ int bridge_read(struct bridge *bridge)
     if (strcmp(bridge->boot, present.boot) == 0)
         return 1;
     return bridge_forget();
+}
+
+int bridge_is_here(const struct bridge *bridge)
+{
+    unsigned long long here;
+
+    if (lab_network_cookie(&here) == -1)
+        return lab_warn_errno("tell this network namespace from that of %s", BRIDGE);
+    return bridge->cookie == here;
 }
 
 const char *bridge_trouble(void)
@@ -80,9 +91,9 @@ int bridge_write(const struct bridge *bridge)
 {
     char text[BRIDGE_TEXT];
 
-    snprintf(text, sizeof(text), "%s %s %d %u %u %u %d %u\n", bridge->boot, bridge_network(bridge),
-             bridge->forwarded, bridge->others, bridge->missing, bridge->rules, bridge->alone,
-             bridge->last);
+    snprintf(text, sizeof(text), "%s %llu %s %d %u %u %u %d %u\n", bridge->boot, bridge->cookie,
+             bridge_network(bridge), bridge->forwarded, bridge->others, bridge->missing,
+             bridge->rules, bridge->alone, bridge->last);
     return lab_record_write(bridge_file(), RECORD, text);
 }
 

@@ -11,8 +11,9 @@
 #define BRIDGE "labs0"
 
 struct bridge {
-    char boot[9];      /* the beginning of the machine's boot ID */
-    in_addr_t network; /* in network order */
+    char boot[9];              /* the beginning of the machine's boot ID */
+    unsigned long long cookie; /* lab_network_cookie() of its network namespace */
+    in_addr_t network;         /* in network order */
     int prefix;
     int forwarded;    /* ip_forward was on before, not by these labs; forwarding.h */
     unsigned others;  /* the number of iptables rules of other programs then */
@@ -36,8 +37,11 @@ int bridge_forget(void);
 /* The file's name, for messages. */
 const char *bridge_file(void);
 
-/* Set BRIDGE->boot to the present boot. Returns 0, or -1 with errno. */
-int bridge_set_boot(struct bridge *bridge);
+/* Set boot and cookie of BRIDGE to the present ones. Returns 0, or -1 with errno. */
+int bridge_set_place(struct bridge *bridge);
+
+/* Whether BRIDGE is in this network namespace: 1, 0, or -1 after a warning. */
+int bridge_is_here(const struct bridge *bridge);
 
 /* "10.209.0.0/24", in a static buffer */
 const char *bridge_network(const struct bridge *bridge);

@@ -51,7 +51,12 @@ static int open_running(const struct container *container, int *runtime)
     if (container->ended || container->pid == 0)
         lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
     *runtime = open_process_of(container, container->runtime, container->runtime_began);
-    return open_process_of(container, container->pid, container->pid_began);
+    const int process = open_process_of(container, container->pid, container->pid_began);
+    /* Its runtime has the lock. */
+    if (*runtime == -1 && process == -1 && state_is_running(container) == 1)
+        lab_exit(EXIT_FAILURE, "container %s is in another PID namespace: end it from there",
+                 container->spec.name);
+    return process;
 }
 
 /*

@@ -19,15 +19,32 @@ static void name_link(const struct container *container, char name[IFNAMSIZ])
     snprintf(name, IFNAMSIZ, "labs-%d", (int)container->runtime);
 }
 
+/* The bridge hands on frames to the group 01:80:c2:00:00:0X as what has come to the port itself,
+ * past all rules of labs0. So the port has no IPv6, and no packet has the right way back by it. */
+static int close_port(const char *name)
+{
+    char path[64 + IFNAMSIZ];
+
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+    if (lab_write_file(path, "1") == -1 && errno != ENOENT)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
+    return lab_write_file(path, "1");
+}
+
 void network_connect(const struct container *container, pid_t pid)
 {
     char name[IFNAMSIZ];
+    unsigned char mac[6];
 
     if (container->spec.network != NETWORK_BRIDGE)
         return;
     name_link(container, name);
     const unsigned bridge = lab_link_index(BRIDGE);
-    if (bridge == 0 || link_make_pair(name, bridge, "eth0", pid) == -1)
+    /* The same for the same address: the neighbours know it still. */
+    link_mac(container->address.s_addr, mac);
+    if (bridge == 0 || link_make_pair(name, bridge, "eth0", mac, pid) == -1 ||
+        close_port(name) == -1)
         fail("connect the container to %s", BRIDGE);
     inside = network_number(pid);
     /* What it sends to its own published port comes back to it by the bridge, where

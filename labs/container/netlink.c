@@ -88,7 +88,14 @@ int link_make_bridge(const char *name, const unsigned char mac[6])
     return request_change(request);
 }
 
-int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pid)
+void link_mac(in_addr_t address, unsigned char mac[6])
+{
+    mac[0] = 0x02, mac[1] = 0x42;
+    memcpy(mac + 2, &address, sizeof(address));
+}
+
+int link_make_pair(const char *name, unsigned bridge, const char *peer, const unsigned char mac[6],
+                   pid_t pid)
 {
     char buffer[BUFFER];
     struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
@@ -104,6 +111,7 @@ int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pi
     memset(mnl_nlmsg_get_payload_tail(request), 0, sizeof(struct ifinfomsg));
     request->nlmsg_len += sizeof(struct ifinfomsg);
     mnl_attr_put_strz(request, IFLA_IFNAME, peer);
+    mnl_attr_put(request, IFLA_ADDRESS, 6, mac);
     mnl_attr_put_u32(request, IFLA_NET_NS_PID, (uint32_t)pid);
     mnl_attr_nest_end(request, other);
     mnl_attr_nest_end(request, data);
@@ -216,7 +224,10 @@ struct network_range {
 /* Whether a route to a larger network than ours means "all else": see route_overlaps(). */
 static bool is_general(const struct rtmsg *head, bool has_gateway)
 {
-    return head->rtm_dst_len < 8 || (has_gateway && head->rtm_table == RT_TABLE_MAIN);
+    const bool refuses = head->rtm_type == RTN_UNREACHABLE || head->rtm_type == RTN_BLACKHOLE ||
+                         head->rtm_type == RTN_PROHIBIT || head->rtm_type == RTN_THROW;
+
+    return head->rtm_dst_len < 8 || refuses || (has_gateway && head->rtm_table == RT_TABLE_MAIN);
 }
 
 static int compare_route(const struct nlmsghdr *message, void *argument)

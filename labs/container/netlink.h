@@ -16,9 +16,13 @@
 /* Make a bridge called NAME, with a MAC address that stays. */
 int link_make_bridge(const char *name, const unsigned char mac[6]);
 
-/* Make a pair of Ethernet devices: NAME, up and a port of the link BRIDGE, and PEER in the network
- * namespace of process PID. */
-int link_make_pair(const char *name, unsigned bridge, const char *peer, pid_t pid);
+/* The MAC address of a link of ours that has ADDRESS (in network order). */
+void link_mac(in_addr_t address, unsigned char mac[6]);
+
+/* Make a pair of Ethernet devices: NAME, up and a port of the link BRIDGE, and PEER with MAC in the
+ * network namespace of process PID. */
+int link_make_pair(const char *name, unsigned bridge, const char *peer, const unsigned char mac[6],
+                   pid_t pid);
 
 /* Let the bridge send a frame back by the port INDEX that it came from ("hairpin mode"). */
 int link_set_hairpin(unsigned index);

@@ -117,9 +117,9 @@ static int remove_network(struct bridge *bridge)
  * reach the machine past all rules. */
 static int make_bridge(in_addr_t address, int prefix)
 {
-    unsigned char mac[6] = {0x02, 0x42};
+    unsigned char mac[6];
 
-    memcpy(mac + 2, &address, sizeof(address));
+    link_mac(address, mac);
     if (link_make_bridge(BRIDGE, mac) == -1 ||
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/forwarding", "1") == -1 ||
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
@@ -147,7 +147,7 @@ static void create_network(struct bridge *bridge)
 {
     if (must(find_bridge(), "look for %s", BRIDGE) != 0)
         give_up("a link %s exists already, and is not of this program", BRIDGE);
-    must(bridge_set_boot(bridge), "read the boot ID of this machine");
+    must(bridge_set_place(bridge), "read the boot ID of this machine and that of its network");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
     bridge->others = 0;    /* until network_wait_for_rules() */
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
@@ -285,6 +285,8 @@ void network_join(struct container *container)
     if (found == -1)
         give_up("%s", bridge_trouble());
     bool is_there = found == 1;
+    if (is_there && bridge_is_here(&bridge) == 0)
+        give_up("%s and its containers are in another network namespace: stop them first", BRIDGE);
     if (!is_there) {
         choose_network(&bridge, &container->spec);
     } else if (container->spec.subnet && (bridge.network != container->spec.subnet ||
@@ -351,6 +353,13 @@ int network_leave(bool had_ports)
     if (found != 1)
         return found;
     int claimed = state_has_claim("address-");
+    const int here = bridge_is_here(&bridge);
+    if (here == 0 && claimed == 1 && !had_ports)
+        return 0;
+    if (here == 0)
+        lab_warn("%s is in another network namespace: prune removes it there", BRIDGE);
+    if (here != 1)
+        return -1;
     if (claimed == 0)
         return remove_network(&bridge);
     if (claimed == -1)
