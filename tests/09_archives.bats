@@ -350,7 +350,7 @@ END
     done
     assert_equal "$(wc -l <"/proc/$pid/mountinfo")" 1
     assert_equal "$(ls "/proc/$pid/root")" bin
-    # Descriptors: the archive three times, the socket, the file that is written.
+    # Descriptors: the archive, twice a pipe that cannot be written to, the socket, the file that is written.
     run -0 ls -l "/proc/$pid/fd"
     assert_equal "$(grep -c 'pipe' <<<"$output")" 3
     assert_equal "$(grep -c ' -> ' <<<"$output")" 5
@@ -468,13 +468,15 @@ blob() {
     echo '{"layers": []}' >other
     jq -cn --argjson ours "$(blob manifest)" --argjson other "$(blob other)" --arg machine "$(uname -m)" '
         {x86_64: "amd64", aarch64: "arm64"} as $names |
+        ($names[$machine] // $machine) as $here |
         {manifests: [$other + {platform: {os: "linux", architecture: "m68k"}},
-                     $ours + {platform: {os: "linux", architecture: ($names[$machine] // $machine)}}]}' >inner
+                     $other + {platform: {os: "windows", architecture: $here}},
+                     $ours + {platform: {os: "linux", architecture: $here}}]}' >inner
     jq -cn --argjson inner "$(blob inner)" '{manifests: [$inner]}' >image/index.json
     echo '{"imageLayoutVersion": "1.0.0"}' >image/oci-layout
     tar -C image -cf image.tar .
     check_layers image.tar
-    sed -i 's/amd64\|arm64/sparc/' inner
+    sed -i 's/amd64\|arm64/sparc/g' inner
     jq -cn --argjson inner "$(blob inner)" '{manifests: [$inner]}' >image/index.json
     tar -C image -cf sparc.tar .
     refused 125 "has nothing for this machine's architecture" --net none sparc.tar true
@@ -485,8 +487,11 @@ blob() {
     jq -cn '{manifests: [range(100000) | {platform: {architecture: "m68k"}}]}' >image/index.json
     tar -C image -cf long.tar .
     refused 125 "has nothing for this machine's architecture" --net none long.tar true
-    # A tree that has such a file is a tree.
+    # A tree that has such a file is a tree, and so is one whose file is larger than one of an image can be.
     cp -a "$ROOTFS" plain && echo '[{"Layers": 5}]' >plain/manifest.json && echo x >plain/index.json
     tar -C plain -cf plain.tar .
     inside plain.tar cat /manifest.json
+    head -c 5000000 /dev/zero | tr '\0' ' ' >>plain/manifest.json
+    tar -C plain -cf plain.tar .
+    inside plain.tar wc -c /manifest.json
 }

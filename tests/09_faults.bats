@@ -142,6 +142,17 @@ nothing_is_left() {
     nothing_is_left
 }
 
+@test "faults: what fails where an archive is unpacked is told, and not written to the archive" {
+    local before
+    tar -C "$ROOTFS" -cf "$TMPDIR/a.tar" .
+    before=$(sha256sum <"$TMPDIR/a.tar")
+    run -125 with_fault /proc/self/uid_map openat error=EMFILE run --net none - true 0<>"$TMPDIR/a.tar"
+    assert_line --partial "09_full_container: read /proc/self/uid_map: EMFILE (Too many open files)"
+    assert_equal "$(sha256sum <"$TMPDIR/a.tar")" "$before"
+    rm "$TMPDIR/a.tar"
+    nothing_is_left
+}
+
 @test "faults: a published port is never missing in silence" {
     start -n first -p 8081:80
     # The container is listed, but cannot be read.

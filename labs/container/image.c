@@ -132,7 +132,7 @@ static bool json_copy(const char *value, char *text, size_t size)
  * The image.
  */
 
-/* The file PATH of the image; NULL where it is not there. */
+/* The file PATH of the image; NULL where it is not there, or larger than one can be. */
 static char *read_text(const char *path)
 {
     struct stat status;
@@ -142,6 +142,8 @@ static char *read_text(const char *path)
     if (found == -1 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
         fail("look for %s of the image '%s'", path, image.name);
     if (found == -1 || !S_ISREG(status.st_mode))
+        return NULL;
+    if (status.st_size >= JSON_SIZE) /* of something else */
         return NULL;
     text = malloc(JSON_SIZE);
     if (!text || lab_read_file(path, text, JSON_SIZE) == -1)
@@ -200,11 +202,12 @@ static bool find_docker_layers(void)
     return true;
 }
 
-/* Whether DESCRIPTOR names an image for this machine, or does not name an architecture. */
+/* Whether DESCRIPTOR names an image for this machine, or does not name a platform. */
 static bool is_for_us(const char *descriptor)
 {
     static const char *const NAMES[][2] = {{"x86_64", "amd64"}, {"aarch64", "arm64"}};
-    char architecture[WORD];
+    const char *platform = json_member(descriptor, "platform");
+    char architecture[WORD], os[WORD];
     struct utsname machine;
 
     uname(&machine);
@@ -212,8 +215,9 @@ static bool is_for_us(const char *descriptor)
     for (int i = 0; i < LAB_COUNT(NAMES); i++)
         if (strcmp(ours, NAMES[i][0]) == 0)
             ours = NAMES[i][1];
-    const char *said = json_member(json_member(descriptor, "platform"), "architecture");
-    return !json_copy(said, architecture, sizeof(architecture)) || strcmp(architecture, ours) == 0;
+    return (!json_copy(json_member(platform, "os"), os, sizeof(os)) || strcmp(os, "linux") == 0) &&
+           (!json_copy(json_member(platform, "architecture"), architecture, sizeof(architecture)) ||
+            strcmp(architecture, ours) == 0);
 }
 
 /* The OCI layout: an index names manifests or further indices, a manifest names layers. */

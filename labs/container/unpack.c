@@ -22,14 +22,17 @@ struct unpacking {
     int archive, socket;
 };
 
-/* Only the archive, as 0, 1 and 2, and the socket stay open: no lock of the runtime, no terminal.
- */
+/* Only the archive, as 0, and the socket stay open: no lock of the runtime, no terminal. The
+ * archive may be open for writing, and what libraries print must not get into it. */
 static void close_others(const struct unpacking *unpacking)
 {
+    int nowhere[2];
+
+    must(pipe2(nowhere, O_CLOEXEC), "pipe");
     report_socket = fcntl(unpacking->socket, F_DUPFD_CLOEXEC, 4);
-    for (int i = 0; i < 3; i++)
-        if (report_socket == -1 || dup2(unpacking->archive, i) == -1)
-            fail("keep the archive");
+    if (report_socket == -1 || dup2(unpacking->archive, 0) == -1 || dup2(nowhere[0], 1) == -1 ||
+        dup2(nowhere[0], 2) == -1) /* the end for reading: write(2) fails */
+        fail("keep the archive");
     report_socket = dup2(report_socket, 3);
     must(close_range(4, ~0U, 0), "close_range");
 }
@@ -139,7 +142,10 @@ void unpack_archive(const struct container *container, int archive, int base, in
         fail("wait for the process that unpacks '%s'", unpacking.name);
     lab_close_fd(pidfd);
     lab_close_fd(&child_socket);
-    if (end.si_code != CLD_EXITED || end.si_status != 0)
+    if (end.si_code == CLD_EXITED && end.si_status != 0)
+        give_up("'%s' cannot be unpacked: the process that does it ended with status %d",
+                unpacking.name, end.si_status);
+    if (end.si_code != CLD_EXITED)
         give_up("'%s' cannot be unpacked: the process that does it was ended by %s", unpacking.name,
                 lab_signal_name(end.si_status));
 }

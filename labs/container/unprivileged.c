@@ -37,8 +37,7 @@ static unsigned mapped_in(const char *path)
     char map[4096];
     unsigned first, count, end = 0;
 
-    if (lab_read_file(path, map, sizeof(map)) == -1)
-        lab_die("read %s", path);
+    must(lab_read_file(path, map, sizeof(map)), "read %s", path);
     for (const char *line = map; line; line = lab_next_line(line))
         if (sscanf(line, "%u %*u %u", &first, &count) == 2 && first == end &&
             first < IDS_PER_CONTAINER)
