@@ -200,11 +200,10 @@ static int turn_off(struct record *record)
 static int leave(struct record *record, const char *user, bool keep, unsigned *missing)
 {
     remove_user(record, user);
-    /* Before it is turned off: where that fails, the next call tries again. */
-    if (write_record(record) == -1)
-        return -1;
     if (*record->users && !keep)
-        return 1;
+        return write_record(record) == -1 ? -1 : 1;
+    /* The record of the last user is not written anew, which takes space. Where the rest fails, it
+     * stays, and the next call tries again. */
     *missing = record->missing;
     if (!keep && !record->was && turn_off(record) == -1)
         return -1;

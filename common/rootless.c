@@ -143,9 +143,10 @@ static void map_range(const char *program, pid_t pid, unsigned own, struct range
     }
     if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1)
         lab_die("run %s", program);
-    if (output.status != 0)
-        lab_warn("%.*s", (int)strcspn(output.text, "\n"),
-                 output.text); /* it begins with its name */
+    if (output.status != 0 && *output.text) /* it begins with its name */
+        lab_warn("%.*s", (int)strcspn(output.text, "\n"), output.text);
+    else if (output.status != 0)
+        lab_warn("%s ended with status %d", program, output.status);
 }
 
 /* In a child, which stays outside: newuidmap maps the IDs of another process, its parent, as soon

@@ -502,6 +502,17 @@ ROWS
         done'
 }
 
+@test "08 down: what up has done is taken back while /run is full" {
+    on_host '
+        mount -t tmpfs -o size=256k tmpfs /run
+        "$LABS/08_nat" up >/dev/null || exit
+        cat /dev/zero >/run/full 2>/dev/null
+        "$LABS/08_nat" down >/dev/null || exit
+        [ "$(cat /proc/sys/net/ipv4/ip_forward; ls -A /run)" = "0
+full" ] && umount /run || exit
+        same_host'
+}
+
 @test "07 and 08: what up, status and down print and cannot write is an error, and they have done their work" {
     on_host '
         refused() {

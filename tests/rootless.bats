@@ -53,6 +53,15 @@ holds_as_with_root() {
     assert_regex "${stderr_lines[0]}" '^03_unshare: newuidmap: '
 }
 
+@test "rootless: a newuidmap that is killed is told so" {
+    chmod o+x "$TMPDIR" && mkdir "$TMPDIR/bin"
+    printf '#!/bin/sh\nkill -KILL $$\n' >"$TMPDIR/bin/newuidmap"
+    chmod 755 "$TMPDIR/bin/newuidmap"
+    run --separate-stderr as_student range env PATH="$TMPDIR/bin:$PATH" "$LABS/03_unshare" 3>&-
+    assert_equal "${stderr_lines[0]}" '03_unshare: newuidmap ended with status 137'
+    rm -r "${TMPDIR:?}/bin"
+}
+
 @test "rootless: a newuidmap that cannot be looked for, or told to begin, is not taken for none" {
     local program
     program=/usr/bin/newuidmap
