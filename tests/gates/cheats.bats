@@ -302,6 +302,19 @@ C
     refute_output --partial forged
 }
 
+@test "another program: registered for all of the user namespace, by binfmt_misc" {
+    with_main 07 <<<'mount("b", "/tmp", "binfmt_misc", 0, NULL); puts("went on"); return 0;'
+    inside
+    assert_line "not allowed: it mounted binfmt_misc, by which it could replace other programs"
+    refute_line "went on"
+    with_main 07 <<<'int c = syscall(SYS_fsopen, "binfmt_misc", 0); printf("went on %d\n", c); return 0;'
+    inside
+    assert_line "not allowed: it mounted binfmt_misc, by which it could replace other programs"
+    with_main 07 <<<'printf("mounted %d\n", mount("t", "/tmp", "tmpfs", 0, NULL)); return 0;'
+    inside
+    assert_line "mounted 0"
+}
+
 @test "another program: instead of the one with which a check looks" {
     with_main 07 <<<'int f = open("/tmp/ip", O_CREAT | O_WRONLY, 0755); dprintf(f, "#!/bin/sh\necho forged\n"); close(f); if (mount("/tmp/ip", "/usr/sbin/ip", NULL, MS_BIND, NULL) == 0) system("true"); return 0;'
     tests/kit/exercise.sh build 07 "$WORK/$name.c" "$WORK/$name"

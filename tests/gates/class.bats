@@ -74,6 +74,44 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     assert [ "$(wc -l <"$BUILD/grades/grades.csv")" -eq 2 ]
 }
 
+@test "class: of a whole copy of the labs, what the student has written is graded; of several files it is told which" {
+    local labs=$CLASS/alice solution=$REPO/solutions/06_cpu_shares.c
+    mkdir -p "$labs"/{labs/tools,starters,tests/kit,work/old} "$CLASS/john.thompson"
+    touch "$labs/tests/kit/guard.c" "$labs"/{labs,labs/tools,starters,work/old}/06_cpu_shares.c "$labs/labs/01_chroot.c"
+    cp "$solution" "$labs/work/"
+    tar -C "$labs" -cf "$CLASS/bob.tar" .
+    # A file that was mended and added: the last one counts, as for who unpacks it.
+    mkdir "$TMPDIR/Ü ü"
+    : >"$TMPDIR/Ü ü/06_cpu_shares.c"
+    tar -C "$TMPDIR" -cf "$CLASS/anna.toth.tar" "Ü ü"
+    cp "$solution" "$TMPDIR/Ü ü/"
+    tar -C "$TMPDIR" -rf "$CLASS/anna.toth.tar" "Ü ü"
+    rm -r "${TMPDIR:?}/Ü ü"
+    run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    run -0 row alice
+    assert_output --regexp '^"alice",7,.*"06_cpu_shares is work/06_cpu_shares.c, one of 2"$'
+    run -0 row bob
+    assert_output --regexp '^"bob",7,.*"06_cpu_shares is work/06_cpu_shares.c, one of 2"$'
+    run -0 row anna.toth
+    assert_output --regexp '^"anna.toth",7,.*,""$'
+    run -0 row john.thompson
+}
+
+@test "class: the grades of the last time stay until there are new ones; what was handed in stays" {
+    mkdir "$CLASS/alice"
+    run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    mkdir "$BUILD/grades/monday"
+    run -2 make -s -C "$REPO" grade SUBMISSIONS="$BUILD/grades/monday" 3>&-
+    assert_line --partial "is where the grades go"
+    assert [ -d "$BUILD/grades/monday" ]
+    exec 7>"$BUILD/.grading"
+    flock 7
+    run -2 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&- 7>&-
+    assert_line --partial "another grading is under way"
+    exec 7>&-
+    run -0 row alice
+}
+
 @test "class: no submission takes the row of another one, whatever its name is" {
     mkdir "$CLASS/alice" "$CLASS/alice.of-student" "$CLASS"/$'x\001y' "$CLASS"/$'x\002y' "$CLASS"/$'x\003y'
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"

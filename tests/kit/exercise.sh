@@ -147,7 +147,7 @@ nth_hint() { awk -v wanted="$1" '/^## / { n++; next } n == wanted' "$2" | sed -e
 
 progress() {
     local number name held todos got all not_tried words
-    for number in $(numbers); do
+    for number in "${numbers[@]}"; do
         name=$(name_of "$number")
         if [ ! -e "$WORK/$name.c" ]; then
             words="not begun"
@@ -180,7 +180,7 @@ solution() {
 # Check exercise NN, by default the first that does not hold, again at each save, until it holds.
 watch() {
     local number=${1:-} file seen each
-    for each in $(numbers); do
+    for each in "${numbers[@]}"; do
         if [ -z "$number" ] && ! none_fails "$each"; then number=$each; fi
     done
     [ -n "$number" ] || complain "all exercises hold"
@@ -203,7 +203,7 @@ watch() {
 submit() {
     local number name
     local -a sources=()
-    for number in $(numbers); do
+    for number in "${numbers[@]}"; do
         name=$(name_of "$number")
         if [ -f "$WORK/$name.c" ]; then sources+=("$name.c"); fi
     done
@@ -224,17 +224,17 @@ handout() {
     rm -rf "$where"
     fresh=$where
     mkdir -p "$where/$name/starters" "$where/$name/.github/workflows"
-    if git rev-parse --git-dir >/dev/null 2>&1; then
+    if git ls-files --error-unmatch tests/kit/exercise.sh >/dev/null 2>&1; then
         git ls-files -z # and nothing that lies about
     elif [ -e .git ]; then
-        complain "git does not list the files of the labs: $(git rev-parse --git-dir 2>&1)"
+        complain "git does not list the files of the labs: $(git ls-files --error-unmatch tests/kit/exercise.sh 2>&1)"
     else
         find . -path ./.git -prune -o -path "./$(realpath --relative-to=. "$BUILD")" -prune -o \
             -path "./$(realpath --relative-to=. "$WORK")" -prune -o \
             -type f -path './labs/*' ! -name '*.[ch]' -prune -o -type f -print0
     fi | tar --exclude=solutions --exclude=tests/gates --exclude=.ci --exclude=.github \
         --null --files-from=- -cf - | tar -C "$where/$name" -xf -
-    for number in $(numbers); do
+    for number in "${numbers[@]}"; do
         cp "$(starter_of "$number")" "$where/$name/starters/"
     done
     # What a student writes is to be committed there.

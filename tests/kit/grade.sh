@@ -15,11 +15,13 @@ jq=tests/kit/grade.jq
 
 # Try the files of WORK. Into the directory $1: NN.tap, grade.json, grade.xml, report.txt. Prints a table.
 grade() {
-    local into=$1 number name status missing remark summary held todos got all not_tried points_got=0 points_all=0
+    local into=$1 number name status missing remark wrong summary held todos got all not_tried points_got=0 points_all=0
+    wrong=$(awk '!/^#/ && NF && $2 !~ /^[0-9]+$/' "$points")
+    [ ! "$wrong" ] || complain "$points: points are whole numbers, and 0 for none: $wrong"
     printf '%-20s %-8s %-8s %s\n' exercise TODOs points ""
     : >"$into/lines"
     : >"$into/report.txt"
-    for number in $(numbers); do
+    for number in "${numbers[@]}"; do
         name=$(name_of "$number")
         missing="" status=0
         if [ ! -e "$WORK/$name.c" ]; then
@@ -87,28 +89,42 @@ read_as() (
         bash -c "${@:3}" </dev/null 2>/dev/null | timeout -k 1 25 sh -c 'head -c 1000000 && cat >/dev/null'
 )
 
+# From the paths of one name on stdin that which is graded, and then the others: it is in work/, or else as high as can
+# be. Where a whole copy of the labs was handed in, none is of the labs themselves.
+choose() {
+    local theirs='^$'
+    if [ "$1" ]; then theirs='(^|/)(labs|starters|solutions|build|tests)/'; fi
+    LC_ALL=C sort -u | grep -vE "$theirs" | awk -F / '{ print ($(NF - 1) != "work"), NF, $0 }' | LC_ALL=C sort -s -k 1,2n |
+        cut -d ' ' -f 3-
+}
+
 # Copy the sources of the submission $1, up to $3 directories deep, into the directory $2. One that is missing was not
 # begun, which is no failure, nor is a name with a line break or the like in it, which would be two. Status 1: something cannot be
 # read; 2: this is no archive. Nothing is unpacked: tar writes to stdout, so the names, links and owners in an archive have
 # no effect. It opens /dev/stdin by this name, to tell how that is compressed.
 copy_sources() {
-    local number exercise list file
+    local number exercise list file others whole=''
     # shellcheck disable=SC2016 # read by that shell
     list=$(read_as "$1" "" '
         echo "$KIND"
-        if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin -t | sed -n "/\.c\$/p"
+        if [ "$KIND" = file ]; then set -o pipefail && tar -f /dev/stdin --quoting-style=literal -t | sed -n "/\.c\$/p"
         else # what may not be read is passed over
             exec 3>&1
             said=$(find . -maxdepth "$1" -type f -name "*.c" ! -path "*[[:cntrl:]]*" 2>&1 >&3 3>&-) ||
                 ! printf "%s\n" "$said" | grep -qv ": Permission denied\$"
         fi
         ' - "$3") || return
-    for number in $(numbers); do
+    if grep -qE '(^|/)tests/kit/guard\.c$' <<<"$list"; then whole=yes; fi
+    for number in "${numbers[@]}"; do
         exercise=$(name_of "$number")
-        file=$(grep -E "(^|/)$exercise\.c\$" <<<"$list" | LC_ALL=C sort) || continue
+        file=$(grep -aE "(^|/)$exercise\.c\$" <<<"$list" | choose "$whole") || continue
+        others=$(wc -l <<<"$file")
         file=${file%%$'\n'*}
+        if [ "$others" -gt 1 ]; then echo "$exercise is ${file#./}, one of $others" >>"$2/several"; fi
         if [[ $list == file* ]]; then
-            read_as "$1" "" 'tar -f /dev/stdin --wildcards --no-anchored -xO "$1"' - "$exercise.c"
+            # The last of this name, as if it were unpacked.
+            read_as "$1" "" 'tar -f /dev/stdin --no-unquote --no-wildcards --occurrence="$2" -xO -- "$1"' - \
+                "$file" "$(grep -acFx -e "$file" <<<"$list")"
         else
             read_as "$1" "$file" cat
         fi >"$2/$exercise.c" || return 1
@@ -126,12 +142,11 @@ student() {
     local path=$1 grades=$2 file name stem others place remark="" status=0
     file=$(shown "$path")
     name=$file
-    if [ ! -d "$path" ]; then
-        stem=${path##*/}
-        stem=${path%/*}/${stem%%.t*}
+    if [ ! -d "$path" ] && [[ $file =~ \.(tar(\.[[:alnum:]]+)?|t[[:alnum:]]*z[[:alnum:]]*)$ ]]; then
+        stem=${path%"${BASH_REMATCH[0]}"}
         # Not the name of another submission, nor one to which another could be shortened.
         others=("$stem".*)
-        if [ ${#others[@]} -eq 1 ] && [ ! -e "$stem" ] && [ ! -L "$stem" ]; then name=${name%%.t*}; fi
+        if [ ${#others[@]} -eq 1 ] && [ ! -e "$stem" ] && [ ! -L "$stem" ]; then name=${name%"${BASH_REMATCH[0]}"}; fi
     fi
     # Names that differ only in what is replaced; and grades.csv is the table.
     for name in "$name" "$file.of-student"{,-{2..99}}; do
@@ -157,9 +172,13 @@ student() {
         return
     elif [ -z "$(ls "$place")" ]; then
         remark="no source of an exercise"
+    elif [ -e "$place/several" ]; then
+        remark=$(paste -sd ';' "$place/several" | head -c 500 | printable)
     fi
     WORK=$place tests/kit/grade.sh into "$grades/$name" >"$grades/$name/table.txt" 2>"$grades/$name/errors.txt" || {
-        not_graded "$name" "$(head -n 1 "$grades/$name/errors.txt")"
+        # They are moved when all are there.
+        remark=$(head -n 1 "$grades/$name/errors.txt")
+        not_graded "$name" "${remark//"$grades"/$BUILD/grades}"
         return
     }
     rm "$grades/$name/errors.txt"
@@ -174,12 +193,15 @@ not_graded() {
 }
 
 class() {
-    local grades=$BUILD/grades from=$1 status=0 first number left place rows
+    local grades from=$1 status=0 first number left place rows
     [ -d "$1" ] || complain "there is no directory $1"
+    [[ $(realpath "$1")/ != $(realpath "$BUILD")/grades/* ]] || complain "$1 is where the grades go: name another directory"
     need_sandbox
-    rm -rf "$grades"
-    mkdir -m 700 "$grades" # what others have handed in is for the teacher
+    exec {lock}>"$BUILD/.grading"
+    flock -n "$lock" || complain "another grading is under way in $BUILD: wait for it, or type BUILD=DIRECTORY"
     place=$(mktemp -d "$BUILD/class.XXXXXX")
+    grades=$place/grades
+    mkdir -m 700 "$grades" # what others have handed in is for the teacher
     # shellcheck disable=SC2064 # now
     trap "rm -rf '$place'" EXIT
     rows=$place/rows
@@ -191,7 +213,7 @@ class() {
         row=$(tests/kit/grade.sh student "$3" "$1")
         status=$?
         [ ! "$row" ] || { printf "%s\n" "$row" && printf "%s\0" "$3" >>"$2"; }
-        exit $status' - "$grades" "$place/done" <"$place/all" >"$rows" || status=1
+        exit $status' - "$grades" "$place/done" <"$place/all" >"$rows" {lock}>&- || status=1
     # Where a process was killed, for want of memory, or xargs has given up.
     while IFS= read -rd '' left; do
         not_graded "$(shown "$left")" "its grading was broken off" >>"$rows" || status=1
@@ -201,10 +223,13 @@ class() {
         if [ -n "$first" ]; then jq -r --arg form heading -f "$jq" "$first"; fi
         sort "$rows"
     } >"$grades/grades.csv"
+    rm -rf "$BUILD/grades"
+    mv "$grades" "$BUILD"
+    grades=$BUILD/grades
     # The first three columns: a name is quoted, and may have commas.
     sed -E 's/^("([^"]|"")*"(,[^,]*){2}).*/\1/' "$grades/grades.csv"
     echo "$(wc -l <"$rows") submissions: $grades/grades.csv, and a report of each in $grades"
-    left=$(for number in $(numbers); do [ -n "$(root_for "$number")" ] || lacks_of "$number"; done | cut -d ' ' -f 1 | sort -u | xargs)
+    left=$(for number in "${numbers[@]}"; do [ -n "$(root_for "$number")" ] || lacks_of "$number"; done | cut -d ' ' -f 1 | sort -u | xargs)
     if [ -n "$left" ]; then echo "not tried here, and so without points (each report has the reason): TODO $left"; fi
     [ "$status" -eq 0 ] || complain "some were not graded: see the last column"
 }

@@ -20,6 +20,7 @@
 #include <link.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,6 +34,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,7 +58,8 @@ static const char UNTRACED[] = "it called clone with CLONE_UNTRACED";
 static struct {
     pid_t program;
     pid_t traced[TRACED]; /* 0: a free place */
-    bool in_clone3[TRACED];
+    int call[TRACED]; /* the system call that each is in, until it has returned or its child is told
+                       */
     bool started;
     volatile sig_atomic_t asked; /* where the program is: its time is over */
     char **arguments;
@@ -371,15 +374,27 @@ static bool look_at_program(pid_t pid)
            target);
 }
 
-/* Whether PID is in clone3(2) and its child has not been reported yet. */
-static bool *is_in_clone3(pid_t pid)
+/* The system call that PID is in. A clone3(2) is over when its child has been reported. */
+static int *call_in(pid_t pid)
 {
-    static bool nowhere;
+    static int nowhere;
 
     for (int i = 0; i < TRACED; i++)
         if (guard.traced[i] == pid)
-            return &guard.in_clone3[i];
+            return &guard.call[i];
     return &nowhere;
+}
+
+/* A handler of binfmt_misc is for all of the user namespace: the tools with which a check looks at
+ * the program would be what the program likes. */
+static const char BINFMT_MISC[] =
+    "it mounted binfmt_misc, by which it could replace other programs";
+
+static bool is_binfmt_misc(pid_t pid, uint64_t address)
+{
+    const uint64_t word = peek(pid, address);
+
+    return memcmp(&word, "binfmt_misc", sizeof(word)) == 0;
 }
 
 /* PID enters a system call. */
@@ -396,11 +411,48 @@ static void look_at_call(pid_t pid, const struct __ptrace_syscall_info *info)
         flags = peek(pid, info->entry.args[0]);
     if (flags & CLONE_UNTRACED)
         refuse(UNTRACED);
-    *is_in_clone3(pid) = info->entry.nr == SYS_clone3;
+    *call_in(pid) = (int)info->entry.nr;
     if (info->entry.nr == SYS_ptrace || info->entry.nr == SYS_process_vm_writev)
         refuse("it changed the memory of another process");
+    if ((info->entry.nr == SYS_mount && is_binfmt_misc(pid, info->entry.args[2])) ||
+        (info->entry.nr == SYS_fsopen && is_binfmt_misc(pid, info->entry.args[0])))
+        refuse("%s", BINFMT_MISC);
     if (info->entry.nr == SYS_exit_group)
         note_exit(pid, (int)info->entry.args[0]);
+}
+
+/* Another thread may have changed the word after we had looked. FD: what fsmount(2) has returned.
+ */
+static bool has_binfmt_misc(pid_t pid, int call, int fd)
+{
+    char path[64], line[4096];
+    struct statfs status;
+    bool found = false;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
+    if (call == SYS_fsmount)
+        return statfs(path, &status) == -1 || status.f_type == BINFMTFS_MAGIC;
+    snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+    FILE *mounts = fopen(path, "re");
+    if (!mounts && errno != ENOENT && errno != ESRCH) /* it was killed */
+        lab_die("open %s", path);
+    while (mounts && !found && fgets(line, sizeof(line), mounts))
+        found = strstr(line, " - binfmt_misc ") && !strstr(line, " /proc/sys/fs/binfmt_misc ");
+    if (mounts)
+        fclose(mounts);
+    return found;
+}
+
+/* PID returns RESULT from a system call. */
+static void look_at_result(pid_t pid, int64_t result)
+{
+    const int call = *call_in(pid);
+
+    if (call == SYS_clone3 && result > 0)
+        refuse(UNTRACED); /* another thread has changed the flags after we had looked */
+    if (((call == SYS_mount && result == 0) || (call == SYS_fsmount && result >= 0)) &&
+        has_binfmt_misc(pid, call, (int)result))
+        refuse("%s", BINFMT_MISC);
 }
 
 /*
@@ -416,7 +468,7 @@ static void replace_traced(pid_t old, pid_t new)
     for (int i = 0; i < TRACED; i++)
         if (guard.traced[i] == old) {
             guard.traced[i] = new;
-            guard.in_clone3[i] = false;
+            guard.call[i] = 0;
             return;
         }
 }
@@ -439,8 +491,8 @@ static void handle_stop(pid_t pid, int status)
         struct __ptrace_syscall_info info = information(pid);
         if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
             look_at_call(pid, &info);
-        else if (info.op == PTRACE_SYSCALL_INFO_EXIT && info.exit.rval > 0 && *is_in_clone3(pid))
-            refuse(UNTRACED); /* another thread has changed the flags after we had looked */
+        else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+            look_at_result(pid, info.exit.rval);
         signal = 0;
     } else if (event == PTRACE_EVENT_STOP && stops) {
         trace(PTRACE_LISTEN, pid, 0, 0); /* stopped, until somebody sends SIGCONT */
@@ -450,7 +502,7 @@ static void handle_stop(pid_t pid, int status)
         if (event == PTRACE_EVENT_STOP && guard.asked)
             note_time(pid);
         if (event != PTRACE_EVENT_STOP)
-            *is_in_clone3(pid) = false;
+            *call_in(pid) = 0;
     } else {
         signal = note_signal(pid, signal);
     }
@@ -487,7 +539,7 @@ static int watch(void)
             handle_stop(pid, status);
         } else {
             /* It waits for a child as vfork(2) does, and was ended meanwhile. */
-            if (*is_in_clone3(pid))
+            if (*call_in(pid) == SYS_clone3)
                 refuse(UNTRACED);
             replace_traced(pid, 0);
             if (pid == guard.program)

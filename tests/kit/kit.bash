@@ -120,7 +120,11 @@ name_of() {
     complain "there is no exercise $1"
 }
 
-numbers() { sed -nE 's#.*/([0-9][0-9])_.*\.bats#\1#p' <<<"$(printf '%s\n' tests/exercises/*.bats)"; }
+numbers=() # of all exercises
+for exercise in tests/exercises/[0-9][0-9]_*.bats; do
+    exercise=${exercise##*/}
+    numbers+=("${exercise%%_*}")
+done
 
 # Where the starter of exercise $1 is: cut by make kit, or handed out.
 starter_of() {
@@ -148,7 +152,8 @@ fingerprint() { cksum <"$1"; }
 # here: lines of a word and what would help. Where nothing can be tried without root, ROOT_FOR_ALL is yes.
 need_sandbox() {
     local said told sandbox
-    "$MAKE" -s kit BUILD="$BUILD" >&2 || complain "the sandbox for the checks does not build"
+    mkdir -p "$BUILD"
+    flock "$BUILD/.kit" "$MAKE" -s kit BUILD="$BUILD" >&2 || complain "the sandbox for the checks does not build"
     sandbox=$(realpath "$BUILD/sandbox")
     export LACKS='' ROOT_FOR_ALL=''
     told=$(mktemp)
