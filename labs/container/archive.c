@@ -79,7 +79,7 @@ void load_libarchive(bool own_users)
     if (!handle)
         give_up("an archive needs %s: %s; install the package libarchive13, or unpack the archive "
                 "into a directory (%s)",
-                LIBRARY, lab_strerror(errno ? errno : ENOSYS), dlerror());
+                LIBRARY, errno ? lab_strerror(errno) : "it cannot be loaded", dlerror());
 #define LOAD(type, name, arguments) load_function(handle, #name, (void **)&(name));
     FUNCTIONS(LOAD)
 }

@@ -33,7 +33,7 @@ static void close_others(const struct unpacking *unpacking)
     if (report_socket == -1 || dup2(unpacking->archive, 0) == -1 || dup2(nowhere[0], 1) == -1 ||
         dup2(nowhere[0], 2) == -1) /* the end for reading: write(2) fails */
         fail("keep the archive");
-    report_socket = dup2(report_socket, 3);
+    report_socket = must(dup2(report_socket, 3), "keep the socket");
     must(close_range(4, ~0U, 0), "close_range");
 }
 
