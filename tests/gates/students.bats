@@ -228,6 +228,15 @@ files_of_root() { find / -maxdepth 1 -type f -printf '%p %C@\n' | sort; }
     assert_line "2 of 4 TODOs hold: 4 of 7 points"
 }
 
+@test "misbehaving: a program that wants all CPUs of a crowded machine gets what it would have had alone" {
+    echo "9 9 9 100/200 1" >"$TMPDIR/crowd"
+    mount --bind "$TMPDIR/crowd" /proc/loadavg
+    run "$REPO/build/sandbox" --seconds=1 sh -c 'for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done; wait' 3>&-
+    umount /proc/loadavg
+    rm "$TMPDIR/crowd"
+    assert_output --regexp 'it was still running after ([0-9]|1[0-9]) seconds'
+}
+
 @test "misbehaving: a program that forks without end" {
     misbehaves "stopped: it wanted more than 256 processes at a time" 'for (;;) fork();'
     AS=("$REPO/tests/student" one)

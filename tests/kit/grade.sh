@@ -94,7 +94,7 @@ read_as() (
 choose() {
     local theirs='^$'
     if [ "$1" ]; then theirs='(^|/)(labs|starters|solutions|build|tests)/'; fi
-    LC_ALL=C sort -u | grep -vE "$theirs" | awk -F / '{ print ($(NF - 1) != "work"), NF, $0 }' | LC_ALL=C sort -s -k 1,2n |
+    LC_ALL=C sort -u | grep -avE "$theirs" | awk -F / '{ print ($(NF - 1) != "work"), NF, $0 }' | LC_ALL=C sort -s -k 1,2n |
         cut -d ' ' -f 3-
 }
 

@@ -58,8 +58,7 @@ static const char UNTRACED[] = "it called clone with CLONE_UNTRACED";
 static struct {
     pid_t program;
     pid_t traced[TRACED]; /* 0: a free place */
-    int call[TRACED]; /* the system call that each is in, until it has returned or its child is told
-                       */
+    int call[TRACED];     /* what each is in, until its child is told, where that is clone3(2) */
     bool started;
     volatile sig_atomic_t asked; /* where the program is: its time is over */
     char **arguments;
@@ -421,8 +420,7 @@ static void look_at_call(pid_t pid, const struct __ptrace_syscall_info *info)
         note_exit(pid, (int)info->entry.args[0]);
 }
 
-/* Another thread may have changed the word after we had looked. FD: what fsmount(2) has returned.
- */
+/* Another thread may have changed the word meanwhile. FD: what fsmount(2) has returned. */
 static bool has_binfmt_misc(pid_t pid, int call, int fd)
 {
     char path[64], line[4096];

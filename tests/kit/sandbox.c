@@ -254,8 +254,18 @@ static bool crowded(long long own)
     return wanting - own > 4 * sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/* Have those inside had as much of the CPUs as they could have had alone? */
+static bool has_had_all(void)
+{
+    struct lab_cpu_sample sample;
+    const long long most = sandbox.seconds * 1000000 * sysconf(_SC_NPROCESSORS_ONLN);
+
+    return !sandbox.without_group && lab_cpu_sample(&sandbox.group, 0, &sample) == 0 &&
+           sample.usage > most;
+}
+
 /* Is the time over, with COUNT processes inside? To be asked all the time: on a crowded machine it
- * stands still, for 29 times as long at most. */
+ * stands still, for 29 times as long at most, and until they have had all. */
 static bool time_is_over(long long count)
 {
     static int64_t begun, last, counted;
@@ -266,7 +276,8 @@ static bool time_is_over(long long count)
     if (!crowded(count))
         counted += now - last;
     last = now;
-    return counted > sandbox.seconds * 1000 || now - begun > sandbox.seconds * 30000;
+    return counted > sandbox.seconds * 1000 || now - begun > sandbox.seconds * 30000 ||
+           has_had_all();
 }
 
 /* The guard answers SIGURG, which PLACE hands on, with a line that says where the program is. */
