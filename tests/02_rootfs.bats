@@ -106,6 +106,15 @@ assert_works() {
     assert_output "02_rootfs: pack 'new' into '/dev/stdout': tar ended with status 141"
 }
 
+@test "02 tool: without tar, an older archive stays as it is" {
+    echo old >archive
+    mkdir programs && ln -s "$(command -v find)" programs
+    run -1 env PATH="$PWD/programs" "$LABS/02_rootfs" --busybox="$(command -v busybox)" --tar archive new
+    assert_output "02_rootfs: find tar: ENOENT (No such file or directory); install the package tar"
+    assert_equal "$(cat archive)" old
+    [ ! -e new ]
+}
+
 @test "02 tool: a DIR that is not empty is refused and not touched" {
     mkdir -p full/bin hidden
     echo mine >full/bin/sh

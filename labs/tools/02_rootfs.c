@@ -310,6 +310,8 @@ static void build(int directory)
     struct stat status;
     lab_fd archive = -1;
 
+    if (tool.tar && !lab_has_command("tar")) /* before an older archive is emptied */
+        lab_die_remedy("install the package tar", "find tar");
     if (tool.tar && (archive = open(tool.tar, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)) == -1)
         lab_die("open the archive '%s'", tool.tar);
     if (!tool.busybox && lab_find_busybox(found, sizeof(found)) == -1)

@@ -333,17 +333,15 @@ static void enter_directories(const struct request *wanted)
         lab_die("change the working directory");
 }
 
-static bool has_selinux(void)
-{
-    return access("/sys/fs/selinux/enforce", F_OK) == 0;
-}
-
 /* What libselinux does for the model. */
 static void follow_context(pid_t target)
 {
     char path[64], context[4096];
 
-    if (!has_selinux()) {
+    const int is_there = lab_is_there("/sys/fs/selinux/enforce");
+    if (is_there == -1)
+        lab_die("look for SELinux in /sys/fs/selinux");
+    if (!is_there) {
         lab_warn("--follow-context: this kernel has no SELinux, so there is nothing to follow");
         return;
     }
