@@ -340,11 +340,10 @@ static bool is_a_rule(const char *rule, const char *bridge)
  * may name the bridge. */
 static bool is_ours(const char *rule, const char *bridge)
 {
-    if (!is_a_rule(rule, bridge) || strstr(rule, CHAIN))
-        return is_a_rule(rule, bridge);
-    return strstr(rule, bridge) &&
-           (strstr(rule, "-j MASQUERADE") || strstr(rule, "-d 127.0.0.0/8") ||
-            strstr(rule, "! -i")); /* of NAT, LOCAL_ONLY and GUARD */
+    const bool like_ours = strstr(rule, "-j MASQUERADE") || strstr(rule, "-d 127.0.0.0/8") ||
+                           strstr(rule, "! -i"); /* of NAT, LOCAL_ONLY and GUARD */
+
+    return is_a_rule(rule, bridge) && (strstr(rule, CHAIN) || (like_ours && strstr(rule, bridge)));
 }
 
 /* Neither of a published port nor of what keeps connections few. */
