@@ -13,11 +13,16 @@ CDPATH='' cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
 jq=tests/kit/grade.jq
 
-# Try the files of WORK. Into the directory $1: NN.tap, grade.json, grade.xml, report.txt. Prints a table.
-grade() {
-    local into=$1 number name status missing remark wrong summary held todos got all not_tried points_got=0 points_all=0
+# Points are added by the shell.
+check_points() {
+    local wrong
     wrong=$(awk '!/^#/ && NF && $2 !~ /^[0-9]+$/' "$points")
     [ ! "$wrong" ] || complain "$points: points are whole numbers, and 0 for none: $wrong"
+}
+
+# Try the files of WORK. Into the directory $1: NN.tap, grade.json, grade.xml, report.txt. Prints a table.
+grade() {
+    local into=$1 number name status missing remark summary held todos got all not_tried points_got=0 points_all=0
     printf '%-20s %-8s %-8s %s\n' exercise TODOs points ""
     : >"$into/lines"
     : >"$into/report.txt"
@@ -59,6 +64,7 @@ one() {
     local place
     # The own one need not be there yet; another that is not is a slip.
     [ -d "$WORK" ] || [ "$WORK" = work ] || complain "there is no directory $WORK"
+    check_points
     need_sandbox
     place=$(mktemp -d "$BUILD/grade.XXXXXX")
     # shellcheck disable=SC2064 # now
@@ -196,6 +202,7 @@ class() {
     local grades from=$1 status=0 first number left place rows
     [ -d "$1" ] || complain "there is no directory $1"
     [[ $(realpath "$1")/ != $(realpath "$BUILD")/grades/* ]] || complain "$1 is where the grades go: name another directory"
+    check_points
     need_sandbox
     exec {lock}>"$BUILD/.grading"
     flock -n "$lock" || complain "another grading is under way in $BUILD: wait for it, or type BUILD=DIRECTORY"
