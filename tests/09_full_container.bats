@@ -380,6 +380,38 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     run -1 outside env UDP_HOST=192.0.2.1 UDP_PORT=5353 "$ROOTFS/bin/probe" udp_ask
 }
 
+@test "full container: a client of a port of udp is led where the rules lead now, not where it was led before" {
+    outside_up
+    # From one port, by which the kernel knows it for half a minute.
+    asks() { "$@" env UDP_SOURCE=40000 UDP_HOST="$host" UDP_PORT=5353 "$ROOTFS/bin/probe" udp_ask; }
+    answers() { labs09 run -d -n "$1" "${@:2}" "$ROOTFS" probe udp_answer && eventually eval "labs09 exec $1 netstat -lun | grep -q :53"; }
+    local host from
+    for from in "outside 192.0.2.1" "on_host 127.0.0.1"; do
+        host=${from#* } from=${from% *}
+        run -1 asks "$from"
+        answers first -p 5353:53/udp
+        run -0 asks "$from"
+        labs09 kill first
+        answers second -p 5353:53/udp --ip 10.209.0.77
+        run -0 asks "$from"
+        labs09 run -d -n else -p 8080:80 "$ROOTFS" sleep 1000
+        labs09 kill second
+        # What has the address now is not what it asked for.
+        answers third --ip 10.209.0.77
+        run -1 asks "$from"
+        labs09 kill third
+        labs09 kill else
+        answers fourth --ip 10.209.0.77
+        run -1 asks "$from"
+        labs09 kill fourth
+    done
+    # A connection that is none of ours stays.
+    answers first --ip 10.209.0.77
+    run -0 on_host env UDP_SOURCE=40001 UDP_HOST=10.209.0.77 UDP_PORT=53 "$ROOTFS/bin/probe" udp_ask
+    labs09 run -d -n else -p 53:53/udp "$ROOTFS" sleep 1000
+    run -0 on_host grep -c 'sport=40001 dport=53 ' /proc/net/nf_conntrack
+}
+
 # with_servers LINE COMMAND...: where /etc/resolv.conf of the machine is this line.
 with_servers() {
     echo "$1" >"$BATS_TEST_TMPDIR/resolv.conf"

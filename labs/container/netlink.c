@@ -9,10 +9,9 @@
 #include <net/if.h>
 #include <string.h>
 
-enum { BUFFER = 8192, SEQUENCE = 1 };
+enum { SEQUENCE = 1 };
 
-/* The head of a request of TYPE in BUFFER. */
-static struct nlmsghdr *begin(char *buffer, int type, int flags)
+struct nlmsghdr *netlink_begin(char *buffer, int type, int flags)
 {
     struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 
@@ -27,7 +26,7 @@ static struct nlmsghdr *begin(char *buffer, int type, int flags)
 static int exchange(struct mnl_socket *kernel, const void *request, size_t length, mnl_cb_t each,
                     void *argument)
 {
-    char answer[BUFFER];
+    char answer[NETLINK_BUFFER];
     int result = -1;
 
     if (mnl_socket_bind(kernel, 0, MNL_SOCKET_AUTOPID) == -1 ||
@@ -42,9 +41,9 @@ static int exchange(struct mnl_socket *kernel, const void *request, size_t lengt
     return result;
 }
 
-static int ask(struct nlmsghdr *request, mnl_cb_t each, void *argument)
+int netlink_ask(int bus, struct nlmsghdr *request, mnl_cb_t each, void *argument)
 {
-    struct mnl_socket *kernel = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    struct mnl_socket *kernel = mnl_socket_open2(bus, SOCK_CLOEXEC);
 
     if (!kernel)
         return -1;
@@ -57,7 +56,7 @@ static int ask(struct nlmsghdr *request, mnl_cb_t each, void *argument)
 static int request_change(struct nlmsghdr *request)
 {
     request->nlmsg_flags |= NLM_F_ACK;
-    return ask(request, NULL, NULL);
+    return netlink_ask(NETLINK_ROUTE, request, NULL, NULL);
 }
 
 static struct ifinfomsg *put_link(struct nlmsghdr *request, unsigned index, unsigned flags)
@@ -72,8 +71,8 @@ static struct ifinfomsg *put_link(struct nlmsghdr *request, unsigned index, unsi
 
 int link_make_bridge(const char *name, const unsigned char mac[6])
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 
     put_link(request, 0, IFF_UP);
     mnl_attr_put_strz(request, IFLA_IFNAME, name);
@@ -97,8 +96,8 @@ void link_mac(in_addr_t address, unsigned char mac[6])
 int link_make_pair(const char *name, unsigned bridge, const char *peer, const unsigned char mac[6],
                    pid_t pid)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 
     put_link(request, 0, IFF_UP);
     mnl_attr_put_strz(request, IFLA_IFNAME, name);
@@ -121,8 +120,8 @@ int link_make_pair(const char *name, unsigned bridge, const char *peer, const un
 
 int link_set_hairpin(unsigned index)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_SETLINK, 0);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_SETLINK, 0);
 
     put_link(request, index, 0)->ifi_family = AF_BRIDGE;
     struct nlattr *port = mnl_attr_nest_start(request, IFLA_PROTINFO | NLA_F_NESTED);
@@ -133,8 +132,8 @@ int link_set_hairpin(unsigned index)
 
 int link_up(unsigned index)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_NEWLINK, 0);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_NEWLINK, 0);
 
     put_link(request, index, IFF_UP);
     return request_change(request);
@@ -142,8 +141,8 @@ int link_up(unsigned index)
 
 int link_remove(unsigned index)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_DELLINK, 0);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_DELLINK, 0);
 
     put_link(request, index, 0);
     return request_change(request);
@@ -164,14 +163,14 @@ static int read_number(const struct nlmsghdr *message, void *number)
 /* The number of the network namespace that ATTRIBUTE, NETNSA_PID or NETNSA_NSID, and VALUE name. */
 static int ask_number(uint16_t attribute, int value)
 {
-    char buffer[BUFFER];
+    char buffer[NETLINK_BUFFER];
     int number = -1;
-    struct nlmsghdr *request = begin(buffer, RTM_GETNSID, 0);
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_GETNSID, 0);
     struct rtgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
 
     head->rtgen_family = AF_UNSPEC;
     mnl_attr_put_u32(request, attribute, (uint32_t)value);
-    return ask(request, read_number, &number) == -1 ? -1 : number;
+    return netlink_ask(NETLINK_ROUTE, request, read_number, &number) == -1 ? -1 : number;
 }
 
 int network_number(pid_t pid)
@@ -186,8 +185,8 @@ bool network_is_gone(int number)
 
 int address_add(unsigned index, in_addr_t address, int prefix)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
     struct ifaddrmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
     in_addr_t broadcast = address | htonl(UINT32_MAX >> prefix);
 
@@ -202,8 +201,8 @@ int address_add(unsigned index, in_addr_t address, int prefix)
 
 int route_add_default(in_addr_t gateway)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
     struct rtmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
 
     head->rtm_family = AF_INET;
@@ -257,11 +256,11 @@ static int compare_route(const struct nlmsghdr *message, void *argument)
 
 int route_overlaps(in_addr_t address, int prefix)
 {
-    char buffer[BUFFER];
-    struct nlmsghdr *request = begin(buffer, RTM_GETROUTE, NLM_F_DUMP);
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = netlink_begin(buffer, RTM_GETROUTE, NLM_F_DUMP);
     struct rtmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
     struct network_range range = {.address = address, .prefix = prefix};
 
     head->rtm_family = AF_INET;
-    return ask(request, compare_route, &range) == -1 ? -1 : range.taken;
+    return netlink_ask(NETLINK_ROUTE, request, compare_route, &range) == -1 ? -1 : range.taken;
 }

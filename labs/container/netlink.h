@@ -11,6 +11,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { NETLINK_BUFFER = 8192 };
+
+/* Begin a request of TYPE in BUFFER (NETLINK_BUFFER bytes), with FLAGS beside NLM_F_REQUEST. */
+struct nlmsghdr *netlink_begin(char *buffer, int type, int flags);
+
+/* Send REQUEST to BUS (NETLINK_ROUTE), and call EACH, unless it is NULL, for the messages of the
+ * answer, up to the acknowledgement or the end. Returns 0 or more, or -1 with errno. */
+int netlink_ask(int bus, struct nlmsghdr *request, mnl_cb_t each, void *argument);
+
 /* All of these return 0, or -1 with errno. They work in the present network namespace. */
 
 /* Make a bridge called NAME, with a MAC address that stays. */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "bridge.h"
+#include "connections.h"
 #include "forwarding.h"
 #include "host.h"
 #include "nat.h"
@@ -85,7 +86,7 @@ static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *mi
         return -1;
     if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
         return 0;
-    return lab_warn_errno("write 0 to %s, and what %s.forwarding has", FORWARDING, lab_runs());
+    return lab_warn("%s", lab_forwarding_trouble()), -1;
 }
 
 /* Returns 0; or -1 after a warning, and the record stays for the next command to try again. */
@@ -265,7 +266,7 @@ int network_wait_for_rules(void)
     if (status == 0)
         status = record_rules();
     lab_close_fd(&counted);
-    if (status == 0 && again && network_publish() != 0)
+    if (status == 0 && again && network_publish(false) != 0)
         return lab_warn("the published ports could not be made reachable again"), -1;
     /* Only after the rules: at no moment is another network forwarded. */
     if (status == 0 && !again && lab_write_file(FORWARDING, "1") == -1)
@@ -312,29 +313,44 @@ void network_join(struct container *container)
     relay_start(container);
 }
 
-static void add_rules(const struct container *container, void *rules)
+struct published {
+    FILE *rules, *udp;
+};
+
+static void add_ports(const struct container *container, void *published)
 {
+    const struct published *to = published;
+
     for (int i = 0; i < container->spec.port_count && !container->ended; i++) {
         const struct port *port = &container->spec.ports[i];
-        nat_add_port(rules, port, container->address);
+        const struct udp_port udp = {container->address.s_addr, htons(port->outside),
+                                     htons(port->inside)};
+        nat_add_port(to->rules, port, container->address);
+        if (port->udp)
+            fwrite(&udp, sizeof(udp), 1, to->udp);
     }
 }
 
-int network_publish(void)
+int network_publish(bool had_udp)
 {
     struct bridge bridge;
     lab_string rules = NULL;
-    size_t size;
-    FILE *to = open_memstream(&rules, &size);
+    lab_string udp = NULL;
+    size_t size, udp_size;
+    struct published to = {open_memstream(&rules, &size), open_memstream(&udp, &udp_size)};
 
-    if (!to)
+    if (!to.rules || !to.udp)
         return -1;
-    const int all = state_for_each(add_rules, to);
+    const int all = state_for_each(add_ports, &to);
     const uint32_t found = lab_nft_generation();
+    const bool whole = fclose(to.rules) != EOF && fclose(to.udp) != EOF && all != -1;
     /* Without one that cannot be read, its ports would be closed. */
-    int status = fclose(to) == EOF || all == -1 ? -1 : nat_publish(rules);
+    int status = whole ? nat_publish(rules) : -1;
+    const int count = (int)(udp_size / sizeof(struct udp_port));
     if (read_present_bridge(&bridge) == -1)
         return -1;
+    if (status == 0 && (had_udp || count > 0))
+        connections_forget_udp(&bridge, (const void *)udp, count);
     if (status == -1 || bridge.rules == 0)
         return status;
     bridge.rules = bridge.rules == found ? generation_if_ours(found, NAT_PUBLISH_CHANGES) : 0;
@@ -342,8 +358,9 @@ int network_publish(void)
     return write_bridge(&bridge) == -1 ? -1 : status;
 }
 
-int network_leave(bool had_ports)
+int network_leave(const struct specification *left)
 {
+    const bool had_ports = left && left->port_count > 0, had_udp = left && publishes_udp(left);
     struct bridge bridge;
 
     network_wait_for_rules(); /* of a start that failed */
@@ -352,21 +369,22 @@ int network_leave(bool had_ports)
         lab_warn("%s", bridge_trouble());
     if (found != 1)
         return found;
-    int claimed = state_has_claim("address-");
-    const int here = bridge_is_here(&bridge);
-    if (here == 0 && claimed == 1 && !had_ports)
-        return 0;
-    if (here == 0)
+    const int here = bridge_is_here(&bridge), claimed = state_has_claim("address-");
+    switch (here) {
+    case 0:
+        if (claimed == 1 && !had_ports)
+            return 0;
         lab_warn("%s is in another network namespace: prune removes it there", BRIDGE);
-    if (here != 1)
         return -1;
+    case -1: return -1;
+    }
+    if (claimed == -1)
+        return lab_warn_errno("read %s", state_directory());
+    if (claimed == 0 && had_udp)
+        connections_forget_udp(&bridge, NULL, 0);
     if (claimed == 0)
         return remove_network(&bridge);
-    if (claimed == -1)
-        lab_warn_errno("read %s", state_directory());
-    else if (!had_ports || network_publish() == 0)
+    if (!had_ports || network_publish(had_udp) == 0)
         return 0;
-    else
-        lab_warn("the rules of the published ports could not be changed");
-    return -1;
+    return lab_warn("the rules of the published ports could not be changed"), -1;
 }

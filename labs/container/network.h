@@ -24,9 +24,9 @@ bool network_rules_pending(void);
 /* Wait for them. Returns what nat_wait() does. */
 int network_wait_for_rules(void);
 
-/* Install rules for the published ports of all recorded containers, and no others. Returns what
- * nat_wait() does. */
-int network_publish(void);
+/* Install rules for the published ports of all recorded containers, and no others. HAD_UDP: one
+ * with ports of UDP has left. Returns what nat_wait() does. */
+int network_publish(bool had_udp);
 
 /* relay.c: published ports at ::1 of the machine. No rule of NAT leads from IPv6 to IPv4, and no
  * packet from ::1 leaves lo. So a process accepts the connections of TCP there and copies between
@@ -50,9 +50,9 @@ void network_set_up_loopback(void);
 /* Inside, when network_connect() has made it: set up eth0 where CONTAINER has an address. */
 void network_set_up_eth0(const struct container *container);
 
-/* After the claims of a container with ports or an address were removed: update the rules, or
- * remove the bridge with the last address. Returns 0; or -1 after a warning, and the next call
- * tries again. */
-int network_leave(bool had_ports);
+/* After the claims of a container were removed that was as LEFT says (NULL: of none): update the
+ * rules, or remove the bridge with the last address. Returns 0; or -1 after a warning, and the next
+ * call tries again. */
+int network_leave(const struct specification *left);
 
 #endif

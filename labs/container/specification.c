@@ -46,3 +46,11 @@ uint64_t namespaces_of(const struct specification *spec)
     flags |= spec->own_users ? CLONE_NEWUSER : 0;
     return flags;
 }
+
+bool publishes_udp(const struct specification *spec)
+{
+    for (int i = 0; i < spec->port_count; i++)
+        if (spec->ports[i].udp)
+            return true;
+    return false;
+}

@@ -91,6 +91,9 @@ bool is_container_name(const char *name);
  * namespace, whose root is the group of its creator at that moment, so it is made inside. */
 uint64_t namespaces_of(const struct specification *specification);
 
+/* Whether ports of UDP are published. */
+bool publishes_udp(const struct specification *specification);
+
 /* The name of WALL, one bit, or NULL; and the bit of the wall NAME, or 0. */
 const char *wall_name(unsigned wall);
 unsigned wall_named(const char *name);

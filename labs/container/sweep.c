@@ -83,7 +83,7 @@ static bool sweep_one(struct container *container)
     if (!remove_large(container) || network_disconnect(container) == -1 ||
         state_remove(container, container->ended) == -1)
         return false;
-    const bool left = network_leave(container->spec.port_count > 0) == 0;
+    const bool left = network_leave(&container->spec) == 0;
     state_mark_cleared(container);
     return left;
 }
@@ -97,7 +97,7 @@ static bool sweep_rest(void)
     bool all = for_each_abandoned(sweep_one, false);
     if (storage_sweep() == -1)
         all = false;
-    return network_leave(false) == 0 && all;
+    return network_leave(NULL) == 0 && all;
 }
 
 bool lock_and_sweep(bool make)

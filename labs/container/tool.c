@@ -8,7 +8,8 @@
  *     inside, command, launch   the container's side, from clone3(2) to execve(2)
  *     storage, unpack, archive, image    the root file system that a container's layer lies over
  *     mounts, mounts_inside     root, /proc, /sys, /dev, volumes; pivot_root(2)
- *     network, link, bridge, nat, netlink, relay    bridge, veth pair, addresses, rules, ports
+ *     network, link, bridge, nat, netlink    bridge, veth pair, addresses, rules
+ *     relay, connections        published ports: at ::1, and for clients of UDP that are known
  *     limits                    the control group
  *     privileges, account, filter    user, capabilities, no_new_privs, system calls
  *     state, state_file, container, ids, sweep    the containers, and what they have

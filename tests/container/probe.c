@@ -744,12 +744,16 @@ static int udp_ask(void)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)atoi(variable("UDP_PORT")))};
+    const char *source = getenv("UDP_SOURCE");
+    const struct sockaddr_in self = {.sin_family = AF_INET,
+                                     .sin_port = htons(source ? (uint16_t)atoi(source) : 0)};
     const struct timeval wait = {.tv_sec = 2};
     char answer[64];
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
     inet_pton(AF_INET, variable("UDP_HOST"), &to.sin_addr);
-    if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == -1 ||
+    if (fd == -1 || bind(fd, (const struct sockaddr *)&self, sizeof(self)) == -1 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == -1 ||
         connect(fd, (struct sockaddr *)&to, sizeof(to)) == -1 || send(fd, "?", 1, 0) == -1 ||
         recv(fd, answer, sizeof(answer), 0) != 6)
         return errno;

@@ -1,0 +1,126 @@
+#include "connections.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "file.h"
+#include "netlink.h"
+
+/* The addresses and ports of a packet, in network order. */
+struct packet {
+    in_addr_t from, to;
+    in_port_t from_port, to_port;
+    uint8_t protocol;
+};
+
+struct search {
+    const struct udp_port *ports;
+    int count;
+    in_addr_t network, mask;
+};
+
+/* The attribute TYPE in NEST, NULL where there is none. */
+static const struct nlattr *find(const struct nlattr *nest, int type)
+{
+    const struct nlattr *attribute;
+
+    if (nest)
+        mnl_attr_for_each_nested(attribute,
+                                 nest) if (mnl_attr_get_type(attribute) == type) return attribute;
+    return NULL;
+}
+
+static void copy(void *value, size_t size, const struct nlattr *nest, int type)
+{
+    const struct nlattr *attribute = find(nest, type);
+
+    memset(value, 0, size);
+    if (attribute && mnl_attr_get_payload_len(attribute) == size)
+        memcpy(value, mnl_attr_get_payload(attribute), size);
+}
+
+static struct packet read_packet(const struct nlattr *tuple)
+{
+    const struct nlattr *ip = find(tuple, CTA_TUPLE_IP), *rest = find(tuple, CTA_TUPLE_PROTO);
+    struct packet packet;
+
+    copy(&packet.from, sizeof(packet.from), ip, CTA_IP_V4_SRC);
+    copy(&packet.to, sizeof(packet.to), ip, CTA_IP_V4_DST);
+    copy(&packet.from_port, sizeof(packet.from_port), rest, CTA_PROTO_SRC_PORT);
+    copy(&packet.to_port, sizeof(packet.to_port), rest, CTA_PROTO_DST_PORT);
+    copy(&packet.protocol, sizeof(packet.protocol), rest, CTA_PROTO_NUM);
+    return packet;
+}
+
+/* Whether this machine has ADDRESS: only such a one can be bound. */
+static bool is_local(in_addr_t address)
+{
+    const struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = address};
+    lab_fd fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    return fd != -1 && bind(fd, (const struct sockaddr *)&self, sizeof(self)) == 0;
+}
+
+/* Whether a connection whose packets are like FIRST, and those back like REPLY, would be led
+ * elsewhere if it began now. */
+static bool is_outdated(const struct search *search, struct packet first, struct packet reply)
+{
+    const bool was_led = (reply.from & search->mask) == search->network &&
+                         (first.to & search->mask) != search->network;
+
+    for (int i = 0; i < search->count; i++) {
+        const struct udp_port *port = &search->ports[i];
+        if (port->outside == first.to_port)
+            return was_led ? port->address != reply.from || port->inside != reply.from_port
+                           : first.to == reply.from && is_local(first.to);
+    }
+    return was_led;
+}
+
+static int forget(const struct nlattr *tuple)
+{
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request =
+        netlink_begin(buffer, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+    struct nfgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+
+    head->nfgen_family = AF_INET;
+    mnl_attr_put(request, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(tuple),
+                 mnl_attr_get_payload(tuple));
+    return netlink_ask(NETLINK_NETFILTER, request, NULL, NULL) == -1 && errno != ENOENT ? -1 : 0;
+}
+
+static int see_to(const struct nlmsghdr *message, void *search)
+{
+    const struct nlattr *attribute, *first = NULL, *reply = NULL;
+
+    mnl_attr_for_each (attribute, message, sizeof(struct nfgenmsg)) {
+        if (mnl_attr_get_type(attribute) == CTA_TUPLE_ORIG)
+            first = attribute;
+        if (mnl_attr_get_type(attribute) == CTA_TUPLE_REPLY)
+            reply = attribute;
+    }
+    const struct packet packet = read_packet(first);
+    if (packet.protocol != IPPROTO_UDP || !is_outdated(search, packet, read_packet(reply)))
+        return MNL_CB_OK;
+    return forget(first) == -1 ? MNL_CB_ERROR : MNL_CB_OK;
+}
+
+void connections_forget_udp(const struct bridge *bridge, const struct udp_port *ports, int count)
+{
+    char buffer[NETLINK_BUFFER];
+    struct search search = {ports, count, bridge->network,
+                            htonl(UINT32_MAX << (32 - bridge->prefix))};
+    struct nlmsghdr *request =
+        netlink_begin(buffer, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+    struct nfgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+
+    head->nfgen_family = AF_INET;
+    if (netlink_ask(NETLINK_NETFILTER, request, see_to, &search) == -1 && count > 0)
+        lab_warn_errno("look for clients of UDP that have sent before (they may stay with what "
+                       "they found then)");
+}
