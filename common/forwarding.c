@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "file.h"
 #include "lock.h"
 #include "namespace.h"
@@ -97,6 +98,22 @@ int lab_forwarding_is_on(void)
     char text[32];
 
     return lab_read_file(IP_FORWARD, text, sizeof(text)) == -1 ? -1 : atoi(text) != 0;
+}
+
+const char *lab_forwarding_trouble(void)
+{
+    static char text[512];
+    const int error = errno;
+
+    if (error == EBADMSG)
+        snprintf(text, sizeof(text),
+                 "a record in %s is damaged: see what it says, set %s as it was, and remove it",
+                 records(), IP_FORWARD);
+    else
+        snprintf(text, sizeof(text), "write 0 to %s, and what %s has: %s", IP_FORWARD, records(),
+                 lab_strerror(error));
+    errno = error;
+    return text;
 }
 
 /* Take USER out of the users. */

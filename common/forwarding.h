@@ -22,6 +22,10 @@ int lab_forwarding_is_on(void);
  * already and not because of these labs: then it stays. */
 int lab_forwarding_use(const char *user);
 
+/* After lab_forwarding_leave() has failed with errno: what it says, with a remedy where there is
+ * one, in a static buffer. errno stays. */
+const char *lab_forwarding_trouble(void);
+
 /* Whether another lab than USER uses it: 1 or 0. */
 int lab_forwarding_is_shared(const char *user);
 

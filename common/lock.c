@@ -62,7 +62,8 @@ int lab_lock(int fd, int milliseconds)
             before = holder_of(fd);
         if (left <= 0) {
             pid_t now = holder_of(fd);
-            if (now == before || now <= 0) {
+            /* 0 may be a moment between two holders, but not twice. */
+            if (now == before || now == -1) {
                 errno = ETIMEDOUT;
                 return -1;
             }

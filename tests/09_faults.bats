@@ -480,7 +480,7 @@ forwarding_is() { [ "$(forwarding_of_host)" = "$1" ]; }
     labs09 kill a
     assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
     run -1 labs09 prune
-    assert_line --partial "EBADMSG (Bad message)"
+    assert_line --partial "a record in /run/container-labs.forwarding is damaged: see what it says, set /proc/sys/net/ipv4/ip_forward as it was, and remove it"
     cp "$TMPDIR/whole" "$record"
     rm "$TMPDIR/whole"
     nothing_is_left

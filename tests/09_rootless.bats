@@ -365,6 +365,7 @@ refused_network() {
     chmod o+x "$TMPDIR" && mkdir "$TMPDIR/bin"
     refused_network 'read whether pasta is ready: EIO (Input/output error)' read:EIO:2=1 'echo 1; exec sleep 1000'
     refused_network 'pasta makes no network: it prints no reason' read:EIO:2=7777 'exec sleep 1000 >&-'
+    refused_network 'pasta has made no network within 20 seconds: it prints no reason' read:EIO:2=7777 'exec sleep 1000'
     refused_network 'pasta makes no network: it was ended by SIGKILL' read:EIO:2=7777 'kill -KILL $$'
     refused_network 'pasta makes no network: read what it prints: EIO (Input/output error)' read:EIO:2=65535 'exit 1'
     rm -r "${TMPDIR:?}/bin"

@@ -95,15 +95,21 @@ hasty() {
 @test "lock: as long as its holders come and go, it is waited for" {
     mkdir "$TMPDIR/locked"
     local holders=()
-    # Each has it for longer than a quarter of the patience, all together for much longer than that.
-    for _ in $(seq 6); do
+    # Each has it for a part of the patience, all together for much longer.
+    for _ in $(seq 10); do
         flock "$TMPDIR/locked" sleep 0.3 3>&- &
         holders+=($!)
     done
     sleep 0.1
-    run -0 timeout 20 "$UNIT" lock "$TMPDIR/locked" 500
+    run -0 timeout 20 "$UNIT" lock "$TMPDIR/locked" 1500
     assert_output locked
     wait "${holders[@]}"
+    # Nobody has it in the moment in which it is looked for who has it.
+    flock "$TMPDIR/locked" sleep 0.5 3>&- &
+    sleep 0.1
+    run -0 timeout 20 strace -qq -o /dev/null -P /proc/locks -e inject=openat:delay_enter=1000000:when=2 "$UNIT" lock "$TMPDIR/locked" 200
+    assert_output locked
+    wait "$!"
     rmdir "$TMPDIR/locked"
 }
 

@@ -136,7 +136,7 @@ static void wait_for_command(struct exec_request *request)
     int asked;
 
     do {
-        asked = monitor_wait_readable(request->socket, monitored->pidfd, monitored->signals);
+        asked = monitor_wait_readable(request->socket, monitored->pidfd, monitored->signals, -1);
         /* The process may have been sent already. */
         for (int i = 0; asked > 0 && i < DRAINED && poll(&more, 1, 0) == 1; i++)
             if (!receive_progress(request->socket, spec, monitored))

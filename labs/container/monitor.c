@@ -100,20 +100,22 @@ int monitor_pending_end(void)
     return signal > 0 ? signal : 0;
 }
 
-int monitor_wait_readable(int fd, int process, int signals)
+int monitor_wait_readable(int fd, int process, int signals, int milliseconds)
 {
     struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
                               {.fd = process, .events = POLLIN},
                               {.fd = signals, .events = POLLIN}};
+    const long long end = now() + milliseconds;
     struct signalfd_siginfo others;
 
     for (;;) {
-        int ready = poll(polled, 3, -1);
+        const long long left = end - now();
+        int ready = poll(polled, 3, milliseconds == -1 ? -1 : left > 0 ? (int)left : 0);
         int asked = monitor_pending_end();
         if (asked)
             return asked;
-        if (ready > 0 && (polled[0].revents || polled[1].revents))
-            return polled[0].revents ? 0 : -1;
+        if (ready == 0 || (ready > 0 && (polled[0].revents || polled[1].revents)))
+            return ready == 0 || polled[0].revents ? 0 : -1;
         if (ready > 0 && read(signals, &others, sizeof(others)) == -1)
             continue; /* there is no process yet to send it to */
     }

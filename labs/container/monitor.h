@@ -44,9 +44,10 @@ void monitor_no_signals(void);
 int monitor_pending_end(void);
 
 /* Wait until FD can be read, before there is a process to hand signals on to, or until PROCESS, a
- * pidfd or -1, has ended. Returns 0, or -1 where FD cannot be read, or the one of SIGNALS, the
- * descriptor of monitor_signals(), that asks a program to end: it comes first. */
-int monitor_wait_readable(int fd, int process, int signals);
+ * pidfd or -1, has ended, or until MILLISECONDS (-1: without end) are over. Returns 0, or -1 where
+ * FD cannot be read as PROCESS has ended, or the one of SIGNALS, the descriptor of
+ * monitor_signals(), that asks a program to end: it comes first. */
+int monitor_wait_readable(int fd, int process, int signals, int milliseconds);
 
 /* Wait until the process has ended and its output is transferred; meanwhile keys of our terminal go
  * to its own. Returns its status of wait(2).

@@ -26,10 +26,11 @@ struct runtime run;
  * Before there is a process.
  */
 
-/* Wait until FD can be read; a signal that asks for the end ends the start. */
-static void wait_for(int fd)
+/* Wait until FD can be read, or for so long (-1: without end); a signal that asks for the end ends
+ * the start. */
+static void wait_for(int fd, int milliseconds)
 {
-    run.asked = monitor_wait_readable(fd, -1, run.monitored.signals);
+    run.asked = monitor_wait_readable(fd, -1, run.monitored.signals, milliseconds);
     if (run.asked)
         give_up_with(128 + run.asked, "%s: stopped by %s before the command ran",
                      run.container.spec.name, lab_signal_name(run.asked));
@@ -45,7 +46,7 @@ static void install_rules(const struct container *container)
     if (status != 0)
         give_up("the rules of the bridge could not be made");
     if (container->spec.network == NETWORK_BRIDGE && container->spec.port_count > 0 &&
-        network_publish() != 0)
+        network_publish(false) != 0)
         give_up("the published ports could not be made reachable");
     state_unlock();
 }
@@ -185,7 +186,7 @@ static int run_specified(const struct specification *spec)
     run.monitored.log = log;
     start(container);
     do
-        wait_for(run.socket);
+        wait_for(run.socket, -1);
     while (receive_progress(run.socket, spec, &run.monitored));
     if (!run.monitored.started && limits_count_oom_kills(&run.limits))
         give_up("%s: out of memory before the command ran: the limit is %lld bytes", spec->name,

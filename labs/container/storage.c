@@ -215,7 +215,8 @@ bool base_is_packed(const struct specification *spec)
                           (stat(spec->root, &status) == 0 && S_ISREG(status.st_mode)));
 }
 
-int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd))
+int open_base(const struct container *container, int archive, int *pidfd,
+              void (*wait_for)(int fd, int milliseconds))
 {
     const char *root = container->spec.root, *path;
     char busybox[PATH_MAX];

@@ -17,7 +17,8 @@ bool base_is_packed(const struct specification *spec);
  * or $CONTAINER_LABS_STATE/+bases: /run, in memory, is too small. ARCHIVE is a descriptor of an
  * archive, or -1 where the root is a path; PIDFD and WAIT_FOR are those of unpack_archive(). Errors
  * end by give_up(). Returns a descriptor of the directory. */
-int open_base(const struct container *container, int archive, int *pidfd, void (*wait_for)(int fd));
+int open_base(const struct container *container, int archive, int *pidfd,
+              void (*wait_for)(int fd, int milliseconds));
 
 /* Create the directory of CONTAINER's layer, and open it. Returns it, or -1 with errno. */
 int storage_make_layer(struct container *container);

@@ -118,7 +118,7 @@ static void start_unpacker(struct unpacking *unpacking, const struct container *
 }
 
 void unpack_archive(const struct container *container, int archive, int base, int *pidfd,
-                    void (*wait_for)(int fd))
+                    void (*wait_for)(int fd, int milliseconds))
 {
     const uint64_t capabilities = default_capabilities();
     struct unpacking unpacking = {
@@ -133,7 +133,7 @@ void unpack_archive(const struct container *container, int archive, int base, in
 
     start_unpacker(&unpacking, container, base, pidfd);
     do {
-        wait_for(child_socket);
+        wait_for(child_socket, -1);
         result = receive_message(child_socket, &message, NULL, NULL);
         if (result == 1 && message.kind == MESSAGE_FAILED)
             give_up_with(message.status, "%s", message.text);

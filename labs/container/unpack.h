@@ -18,7 +18,7 @@
  * WAIT_FOR is called to wait until a descriptor can be read; it may exit. Errors end by give_up().
  */
 void unpack_archive(const struct container *container, int archive, int base, int *pidfd,
-                    void (*wait_for)(int fd));
+                    void (*wait_for)(int fd, int milliseconds));
 
 /* Load the library; before the root changes, as what is in the new one is not trusted. OWN_USERS:
  * members may belong to users of the container alone. Ends by give_up() where there is no library.

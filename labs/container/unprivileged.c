@@ -206,8 +206,10 @@ static const char *last_words(void)
     return last;
 }
 
-void connect_as_user(const struct container *container, void (*wait)(int fd))
+void connect_as_user(const struct container *container, void (*wait)(int fd, int milliseconds))
 {
+    enum { PATIENCE = 20 }; /* seconds */
+    const int patience = PATIENCE * lab_slowness();
     int ready[2], words[2];
     char byte;
 
@@ -219,8 +221,10 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
         keep_program(container, ready[1], words[1]);
     network.process = child; /* never -1, which for kill(2) is every process */
     close(ready[1]), close(words[1]);
-    wait(ready[0]);
-    const ssize_t count = read(ready[0], &byte, 1);
+    wait(ready[0], 1000 * patience);
+    const bool in_time = must(poll(&(struct pollfd){.fd = ready[0], .events = POLLIN}, 1, 0),
+                              "look whether %s is ready", network.program->name) == 1;
+    const ssize_t count = in_time ? read(ready[0], &byte, 1) : 0;
     if (count == -1)
         fail("read whether %s is ready", network.program->name);
     close(ready[0]);
@@ -232,6 +236,9 @@ void connect_as_user(const struct container *container, void (*wait)(int fd))
     if (kill(network.process, SIGKILL) == -1 || lab_wait(network.process) == -1)
         fail("end %s", network.program->name);
     network.process = 0;
+    if (!in_time)
+        give_up("%s has made no network within %d seconds: %s; --net none needs none",
+                network.program->name, patience, last_words());
     give_up("%s makes no network: %s; --net none needs none", network.program->name, last_words());
 }
 

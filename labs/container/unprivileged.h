@@ -31,10 +31,11 @@ void adapt_to_user(struct specification *spec);
 
 /* The network without root: connect process 1 of CONTAINER by pasta(1) or slirp4netns(1), which
  * adapt_to_user() has found; where neither is installed it has made NETWORK_NONE of it, after a
- * warning. WAIT waits until the descriptor can be read. The program ends with this process, or by
- * disconnect_user(), which warns where it had ended before. Errors end by give_up() or fail(). */
+ * warning. WAIT waits until the descriptor can be read, or for so long. The program ends with this
+ * process, or by disconnect_user(), which warns where it had ended before. Errors end by give_up()
+ * or fail(). */
 #define USER_NETWORK_ADDRESS "10.0.2.100"
-void connect_as_user(const struct container *container, void (*wait)(int fd));
+void connect_as_user(const struct container *container, void (*wait)(int fd, int milliseconds));
 void disconnect_user(void);
 
 /* Refuse a USER or GROUP of a container that our user namespace does not have. */
