@@ -2,10 +2,13 @@
  * inject.c - run a command and let exactly one system call of our programs fail, or end a process
  * at a call.
  *
- *     inject -o LOG [-x PROGRAM]... [-d] COMMAND [ARGUMENT]...                    list the calls
- *     inject -o LOG [-x PROGRAM]... [-d] -s SITE -n N -e ERRNO COMMAND ...        the N-th call at
- * SITE fails inject -o LOG [-x PROGRAM]... [-d] -i INDEX -k self|first|group COMMAND ... SIGKILL at
- * the INDEX-th call of all
+ *     inject -o LOG [OPTION]... COMMAND [ARGUMENT]...
+ *
+ *     -x PROGRAM            one of ours; can be repeated
+ *     -s SITE -n N -e ERRNO     let the N-th call at SITE fail; without -s and -i, list the calls
+ *     -i INDEX -k self|first|group    SIGKILL at the INDEX-th call of all
+ *     -a                    all calls count for "total", also those of other programs
+ *     -d                    what COMMAND leaves running goes on without us
  *
  * A site is a system call and the functions of the program that lead to it, the innermost first:
  *
@@ -20,8 +23,7 @@
  *
  * LOG has a line "call SITE" for each call (only if neither -s nor -i is given), "failed SITE",
  * "killed INDEX", "crashed PROGRAM SIGNAL", "ended STATUS", and "total N", the number of calls of
- * all processes. The status is that of COMMAND, or 128 + its signal. -d: what COMMAND leaves
- * running goes on without us. For x86-64.
+ * all processes. The status is that of COMMAND, or 128 + its signal. For x86-64.
  *
  * ptrace(2), process_vm_readv(2)
  */
@@ -90,7 +92,7 @@ static uint64_t stack[STACK_WORDS]; /* of the process that makes a call */
 static FILE *log_file;
 static const char *wanted_site, *kill_whom;
 static long wanted_number = 1, wanted_index, site_number, call_index;
-static int wanted_errno, detach, detaching, has_failed;
+static int wanted_errno, detach, detaching, has_failed, everything;
 static pid_t first;
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
@@ -240,45 +242,6 @@ static struct iovec at(uint64_t address, size_t size)
     return memory;
 }
 
-/* Find where the program lies in memory and copy its code. */
-static void identify(struct process *process)
-{
-    char path[64], line[1024], mode[8];
-    uint64_t low, high, offset;
-    ino_t inode = 0, mapped;
-    FILE *maps;
-
-    process->image = FOREIGN;
-    free(process->code);
-    process->code = NULL;
-    if ((process->program = find_program(process->pid, &inode)) == NULL)
-        return;
-    if (process->program->functions == NULL)
-        read_functions(process->program);
-    snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
-    if ((maps = fopen(path, "re")) == NULL)
-        return;
-    while (fgets(line, sizeof line, maps) != NULL)
-        if (sscanf(line, "%lx-%lx %7s %lx %*s %lu", &low, &high, mode, &offset, &mapped) == 5 &&
-            mapped == inode && strchr(mode, 'x') != NULL) {
-            process->low = low;
-            process->high = high;
-            process->base =
-                process->program->count > 0 && process->program->functions[0].start >= 0x400000
-                    ? 0
-                    : low - offset;
-        }
-    fclose(maps);
-    if (process->low == process->high ||
-        (process->code = malloc(process->high - process->low)) == NULL)
-        return;
-    struct iovec to = {process->code, process->high - process->low},
-                 from = at(process->low, to.iov_len);
-
-    if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) == (ssize_t)to.iov_len)
-        process->image = OURS;
-}
-
 /* The function at ADDRESS of the process; NULL in the procedure linkage table, or without symbols.
  */
 static struct function *function_at(const struct process *process, uint64_t address)
@@ -316,6 +279,47 @@ static void note_called(const struct process *process)
         if (function != NULL && function->start + process->base == target)
             function->called = 1;
     }
+}
+
+/* Find where the program lies in memory and copy its code. */
+static void identify(struct process *process)
+{
+    char path[64], line[1024], mode[8];
+    uint64_t low, high, offset;
+    ino_t inode = 0, mapped;
+    FILE *maps;
+
+    process->image = FOREIGN;
+    free(process->code);
+    process->code = NULL;
+    if ((process->program = find_program(process->pid, &inode)) == NULL)
+        return;
+    if (process->program->functions == NULL)
+        read_functions(process->program);
+    snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
+    if ((maps = fopen(path, "re")) == NULL)
+        return;
+    while (fgets(line, sizeof line, maps) != NULL)
+        if (sscanf(line, "%lx-%lx %7s %lx %*s %lu", &low, &high, mode, &offset, &mapped) == 5 &&
+            mapped == inode && strchr(mode, 'x') != NULL) {
+            process->low = low;
+            process->high = high;
+            process->base =
+                process->program->count > 0 && process->program->functions[0].start >= 0x400000
+                    ? 0
+                    : low - offset;
+        }
+    fclose(maps);
+    if (process->low == process->high ||
+        (process->code = malloc(process->high - process->low)) == NULL)
+        return;
+    struct iovec to = {process->code, process->high - process->low},
+                 from = at(process->low, to.iov_len);
+
+    if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) == (ssize_t)to.iov_len)
+        process->image = OURS;
+    if (process->image == OURS && !process->program->noted)
+        note_called(process);
 }
 
 /* Whether the instruction before ADDRESS calls INNER, or a function outside of the program if INNER
@@ -457,11 +461,8 @@ static void enter_call(struct process *process, const struct __ptrace_syscall_in
         kill_process(process->pid);
     if (kill_whom != NULL)
         return;
-    if (process->image == UNKNOWN) {
+    if (process->image == UNKNOWN)
         identify(process);
-        if (process->image == OURS && !process->program->noted)
-            note_called(process);
-    }
     /* There is nowhere to tell that a message cannot be written. */
     if (process->image != OURS ||
         (info->entry.nr == SYS_write && info->entry.args[0] == STDERR_FILENO) ||
@@ -524,12 +525,25 @@ static int is_looked_at(const struct process *process)
     return wanted_site == NULL || (!has_failed && process->image != FOREIGN);
 }
 
+/* A process has executed a program. One of others that a program of ours has started goes on
+ * without us, unless all calls count: it runs none of ours, and it would be slower. */
+static int is_of_no_interest(struct process *process)
+{
+    const int looked_for =
+        !everything && kill_whom == NULL && (process->image == OURS || has_failed);
+
+    process->image = UNKNOWN;
+    if (looked_for)
+        identify(process);
+    return process->image == FOREIGN;
+}
+
 /* A process has stopped: let it go on. */
 static void at_stop(struct process *process, int status)
 {
     int signal = WSTOPSIG(status), event = status >> 16, deliver = 0;
 
-    if (detaching) {
+    if (detaching || (event == PTRACE_EVENT_EXEC && is_of_no_interest(process))) {
         ptrace(PTRACE_DETACH, process->pid, 0,
                event != 0 || signal == (SIGTRAP | 0x80) ? 0 : signal);
         forget_process(process);
@@ -540,9 +554,7 @@ static void at_stop(struct process *process, int status)
             ptrace(PTRACE_LISTEN, process->pid, 0, 0);
             return;
         }
-    } else if (event == PTRACE_EVENT_EXEC)
-        process->image = UNKNOWN;
-    else if (signal == (SIGTRAP | 0x80))
+    } else if (signal == (SIGTRAP | 0x80))
         at_call(process);
     else if (event == 0)
         deliver = signal;
@@ -577,7 +589,7 @@ static void read_options(int argc, char **argv)
     const char *path = NULL;
     int option;
 
-    while ((option = getopt(argc, argv, "+o:x:s:n:e:i:k:d")) != -1)
+    while ((option = getopt(argc, argv, "+o:x:s:n:e:i:k:da")) != -1)
         switch (option) {
         case 'o': path = optarg; break;
         case 'x': add_program(optarg); break;
@@ -587,10 +599,11 @@ static void read_options(int argc, char **argv)
         case 'i': wanted_index = atol(optarg); break;
         case 'k': kill_whom = optarg; break;
         case 'd': detach = 1; break;
+        case 'a': everything = 1; break;
         default: exit(BROKEN);
         }
     if (path == NULL || optind == argc) {
-        fputs("usage: inject -o LOG [-x PROGRAM]... [-d] [-s SITE -n N -e ERRNO | -i INDEX -k "
+        fputs("usage: inject -o LOG [-x PROGRAM]... [-ad] [-s SITE -n N -e ERRNO | -i INDEX -k "
               "WHOM] COMMAND...\n",
               stderr);
         exit(BROKEN);
