@@ -412,6 +412,30 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     run -0 on_host grep -c 'sport=40001 dport=53 ' /proc/net/nf_conntrack
 }
 
+@test "full container: one that is being made is listed, and stop and kill end that" {
+    local end hold starter
+    mkfifo "$TMPDIR/archive"
+    exec {hold}<>"$TMPDIR/archive"
+    for end in stop kill; do
+        labs09 run -n slow - true <"$TMPDIR/archive" >"$TMPDIR/said" 2>&1 3>&- {hold}>&- &
+        starter=$!
+        eventually eval 'labs09 ps | grep -q "^slow  *0  *starting "'
+        run -1 labs09 kill -s USR1 slow
+        assert_output "09_full_container: slow is being made yet: only SIGKILL ends that"
+        run -125 labs09 exec slow true
+        assert_output "09_full_container: container slow does not run"
+        run -0 labs09 "$end" slow
+        status=0
+        wait "$starter" || status=$?
+        assert_equal "$status" 143
+        assert_equal "$(cat "$TMPDIR/said")" "09_full_container: slow: stopped by SIGTERM before the command ran"
+        run -0 labs09 ps
+        refute_output --partial slow
+    done
+    exec {hold}>&-
+    rm "$TMPDIR/archive" "$TMPDIR/said"
+}
+
 # with_servers LINE COMMAND...: where /etc/resolv.conf of the machine is this line.
 with_servers() {
     echo "$1" >"$BATS_TEST_TMPDIR/resolv.conf"

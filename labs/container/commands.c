@@ -44,14 +44,22 @@ static int open_process_of(const struct container *container, pid_t pid, unsigne
     return pidfd;
 }
 
-/* Pidfds of its process 1 and of its RUNTIME; -1 where one has just ended. Exits with one line
- * where CONTAINER does not run. */
+/* Whether CONTAINER is being made yet, as an archive is unpacked. */
+static bool is_starting(const struct container *container)
+{
+    return container->pid == 0 && !container->ended;
+}
+
+/* Pidfds of its process 1 and of its RUNTIME; -1 where one has just ended, or is not there yet.
+ * Exits with one line where CONTAINER has ended, or cannot be ended from here. */
 static int open_running(const struct container *container, int *runtime)
 {
-    if (container->ended || container->pid == 0)
+    if (container->ended)
         lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
     *runtime = open_process_of(container, container->runtime, container->runtime_began);
-    const int process = open_process_of(container, container->pid, container->pid_began);
+    const int process = is_starting(container)
+                            ? -1
+                            : open_process_of(container, container->pid, container->pid_began);
     /* Its runtime has the lock. */
     if (*runtime == -1 && process == -1 && state_is_running(container) == 1)
         lab_exit(EXIT_FAILURE, "container %s is in another PID namespace: end it from there",
@@ -81,15 +89,14 @@ static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
     char text[256] = "";
-    lab_fd process = open_process_of(container, container->pid, container->pid_began);
+    const bool starts = is_starting(container);
+    lab_fd process = starts ? -1 : open_process_of(container, container->pid, container->pid_began);
 
     (void)argument;
-    if (container->pid == 0 && !container->ended)
-        return; /* it is just being made */
     printf("%-16s %-8d ", spec->name, (int)container->pid);
     if (container->ended)
         snprintf(text, sizeof(text), "ended (%d)", container->status);
-    printf("%-12s ", *text ? text : process != -1 ? "running" : "ending");
+    printf("%-12s ", *text ? text : starts ? "starting" : process != -1 ? "running" : "ending");
     print_age(container->began);
     printf("%-15s ", container->address.s_addr       ? inet_ntoa(container->address)
                      : spec->network == NETWORK_HOST ? "host"
@@ -200,6 +207,8 @@ static void end_container(const struct container *container, int pidfd, int runt
     if (pidfd != -1) {
         signal_container(container, pidfd, SIGKILL);
         limits_kill(container); /* what does not end has been told, and the runtime waits for it */
+    } else if (runtime != -1 && is_starting(container)) {
+        signal_container(container, runtime, SIGTERM); /* it takes back what it has made */
     }
     if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
         lab_exit(
@@ -247,6 +256,8 @@ int kill_container(int argc, char *argv[])
     argv[0] = "kill";
     find(&container, argc, argv, optind);
     lab_fd runtime = -1, pidfd = open_running(&container, &runtime);
+    if (signal != SIGKILL && is_starting(&container))
+        lab_exit(EXIT_FAILURE, "%s is being made yet: only SIGKILL ends that", container.spec.name);
     /* The kernel would discard it without an error. */
     if (signal != SIGKILL && signal != SIGSTOP && !handles_signal(&container, signal))
         lab_exit(EXIT_FAILURE,
