@@ -204,6 +204,23 @@ good"
     rm -r "${TMPDIR:?}/bin"
 }
 
+@test "faults: the ports of a container whose record is gone are closed, though others run" {
+    local runtime
+    start -n keep -p 8081:80
+    start -n w -p 8080:80 -p 8053:53/udp
+    runtime=$(sed -n 's/^runtime=//p' "$CONTAINER_LABS_STATE/w/state")
+    kill -9 "$runtime"
+    wait_until_gone "$runtime"
+    # As after a failure at the end, when all else is gone.
+    rm "$CONTAINER_LABS_STATE/w/state"
+    eventually find /sys/fs/cgroup -depth -type d -name 'container-w-*' -exec rmdir {} +
+    run -0 labs09 prune
+    run -0 on_host nft list ruleset
+    refute_output --partial 8080
+    refute_output --partial 8053
+    assert_output --partial 8081
+}
+
 @test "faults: a damaged state is refused with its name, and nothing is removed" {
     start -n w -p 8080:80
     local state=$CONTAINER_LABS_STATE/w/state before runtime pid damage

@@ -56,27 +56,31 @@ static struct packet read_packet(const struct nlattr *tuple)
     return packet;
 }
 
-/* Whether this machine has ADDRESS: only such a one can be bound. */
-static bool is_local(in_addr_t address)
+/* Whether this machine has ADDRESS, as only such a one can be bound: 1 or 0, or -1 with errno. */
+static int is_local(in_addr_t address)
 {
     const struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = address};
     lab_fd fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    return fd != -1 && bind(fd, (const struct sockaddr *)&self, sizeof(self)) == 0;
+    if (fd != -1 && bind(fd, (const struct sockaddr *)&self, sizeof(self)) == 0)
+        return 1;
+    return fd != -1 && errno == EADDRNOTAVAIL ? 0 : -1;
 }
 
 /* Whether a connection whose packets are like FIRST, and those back like REPLY, would be led
- * elsewhere if it began now. */
-static bool is_outdated(const struct search *search, struct packet first, struct packet reply)
+ * elsewhere if it began now: 1 or 0, or -1 with errno. */
+static int is_outdated(const struct search *search, struct packet first, struct packet reply)
 {
     const bool was_led = (reply.from & search->mask) == search->network &&
                          (first.to & search->mask) != search->network;
 
     for (int i = 0; i < search->count; i++) {
         const struct udp_port *port = &search->ports[i];
-        if (port->outside == first.to_port)
-            return was_led ? port->address != reply.from || port->inside != reply.from_port
-                           : first.to == reply.from && is_local(first.to);
+        if (port->outside != first.to_port)
+            continue;
+        if (was_led)
+            return port->address != reply.from || port->inside != reply.from_port;
+        return first.to == reply.from ? is_local(first.to) : 0;
     }
     return was_led;
 }
@@ -105,9 +109,9 @@ static int see_to(const struct nlmsghdr *message, void *search)
             reply = attribute;
     }
     const struct packet packet = read_packet(first);
-    if (packet.protocol != IPPROTO_UDP || !is_outdated(search, packet, read_packet(reply)))
-        return MNL_CB_OK;
-    return forget(first) == -1 ? MNL_CB_ERROR : MNL_CB_OK;
+    const int outdated =
+        packet.protocol == IPPROTO_UDP ? is_outdated(search, packet, read_packet(reply)) : 0;
+    return outdated == -1 || (outdated && forget(first) == -1) ? MNL_CB_ERROR : MNL_CB_OK;
 }
 
 void connections_forget_udp(const struct bridge *bridge, const struct udp_port *ports, int count)

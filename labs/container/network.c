@@ -175,7 +175,7 @@ static void see_to_rules(struct bridge *bridge)
 {
     const uint32_t now = lab_nft_generation();
 
-    if (lab_forwarding_is_on() == 0) /* and it stays so */
+    if (must(lab_forwarding_is_on(), "read %s", FORWARDING) == 0) /* and it stays so */
         lab_warn("another program has set net.ipv4.ip_forward to 0: containers on %s reach only "
                  "each other and this machine, until it is 1 again",
                  BRIDGE);
@@ -360,7 +360,7 @@ int network_publish(bool had_udp)
 
 int network_leave(const struct specification *left)
 {
-    const bool had_ports = left && left->port_count > 0, had_udp = left && publishes_udp(left);
+    const bool had_ports = !left || left->port_count > 0, had_udp = !left || publishes_udp(left);
     struct bridge bridge;
 
     network_wait_for_rules(); /* of a start that failed */

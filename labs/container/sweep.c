@@ -83,7 +83,8 @@ static bool sweep_one(struct container *container)
     if (!remove_large(container) || network_disconnect(container) == -1 ||
         state_remove(container, container->ended) == -1)
         return false;
-    const bool left = network_leave(&container->spec) == 0;
+    /* What a failure has left may be without its record. */
+    const bool left = network_leave(container->text ? &container->spec : NULL) == 0;
     state_mark_cleared(container);
     return left;
 }
@@ -94,10 +95,11 @@ static bool sweep_rest(void)
 {
     if (access(state_directory(), F_OK) == -1 && errno == ENOENT)
         return true;
+    static const struct specification nobody; /* but the bridge may be left */
     bool all = for_each_abandoned(sweep_one, false);
     if (storage_sweep() == -1)
         all = false;
-    return network_leave(NULL) == 0 && all;
+    return network_leave(&nobody) == 0 && all;
 }
 
 bool lock_and_sweep(bool make)
