@@ -28,9 +28,12 @@ static const struct nlattr *find(const struct nlattr *nest, int type)
 {
     const struct nlattr *attribute;
 
-    if (nest)
-        mnl_attr_for_each_nested(attribute,
-                                 nest) if (mnl_attr_get_type(attribute) == type) return attribute;
+    if (!nest)
+        return NULL;
+    mnl_attr_for_each_nested (attribute, nest) {
+        if (mnl_attr_get_type(attribute) == type)
+            return attribute;
+    }
     return NULL;
 }
 

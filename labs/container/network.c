@@ -336,7 +336,7 @@ int network_publish(bool had_udp)
     struct bridge bridge;
     lab_string rules = NULL;
     lab_string udp = NULL;
-    size_t size, udp_size;
+    size_t size, udp_size = 0;
     struct published to = {open_memstream(&rules, &size), open_memstream(&udp, &udp_size)};
 
     if (!to.rules || !to.udp)
