@@ -21,6 +21,7 @@ struct search {
     const struct udp_port *ports;
     int count;
     in_addr_t network, mask;
+    int error; /* of the first that could not be looked at or forgotten */
 };
 
 /* The attribute TYPE in NEST, NULL where there is none. */
@@ -101,8 +102,9 @@ static int forget(const struct nlattr *tuple)
     return netlink_ask(NETLINK_NETFILTER, request, NULL, NULL) == -1 && errno != ENOENT ? -1 : 0;
 }
 
-static int see_to(const struct nlmsghdr *message, void *search)
+static int see_to(const struct nlmsghdr *message, void *argument)
 {
+    struct search *search = argument;
     const struct nlattr *attribute, *first = NULL, *reply = NULL;
 
     mnl_attr_for_each (attribute, message, sizeof(struct nfgenmsg)) {
@@ -114,20 +116,25 @@ static int see_to(const struct nlmsghdr *message, void *search)
     const struct packet packet = read_packet(first);
     const int outdated =
         packet.protocol == IPPROTO_UDP ? is_outdated(search, packet, read_packet(reply)) : 0;
-    return outdated == -1 || (outdated && forget(first) == -1) ? MNL_CB_ERROR : MNL_CB_OK;
+    if (outdated == -1 || (outdated && forget(first) == -1))
+        search->error = search->error ? search->error : errno;
+    return MNL_CB_OK;
 }
 
 void connections_forget_udp(const struct bridge *bridge, const struct udp_port *ports, int count)
 {
     char buffer[NETLINK_BUFFER];
     struct search search = {ports, count, bridge->network,
-                            htonl(UINT32_MAX << (32 - bridge->prefix))};
+                            htonl(UINT32_MAX << (32 - bridge->prefix)), 0};
     struct nlmsghdr *request =
         netlink_begin(buffer, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
     struct nfgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
 
     head->nfgen_family = AF_INET;
-    if (netlink_ask(NETLINK_NETFILTER, request, see_to, &search) == -1 && count > 0)
+    if (netlink_ask(NETLINK_NETFILTER, request, see_to, &search) == -1)
+        search.error = errno;
+    errno = search.error;
+    if (search.error)
         lab_warn_errno("look for clients of UDP that have sent before (they may stay with what "
                        "they found then)");
 }

@@ -17,7 +17,7 @@ struct udp_port {
 };
 
 /* Forget the connections of UDP to this machine that the rules would lead elsewhere now: PORTS, and
- * no others, lead into the network of BRIDGE. A failure is a warning, where there are PORTS. */
+ * no others, lead into the network of BRIDGE. A failure is a warning. */
 void connections_forget_udp(const struct bridge *bridge, const struct udp_port *ports, int count);
 
 #endif

@@ -166,7 +166,7 @@ static void read_functions(struct program *program)
         if (sections[i].sh_type == SHT_SYMTAB && program->functions == NULL)
             add_functions(program, image, &sections[i]);
     munmap(image, (size_t)status.st_size);
-    if (program->count > 0)
+    if (program->functions != NULL)
         qsort(program->functions, program->count, sizeof *program->functions, by_start);
     for (size_t i = 0; i < program->count; i++)
         if (kept == 0 || program->functions[kept - 1].start != program->functions[i].start)
