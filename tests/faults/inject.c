@@ -166,8 +166,9 @@ static void read_functions(struct program *program)
         if (sections[i].sh_type == SHT_SYMTAB && program->functions == NULL)
             add_functions(program, image, &sections[i]);
     munmap(image, (size_t)status.st_size);
-    if (program->functions != NULL)
-        qsort(program->functions, program->count, sizeof *program->functions, by_start);
+    if (program->functions == NULL)
+        return; /* it is stripped */
+    qsort(program->functions, program->count, sizeof *program->functions, by_start);
     for (size_t i = 0; i < program->count; i++)
         if (kept == 0 || program->functions[kept - 1].start != program->functions[i].start)
             program->functions[kept++] = program->functions[i];
