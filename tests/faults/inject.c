@@ -155,6 +155,7 @@ static void read_functions(struct program *program)
     char *image = MAP_FAILED;
     size_t kept = 0;
 
+    program->count = 0;
     if (fd == -1 || fstat(fd, &status) == -1 ||
         (image = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
         die("%s", program->path);
