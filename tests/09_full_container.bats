@@ -1358,15 +1358,23 @@ Try '09_full_container run --help' for more information."
     [ "$found" -ge 15 ] || fail "$found lines"
 }
 
+udp_frames_by() { on_host iptables -t raw -nvxL PREROUTING | awk -v link="$1" '$NF ~ /9999/ && index($0, " " link " ") { print $1 }'; }
+
 @test "full container: the port of a container is closed to the machine, and its MAC address follows from its own" {
     local port
-    start -n w --ip 10.209.0.9 -p 8080:80
+    start -n w --ip 10.209.0.9 -p 8080:80 --cap-add NET_RAW
     run -0 labs09 exec w cat /sys/class/net/eth0/address
     assert_output 02:42:0a:d1:00:09
-    # Frames to a group that no bridge hands on, 01:80:c2:00:00:0X, come to the port itself, past the rules of labs0.
     port=$(on_host ip -o link show master labs0 | sed -E 's/^[0-9]+: ([^@:]+).*/\1/')
-    run -0 on_host cat "/proc/sys/net/ipv6/conf/$port/disable_ipv6" "/proc/sys/net/ipv4/conf/$port/rp_filter"
-    assert_output $'1\n1'
+    run -0 on_host cat "/proc/sys/net/ipv6/conf/$port/disable_ipv6"
+    assert_output 1
+    # Frames to a group that no bridge hands on, 01:80:c2:00:00:0X, would come to the port itself, past the rules of labs0.
+    on_host iptables -t raw -A PREROUTING -i labs0 -p udp --dport 9999
+    on_host iptables -t raw -A PREROUTING -i labs-+ -p udp --dport 9999
+    run -0 labs09 exec w probe group_frames
+    eventually eval '[ "$(udp_frames_by labs0)" -ge 90 ]'
+    assert_equal "$(udp_frames_by labs-+)" 0
+    on_host iptables -t raw -F
     labs09 kill w
 }
 

@@ -19,17 +19,18 @@ static void name_link(const struct container *container, char name[IFNAMSIZ])
     snprintf(name, IFNAMSIZ, "labs-%d", (int)container->runtime);
 }
 
-/* The bridge hands on frames to the group 01:80:c2:00:00:0X as what has come to the port itself,
- * past all rules of labs0. So the port has no IPv6, and no packet has the right way back by it. */
-static int close_port(const char *name)
+/* What comes by the port to the machine has to come by labs0, for which the rules are. What the
+ * container sends to its own published port comes back to it by the bridge, where
+ * bridge-nf-call-iptables lets the NAT change frames there: HAIRPIN. */
+static int set_up_port(const char *name, bool hairpin)
 {
     char path[64 + IFNAMSIZ];
+    const unsigned index = lab_link_index(name);
 
     snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
     if (lab_write_file(path, "1") == -1 && errno != ENOENT)
         return -1;
-    snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/rp_filter", name);
-    return lab_write_file(path, "1");
+    return index == 0 ? -1 : link_set_port(index, hairpin);
 }
 
 void network_connect(const struct container *container, pid_t pid)
@@ -44,14 +45,9 @@ void network_connect(const struct container *container, pid_t pid)
     /* The same for the same address: the neighbours know it still. */
     link_mac(container->address.s_addr, mac);
     if (bridge == 0 || link_make_pair(name, bridge, "eth0", mac, pid) == -1 ||
-        close_port(name) == -1)
+        set_up_port(name, container->spec.port_count > 0) == -1)
         fail("connect the container to %s", BRIDGE);
     inside = network_number(pid);
-    /* What it sends to its own published port comes back to it by the bridge, where
-     * bridge-nf-call-iptables lets the NAT change frames there. */
-    const unsigned outside = container->spec.port_count > 0 ? lab_link_index(name) : 0;
-    if (container->spec.port_count > 0 && (outside == 0 || link_set_hairpin(outside) == -1))
-        fail("set hairpin mode of %s", name);
     lab_host_warn_of_closed_forward(BRIDGE);
 }
 

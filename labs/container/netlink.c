@@ -118,14 +118,16 @@ int link_make_pair(const char *name, unsigned bridge, const char *peer, const un
     return request_change(request);
 }
 
-int link_set_hairpin(unsigned index)
+int link_set_port(unsigned index, bool hairpin)
 {
+    enum { ALL_GROUPS = 0xfffd }; /* but 01, of which the bridge drops all */
     char buffer[NETLINK_BUFFER];
     struct nlmsghdr *request = netlink_begin(buffer, RTM_SETLINK, 0);
 
     put_link(request, index, 0)->ifi_family = AF_BRIDGE;
     struct nlattr *port = mnl_attr_nest_start(request, IFLA_PROTINFO | NLA_F_NESTED);
-    mnl_attr_put_u8(request, IFLA_BRPORT_MODE, 1);
+    mnl_attr_put_u16(request, IFLA_BRPORT_GROUP_FWD_MASK, ALL_GROUPS);
+    mnl_attr_put_u8(request, IFLA_BRPORT_MODE, hairpin);
     mnl_attr_nest_end(request, port);
     return request_change(request);
 }

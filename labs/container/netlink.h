@@ -33,8 +33,10 @@ void link_mac(in_addr_t address, unsigned char mac[6]);
 int link_make_pair(const char *name, unsigned bridge, const char *peer, const unsigned char mac[6],
                    pid_t pid);
 
-/* Let the bridge send a frame back by the port INDEX that it came from ("hairpin mode"). */
-int link_set_hairpin(unsigned index);
+/* Let the bridge take each frame that comes by its port INDEX, also to the groups
+ * 01:80:c2:00:00:0X that are for the port itself otherwise; and HAIRPIN: send one back by the port
+ * that it came from. */
+int link_set_port(unsigned index, bool hairpin);
 
 /* Set the link INDEX up. */
 int link_up(unsigned index);

@@ -760,6 +760,41 @@ static int udp_ask(void)
     return memcmp(answer, "answer", 6) == 0 ? 0 : EPROTO;
 }
 
+static unsigned checksum(const unsigned char *bytes, int count)
+{
+    unsigned sum = 0;
+
+    for (int i = 0; i < count; i += 2)
+        sum += (unsigned)bytes[i] << 8 | bytes[i + 1];
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+}
+
+/* Packets of UDP to port 9999, in frames to each group that is for the next bridge alone. */
+static int group_frames(void)
+{
+    static const char *const from[] = {"0.0.0.0", "10.209.0.9"};
+    static const char *const to[] = {"255.255.255.255", "224.0.0.1", "10.209.0.1"};
+    unsigned char frame[60] = {1, 0x80, 0xc2, 0, 0, 0,  2, 0x42, 10, 209, 0, 9,
+                               8, 0,    0x45, 0, 0, 29, 0, 1,    0,  0,   9, 17};
+    struct sockaddr_ll link = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("eth0")};
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+    memcpy(frame + 34, (unsigned char[]){4, 210, 39, 15, 0, 9, 0, 0, 'x'}, 9); /* 1234 to 9999 */
+    for (int group = 0; group < 16; group++)
+        for (int i = 0; i < 6; i++) {
+            frame[5] = (unsigned char)group;
+            inet_pton(AF_INET, from[i / 3], frame + 26);
+            inet_pton(AF_INET, to[i % 3], frame + 30);
+            frame[24] = frame[25] = 0;
+            const unsigned sum = checksum(frame + 14, 20);
+            frame[24] = (unsigned char)(sum >> 8), frame[25] = (unsigned char)sum;
+            if (sendto(fd, frame, sizeof(frame), 0, (void *)&link, sizeof(link)) == -1)
+                return errno;
+        }
+    return 0;
+}
+
 /* It makes the kernel load the module of VLANs. */
 static int vlan_module(void)
 {
@@ -934,6 +969,7 @@ static const struct {
     PROBE(memory_policy),
     PROBE(memory_hog),
     PROBE(forks),
+    PROBE(group_frames),
     PROBE(udp_answer),
     PROBE(udp_ask),
     PROBE(udp_connections),
