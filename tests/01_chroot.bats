@@ -304,9 +304,9 @@ refuses() {
     refuses 125 "option '--with' requires an argument" --with
     refuses 125 "unrecognized option '--without'" --without
     refuses 125 "missing operand" --skip-chdir
-    refuses 125 "invalid user: 'nobody-at-all' (looked up in $JAIL/etc/passwd; give a number)" \
+    refuses 125 "invalid user: 'nobody-at-all' (looked up in $JAIL/etc/passwd; give a number: +1000)" \
         --userspec nobody-at-all "$JAIL" true
-    refuses 125 "invalid group: 'none-at-all' (looked up in $JAIL/etc/group; give a number)" \
+    refuses 125 "invalid group: 'none-at-all' (looked up in $JAIL/etc/group; give a number: +1000)" \
         --groups none-at-all "$JAIL" true
     SHELL=/bin/none refuses 127 "failed to run command '/bin/none': No such file or directory (\$SHELL; name another command, such as /bin/sh)" "$JAIL"
     refuses 127 "failed to run command 'missing': No such file or directory" "$JAIL" missing

@@ -386,7 +386,7 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
     asks() { "$@" env UDP_SOURCE=40000 UDP_HOST="$host" UDP_PORT=5353 "$ROOTFS/bin/probe" udp_ask; }
     answers() { labs09 run -d -n "$1" "${@:2}" "$ROOTFS" probe udp_answer && eventually eval "labs09 exec $1 netstat -lun | grep -q :53"; }
     local host from
-    for from in "outside 192.0.2.1" "on_host 127.0.0.1"; do
+    for from in "outside 192.0.2.1" "on_host 127.0.0.1" "on_host 10.209.0.1"; do
         host=${from#* } from=${from% *}
         run -1 asks "$from"
         answers first -p 5353:53/udp

@@ -76,7 +76,7 @@ static int is_local(in_addr_t address)
 static int is_outdated(const struct search *search, struct packet first, struct packet reply)
 {
     const bool was_led = (reply.from & search->mask) == search->network &&
-                         (first.to & search->mask) != search->network;
+                         (first.to != reply.from || first.to_port != reply.from_port);
 
     for (int i = 0; i < search->count; i++) {
         const struct udp_port *port = &search->ports[i];

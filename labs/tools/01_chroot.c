@@ -102,7 +102,7 @@ __attribute__((noreturn)) static void refuse_identity(const char *trouble, const
 
     if (!file)
         lab_exit(lab_exit_failure, "%s", trouble);
-    lab_exit(lab_exit_failure, "%s (looked up in %s/etc/%s; give a number)", trouble, new_root,
+    lab_exit(lab_exit_failure, "%s (looked up in %s/etc/%s; give a number: +1000)", trouble, new_root,
              file);
 }
 
