@@ -75,8 +75,7 @@ struct lab_limits {
     long long quota;  /* microseconds of CPU time in every PERIOD, or LAB_UNLIMITED: */
     long long period; /* cpu.cfs_quota_us and cpu.cfs_period_us, or cpu.max */
     long long memory; /* bytes, and no swap beyond it where swap is counted: memory.limit_in_bytes
-                       * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max; of v1
-                       * memory.kmem.tcp.limit_in_bytes, too, a part of the machine's at most */
+                       * and memory.memsw.limit_in_bytes, or memory.max and memory.swap.max */
     long long pids;   /* processes and threads: pids.max, the same in both dialects */
     long long groups; /* below it: cgroup.max.descendants of v2; v1 has no such limit */
 };

@@ -269,21 +269,6 @@ static int set_memory(const struct lab_cgroup *group, long long bytes)
                              lab_cgroup_file(group, LAB_MEMORY, ""));
 }
 
-/* v1 counts what the kernel keeps for TCP apart; some kernels do not have this file. All of the
- * machine has a tenth of its memory for TCP (tcp_mem, tcp(7)), of which no group may take all. */
-static int set_tcp(const struct lab_cgroup *group, long long bytes)
-{
-    static const char file[] = "memory.kmem.tcp.limit_in_bytes";
-    const long long share = sysconf(_SC_PHYS_PAGES) / 64 * sysconf(_SC_PAGESIZE);
-
-    if (group->where->of[LAB_MEMORY].version == 2)
-        return 0;
-    const int there = lab_is_there(lab_cgroup_file(group, LAB_MEMORY, file));
-    if (there == -1)
-        return lab_cgroup_failed("look at", lab_cgroup_file(group, LAB_MEMORY, file));
-    return there ? write_number(group, LAB_MEMORY, file, bytes < share ? bytes : share) : 0;
-}
-
 /* Let FILE, a limit of how many there are in GROUP, be COUNT. */
 static int set_count(const struct lab_cgroup *group, const char *file, long long count)
 {
@@ -305,8 +290,7 @@ int lab_cgroup_limit(const struct lab_cgroup *group, const struct lab_limits *li
 {
     if (limits->period && set_cpu(group, limits->quota, limits->period) == -1)
         return -1;
-    if (limits->memory &&
-        (set_memory(group, limits->memory) == -1 || set_tcp(group, limits->memory) == -1))
+    if (limits->memory && set_memory(group, limits->memory) == -1)
         return -1;
     if (limits->groups && group->where->of[LAB_PIDS].version == 2 &&
         set_count(group, "cgroup.max.descendants", limits->groups) == -1)

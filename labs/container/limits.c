@@ -48,6 +48,22 @@ static int set_shares(const struct lab_cgroup *group, long long shares)
     return lab_cgroup_set_shares(group, (int)shares);
 }
 
+/* v1 counts what the kernel keeps for TCP apart; some kernels do not have this file. All of the
+ * machine has a tenth of its memory for TCP (tcp_mem, tcp(7)), of which no container may take all.
+ */
+static void limit_tcp(const struct lab_cgroup *group, long long bytes)
+{
+    const long long share = sysconf(_SC_PHYS_PAGES) / 64 * sysconf(_SC_PAGESIZE);
+    char text[32];
+
+    if (bytes == UNLIMITED || group->where->of[LAB_MEMORY].version == 2)
+        return;
+    const char *path = lab_cgroup_file(group, LAB_MEMORY, "memory.kmem.tcp.limit_in_bytes");
+    snprintf(text, sizeof(text), "%lld", bytes < share ? bytes : share);
+    if (lab_write_file(path, text) == -1 && errno != ENOENT)
+        fail("write %s", path);
+}
+
 /* A container without limits could use up the machine, so a missing controller is an error. */
 static void need_controllers(const struct lab_hierarchies *where)
 {
@@ -124,6 +140,7 @@ void limits_make(struct limits *limits, struct container *container)
         lab_cgroup_die();
     if (lab_cgroup_limit(group, &limit) == -1 || set_shares(group, spec->cpu_shares) == -1)
         lab_cgroup_die();
+    limit_tcp(group, spec->memory);
     open_group_files(limits);
 }
 
