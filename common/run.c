@@ -92,12 +92,17 @@ static int remove_run(int runs, const char *name)
  * stays for the next. */
 static int sweep_run(int runs, const char *name, void *unused)
 {
+    struct stat above, status;
+
     (void)unused;
     if (*name == '.')
         return 0;
     lab_fd fd = openat(runs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    const bool ended = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0;
-    if (fd != -1 && !ended && errno == EWOULDBLOCK)
+    const bool can_tell = fd != -1 && fstat(runs, &above) == 0 && fstat(fd, &status) == 0;
+    if (can_tell && status.st_dev != above.st_dev)
+        return 0; /* this is a shell of that run: its tmpfs is on it */
+    const bool ended = can_tell && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (can_tell && !ended && errno == EWOULDBLOCK)
         return 0;
     if (!ended || remove_run(runs, name) == -1)
         lab_warn_errno("remove the run %s", name);

@@ -256,6 +256,13 @@ reader_goes_away() {
     assert_output --partial "read the answer: EISDIR (Is a directory)"
 }
 
+@test "run: one inside of the shell of another leaves that alone" {
+    run -0 bash -c 'printf "s\n%s >%s 2>&1\nexit\nq\n" "$LABS/01_chroot" "$BATS_TEST_TMPDIR/inner" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
+    run -0 cat "$BATS_TEST_TMPDIR/inner"
+    refute_output --partial "remove the run"
+    assert_output --partial " checks held, 0 failed"
+}
+
 @test "run: s after a step opens a shell in the place of the experiment" {
     run -0 bash -c 'printf "\n\n\ns\nls my_root/bin\nexit\nq\n" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
     assert_line --regexp '^(.*[$#] )?bash$'

@@ -87,7 +87,7 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     cp "$solution" "$TMPDIR/Ü ü/"
     tar -C "$TMPDIR" -rf "$CLASS/anna.toth.tar" "Ü ü"
     rm -r "${TMPDIR:?}/Ü ü"
-    run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" 3>&-
+    ONLY=1.1 run -0 make -s -C "$REPO" grade SUBMISSIONS="$CLASS" ONLY=1.1 3>&-
     run -0 row alice
     assert_output --regexp '^"alice",7,.*"06_cpu_shares is work/06_cpu_shares.c, one of 2"$'
     run -0 row bob
@@ -383,10 +383,12 @@ cat /home/teacher/build/grades/grades.csv
     mkdir -p "$CLASS/work/.state"
     run -2 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-
     assert_line "$CLASS/work has no exercise: make exercise-01 begins one"
-    touch "$CLASS/work/03_unshare.c" "$CLASS/work/03_unshare.c.~1~" "$CLASS/work/a.out" "$CLASS/work/.state/03.tap"
+    touch "$CLASS/mine.c"
+    ln -s ../mine.c "$CLASS/work/03_unshare.c"
+    touch "$CLASS/work/03_unshare.c.~1~" "$CLASS/work/a.out" "$CLASS/work/.state/03.tap"
     run -0 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-
-    run -0 tar -tf "$BUILD/submission.tar"
-    assert_output "03_unshare.c"
+    run -0 tar -tvf "$BUILD/submission.tar"
+    assert_output --regexp '^-.* 03_unshare.c$'
     # Where it cannot be made, the last one stays.
     ln -s /dev/full "$BUILD/submission.tar.new"
     run -2 make -s -C "$REPO" submit WORK="$CLASS/work" 3>&-

@@ -210,7 +210,7 @@ submit() {
     [ "${#sources[@]}" -gt 0 ] || complain "$WORK has no exercise: make exercise-01 begins one"
     mkdir -p "$BUILD"
     fresh=$BUILD/submission.tar.new
-    tar -C "$WORK" -cf "$fresh" "${sources[@]}"
+    tar -C "$WORK" -hcf "$fresh" "${sources[@]}" # -h: the file, where it is a link in WORK
     mv "$fresh" "$BUILD/submission.tar"
     echo "$BUILD/submission.tar has ${sources[*]}"
 }
