@@ -185,8 +185,8 @@ static void leave_locale(void)
 
     if (locale && !(frame.locale = strdup(locale)))
         lab_die("strdup");
-    if (setenv("LC_ALL", "C", 1) == -1)
-        lab_die("setenv LC_ALL");
+    if (setenv("LC_ALL", "C", 1) == -1 || unsetenv("POSIXLY_CORRECT") == -1)
+        lab_die("set the environment");
 }
 
 static void restore_locale(void)

@@ -371,11 +371,13 @@ void lab_begin_tool(const char *number)
 void lab_cannot_begin(const char *call)
 {
     char missing[256];
+    const bool unshares = strncmp(call, "unshare", strlen("unshare")) == 0;
 
     snprintf(missing, sizeof(missing), "%s: %s", call, lab_strerror(errno));
-    lab_cannot_run(missing, errno == EINVAL && strncmp(call, "unshare", strlen("unshare")) != 0
-                                ? LAB_ROOT_IS_NO_MOUNT
-                                : "run it on the machine itself or in a virtual machine");
+    lab_cannot_run(missing, errno == EINVAL && !unshares  ? LAB_ROOT_IS_NO_MOUNT
+                            : errno == ENOSPC && unshares ? "the limits are in /proc/sys/user"
+                                                          : "run it on the machine itself or in a "
+                                                            "virtual machine");
 }
 
 static void own_namespaces(void)

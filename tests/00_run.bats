@@ -256,6 +256,16 @@ reader_goes_away() {
     assert_output --partial "read the answer: EISDIR (Is a directory)"
 }
 
+@test "run: a limit of namespaces is told as one; POSIXLY_CORRECT changes nothing" {
+    # shellcheck disable=SC2016 # it is the inner shell that counts
+    run unshare --user --map-root-user --mount sh -c 'mount -t tmpfs none /run && echo 1 >/proc/sys/user/max_mnt_namespaces && exec "$@"' \
+        sh "$LABS/01_chroot"
+    assert_output --partial "unshare CLONE_NEWNS: ENOSPC (No space left on device); the limits are in /proc/sys/user"
+    run -0 env POSIXLY_CORRECT=1 "$LABS/07_veth_bridge"
+    run -2 env POSIXLY_CORRECT=1 "$LABS/08_nat" up --nonsense
+    refute_output --partial "one command is wanted"
+}
+
 @test "run: one inside of the shell of another leaves that alone" {
     run -0 bash -c 'printf "s\n%s >%s 2>&1\nexit\nq\n" "$LABS/01_chroot" "$BATS_TEST_TMPDIR/inner" | SHELL=/bin/sh "$LABS/01_chroot" --step' 3>&-
     run -0 cat "$BATS_TEST_TMPDIR/inner"

@@ -380,10 +380,12 @@ int network_leave(const struct specification *left)
     }
     if (claimed == -1)
         return lab_warn_errno("read %s", state_directory());
-    if (claimed == 0 && had_udp)
-        connections_forget_udp(&bridge, NULL, 0);
-    if (claimed == 0)
-        return remove_network(&bridge);
+    if (claimed == 0) {
+        const int result = remove_network(&bridge);
+        if (had_udp) /* when no rule is left that would lead the next packet there */
+            connections_forget_udp(&bridge, NULL, 0);
+        return result;
+    }
     if (!had_ports || network_publish(had_udp) == 0)
         return 0;
     return lab_warn("the rules of the published ports could not be changed"), -1;

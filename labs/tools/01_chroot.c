@@ -102,8 +102,8 @@ __attribute__((noreturn)) static void refuse_identity(const char *trouble, const
 
     if (!file)
         lab_exit(lab_exit_failure, "%s", trouble);
-    lab_exit(lab_exit_failure, "%s (looked up in %s/etc/%s; give a number: +1000)", trouble, new_root,
-             file);
+    lab_exit(lab_exit_failure, "%s (looked up in %s/etc/%s; give a number: +1000)", trouble,
+             new_root, file);
 }
 
 /* The owner of the new root may put a FIFO in the place of a list, for which the lookup would wait,

@@ -68,6 +68,7 @@ static void read_options(const struct lab_updown *tool, const char *verb, int ar
     int letter, which = 0;
 
     argv[0] = program_invocation_short_name; /* getopt's complaints begin with it */
+    unsetenv("POSIXLY_CORRECT");             /* options come after the command */
     while ((letter = getopt_long(argc, argv, "", options, &which)) != -1) {
         if (letter == 'h' || letter == 'v' || letter == '?')
             lab_common_option(letter, tool->help, LAB_EXIT_USAGE);
