@@ -320,7 +320,9 @@ wait_for_step() {
     done
     exec {never}<&-
     # The first of its children: orphans of the experiment become its children too. pgrep -o would compare ticks.
-    experiment=$(<"/proc/$supervisor/task/$supervisor/children") experiment=${experiment%% *}
+    experiment=$(cat "/proc/$supervisor/task/$supervisor/children" 2>/dev/null) ||
+        fail "$1 has ended before step $2: $(tail -n 5 "${files}out" | tr -d '\0')"
+    experiment=${experiment%% *}
     [ -n "$experiment" ] && [ "$attempt" -lt $((3000 * SLOW)) ] || fail "$1 does not wait after step $2"
 }
 
