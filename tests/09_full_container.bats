@@ -422,6 +422,9 @@ reaches() { outside busybox nc -w 1 "$1" "$2" </dev/null | grep -q "$3"; }
         eventually eval 'labs09 ps | grep -q "^slow  *0  *starting "'
         run -1 labs09 kill -s USR1 slow
         assert_output "09_full_container: slow is being made yet: only SIGKILL ends that"
+        run -0 labs09 inspect slow
+        assert_line --partial '"state": "starting"'
+        refute_output --partial '"mnt":'
         run -125 labs09 exec slow true
         assert_output "09_full_container: container slow does not run"
         run -0 labs09 "$end" slow

@@ -344,7 +344,14 @@ connected_by() {
     BIN=$(path_without slirp4netns)
     run --separate-stderr labs09 run -p 7777:80 "$ROOTFS" true
     assert_failure 125
-    assert_regex "$stderr" ': pasta makes no network: .*7777.*; --net none needs none$'
+    assert_regex "$stderr" ': port 7777/tcp is in use on this machine$'
+    # pasta itself would let the second one have it, and the first one would hear no more.
+    run -0 labs09 run -d -n names -p 5353:53/udp "$ROOTFS" sleep 1000
+    run --separate-stderr labs09 run -p 5353:53/udp "$ROOTFS" true
+    assert_failure 125
+    assert_regex "$stderr" ': port 5353/udp is in use by names$'
+    run -0 labs09 stop -t 0 names
+    run -0 labs09 run -p 5353:53/udp "$ROOTFS" true
     host_down
     tun_as_before
     rm "$TMPDIR/word"

@@ -44,12 +44,6 @@ static int open_process_of(const struct container *container, pid_t pid, unsigne
     return pidfd;
 }
 
-/* Whether CONTAINER is being made yet, as an archive is unpacked. */
-static bool is_starting(const struct container *container)
-{
-    return container->pid == 0 && !container->ended;
-}
-
 /* Pidfds of its process 1 and of its RUNTIME; -1 where one has just ended, or is not there yet.
  * Exits with one line where CONTAINER has ended, or cannot be ended from here. */
 static int open_running(const struct container *container, int *runtime)

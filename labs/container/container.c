@@ -74,6 +74,11 @@ void check_state_directory(void)
                  directory);
 }
 
+bool is_starting(const struct container *container)
+{
+    return container->pid == 0 && !container->ended;
+}
+
 const char *state_path(const struct container *container, const char *path)
 {
     static char buffers[4][PATH_MAX];

@@ -31,6 +31,9 @@ struct container {
     char reason[128]; /* why it ended, where a signal or the lack of memory is the cause */
 };
 
+/* Whether CONTAINER is being made yet, as while an archive is unpacked. */
+bool is_starting(const struct container *container);
+
 /* The directory of all containers: $CONTAINER_LABS_STATE, or lab_runs() of rootless.h with
  * ".service" after it: /run/container-labs.service, without root a private directory of the user.
  */

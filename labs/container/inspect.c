@@ -86,7 +86,7 @@ static void put_state(const struct container *container)
     const struct specification *spec = &container->spec;
 
     put_text("name", spec->name);
-    put_text("state", container->ended ? "ended" : "running");
+    put_text("state", container->ended ? "ended" : is_starting(container) ? "starting" : "running");
     put_number("pid", container->ended ? 0 : container->pid);
     put_number("runtime_pid", container->ended ? 0 : container->runtime);
     put_number("began", container->began);
@@ -154,8 +154,9 @@ static void put_walls(const struct container *container)
         if (spec->without & wall)
             put_text(NULL, wall_name(wall));
     close_part(']');
+    const bool has_process = !container->ended && !is_starting(container);
     open_part("namespaces", '{');
-    for (int i = 0; i < LAB_NAMESPACES && !container->ended; i++) {
+    for (int i = 0; i < LAB_NAMESPACES && has_process; i++) {
         const ino_t inode = lab_namespace_inode(container->pid, lab_namespaces[i].name);
         if (inode == 0 && errno != ENOENT) /* without that kind in this kernel, it is 0 */
             fail("look at the %s namespace of process %d", lab_namespaces[i].name,

@@ -278,8 +278,10 @@ void network_join(struct container *container)
 {
     struct bridge bridge;
 
-    if (container->spec.network == NETWORK_USER)
+    if (container->spec.network == NETWORK_USER) {
         container->address.s_addr = inet_addr(USER_NETWORK_ADDRESS);
+        claim_ports(container); /* pasta would share one of UDP with another */
+    }
     if (container->spec.network != NETWORK_BRIDGE)
         return;
     int found = bridge_read(&bridge);
