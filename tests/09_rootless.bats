@@ -352,6 +352,17 @@ connected_by() {
     assert_regex "$stderr" ': port 5353/udp is in use by names$'
     run -0 labs09 stop -t 0 names
     run -0 labs09 run -p 5353:53/udp "$ROOTFS" true
+    # A root file system of root's has the names, too, and nothing else of it can be changed.
+    cp -a "$ROOTFS" "$TMPDIR/theirs"
+    echo 192.0.2.9 old >"$TMPDIR/theirs/etc/hosts"
+    chown -hR 0:0 "$TMPDIR/theirs"
+    run -0 --separate-stderr labs09 run -n far "$TMPDIR/theirs" sh -c 'cat /etc/hosts; test -s /etc/resolv.conf && echo there; rm /bin/sh || ls /etc/passwd'
+    assert_line --regexp '^10\.0\.2\.100\s+far$'
+    assert_line there
+    assert_line /etc/passwd
+    refute_output --partial old
+    assert_equal "$(cat "$TMPDIR/theirs/etc/hosts")" "192.0.2.9 old"
+    rm -r "$TMPDIR/theirs"
     host_down
     tun_as_before
     rm "$TMPDIR/word"

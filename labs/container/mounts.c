@@ -125,6 +125,21 @@ struct layer {
     int place, upper, work;
 };
 
+/* Without root, /etc of a base that belongs to others could not get the container's own hosts and
+ * resolv.conf. That of the layer is ours, and shows what is in the other one. Returns 0, or -1 with
+ * errno. */
+static int make_own_etc(int upper, int base)
+{
+    enum { NOBODY = 65534 }; /* of a user without a number here: /proc/sys/kernel/overflowuid */
+    struct stat status;
+
+    if (fstatat(base, "etc", &status, AT_SYMLINK_NOFOLLOW) == -1)
+        return errno == ENOENT ? 0 : -1;
+    if (!S_ISDIR(status.st_mode) || status.st_uid != NOBODY)
+        return 0;
+    return mkdirat(upper, "etc", status.st_mode & 0777);
+}
+
 static void make_layer(struct layer *layer, struct container *container, int base)
 {
     struct stat status;
@@ -140,7 +155,8 @@ static void make_layer(struct layer *layer, struct container *container, int bas
         (!is_unprivileged() && /* the owner of the base may have no number here */
          fchown(layer->upper, root + status.st_uid, root + status.st_gid) == -1) ||
         fchmod(layer->upper, status.st_mode & 07777) == -1 ||
-        (root != 0 && fchown(layer->work, root, root) == -1))
+        (root != 0 && fchown(layer->work, root, root) == -1) ||
+        (is_unprivileged() && make_own_etc(layer->upper, base) == -1))
         fail("make the layer of %s", container->spec.name);
 }
 
