@@ -254,6 +254,11 @@ round_trip='
         within "^-A POSTROUTING -s 10.7.0.0/24 -o up0 .*MASQUERADE" 1 iptables-save || exit
         within "default via 10.7.0.100" 1 ip -n net3 route || exit
         "$LABS/08_nat" down >/dev/null || exit
+        same_host || exit
+        "$LABS/08_nat" up --namespaces 12 --publish 8080:net12:80 >/dev/null || exit
+        within "^-A POSTROUTING -s 192.168.0.0/24 ! -o br0 .*MASQUERADE" 1 iptables-save || exit
+        within "to-destination 192.168.0.112:80" 2 iptables-save || exit
+        "$LABS/08_nat" down >/dev/null || exit
         same_host'
 }
 

@@ -28,7 +28,7 @@ static void plug_cable_into(int n)
     lab_shell_run("ip link add veth%d type veth peer name veth%d", inside, outside);
     lab_shell_run("ip link set veth%d netns net%d", inside, n);
     lab_shell_run("ip netns exec net%d ip addr add %s dev veth%d", n,
-                  lab_network_address_length(&network, n), inside);
+                  lab_network_address_length(&network, n).text, inside);
     lab_shell_run("ip netns exec net%d ip link set veth%d up", n, inside);
 }
 
@@ -39,7 +39,7 @@ static void build_bridge(void)
     lab_shell_run("brctl addbr br0");
     for (int n = 1; n <= network.namespaces; n++)
         lab_shell_run("ip link set dev veth%d master br0", 2 * n);
-    lab_shell_run("ip addr add %s dev br0", lab_network_address_length(&network, 0));
+    lab_shell_run("ip addr add %s dev br0", lab_network_address_length(&network, 0).text);
     for (int n = 1; n <= network.namespaces; n++)
         lab_shell_run("ip link set veth%d up", 2 * n);
     lab_shell_run("ip link set br0 up");
@@ -74,7 +74,7 @@ static void up(const struct lab_wanted *wanted)
         plug_cable_into(n);
     build_bridge();
     lab_host_report_bridge_netfilter();
-    printf("Try: sudo ip netns exec net1 ping -c 2 %s\n", lab_network_address(&network, 2));
+    printf("Try: sudo ip netns exec net1 ping -c 2 %s\n", lab_network_address(&network, 2).text);
 }
 
 static void status(const struct lab_wanted *wanted)

@@ -21,18 +21,18 @@ static struct lab_network network = LAB_NETWORK_OF_THE_ARTICLE;
 static void network_of_lab_07(void)
 {
     for (int n = 1; n <= network.namespaces; n++) {
-        const char *address = lab_network_address_length(&network, n);
+        const struct lab_address address = lab_network_address_length(&network, n);
         lab_undo("netns net%d", n);
         lab_shell_run("ip netns add net%d", n);
         lab_undo("link veth%d", 2 * n);
         lab_shell_run("ip link add veth%d type veth peer name veth%d", 2 * n - 1, 2 * n);
         lab_shell_run("ip link set veth%d netns net%d", 2 * n - 1, n);
-        lab_shell_run("ip netns exec net%d ip addr add %s dev veth%d", n, address, 2 * n - 1);
+        lab_shell_run("ip netns exec net%d ip addr add %s dev veth%d", n, address.text, 2 * n - 1);
         lab_shell_run("ip netns exec net%d ip link set veth%d up", n, 2 * n - 1);
     }
     lab_undo("link br0");
     lab_shell_run("brctl addbr br0");
-    lab_shell_run("ip addr add %s dev br0", lab_network_address_length(&network, 0));
+    lab_shell_run("ip addr add %s dev br0", lab_network_address_length(&network, 0).text);
     lab_shell_run("ip link set br0 up");
     for (int n = 1; n <= network.namespaces; n++)
         lab_shell_run("ip link set dev veth%d master br0 up", 2 * n);
@@ -43,7 +43,7 @@ static void network_of_lab_07(void)
 static void default_route_of(int n)
 {
     lab_shell_run("ip netns exec net%d ip route add default via %s dev veth%d", n,
-                  lab_network_address(&network, 0), 2 * n - 1);
+                  lab_network_address(&network, 0).text, 2 * n - 1);
 }
 
 /* The host becomes a router. Both names are one switch, net.ipv4.ip_forward for short. */
@@ -104,17 +104,18 @@ static void publish(const struct lab_wanted *wanted)
 {
     /* A container that asks for a published port has to be answered by way of this host, too, and
      * so has this host itself, which asks from 127.0.0.1. br0's sysctl goes with br0. */
-    lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, lab_network_subnet(&network));
+    lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, lab_network_subnet(&network).text);
     lab_iptables_add("08", "nat", "POSTROUTING", 'A', BACK_IN, "127.0.0.0/8");
     lab_iptables_add("08", "filter", "INPUT", 'I', LOCAL_ONLY);
     lab_shell_run("sysctl -q -w net.ipv4.conf.br0.route_localnet=1");
     for (int i = 0; i < wanted->published_count; i++) {
         int container = wanted->published[i].container;
-        const char *address = lab_network_address(&network, container);
+        const struct lab_address address = lab_network_address(&network, container);
         int host_port = wanted->published[i].host_port, port = wanted->published[i].port;
         /* PREROUTING for what comes from elsewhere, OUTPUT for the host itself. */
-        lab_iptables_add("08", "nat", "PREROUTING", 'A', PUBLISH, "tcp", host_port, address, port);
-        lab_iptables_add("08", "nat", "OUTPUT", 'A', PUBLISH, "tcp", host_port, address, port);
+        lab_iptables_add("08", "nat", "PREROUTING", 'A', PUBLISH, "tcp", host_port, address.text,
+                         port);
+        lab_iptables_add("08", "nat", "OUTPUT", 'A', PUBLISH, "tcp", host_port, address.text, port);
         /* What the container sends to its own port comes back by its port of the bridge, where
          * bridge-nf-call-iptables lets the NAT change frames there. */
         lab_shell_run("brctl hairpin br0 veth%d on", 2 * container);
@@ -129,7 +130,7 @@ static void need_tools(void)
 
 static void up(const struct lab_wanted *wanted)
 {
-    const char *subnet = lab_network_subnet(&network);
+    const struct lab_address subnet = lab_network_subnet(&network);
 
     printf("iptables: %s (%s)\n", lab_iptables(), lab_iptables_backend());
     lab_iptables_warn_of_other();
@@ -145,9 +146,10 @@ static void up(const struct lab_wanted *wanted)
     let_pass();
     lab_host_warn_of_closed_forward("br0");
     if (wanted->uplink)
-        lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE_BY, subnet, wanted->uplink);
+        lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE_BY, subnet.text,
+                         wanted->uplink);
     else
-        lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE, subnet);
+        lab_iptables_add("08", "nat", "POSTROUTING", 'A', MASQUERADE, subnet.text);
     if (wanted->published_count > 0)
         publish(wanted);
     printf("Try: sudo %s status\n", program_invocation_name);

@@ -38,7 +38,7 @@ void lab_network_read_subnet(struct lab_network *network, const char *text)
     if (network->base & hosts) {
         network->base &= ~hosts;
         lab_exit(LAB_EXIT_USAGE, "'%s' is an address in a subnet; the subnet is %s", text,
-                 lab_network_subnet(network));
+                 lab_network_subnet(network).text);
     }
     uint32_t first_byte = network->base >> 24;
     if (prefix < 8 || first_byte == 0 || first_byte == 127 || first_byte >= 224)
@@ -64,22 +64,20 @@ void lab_network_check_size(const struct lab_network *network)
 {
     if (host_addresses(network) < network->namespaces + 1)
         lab_exit(LAB_EXIT_USAGE, "%s is too small for %d namespaces and the bridge: it has %ld %s",
-                 lab_network_subnet(network), network->namespaces,
+                 lab_network_subnet(network).text, network->namespaces,
                  host_addresses(network) > 0 ? host_addresses(network) : 0, "addresses of hosts");
 }
 
 /* ADDRESS as text, with "/PREFIX" unless that is negative. */
-static const char *address_text(uint32_t address, int prefix)
+static struct lab_address address_text(uint32_t address, int prefix)
 {
-    static char texts[8][32];
-    static unsigned next;
-    char *text = texts[next++ % 8];
+    struct lab_address result;
+    int length = snprintf(result.text, sizeof(result.text), "%u.%u.%u.%u", address >> 24,
+                          address >> 16 & 255, address >> 8 & 255, address & 255);
 
-    int length = snprintf(text, sizeof(texts[0]), "%u.%u.%u.%u", address >> 24, address >> 16 & 255,
-                          address >> 8 & 255, address & 255);
     if (prefix >= 0)
-        snprintf(text + length, sizeof(texts[0]) - (size_t)length, "/%d", prefix);
-    return text;
+        snprintf(result.text + length, sizeof(result.text) - (size_t)length, "/%d", prefix);
+    return result;
 }
 
 static uint32_t address_of(const struct lab_network *network, int number)
@@ -89,17 +87,17 @@ static uint32_t address_of(const struct lab_network *network, int number)
     return network->base + (as_the_article ? 100 : 1) + (uint32_t)number;
 }
 
-const char *lab_network_address(const struct lab_network *network, int number)
+struct lab_address lab_network_address(const struct lab_network *network, int number)
 {
     return address_text(address_of(network, number), -1);
 }
 
-const char *lab_network_address_length(const struct lab_network *network, int number)
+struct lab_address lab_network_address_length(const struct lab_network *network, int number)
 {
     return address_text(address_of(network, number), network->prefix);
 }
 
-const char *lab_network_subnet(const struct lab_network *network)
+struct lab_address lab_network_subnet(const struct lab_network *network)
 {
     return address_text(network->base, network->prefix);
 }
@@ -193,7 +191,7 @@ void lab_network_must_be_free(const struct lab_network *network)
         snprintf(name, sizeof(name), "veth%d", 2 * n);
         link_must_be_free(name);
     }
-    subnet_must_be_free(lab_network_subnet(network));
+    subnet_must_be_free(lab_network_subnet(network).text);
 }
 
 /*
