@@ -73,8 +73,9 @@ void lab_need_commands(const char *format, ...)
     snprintf(words, sizeof(words), "%s", text);
     for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
         char *colon = strrchr(word, ':');
-        *colon = '\0';
-        need(word, colon + 1);
+        if (colon)
+            *colon = '\0';
+        need(word, colon ? colon + 1 : word);
     }
 }
 

@@ -262,6 +262,16 @@ round_trip='
         same_host'
 }
 
+@test "08: an IPTABLES that is no name of a program" {
+    local words
+    for words in "iptables -v" " iptables" "a:b" "'iptables'"; do
+        run -2 env IPTABLES="$words" "$LABS/08_nat" status
+        assert_output "08_nat: IPTABLES is '$words', and has to be the name of a program"
+    done
+    run env IPTABLES="iptables -v" "$LABS/08_nat"
+    assert_output --partial "no -v is installed; install the package iptables"
+}
+
 @test "08 status --dot is a graph that names every part" {
     run -0 on_host '"$LABS/08_nat" up >/dev/null && "$LABS/08_nat" status --dot && "$LABS/08_nat" down >/dev/null'
     assert_line --index 0 'graph network {'

@@ -78,6 +78,9 @@ void lab_iptables_choose(void)
     const char *wanted = getenv("IPTABLES");
     LAB_OUTPUT version = {0};
 
+    /* It becomes a word of the lines that are typed, and noted for `down`. */
+    if (wanted && (strpbrk(wanted, " \t\n:'\"\\") || strlen(wanted) >= sizeof(chosen.command)))
+        lab_exit(LAB_EXIT_USAGE, "IPTABLES is '%s', and has to be the name of a program", wanted);
     snprintf(chosen.command, sizeof(chosen.command), "%s", wanted && *wanted ? wanted : "iptables");
     lab_need_commands("%s:iptables", chosen.command);
     lab_must_command(&version, "%s -V", chosen.command);
