@@ -6,6 +6,9 @@
 # shellcheck disable=SC2034 # they use it
 points=tests/kit/points
 
+# Bash leaves out what is to be done at EXIT where SIGHUP ends it, as when a terminal is closed.
+trap 'exit 129' HUP
+
 # What a student or a program has printed, or has named, made safe for a terminal and for reports.
 printable() { LC_ALL=C tr -c '\n\t -~' '?'; }
 
