@@ -14,6 +14,7 @@
 #include "error.h"
 #include "file.h"
 #include "process.h"
+#include "rootless.h"
 
 enum { FIRST_NAP = 100, LONGEST_NAP = 50000 }; /* microseconds */
 
@@ -149,10 +150,13 @@ void lab_lock_die(const char *path)
     if (no_files || errno == EACCES || errno == EPERM) {
         char missing[512];
         snprintf(missing, sizeof(missing), "make and lock %s: %s", path, lab_strerror(errno));
-        lab_cannot_run(missing,
-                       no_files ? "it has to be where files can be made: mount -t tmpfs none /run"
-                                : "only root may: try sudo (root of a user namespace needs a "
-                                  "/run of its own: mount -t tmpfs none /run)");
+        lab_cannot_run(
+            missing,
+            no_files && lab_rootless
+                ? "set XDG_RUNTIME_DIR to a directory of your own in which files can be made"
+            : no_files ? "it has to be where files can be made: mount -t tmpfs none /run"
+                       : "only root may: try sudo (root of a user namespace needs a "
+                         "/run of its own: mount -t tmpfs none /run)");
     }
     if (errno != ETIMEDOUT)
         lab_die("make and lock %s", path);

@@ -62,10 +62,11 @@ static int lock_runs(void)
 {
     int runs = lab_lock_directory(lab_runs(), 0700, LAB_LOCK_PATIENCE);
 
-    if (runs == -1 && errno == EEXIST)
-        lab_exit(lab_exit_failure,
-                 "%s belongs to another user; set XDG_RUNTIME_DIR to a directory of your own",
-                 lab_runs());
+    if (runs == -1 && (errno == EEXIST || errno == ENOTDIR || errno == ELOOP))
+        lab_exit(lab_exit_failure, "%s %s; %s", lab_runs(),
+                 errno == EEXIST ? "belongs to another user" : "is no directory",
+                 lab_rootless ? "set XDG_RUNTIME_DIR to a directory of your own"
+                              : "see who has made it, and remove it");
     return runs;
 }
 
@@ -119,8 +120,12 @@ static void claim_directory(const char *number)
         lab_warn_errno("look for earlier runs in %s", lab_runs());
     snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
     snprintf(run.directory, sizeof(run.directory), "%s/%s", lab_runs(), run.name);
-    if (mkdir(run.directory, 0755) == -1)
+    if (mkdir(run.directory, 0755) == -1) {
+        const int error = errno;
+        rmdir(lab_runs()); /* unless others are in it */
+        errno = error;
         lab_die("mkdir %s", run.directory);
+    }
     run.lock = open(run.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     run.place = run.lock == -1 ? -1 : open(run.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (run.place == -1 || flock(run.lock, LOCK_EX) == -1) {
