@@ -193,6 +193,25 @@ static bool wait_for(int pidfd, int milliseconds)
     return ready > 0;
 }
 
+/* End the start of CONTAINER: its runtime takes back what it has made. It may have started just
+ * before, with a command that does not end by this signal, and that is recorded a moment later. */
+static void end_start(const struct container *container, int runtime)
+{
+    enum { TRIES = 50, PAUSE = 100 }; /* milliseconds */
+    struct container now;
+
+    signal_container(container, runtime, SIGTERM);
+    for (int i = 0; i < TRIES && !wait_for(runtime, PAUSE); i++) {
+        if (state_load(&now, container->spec.name) == -1 || now.ended || is_starting(&now))
+            continue;
+        lab_fd process = open_process_of(&now, now.pid, now.pid_began);
+        if (process != -1)
+            signal_container(&now, process, SIGKILL);
+        limits_kill(&now);
+        return;
+    }
+}
+
 /* End all processes of CONTAINER, the first of which is behind PIDFD (-1: it has ended), and wait
  * for its runtime, which clears up; it cannot where its output is not read, and a million files of
  * a layer take it a minute. */
@@ -202,7 +221,7 @@ static void end_container(const struct container *container, int pidfd, int runt
         signal_container(container, pidfd, SIGKILL);
         limits_kill(container); /* what does not end has been told, and the runtime waits for it */
     } else if (runtime != -1 && is_starting(container)) {
-        signal_container(container, runtime, SIGTERM); /* it takes back what it has made */
+        end_start(container, runtime);
     }
     if (runtime != -1 && !wait_for(runtime, STOP_SECONDS * 1000 * lab_slowness()))
         lab_exit(

@@ -114,8 +114,9 @@ static int remove_network(struct bridge *bridge)
     return lab_warn_errno("remove %s", BRIDGE);
 }
 
-/* Make the link. It forwards where conf.default.forwarding is 0, too. Without IPv6, which would
- * reach the machine past all rules. */
+/* Make the link. It forwards where conf.default.forwarding is 0, too. With route_localnet only
+ * rp_filter refuses what a container sends as 127.0.0.2. Without IPv6, which would reach the
+ * machine past all rules. */
 static int make_bridge(in_addr_t address, int prefix)
 {
     unsigned char mac[6];
@@ -123,6 +124,7 @@ static int make_bridge(in_addr_t address, int prefix)
     link_mac(address, mac);
     if (link_make_bridge(BRIDGE, mac) == -1 ||
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/forwarding", "1") == -1 ||
+        lab_write_file("/proc/sys/net/ipv4/conf/labs0/rp_filter", "1") == -1 ||
         lab_write_file("/proc/sys/net/ipv4/conf/labs0/route_localnet", "1") == -1 ||
         (lab_write_file("/proc/sys/net/ipv6/conf/labs0/disable_ipv6", "1") == -1 &&
          errno != ENOENT))
