@@ -221,6 +221,22 @@ good"
     assert_output --partial 8081
 }
 
+@test "faults: the ports of a container that ends are closed, though the record of another one is damaged" {
+    start -n a -p 8080:80 --ip 10.209.0.2
+    start -n b -p 8081:80 -p 8053:53/udp
+    cp "$CONTAINER_LABS_STATE/b/state" "$TMPDIR/whole"
+    : >"$CONTAINER_LABS_STATE/b/state"
+    labs09 stop -t 0 a || true
+    run -0 on_host nft list ruleset
+    refute_output --partial 8080
+    assert_output --partial 8081
+    assert_output --partial 8053
+    cp "$TMPDIR/whole" "$CONTAINER_LABS_STATE/b/state"
+    rm "$TMPDIR/whole"
+    labs09 kill b
+    nothing_is_left
+}
+
 @test "faults: a damaged state is refused with its name, and nothing is removed" {
     start -n w -p 8080:80
     local state=$CONTAINER_LABS_STATE/w/state before runtime pid damage

@@ -46,8 +46,7 @@ static bool give_back_claims(struct container *container)
 {
     if (state_remove(container, container->ended) == -1)
         return false;
-    const bool left =
-        container->spec.network != NETWORK_BRIDGE || network_leave(&container->spec) == 0;
+    const bool left = container->spec.network != NETWORK_BRIDGE || network_leave(container) == 0;
     state_mark_cleared(container);
     return left;
 }

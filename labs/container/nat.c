@@ -225,17 +225,17 @@ pid_t nat_up(const char *bridge, const char *network, int others)
     return child;
 }
 
-void nat_add_port(FILE *rules, const struct port *port, struct in_addr address)
+void nat_write_port(FILE *rules, char verb, const struct port *port, struct in_addr address)
 {
-    fprintf(rules, "-A " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n",
+    fprintf(rules, "-%c " CHAIN " -p %s --dport %u -j DNAT --to-destination %s:%u\n", verb,
             port->udp ? "udp" : "tcp", port->outside, inet_ntoa(address), port->inside);
 }
 
-int nat_publish(const char *rules)
+int nat_publish(const char *rules, bool all)
 {
     lab_string text = NULL;
 
-    if (asprintf(&text, "*nat\n:" CHAIN " - [0:0]\n%sCOMMIT\n", rules) == -1)
+    if (asprintf(&text, "*nat\n%s%sCOMMIT\n", all ? ":" CHAIN " - [0:0]\n" : "", rules) == -1)
         return -1;
     return restore(text, -1);
 }

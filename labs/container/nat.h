@@ -22,11 +22,14 @@ pid_t nat_up(const char *bridge, const char *network, int others);
  * why; LAB_EXIT_NOT_FOUND where it is not installed. */
 int nat_wait(pid_t child);
 
-/* Write to RULES what sends PORT of this machine to ADDRESS. */
-void nat_add_port(FILE *rules, const struct port *port, struct in_addr address);
+/* Write to RULES what sends PORT of this machine to ADDRESS: to be added, VERB 'A', or deleted,
+ * 'D'.
+ */
+void nat_write_port(FILE *rules, char verb, const struct port *port, struct in_addr address);
 
-/* Replace the rules for the published ports by RULES. Returns what nat_wait() does. */
-int nat_publish(const char *rules);
+/* Let RULES take the place of all rules for published ports, or change only what they name. Returns
+ * what nat_wait() does. */
+int nat_publish(const char *rules, bool all);
 
 /* How many changes nat_up() and nat_publish() are to lab_nft_generation(): a table each. */
 enum { NAT_UP_CHANGES = 2, NAT_PUBLISH_CHANGES = 1 };

@@ -329,7 +329,7 @@ static void add_ports(const struct container *container, void *published)
         const struct port *port = &container->spec.ports[i];
         const struct udp_port udp = {container->address.s_addr, htons(port->outside),
                                      htons(port->inside)};
-        nat_add_port(to->rules, port, container->address);
+        nat_write_port(to->rules, 'A', port, container->address);
         if (port->udp)
             fwrite(&udp, sizeof(udp), 1, to->udp);
     }
@@ -349,7 +349,7 @@ int network_publish(bool had_udp)
     const uint32_t found = lab_nft_generation();
     const bool whole = fclose(to.rules) != EOF && fclose(to.udp) != EOF && all != -1;
     /* Without one that cannot be read, its ports would be closed. */
-    int status = whole ? nat_publish(rules) : -1;
+    int status = whole ? nat_publish(rules, true) : -1;
     const int count = (int)(udp_size / sizeof(struct udp_port));
     if (read_present_bridge(&bridge) == -1)
         return -1;
@@ -362,9 +362,23 @@ int network_publish(bool had_udp)
     return write_bridge(&bridge) == -1 ? -1 : status;
 }
 
-int network_leave(const struct specification *left)
+/* Where the record of another container cannot be read: the ports of LEFT alone, or they would lead
+ * to the next container with its address. */
+static int withdraw(const struct container *left)
 {
-    const bool had_ports = !left || left->port_count > 0, had_udp = !left || publishes_udp(left);
+    lab_string rules = NULL;
+    size_t size;
+    FILE *to = open_memstream(&rules, &size);
+
+    for (int i = 0; to && i < left->spec.port_count; i++)
+        nat_write_port(to, 'D', &left->spec.ports[i], left->address);
+    return !to || fclose(to) == EOF ? -1 : nat_publish(rules, false);
+}
+
+int network_leave(const struct container *left)
+{
+    const bool had_ports = !left || left->spec.port_count > 0;
+    const bool had_udp = !left || publishes_udp(&left->spec);
     struct bridge bridge;
 
     network_wait_for_rules(); /* of a start that failed */
@@ -390,7 +404,7 @@ int network_leave(const struct specification *left)
             connections_forget_udp(&bridge, NULL, 0);
         return result;
     }
-    if (!had_ports || network_publish(had_udp) == 0)
+    if (!had_ports || network_publish(had_udp) == 0 || (left && withdraw(left) == 0))
         return 0;
     return lab_warn("the rules of the published ports could not be changed"), -1;
 }

@@ -50,9 +50,9 @@ void network_set_up_loopback(void);
 /* Inside, when network_connect() has made it: set up eth0 where CONTAINER has an address. */
 void network_set_up_eth0(const struct container *container);
 
-/* After the claims of a container were removed, of which LEFT tells its ports (NULL: they are not
- * known): update the rules, or remove the bridge with the last address. Returns 0; or -1 after a
- * warning, and the next call tries again. */
-int network_leave(const struct specification *left);
+/* After the claims of a container were removed, LEFT (NULL: it is not known): update the rules, or
+ * remove the bridge with the last address. Returns 0; or -1 after a warning, and the next call
+ * tries again. */
+int network_leave(const struct container *left);
 
 #endif

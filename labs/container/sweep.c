@@ -84,7 +84,7 @@ static bool sweep_one(struct container *container)
         state_remove(container, container->ended) == -1)
         return false;
     /* What a failure has left may be without its record. */
-    const bool left = network_leave(container->text ? &container->spec : NULL) == 0;
+    const bool left = network_leave(container->text ? container : NULL) == 0;
     state_mark_cleared(container);
     return left;
 }
@@ -95,7 +95,7 @@ static bool sweep_rest(void)
 {
     if (access(state_directory(), F_OK) == -1 && errno == ENOENT)
         return true;
-    static const struct specification nobody; /* but the bridge may be left */
+    static const struct container nobody; /* but the bridge may be left */
     bool all = for_each_abandoned(sweep_one, false);
     if (storage_sweep() == -1)
         all = false;
