@@ -1204,6 +1204,11 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
     refused 125 "invalid --pids-limit: '-5'" --pids-limit -5 "$ROOTFS" true
     refused 125 "invalid --ip: '300.1.1.1'" --ip 300.1.1.1 "$ROOTFS" true
     refused 125 "invalid --subnet: '10.0.0.1/8'" --subnet 10.0.0.1/8 "$ROOTFS" true
+    refused 125 "invalid --subnet: '0.0.0.0/8' is not a network of hosts" --subnet 0.0.0.0/8 "$ROOTFS" true
+    refused 125 "invalid --subnet: '224.0.0.0/24' is not a network of hosts" --subnet 224.0.0.0/24 "$ROOTFS" true
+    : >"$TMPDIR/file"
+    refused 125 "ENOTDIR" --net none --layer "$TMPDIR/file" "$ROOTFS" true
+    rm "$TMPDIR/file"
     refused 125 "invalid --publish: '70000:80'" -p 70000:80 "$ROOTFS" true
     refused 125 "invalid --publish: '80:80/icmp'" -p 80:80/icmp "$ROOTFS" true
     refused 125 "port 80 is published twice" -p 80:1 -p 80:2 "$ROOTFS" true

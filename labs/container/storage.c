@@ -96,6 +96,8 @@ int storage_remove_layer(const struct container *container)
         return 0;
     layer_name(container, name, sizeof(name));
     lab_fd parent = open_layers(container->spec.layer);
+    if (parent == -1 && container->layer == 0 && (errno == ENOTDIR || errno == ELOOP))
+        return 0; /* in what is no directory nothing was made */
     lab_fd layer = open_own_directory(parent, name);
     if (layer == -1 && errno == ENOENT) {
         if (container->layer != 0 && container->lock != -1) /* else it is looked at twice */
