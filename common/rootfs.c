@@ -151,6 +151,9 @@ const char *lab_need_busybox(bool is_static)
 
     if (result == -1 && errno != ENOEXEC)
         lab_die("read %s", path);
+    if (!error && strpbrk(path, " \t\n'\"\\$`;&|<>()*?[#~"))
+        lab_cannot_run("the path of busybox has characters that a shell does not take as they are",
+                       "name a link to it in BUSYBOX");
     if (!error && result == 0 && !*loader)
         return path;
     snprintf(missing, sizeof(missing), "find a busybox: %s", lab_strerror(error));

@@ -348,6 +348,16 @@ refuses() {
     rm "$TMPDIR/group"
 }
 
+@test "01 experiment: a busybox whose path a shell would cut is told" {
+    mkdir "$TMPDIR/my lab"
+    cp "$(command -v busybox)" "$TMPDIR/my lab/busybox"
+    run env BUSYBOX="$TMPDIR/my lab/busybox" "$LABS/01_chroot"
+    assert_output --partial "the path of busybox has characters that a shell does not take as they are; name a link to it in BUSYBOX"
+    ln -s "$TMPDIR/my lab/busybox" "$TMPDIR/busybox"
+    run -0 env BUSYBOX="$TMPDIR/busybox" "$LABS/01_chroot"
+    rm -r "$TMPDIR/my lab" "$TMPDIR/busybox"
+}
+
 @test "01 experiment: without a static busybox it says what to install, status 77" {
     run -77 --separate-stderr env -u LAB_MUST_RUN BUSYBOX=/bin/true "$LABS/01_chroot"
     assert_equal "$stderr" \
