@@ -177,8 +177,8 @@ static const char *usable_shell(void)
     return shell && access(shell, X_OK) == 0 ? shell : "/bin/sh";
 }
 
-/* The pages read what programs print, which depends on the locale. A shell of the reader has the
- * reader's. */
+/* The pages read what programs print, which depends on the locale, and type options after names,
+ * which POSIXLY_CORRECT forbids. A shell of the reader has the reader's locale. */
 static void leave_locale(void)
 {
     const char *locale = getenv("LC_ALL");

@@ -224,7 +224,7 @@ void claim_ports(const struct container *container)
         if (lab_host_port_is_free(port->outside, port->udp))
             continue;
         if (errno == EACCES && container->spec.network == NETWORK_USER)
-            continue; /* pasta tells who may have it */
+            continue; /* pasta opens this port later, and reports the error */
         if (errno != EADDRINUSE)
             fail("look whether port %s of this machine is free", name);
         give_up("port %s is in use on this machine", name);

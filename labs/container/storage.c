@@ -97,7 +97,7 @@ int storage_remove_layer(const struct container *container)
     layer_name(container, name, sizeof(name));
     lab_fd parent = open_layers(container->spec.layer);
     if (parent == -1 && container->layer == 0 && (errno == ENOTDIR || errno == ELOOP))
-        return 0; /* in what is no directory nothing was made */
+        return 0; /* PARENT is no directory, so no layer was made in it */
     lab_fd layer = open_own_directory(parent, name);
     if (layer == -1 && errno == ENOENT) {
         if (container->layer != 0 && container->lock != -1) /* else it is looked at twice */

@@ -95,7 +95,8 @@ static bool sweep_rest(void)
 {
     if (access(state_directory(), F_OK) == -1 && errno == ENOENT)
         return true;
-    static const struct container nobody; /* but the bridge may be left */
+    /* No container leaves now, but a command that failed may have left the bridge. */
+    static const struct container nobody;
     bool all = for_each_abandoned(sweep_one, false);
     if (storage_sweep() == -1)
         all = false;

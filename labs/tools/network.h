@@ -33,11 +33,12 @@ void lab_network_read_subnet(struct lab_network *network, const char *text);
 void lab_network_read_namespaces(struct lab_network *network, const char *text);
 void lab_network_check_size(const struct lab_network *network);
 
-/* The address of container NUMBER, or of the bridge for 0: base+100 and the bridge before, as in
- * the article, or base+1 where the subnet is too small for that. LENGTH: with "/24" behind it. */
 struct lab_address {
     char text[32];
 };
+
+/* The address of container NUMBER, or of the bridge for 0: base+100 and the bridge before, as in
+ * the article, or base+1 where the subnet is too small for that. LENGTH: with "/24" behind it. */
 struct lab_address lab_network_address(const struct lab_network *network, int number);
 struct lab_address lab_network_address_length(const struct lab_network *network, int number);
 struct lab_address lab_network_subnet(const struct lab_network *network);

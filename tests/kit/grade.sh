@@ -13,7 +13,7 @@ CDPATH='' cd "$(dirname "$0")/../.."
 . tests/kit/kit.bash
 jq=tests/kit/grade.jq
 
-# One TODO alone is for check-NN. Whoever grades may have it in the environment.
+# They choose one TODO for check-NN, and may still be in the environment of the person who grades.
 unset ONLY SHOW
 
 # Points are added by the shell.
