@@ -66,7 +66,7 @@ static int lock_runs(void)
         lab_exit(lab_exit_failure, "%s %s; %s", lab_runs(),
                  errno == EEXIST ? "belongs to another user" : "is no directory",
                  lab_rootless ? "set XDG_RUNTIME_DIR to a directory of your own"
-                              : "see who has made it, and remove it");
+                              : "remove it, if nobody needs it");
     return runs;
 }
 
@@ -110,6 +110,16 @@ static int sweep_run(int runs, const char *name, void *unused)
     return 0;
 }
 
+/* End after a failure with errno, as if no run had been tried. */
+__attribute__((noreturn)) static void give_up_directory(const char *action)
+{
+    const int error = errno;
+
+    rmdir(lab_runs()); /* unless others are in it */
+    errno = error;
+    lab_die("%s %s", action, run.directory);
+}
+
 static void claim_directory(const char *number)
 {
     lab_fd runs = lock_runs();
@@ -120,21 +130,16 @@ static void claim_directory(const char *number)
         lab_warn_errno("look for earlier runs in %s", lab_runs());
     snprintf(run.name, sizeof(run.name), "%s-%s", number, lab_unique_pid());
     snprintf(run.directory, sizeof(run.directory), "%s/%s", lab_runs(), run.name);
-    if (mkdir(run.directory, 0755) == -1) {
-        const int error = errno;
-        rmdir(lab_runs()); /* unless others are in it */
-        errno = error;
-        lab_die("mkdir %s", run.directory);
-    }
+    if (mkdir(run.directory, 0755) == -1)
+        give_up_directory("mkdir");
     run.lock = open(run.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     run.place = run.lock == -1 ? -1 : open(run.directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (run.place == -1 || flock(run.lock, LOCK_EX) == -1) {
         const int error = errno;
         if (rmdir(run.directory) == -1)
             lab_warn_errno("remove %s", run.directory);
-        rmdir(lab_runs()); /* unless others are in it */
         errno = error;
-        lab_die("lock %s", run.directory);
+        give_up_directory("lock");
     }
 }
 

@@ -34,7 +34,8 @@ static void find(struct container *container, int argc, char *argv[], int at)
     lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
 }
 
-/* A pidfd of the process PID of CONTAINER that began at BEGAN, or -1 where it has ended. */
+/* A pidfd of the process PID of CONTAINER that began at BEGAN, or -1 where it has ended, or is not
+ * there yet. */
 static int open_process_of(const struct container *container, pid_t pid, unsigned long long began)
 {
     int pidfd = open_process(pid, began);
@@ -51,9 +52,7 @@ static int open_running(const struct container *container, int *runtime)
     if (container->ended)
         lab_exit(EXIT_FAILURE, "container %s does not run", container->spec.name);
     *runtime = open_process_of(container, container->runtime, container->runtime_began);
-    const int process = is_starting(container)
-                            ? -1
-                            : open_process_of(container, container->pid, container->pid_began);
+    const int process = open_process_of(container, container->pid, container->pid_began);
     /* Its runtime has the lock. */
     if (*runtime == -1 && process == -1 && state_is_running(container) == 1)
         lab_exit(EXIT_FAILURE, "container %s is in another PID namespace: end it from there",
@@ -83,14 +82,16 @@ static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
     char text[256] = "";
-    const bool starts = is_starting(container);
-    lab_fd process = starts ? -1 : open_process_of(container, container->pid, container->pid_began);
+    lab_fd process = open_process_of(container, container->pid, container->pid_began);
 
     (void)argument;
     printf("%-16s %-8d ", spec->name, (int)container->pid);
     if (container->ended)
         snprintf(text, sizeof(text), "ended (%d)", container->status);
-    printf("%-12s ", *text ? text : starts ? "starting" : process != -1 ? "running" : "ending");
+    printf("%-12s ", *text                    ? text
+                     : is_starting(container) ? "starting"
+                     : process != -1          ? "running"
+                                              : "ending");
     print_age(container->began);
     printf("%-15s ", container->address.s_addr       ? inet_ntoa(container->address)
                      : spec->network == NETWORK_HOST ? "host"

@@ -89,14 +89,21 @@ static int is_outdated(const struct search *search, struct packet first, struct 
     return was_led;
 }
 
-static int forget(const struct nlattr *tuple)
+/* The head of a request to the table, of TYPE (IPCTNL_MSG_CT_...), in BUFFER. */
+static struct nlmsghdr *begin(char *buffer, int type, int flags)
 {
-    char buffer[NETLINK_BUFFER];
-    struct nlmsghdr *request =
-        netlink_begin(buffer, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+    struct nlmsghdr *request = netlink_begin(buffer, NFNL_SUBSYS_CTNETLINK << 8 | type, flags);
     struct nfgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
 
     head->nfgen_family = AF_INET;
+    return request;
+}
+
+static int forget(const struct nlattr *tuple)
+{
+    char buffer[NETLINK_BUFFER];
+    struct nlmsghdr *request = begin(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+
     mnl_attr_put(request, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(tuple),
                  mnl_attr_get_payload(tuple));
     return netlink_ask(NETLINK_NETFILTER, request, NULL, NULL) == -1 && errno != ENOENT ? -1 : 0;
@@ -126,11 +133,8 @@ void connections_forget_udp(const struct bridge *bridge, const struct udp_port *
     char buffer[NETLINK_BUFFER];
     struct search search = {ports, count, bridge->network,
                             htonl(UINT32_MAX << (32 - bridge->prefix)), 0};
-    struct nlmsghdr *request =
-        netlink_begin(buffer, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
-    struct nfgenmsg *head = mnl_nlmsg_put_extra_header(request, sizeof(*head));
+    struct nlmsghdr *request = begin(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 
-    head->nfgen_family = AF_INET;
     if (netlink_ask(NETLINK_NETFILTER, request, see_to, &search) == -1)
         search.error = errno;
     errno = search.error;

@@ -318,9 +318,10 @@ static void identify(struct process *process)
     struct iovec to = {process->code, process->high - process->low},
                  from = at(process->low, to.iov_len);
 
-    if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) == (ssize_t)to.iov_len)
-        process->image = OURS;
-    if (process->image == OURS && !process->program->noted)
+    if (process_vm_readv(process->pid, &to, 1, &from, 1, 0) != (ssize_t)to.iov_len)
+        return;
+    process->image = OURS;
+    if (!process->program->noted)
         note_called(process);
 }
 
