@@ -24,6 +24,11 @@ unsigned lab_link_index(const char *name)
     return ioctl(any_socket, SIOCGIFINDEX, &request) == -1 ? 0 : (unsigned)request.ifr_ifindex;
 }
 
+bool lab_is_for_hosts(unsigned first)
+{
+    return first != 0 && first != 127 && first < 224;
+}
+
 bool lab_host_port_is_free(int port, bool udp)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};

@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Whether hosts may have addresses below FIRST, the first byte of an address: "this network",
+ * loopback, multicast and what is reserved are for other things. RFC 6890. */
+bool lab_is_for_hosts(unsigned first);
+
 /* Whether nothing on this host listens on PORT of TCP, or of UDP. Connections of TCP that have just
  * ended (TIME-WAIT) do not count. errno if not, that of bind(2): EADDRINUSE. */
 bool lab_host_port_is_free(int port, bool udp);

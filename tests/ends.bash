@@ -10,13 +10,13 @@ steps_of() {
     echo "$steps"
 }
 
-# The steps of $1 after which it is ended: each; in emulation, where all that comes before takes ten times
-# as long, and with sanitizers, to which an end after one step is as new as after another, the first, one in the middle,
-# the last.
+# The steps of $1 after which it is ended: each; with ENDS=few, in emulation, where all that comes before takes ten
+# times as long, and with sanitizers, to which an end after one step is as new as after another, the first, one in the
+# middle, the last.
 ends_of() {
     local steps
     steps=$(steps_of "$1")
-    if [ "$SLOW" -eq 1 ] && [ -z "${SANITIZED:-}" ]; then seq "$steps"; else printf '%s\n' 1 $((steps / 2 + 1)) "$steps"; fi
+    if [ "$SLOW" -eq 1 ] && [ -z "${SANITIZED:-}${ENDS:-}" ]; then seq "$steps"; else printf '%s\n' 1 $((steps / 2 + 1)) "$steps"; fi
 }
 
 # Start each experiment of a kind once for each of its steps after which it is to be ended, all at the same time, the

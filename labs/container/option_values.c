@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 #include "cgroup.h"
+#include "host.h"
 #include "number.h"
 #include "options.h"
 #include "privileges.h"
@@ -235,8 +236,7 @@ static void take_subnet(struct specification *spec, char *value)
         inet_pton(AF_INET, text, &address) != 1 ||
         (ntohl(address.s_addr) & (UINT32_MAX >> prefix)) != 0)
         give_up("invalid --subnet: '%s' is not a network such as 10.209.0.0/24", value);
-    const uint32_t first = ntohl(address.s_addr) >> 24;
-    if (first == 0 || first == 127 || first >= 224)
+    if (!lab_is_for_hosts(ntohl(address.s_addr) >> 24))
         give_up("invalid --subnet: '%s' is not a network of hosts", value);
     spec->subnet = address.s_addr;
     spec->prefix = (int)prefix;

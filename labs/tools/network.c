@@ -40,8 +40,7 @@ void lab_network_read_subnet(struct lab_network *network, const char *text)
         lab_exit(LAB_EXIT_USAGE, "'%s' is an address in a subnet; the subnet is %s", text,
                  lab_network_subnet(network).text);
     }
-    uint32_t first_byte = network->base >> 24;
-    if (prefix < 8 || first_byte == 0 || first_byte == 127 || first_byte >= 224)
+    if (prefix < 8 || !lab_is_for_hosts(network->base >> 24))
         lab_exit(LAB_EXIT_USAGE, "'%s' is not a subnet for hosts of one network", text);
 }
 
