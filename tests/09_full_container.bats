@@ -292,6 +292,58 @@ client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(sys
     on_host sysctl -qw net.ipv6.conf.lo.disable_ipv6=0
 }
 
+@test "full container: a connection by ::1 that one side breaks off is broken off for the other" {
+    local way server relay
+    labs09 run -d -n w -p 8080:80 "$ROOTFS" sleep 1000
+    # By 127.0.0.1, which is the kernel's alone, as by ::1.
+    for way in 127.0.0.1 ::1; do
+        nsenter --target "$(pid_of w)" --net timeout 30 python3 -c '
+import socket, struct, time
+listener = socket.create_server(("", 80))
+client = listener.accept()[0]
+client.send(b"half of an answer")
+client.recv(1)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+client.close()
+client = listener.accept()[0]
+client.send(b"?")
+try:
+    while client.recv(100): pass
+    print("the end")
+except ConnectionResetError:
+    print("reset")
+client = listener.accept()[0]
+client.send(b"?")
+time.sleep(30)' >"$BATS_TEST_TMPDIR/server" 3>&- &
+        server=$!
+        eventually on_host timeout 20 python3 -c '
+import os, socket, struct, sys
+server = socket.create_connection((sys.argv[1], 8080))
+if not server.recv(100): sys.exit(1) # nobody listens yet
+server.send(b"?")
+try: print(server.recv(100))
+except ConnectionResetError: print("reset")
+server = socket.create_connection((sys.argv[1], 8080))
+server.recv(1)
+server.send(b"half of a request")
+server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+server.close()
+if ":" in sys.argv[1]:
+    server = socket.create_connection((sys.argv[1], 8080))
+    server.recv(1)
+    os.system("kill -9 $(pgrep -P %s)" % sys.argv[2])
+    try: print(server.recv(100))
+    except ConnectionResetError: print("reset, as its process was killed")' "$way" "$(relay_of w)" >"$BATS_TEST_TMPDIR/client"
+        eventually grep -q . "$BATS_TEST_TMPDIR/server"
+        kill "$server"
+        wait "$server" || true
+        assert_equal "$(cat "$BATS_TEST_TMPDIR/server")" reset
+        assert_equal "$(head -n 1 "$BATS_TEST_TMPDIR/client")" reset
+    done
+    assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/client")" "reset, as its process was killed"
+    labs09 kill w
+}
+
 machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | grep -q "$3"; }
 
 @test "full container: a published port is reached by localhost, and the machine's localhost by no container" {
@@ -1271,7 +1323,7 @@ Try '09_full_container run --help' for more information."
     on_host ip link add labs0 type veth peer name labs0-too
     run labs09 run "$ROOTFS" true
     assert_failure 125
-    assert_output "09_full_container: a link labs0 exists already, and is not of this program"
+    assert_output "09_full_container: a link labs0 exists already, and no record says that it is of this program; if nobody needs it, type: ip link delete labs0"
 }
 
 @test "full container: without iptables there is no bridge, and it is named" {

@@ -14,61 +14,108 @@ enum { LACK_OF_MEMORY = 10000 /* microseconds, and perhaps there is some again *
 
 static pid_t relay; /* 0: none */
 
-/* Wait until there is something to read from FROM. Returns false where nobody can receive it: the
- * connection TO is closed or reset. */
-static bool wait_to_copy(int from, int to)
-{
-    struct pollfd polled[] = {{.fd = from, .events = POLLIN}, {.fd = to}};
+/* What goes from one side of a connection to the other. */
+struct way {
+    int from, to;
+    bool ended; /* FROM sends no more */
+    bool cut;   /* and this is not in order: it was reset */
+    char bytes[16384], *next;
+    size_t length; /* of what was read, from NEXT on, and not yet sent */
+};
 
-    return TEMP_FAILURE_RETRY(poll(polled, 2, -1)) > 0 &&
-           !(polled[1].revents & (POLLERR | POLLHUP));
+/* Whether closing SOCKET is a reset. It is, unless both sides have ended in order: a side must not
+ * take a part for the whole because the other one is gone, or this process was killed. Returns 0,
+ * or -1 with errno. SO_LINGER in socket(7) */
+static int close_is_reset(int socket, bool reset)
+{
+    const struct linger linger = {.l_onoff = reset};
+
+    return setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-/* Send LENGTH bytes to TO. Returns false if they cannot be sent, or if CLIENT, which they come
- * from, is gone meanwhile (-1: it is not looked at): a server may never read. */
-static bool send_all(int to, const char *bytes, size_t length, int client)
+static bool wants_input(const struct way *way)
 {
-    struct pollfd polled[] = {{.fd = to, .events = POLLOUT}, {.fd = client}};
-    int ready = 1, limit = -1;
-
-    for (;;) {
-        const ssize_t part = send(to, bytes, length, MSG_DONTWAIT);
-        if (part == -1 && (errno != EAGAIN || ready == 0))
-            return false;
-        if (part == -1 && polled[0].revents & POLLOUT)
-            usleep(LACK_OF_MEMORY);
-        if (part > 0)
-            bytes += part, length -= (size_t)part;
-        if (length == 0)
-            return true;
-        ready = TEMP_FAILURE_RETRY(poll(polled, 2, limit));
-        if (ready == -1 || (polled[0].revents | polled[1].revents) & POLLERR)
-            return false;
-        /* Client and server have both ended what they send. From now on poll(2) would return at
-         * once each time, and keepalive no longer asks whether the client is there. */
-        if (polled[1].revents & POLLHUP)
-            polled[1].fd = -1, limit = QUIET * 1000;
-    }
+    return !way->ended && way->length == 0;
 }
 
-/* Copy until FROM ends, then end TO. CLIENT: FROM, where this is the client; else -1. */
-static void copy(int from, int to, int client)
+/* What is wanted of the side that IN comes from and OUT goes to. */
+static short wanted(const struct way *in, const struct way *out)
 {
-    char buffer[16384];
+    return (short)((wants_input(in) ? POLLIN : 0) | (out->length > 0 ? POLLOUT : 0));
+}
 
-    while (wait_to_copy(from, to)) {
-        const ssize_t length = read(from, buffer, sizeof(buffer));
-        if (length <= 0) {
-            shutdown(to, SHUT_WR);
-            return;
-        }
-        if (!send_all(to, buffer, (size_t)length, client))
-            break;
+/* Read what has come, and hand on that FROM has ended. Returns false if a side is gone. */
+static bool read_some(struct way *way)
+{
+    const ssize_t length = recv(way->from, way->bytes, sizeof(way->bytes), MSG_DONTWAIT);
+
+    if (length == -1)
+        return errno == EAGAIN;
+    way->next = way->bytes;
+    way->length = (size_t)length;
+    way->ended = length == 0;
+    return !way->ended || way->cut || shutdown(way->to, SHUT_WR) == 0;
+}
+
+/* Send what TO has room for. Returns false if it is gone. */
+static bool send_some(struct way *way)
+{
+    const ssize_t length = send(way->to, way->next, way->length, MSG_DONTWAIT);
+
+    if (length == -1 && errno == EAGAIN)
+        usleep(LACK_OF_MEMORY);
+    if (length == -1)
+        return errno == EAGAIN;
+    way->next += length;
+    way->length -= (size_t)length;
+    return true;
+}
+
+/* Go on in both ways, after poll(2) has said SAYS of the client and of the server. Returns false
+ * where a side is gone and the other one has all that it said. */
+static bool go_on(struct way *up, struct way *down, const short says[2])
+{
+    const short client = says[0], server = says[1];
+
+    if (down->length > 0 ? (client & ~POLLIN) && !send_some(down)
+                         : wants_input(down) && (server & ~POLLOUT) && !read_some(down))
+        return false;
+    if (wants_input(up))
+        return !(client & ~POLLOUT) || read_some(up);
+    if (up->length > 0 && (server & ~POLLIN) && !send_some(up)) {
+        /* What the server has said before may be an answer. */
+        up->ended = down->cut = true;
+        up->length = 0;
     }
-    /* Of a client that is gone nothing more is sent. What a server has said yet may be an answer.
-     */
-    if (client == -1)
-        shutdown(from, SHUT_RDWR);
+    return true;
+}
+
+/* Copy both ways until both sides have ended what they send. Returns false where one is gone
+ * before, or the server has read nothing for a minute of what a client has left. */
+static bool copy(int client, int server)
+{
+    struct way up = {.from = client, .to = server}, down = {.from = server, .to = client};
+    bool left = false; /* the client sends no more, and gets no more */
+
+    while (!up.ended || up.length > 0 || !down.ended || down.length > 0) {
+        struct pollfd sides[] = {{client, wanted(&up, &down), 0}, {server, wanted(&down, &up), 0}};
+        const bool idle[] = {sides[0].events == 0, sides[1].events == 0};
+
+        /* A side that nothing is wanted of is asked whether it is there yet: not a client that has
+         * left, which poll(2) would say each time, nor a server whose words wait for the client. */
+        left = left && idle[0];
+        if (left)
+            sides[0].fd = -1;
+        if (idle[1] && down.length > 0)
+            sides[1].fd = -1;
+        if (TEMP_FAILURE_RETRY(poll(sides, 2, left ? QUIET * 1000 : -1)) <= 0 ||
+            (idle[0] && (sides[0].revents & POLLERR)) || (idle[1] && sides[1].revents))
+            return false;
+        left = idle[0] && (left || sides[0].revents);
+        if (!go_on(&up, &down, (short[]){sides[0].revents, sides[1].revents}))
+            return false;
+    }
+    return !down.cut;
 }
 
 /* Let the kernel ask the other side whether it is still there, when nothing has come for a minute.
@@ -84,22 +131,17 @@ static int keep_alive(int socket)
     return result;
 }
 
-/* Serve one CONNECTION, by a process for each direction: neither waits for the other. */
+/* Serve one CONNECTION. */
 __attribute__((noreturn)) static void serve(int connection, const struct sockaddr_in *target)
 {
     lab_fd inside = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (inside == -1 || keep_alive(connection) == -1 || keep_alive(inside) == -1 ||
-        connect(inside, (const void *)target, sizeof(*target)) == -1)
+        close_is_reset(inside, true) == -1 ||
+        connect(inside, (const void *)target, sizeof(*target)) == -1 || !copy(connection, inside) ||
+        close_is_reset(connection, false) == -1 || close_is_reset(inside, false) == -1)
         _exit(STATUS_RUNTIME);
-    pid_t child = lab_fork();
-    if (child == -1)
-        _exit(STATUS_RUNTIME);
-    if (child == 0)
-        copy(inside, connection, -1);
-    else
-        copy(connection, inside, connection);
-    _exit(child > 0 ? lab_wait(child) : 0);
+    _exit(EXIT_SUCCESS);
 }
 
 /* Accept what comes, for ever. */
@@ -124,7 +166,10 @@ __attribute__((noreturn)) static void accept_connections(struct pollfd listeners
                 continue;
             }
             /* One too many ends at once: its client need not wait for others. */
-            pid_t child = connections == MAXIMUM_CONNECTIONS ? -1 : lab_fork();
+            pid_t child =
+                close_is_reset(connection, true) == -1 || connections == MAXIMUM_CONNECTIONS
+                    ? -1
+                    : lab_fork();
             if (child == 0)
                 serve(connection, &targets[i]);
             connections += child > 0;
