@@ -22,7 +22,11 @@ struct lab_namespace {
 enum { LAB_NAMESPACES = 8 };
 
 /* The numbers of the namespaces that the machine starts with; linux/proc_ns.h. */
-enum { LAB_INITIAL_USER = (int)0xEFFFFFFD, LAB_INITIAL_PID = (int)0xEFFFFFFC };
+enum {
+    LAB_INITIAL_USER = (int)0xEFFFFFFD,
+    LAB_INITIAL_PID = (int)0xEFFFFFFC,
+    LAB_INITIAL_TIME = (int)0xEFFFFFFA
+};
 
 /* In the order in which setns(2) should join them one by one: the user namespace first, because it
  * gives the right to join the others, and mount last but for the order among the rest, because

@@ -1171,6 +1171,64 @@ rules_of_host() { on_host iptables-save | sed '/^#/d; s/ *[[][0-9:]*]//'; }
     rm -r "$TMPDIR/layers"
 }
 
+# slow_logs CALL WHEN: `logs w`, which waits 2 s when it makes the first CALL on the log.
+slow_logs() {
+    on_host timeout 30 strace -qq -o /dev/null -P "$CONTAINER_LABS_STATE/w/log" -e "trace=$1" \
+        -e "inject=$1:$2=2000000:when=1" "$LABS/09_full_container" logs w >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+    sleep 1
+}
+
+@test "full container: logs of a container that goes meanwhile, and of one whose log becomes the old one" {
+    local status=0
+    labs09 run -d -n w --net none "$ROOTFS" sh -c 'echo first; exec sleep 1000'
+    slow_logs openat delay_enter
+    labs09 kill w
+    wait $! || status=$?
+    assert_equal "$status" 1
+    assert_equal "$(cat "$BATS_TEST_TMPDIR/said")" "09_full_container: there is no container w"
+    labs09 run -d -n w --net none "$ROOTFS" sh -c 'echo first; exec sleep 1000'
+    eventually eval '[ -n "$(labs09 logs w)" ]'
+    # Where the old one is looked for before: it is not there yet.
+    slow_logs openat delay_enter
+    mv "$CONTAINER_LABS_STATE/w/log" "$CONTAINER_LABS_STATE/w/log.old"
+    echo next >"$CONTAINER_LABS_STATE/w/log"
+    wait $!
+    assert_equal "$(cat "$BATS_TEST_TMPDIR/said")" $'first\nnext'
+    # Where it is looked for afterwards: the present one is the old one by then.
+    slow_logs openat delay_exit
+    mv "$CONTAINER_LABS_STATE/w/log" "$CONTAINER_LABS_STATE/w/log.old"
+    echo last >"$CONTAINER_LABS_STATE/w/log"
+    wait $!
+    assert_equal "$(cat "$BATS_TEST_TMPDIR/said")" $'next\nlast'
+    labs09 kill w
+}
+
+@test "full container: a time namespace hides no container, nor one in it from outside" {
+    local elsewhere=(unshare --time --boottime 100000 --fork --)
+    labs09 run -d -n w --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" sleep 1000
+    run -0 on_host "${elsewhere[@]}" "$LABS/09_full_container" ps
+    assert_line --regexp '^w .* running '
+    run -0 on_host "${elsewhere[@]}" "$LABS/09_full_container" exec w echo inside
+    run -0 on_host "${elsewhere[@]}" "$LABS/09_full_container" kill w
+    on_host "${elsewhere[@]}" "$LABS/09_full_container" run -d -n w --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" sleep 1000
+    run -0 labs09 exec w echo inside
+    run -0 labs09 kill w
+}
+
+@test "full container: one whose runtime has not yet removed it is ending, for ps and for inspect" {
+    local runtime
+    labs09 run -d -n w --net none "$ROOTFS" sleep 1000
+    runtime=$(container_runtimes)
+    kill -STOP "$runtime"
+    kill -KILL "$(pid_of w)"
+    eventually eval 'labs09 ps | grep -q "^w .* ending "'
+    run -0 labs09 inspect w
+    assert_line --partial '"state": "ending"'
+    assert_line --partial '"namespaces": {}'
+    kill -CONT "$runtime"
+    eventually eval '! labs09 inspect w'
+}
+
 @test "full container: inspect is JSON, whatever the words hold" {
     labs09 run -d -n odd --net none -e $'TEXT=line\nother "quoted" \\ \x01 \xff ä \xed\xa0\x80 \xe0\x80\x80' "$ROOTFS" sleep 1000
     labs09 inspect odd >"$TMPDIR/odd.json"

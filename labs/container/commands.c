@@ -20,18 +20,24 @@ static void sweep(void)
     state_unlock();
 }
 
-/* Load the container that the only argument names. Exits with one line where there is none. */
+/* Load the container NAME. Exits with one line where there is none. */
+static void load(struct container *container, const char *name)
+{
+    if (state_load(container, name) == 0)
+        return;
+    if (errno != ENOENT)
+        lab_exit(EXIT_FAILURE, "%s", state_trouble(container));
+    lab_exit(EXIT_FAILURE, "there is no container %s", name);
+}
+
+/* The same for the one that the only argument names, after the sweep. */
 static void find(struct container *container, int argc, char *argv[], int at)
 {
     begin_service();
     sweep();
     if (argc - at != 1)
         lab_exit(LAB_EXIT_USAGE, "%s needs the name of one container", argv[0]);
-    if (state_load(container, argv[at]) == 0)
-        return;
-    if (errno != ENOENT)
-        lab_exit(EXIT_FAILURE, "%s", state_trouble(container));
-    lab_exit(EXIT_FAILURE, "there is no container %s", argv[at]);
+    load(container, argv[at]);
 }
 
 /* A pidfd of the process PID of CONTAINER that began at BEGAN, or -1 where it has ended, or is not
@@ -60,6 +66,14 @@ static int open_running(const struct container *container, int *runtime)
     return process;
 }
 
+const char *container_state(const struct container *container)
+{
+    if (container->ended || is_starting(container))
+        return container->ended ? "ended" : "starting";
+    lab_fd process = open_process_of(container, container->pid, container->pid_began);
+    return process == -1 ? "ending" : "running";
+}
+
 /*
  * ps
  */
@@ -82,16 +96,12 @@ static void print_row(const struct container *container, void *argument)
 {
     const struct specification *spec = &container->spec;
     char text[256] = "";
-    lab_fd process = open_process_of(container, container->pid, container->pid_began);
 
     (void)argument;
     printf("%-16s %-8d ", spec->name, (int)container->pid);
     if (container->ended)
         snprintf(text, sizeof(text), "ended (%d)", container->status);
-    printf("%-12s ", *text                    ? text
-                     : is_starting(container) ? "starting"
-                     : process != -1          ? "running"
-                                              : "ending");
+    printf("%-12s ", container->ended ? text : container_state(container));
     print_age(container->began);
     printf("%-15s ", container->address.s_addr       ? inet_ntoa(container->address)
                      : spec->network == NETWORK_HOST ? "host"
@@ -125,32 +135,60 @@ int list_containers(int argc, char *argv[])
  * logs
  */
 
-/* Returns whether there is one. */
-static bool print_file(const char *path)
+/* Open its file NAME; -1: there is none. */
+static int open_log(const struct container *container, const char *name)
+{
+    const char *path = state_path(container, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd == -1 && errno != ENOENT)
+        lab_die("read %s", path);
+    return fd;
+}
+
+/* Whether its log is behind FD; or there is none, and FD is -1. */
+static bool is_present_log(const struct container *container, int fd)
+{
+    const char *path = state_path(container, "log");
+    struct stat opened, present;
+    const bool there = stat(path, &present) == 0;
+
+    if ((!there && errno != ENOENT) || (fd != -1 && fstat(fd, &opened) == -1))
+        lab_die("look at %s", path);
+    return there ? fd != -1 && lab_same_file(&opened, &present) : fd == -1;
+}
+
+static void print_log(const struct container *container, int fd)
 {
     char bytes[4096];
-    size_t count;
-    FILE *file = fopen(path, "re");
+    ssize_t count = 0;
 
-    if (!file && errno == ENOENT)
-        return false;
-    while (file && (count = fread(bytes, 1, sizeof(bytes), file)) > 0)
-        if (fwrite(bytes, 1, count, stdout) != count)
+    while (fd != -1 && (count = TEMP_FAILURE_RETRY(read(fd, bytes, sizeof(bytes)))) > 0)
+        if (fwrite(bytes, 1, (size_t)count, stdout) != (size_t)count)
             lab_die("write to stdout");
-    if (!file || ferror(file))
-        lab_die("read %s", path);
-    fclose(file);
-    return true;
+    if (count == -1)
+        lab_die("read %s", state_path(container, "log"));
 }
 
 int show_log(int argc, char *argv[])
 {
     struct container container;
+    lab_fd present = -1, old = -1, cut = -1;
 
     find(&container, argc, argv, 1);
-    print_file(state_path(&container, "log.old"));
-    print_file(state_path(&container, "log"));
-    if (print_file(state_path(&container, "log.cut")))
+    /* When the present one has got another name meanwhile, a part would be missing. */
+    do {
+        lab_close_fd(&present), lab_close_fd(&old), lab_close_fd(&cut);
+        present = open_log(&container, "log");
+        old = open_log(&container, "log.old");
+        cut = open_log(&container, "log.cut");
+    } while (!is_present_log(&container, present));
+    if (present == -1 && old == -1 && cut == -1)
+        load(&container, argv[1]); /* unless it was removed meanwhile, it has said nothing */
+    print_log(&container, old);
+    print_log(&container, present);
+    print_log(&container, cut);
+    if (cut != -1)
         lab_exit(EXIT_FAILURE,
                  "the log of %s ends here: %s could not be written, as on a full disk",
                  container.spec.name, state_path(&container, "log"));

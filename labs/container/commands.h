@@ -16,6 +16,9 @@ int prune_containers(int argc, char *argv[]);
 /* `exec`; WHOLE is the command line as it was typed. */
 int join_container(int argc, char *argv[], char *whole[]);
 
+/* "starting", "running", "ending" (its process has ended, and the rest not yet) or "ended". */
+const char *container_state(const struct container *container);
+
 /* Print what is known of CONTAINER, and what the kernel says of its process, as one JSON object. */
 void print_inspection(const struct container *container);
 

@@ -81,12 +81,12 @@ static void put_texts(const char *key, const char *const *texts, int count)
     close_part(']');
 }
 
-static void put_state(const struct container *container)
+static void put_state(const struct container *container, const char *state)
 {
     const struct specification *spec = &container->spec;
 
     put_text("name", spec->name);
-    put_text("state", container->ended ? "ended" : is_starting(container) ? "starting" : "running");
+    put_text("state", state);
     put_number("pid", container->ended ? 0 : container->pid);
     put_number("runtime_pid", container->ended ? 0 : container->runtime);
     put_number("began", container->began);
@@ -139,7 +139,7 @@ static void put_network(const struct container *container)
     close_part(']');
 }
 
-static void put_walls(const struct container *container)
+static void put_walls(const struct container *container, bool running)
 {
     const struct specification *spec = &container->spec;
     char names[1024];
@@ -154,10 +154,11 @@ static void put_walls(const struct container *container)
         if (spec->without & wall)
             put_text(NULL, wall_name(wall));
     close_part(']');
-    const bool has_process = !container->ended && !is_starting(container);
     open_part("namespaces", '{');
-    for (int i = 0; i < LAB_NAMESPACES && has_process; i++) {
+    for (int i = 0; i < LAB_NAMESPACES && running; i++) {
         const ino_t inode = lab_namespace_inode(container->pid, lab_namespaces[i].name);
+        if (inode == 0 && errno == ENOENT && lab_namespace_inode(0, lab_namespaces[i].name) != 0)
+            break;                         /* it has ended since */
         if (inode == 0 && errno != ENOENT) /* without that kind in this kernel, it is 0 */
             fail("look at the %s namespace of process %d", lab_namespaces[i].name,
                  (int)container->pid);
@@ -168,12 +169,14 @@ static void put_walls(const struct container *container)
 
 void print_inspection(const struct container *container)
 {
+    const char *state = container_state(container);
+
     json.first = true;
     open_part(NULL, '{');
-    put_state(container);
+    put_state(container, state);
     put_file_system(&container->spec);
     put_network(container);
-    put_walls(container);
+    put_walls(container, strcmp(state, "running") == 0);
     close_part('}');
     putchar('\n');
 }

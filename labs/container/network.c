@@ -149,9 +149,10 @@ static void begin_rules(const struct bridge *bridge)
 static void create_network(struct bridge *bridge)
 {
     if (must(find_bridge(), "look for %s", BRIDGE) != 0)
-        give_up("a link %s exists already, and no record says that it is of this program; if nobody "
-                "needs it, type: ip link delete %s",
-                BRIDGE, BRIDGE);
+        give_up(
+            "a link %s exists already, and no record says that it is of this program; if nobody "
+            "needs it, type: ip link delete %s",
+            BRIDGE, BRIDGE);
     must(bridge_set_place(bridge), "read the boot ID of this machine and that of its network");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
     bridge->others = 0;    /* until network_wait_for_rules() */

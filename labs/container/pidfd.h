@@ -10,8 +10,8 @@
  * fails), and on v2 in the control group whose directory GROUP is (-1: that of this process). */
 pid_t clone_process(uint64_t flags, int *pidfd, int group);
 
-/* When the process PID began, in clock ticks since boot; or 0 with errno: ESRCH where there is
- * none. */
+/* When the process PID began, in clock ticks since boot, whatever the time namespace of who asks;
+ * or 0 with errno: ESRCH where there is none. */
 unsigned long long process_began(pid_t pid);
 
 /* A pidfd of PID if it still is the process that began at BEGAN; or -1 with errno: ESRCH where that
