@@ -209,6 +209,33 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     wait "$victim" || true
 }
 
+@test "05 tool: --pid takes in no other process that has got the number since" {
+    local victim tool before attempt
+    start sleep 1000
+    victim=$started
+    timeout 30 strace -qq -o /dev/null -e trace=mkdir -e inject=mkdir:delay_exit=2000000:when=5 \
+        "$TOOL" --cpus 0.5 --pid "$victim" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+    tool=$!
+    wait_until eval 'pgrep -P "$tool" >/dev/null && find "$CPU" -maxdepth 1 -name container-labs | grep -q .'
+    kill -KILL "$victim"
+    wait "$victim" || true
+    for attempt in 1 2 3 4 5 6 7 8 9; do
+        echo $((victim - 1)) >/proc/sys/kernel/ns_last_pid
+        start sleep 1000
+        [ "$started" -ne "$victim" ] || break
+        kill -KILL "$started"
+    done
+    assert_equal "$started" "$victim"
+    before=$(groups_of "$victim")
+    local status=0
+    wait "$tool" || status=$?
+    assert_equal "$status" 125
+    assert_equal "$(cat "$BATS_TEST_TMPDIR/said")" "05_cgroup_cpu: process $victim has just ended"
+    assert_equal "$(groups_of "$victim")" "$before"
+    kill -KILL "$victim"
+    wait "$victim" || true
+}
+
 @test "05 tool: --pid ends with the process, status 0" {
     start sleep 1.5
     run -0 timeout "$TOO_LONG" "$TOOL" --cpus 0.5 --pid "$started"

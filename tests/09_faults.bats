@@ -86,7 +86,7 @@ nothing_is_left() {
 @test "faults: undoing that fails keeps the record, makes the status 125, and is tried again" {
     local bridge
     run -125 with_fault /proc/sys/net/ipv4/ip_forward openat error=EIO:when=3+ run -n w "$ROOTFS" true
-    assert_line "09_full_container: write 0 to /proc/sys/net/ipv4/ip_forward, and what /run/container-labs.forwarding has: EIO (Input/output error)"
+    assert_line "09_full_container: give back /proc/sys/net/ipv4/ip_forward, whose record is in /run/container-labs.forwarding: EIO (Input/output error)"
     assert_line --partial "what is left of w is for the next command to remove"
     # While forwarding is on, what guards it stays, too.
     bridge=$(network_of_host)

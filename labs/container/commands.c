@@ -83,7 +83,9 @@ static void print_age(time_t began)
     long seconds = (long)(time(NULL) - began);
     char text[32];
 
-    if (seconds < 120)
+    if (seconds < 0) /* the clock was set back */
+        strcpy(text, "?");
+    else if (seconds < 120)
         snprintf(text, sizeof(text), "%ld s", seconds);
     else if (seconds < 7200)
         snprintf(text, sizeof(text), "%ld min", seconds / 60);

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,6 +195,19 @@ static void sample(const struct lab_cgroup *group, struct lab_cpu_sample *now)
         lab_cgroup_die();
 }
 
+/* The group takes a process by its number, which may be that of another one when it has ended. */
+static void take_in(const struct lab_cgroup *group, int pidfd)
+{
+    const int ended = poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0);
+
+    if (ended == -1)
+        lab_die("look whether process %lld has ended", wanted.pid);
+    if (ended == 1)
+        lab_exit(lab_exit_failure, "process %lld has just ended", wanted.pid);
+    if (lab_cgroup_enter(group, (pid_t)wanted.pid) == -1)
+        lab_cgroup_die();
+}
+
 static int limited(char *command_line[], int pidfd, int signals, const sigset_t *signals_before)
 {
     const struct lab_limits limits = {.quota = wanted.quota, .period = wanted.period};
@@ -207,10 +221,10 @@ static int limited(char *command_line[], int pidfd, int signals, const sigset_t 
     sample(&group, &before);
     if (wanted.watch)
         watcher = lab_measure_watch(&group, limit_percent());
-    if (!wanted.pid)
+    if (wanted.pid)
+        take_in(&group, pidfd);
+    else
         command = start_in_group(&group, command_line, signals_before);
-    else if (lab_cgroup_enter(&group, (pid_t)wanted.pid) == -1)
-        lab_cgroup_die();
     lab_fd ended = command ? (int)syscall(SYS_pidfd_open, command, 0) : dup(pidfd);
     if (ended == -1 || lab_wait_passing_on(ended, signals, command) == -1) {
         int error = errno;

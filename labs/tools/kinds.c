@@ -61,10 +61,10 @@ static int stop_forwarding(const char *setting)
 
     (void)setting;
     int left = lab_forwarding_leave("08", false, &missing);
-    if (left == -1 && errno == EBADMSG)
+    if (left == -1) { /* the record stays */
         lab_warn("%s", lab_forwarding_trouble());
-    if (left == -1)
-        return -1; /* the record stays */
+        return -1;
+    }
     lab_nft_delete_missing(missing);
     return !left;
 }
