@@ -110,8 +110,8 @@ const char *lab_forwarding_trouble(void)
                  "a record in %s is damaged: see what it says, set %s as it was, and remove it",
                  records(), IP_FORWARD);
     else
-        snprintf(text, sizeof(text), "give back %s, whose record is in %s: %s", IP_FORWARD, records(),
-                 lab_strerror(error));
+        snprintf(text, sizeof(text), "give back %s, whose record is in %s: %s", IP_FORWARD,
+                 records(), lab_strerror(error));
     errno = error;
     return text;
 }

@@ -139,6 +139,7 @@ static void wait_for_program(pid_t pid, const char *line)
     char path[64], program[PATH_MAX], found[PATH_MAX], shell[PATH_MAX] = "", self[PATH_MAX] = "";
     long long end = lab_now() + 20000000LL * lab_slowness();
     pid_t ended;
+    int status = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
     if (!lab_find_command("sh", found, sizeof(found)) || !realpath(found, shell))
@@ -151,11 +152,11 @@ static void wait_for_program(pid_t pid, const char *line)
         if (length > 0 && strcmp(program, shell) != 0 && strcmp(program, self) != 0)
             return;
         usleep(1000);
-        ended = TEMP_FAILURE_RETRY(waitpid(pid, NULL, WNOHANG));
+        ended = TEMP_FAILURE_RETRY(waitpid(pid, &status, WNOHANG));
         if (ended == -1)
             lab_die("wait for process %d", (int)pid);
     } while (ended == 0 && lab_now() < end);
-    lab_exit(lab_exit_failure, "%s: did not start; see above", line);
+    lab_did_not_start(line, status);
 }
 
 pid_t lab_start(const char *format, ...)

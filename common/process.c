@@ -104,6 +104,14 @@ int lab_wait(pid_t pid)
     return lab_shell_status(wait_status);
 }
 
+void lab_did_not_start(const char *what, int wait_status)
+{
+    if (WIFSIGNALED(wait_status))
+        lab_exit(lab_exit_failure, "%s was ended by %s before it had started", what,
+                 lab_signal_name(WTERMSIG(wait_status)));
+    lab_exit(lab_exit_failure, "%s did not start; see above", what);
+}
+
 int lab_must_wait(pid_t pid)
 {
     int status = lab_wait(pid);

@@ -67,6 +67,10 @@ void lab_begin_as_usual(void);
  * clone3(2), Linux 5.5. */
 pid_t lab_clone(unsigned long long flags, pid_t number);
 
+/* End by lab_exit(): WHAT, a program, has ended with WAIT_STATUS of wait(2) before it was in use,
+ * or has told why it has not (0). */
+__attribute__((noreturn)) void lab_did_not_start(const char *what, int wait_status);
+
 /* lab_wait() of lab.h, or the end, with the errno: for a status that is passed on. */
 int lab_must_wait(pid_t pid);
 

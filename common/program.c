@@ -126,6 +126,7 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
     enum { STEP = 2000, LIMIT = 20000000 }; /* microseconds */
     char path[PATH_MAX];
     pid_t ended = 0;
+    int status;
 
     const bool found = find_beside("busy", path);
     if (!found && errno != ENOENT)
@@ -139,12 +140,14 @@ pid_t lab_start_load(int threads, const struct lab_cgroup *group, const cpu_set_
         become_busy(path, threads, group, cpus);
     /* On a very busy machine it has to wait for its turn. */
     long long end = lab_now() + 1LL * LIMIT * lab_slowness();
-    while (!runs(pid, threads) && (ended = TEMP_FAILURE_RETRY(waitpid(pid, NULL, WNOHANG))) == 0 &&
-           lab_now() < end)
+    while (!runs(pid, threads) &&
+           (ended = TEMP_FAILURE_RETRY(waitpid(pid, &status, WNOHANG))) == 0 && lab_now() < end)
         usleep(STEP);
     if (ended == -1)
         lab_die("wait for the load, busy -j %d", threads);
-    if (ended == pid)
-        lab_exit(lab_exit_failure, "the load, busy -j %d, did not start; see above", threads);
+    if (ended == pid) {
+        snprintf(path, sizeof(path), "the load, busy -j %d,", threads);
+        lab_did_not_start(path, status);
+    }
     return pid;
 }

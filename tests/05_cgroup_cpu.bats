@@ -210,7 +210,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
 }
 
 @test "05 tool: --pid takes in no other process that has got the number since" {
-    local victim tool before attempt
+    local victim tool before
     start sleep 1000
     victim=$started
     timeout 30 strace -qq -o /dev/null -e trace=mkdir -e inject=mkdir:delay_exit=2000000:when=5 \
@@ -219,7 +219,7 @@ limit_is() { [ "$(limit_of "$1")" = "$2" ]; }
     wait_until eval 'pgrep -P "$tool" >/dev/null && find "$CPU" -maxdepth 1 -name container-labs | grep -q .'
     kill -KILL "$victim"
     wait "$victim" || true
-    for attempt in 1 2 3 4 5 6 7 8 9; do
+    for _ in 1 2 3 4 5 6 7 8 9; do
         echo $((victim - 1)) >/proc/sys/kernel/ns_last_pid
         start sleep 1000
         [ "$started" -ne "$victim" ] || break

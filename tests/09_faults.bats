@@ -59,6 +59,38 @@ nothing_is_left() {
     labs09 kill w
 }
 
+@test "faults: exec that can send nothing from inside does not take the container for ended" {
+    start -n w --net none
+    # The process between reports by sendmsg, too.
+    run -125 with_fault "" sendmsg error=ENOBUFS exec w true
+    assert_output "09_full_container: the process that enters w has ended with status 125, and could not say why"
+    labs09 kill w
+}
+
+@test "faults: a runtime that cannot wait any more ends its container, and says so" {
+    local status=0
+    labs09 run -n w --net none ${CANNOT_MAP:+--userns host} "$ROOTFS" sleep 1000 2>"$BATS_TEST_TMPDIR/said" 3>&- &
+    eventually eval 'labs09 exec w true 2>/dev/null'
+    # poll(2) takes no more descriptors than a process may open.
+    prlimit --pid "$(container_runtimes)" --nofile=6:6
+    kill -WINCH "$(container_runtimes)"
+    wait $! || status=$?
+    assert_equal "$status" 137
+    assert_equal "$(head -n 1 "$BATS_TEST_TMPDIR/said")" "09_full_container: wait for the container, which is ended now: EINVAL (Invalid argument)"
+    nothing_is_left
+}
+
+@test "faults: a claim whose container has no record is told by each command, until it is removed" {
+    start -n w --net none
+    ln -s gone "$CONTAINER_LABS_STATE/+port-tcp-9001"
+    run -0 labs09 ps
+    assert_line "09_full_container: $CONTAINER_LABS_STATE/+port-tcp-9001 is of gone, whose record is gone: remove it when that container is, too"
+    run -1 labs09 prune
+    rm "$CONTAINER_LABS_STATE/+port-tcp-9001"
+    labs09 kill w
+    nothing_is_left
+}
+
 @test "faults: a container is not started where its process cannot be told from a later one" {
     # shellcheck disable=SC2016 # the inner shell's own PID
     run -125 on_host unshare -m --propagation private sh -c 'mount --bind /dev/null "/proc/$$/stat" && exec "$@"' \

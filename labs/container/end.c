@@ -10,6 +10,7 @@
 #include "remove.h"
 #include "report.h"
 #include "runtime.h"
+#include "signals.h"
 #include "state.h"
 #include "storage.h"
 #include "streams.h"
@@ -20,7 +21,7 @@
  * the start, the rest is left to a child, and the runtime ends. */
 static void continue_in_background(void)
 {
-    int signal = monitor_pending_end();
+    int signal = pending_end_signal();
 
     if (signal == 0 && run.asked && time(NULL) > run.when + 1)
         signal = run.asked;

@@ -210,7 +210,7 @@ static bool is_for_us(const char *descriptor)
     char architecture[WORD], os[WORD];
     struct utsname machine;
 
-    uname(&machine);
+    must(uname(&machine), "uname");
     const char *ours = machine.machine;
     for (int i = 0; i < LAB_COUNT(NAMES); i++)
         if (strcmp(ours, NAMES[i][0]) == 0)

@@ -10,6 +10,7 @@
 #include "network.h"
 #include "privileges.h"
 #include "report.h"
+#include "signals.h"
 #include "unprivileged.h"
 
 /* The mounts, which may come while something else is waited for. */
@@ -52,7 +53,7 @@ void set_up_child(int socket, bool own_users)
     die_with_runtime();
     for (int i = 0; i < LAB_COUNT(HANDLED); i++)
         signal(HANDLED[i], SIG_DFL);
-    monitor_no_signals();
+    let_signals_through();
     if (own_users)
         become_namespace_root();
 }

@@ -12,6 +12,7 @@
 #include "privileges.h"
 #include "process.h"
 #include "report.h"
+#include "signals.h"
 #include "state.h"
 #include "terminal.h"
 #include "unprivileged.h"
@@ -105,7 +106,7 @@ __attribute__((noreturn)) static void enter_container(struct exec_request *reque
 
     report_socket = request->command.ends.socket;
     close(request->socket); /* so that the end of the runtime is noticed */
-    monitor_no_signals();
+    let_signals_through();
     limits_enter(&request->limits);
     enter_namespaces(request);
     pid_t child = must(clone_process(CLONE_PARENT, &pidfd, -1), "clone3");
@@ -136,7 +137,7 @@ static void wait_for_command(struct exec_request *request)
     int asked;
 
     do {
-        asked = monitor_wait_readable(request->socket, monitored->pidfd, monitored->signals, -1);
+        asked = wait_readable(request->socket, monitored->pidfd, monitored->signals, -1);
         /* The process may have been sent already. */
         for (int i = 0; asked > 0 && i < DRAINED && poll(&more, 1, 0) == 1; i++)
             if (!receive_progress(request->socket, spec, monitored))
@@ -144,6 +145,21 @@ static void wait_for_command(struct exec_request *request)
         if (asked > 0)
             leave(request, asked);
     } while (asked == 0 && receive_progress(request->socket, spec, monitored));
+}
+
+/* The process between has ended with STATUS, and has sent nothing. */
+__attribute__((noreturn)) static void tell_no_process(const struct exec_request *request,
+                                                      int status)
+{
+    const char *name = request->container.spec.name;
+    struct pollfd first = {.fd = request->process, .events = POLLIN};
+
+    if (status > 128)
+        give_up("exec was ended by %s on its way into %s", lab_signal_name(status - 128), name);
+    if (must(poll(&first, 1, 0), "look whether %s has ended", name) == 1)
+        give_up("container %s has just ended", name);
+    give_up("the process that enters %s has ended with status %d, and could not say why", name,
+            status);
 }
 
 static int run_request(struct exec_request *request)
@@ -163,11 +179,8 @@ static int run_request(struct exec_request *request)
     close_streams(&request->command.ends);
     wait_for_command(request); /* first: the process between waits where the socket is full */
     int status = lab_wait(between);
-    if (request->monitored.pidfd == -1 && status > 128)
-        give_up("exec was ended by %s on its way into %s", lab_signal_name(status - 128),
-                request->container.spec.name);
     if (request->monitored.pidfd == -1)
-        give_up("container %s has just ended", request->container.spec.name);
+        tell_no_process(request, status);
     need_started(&request->monitored);
     atexit(terminal_restore);
     request->monitored.interactive = request->container.spec.interactive;
@@ -196,7 +209,7 @@ int join_container(int argc, char *argv[], char *whole[])
     request.monitored = MONITORED_NOTHING;
     if (options.terminal)
         request.monitored.guard = terminal_guard();
-    request.monitored.signals = monitor_signals();
+    request.monitored.signals = open_signals();
     request.command = (struct command){.spec = &request.container.spec,
                                        .launcher = open_launcher(),
                                        .filter = filter_for(request.container.spec.capabilities)};

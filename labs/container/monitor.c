@@ -9,6 +9,7 @@
 #include "pidfd.h"
 #include "process.h"
 #include "report.h"
+#include "signals.h"
 #include "specification.h"
 #include "terminal.h"
 
@@ -43,82 +44,6 @@ static struct {
 static long long now(void)
 {
     return lab_now() / 1000;
-}
-
-/* Ignored, they are EPIPE and EFBIG. The latter is where the caller has a limit (ulimit -f). */
-static const int OF_WRITING[] = {SIGPIPE, SIGXFSZ};
-
-int monitor_signals(void)
-{
-    static const int WANTED[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
-                                 SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH};
-    struct sigaction present;
-    sigset_t set;
-
-    for (int i = 0; i < LAB_COUNT(OF_WRITING); i++)
-        signal(OF_WRITING[i], SIG_IGN);
-    sigemptyset(&set);
-    for (int i = 0; i < LAB_COUNT(WANTED); i++)
-        if (sigaction(WANTED[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
-            sigaddset(&set, WANTED[i]);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (fd == -1)
-        lab_die("signalfd");
-    return fd;
-}
-
-void monitor_no_signals(void)
-{
-    sigset_t none;
-
-    for (int i = 0; i < LAB_COUNT(OF_WRITING); i++)
-        signal(OF_WRITING[i], SIG_DFL);
-    sigemptyset(&none);
-    must(sigprocmask(SIG_SETMASK, &none, NULL), "let signals through");
-}
-
-static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-
-static bool is_end_signal(unsigned signal)
-{
-    for (int i = 0; i < LAB_COUNT(ENDS); i++)
-        if ((unsigned)ENDS[i] == signal)
-            return true;
-    return false;
-}
-
-int monitor_pending_end(void)
-{
-    const struct timespec at_once = {0};
-    sigset_t set;
-
-    sigemptyset(&set);
-    for (int i = 0; i < LAB_COUNT(ENDS); i++)
-        sigaddset(&set, ENDS[i]);
-    int signal = sigtimedwait(&set, NULL, &at_once);
-    return signal > 0 ? signal : 0;
-}
-
-int monitor_wait_readable(int fd, int process, int signals, int milliseconds)
-{
-    struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
-                              {.fd = process, .events = POLLIN},
-                              {.fd = signals, .events = POLLIN}};
-    const long long end = now() + milliseconds;
-    struct signalfd_siginfo others;
-
-    for (;;) {
-        const long long left = end - now();
-        int ready = poll(polled, 3, milliseconds == -1 ? -1 : left > 0 ? (int)left : 0);
-        int asked = monitor_pending_end();
-        if (asked)
-            return asked;
-        if (ready == 0 || (ready > 0 && (polled[0].revents || polled[1].revents)))
-            return ready == 0 || polled[0].revents ? 0 : -1;
-        if (ready > 0 && read(signals, &others, sizeof(others)) == -1)
-            continue; /* there is no process yet to send it to */
-    }
 }
 
 /*
@@ -203,11 +128,13 @@ static void write_channel_or_signal(struct channel *channel, const struct monito
     struct signalfd_siginfo info;
 
     const int ready = poll(polled, 2, state.asked ? 1000 : -1);
-    if (ready == -1)
+    if (ready == -1 && may_poll_again())
         return;
-    if (polled[0].revents)
+    if (ready == -1)
+        lose("wait to write", channel);
+    if (ready > 0 && polled[0].revents)
         give(channel);
-    else if (ready == 0 || (read(monitored->signals, &info, sizeof(info)) == sizeof(info) &&
+    else if (ready <= 0 || (read(monitored->signals, &info, sizeof(info)) == sizeof(info) &&
                             is_end_signal(info.ssi_signo)))
         for (int i = 0; i < CHANNELS; i++)
             state.channels[i].to = -1, state.channels[i].length = 0;
@@ -359,8 +286,15 @@ static void forward_until_end(const struct monitored *monitored)
 
     do {
         memset(polled, 0, sizeof(polled));
-        if (wait_for_events(monitored, polled, &settled) == -1)
+        const int ready = wait_for_events(monitored, polled, &settled);
+        if (ready == -1 && may_poll_again())
             continue;
+        if (ready == -1) {
+            state.lost = true;
+            lab_warn_errno("wait for the container, which is ended now");
+            kill_process(monitored);
+            return;
+        }
         for (size_t i = 0; i < CHANNELS; i++) {
             if (polled[2 * i].revents)
                 take(&state.channels[i], monitored);

@@ -20,7 +20,7 @@ struct monitored {
     int master;               /* of its terminal, instead of these */
     bool interactive;         /* hand on what is typed there */
     int guard;                /* end of file: the process that minds our terminal is dead */
-    int signals;              /* signalfd(2) */
+    int signals;              /* see open_signals() */
     const char *log;          /* keep what it says in this file, and the file before it in LOG.old;
                                * where it cannot be written any more, it becomes LOG.cut */
     bool quiet;               /* do not print it */
@@ -32,22 +32,6 @@ struct monitored {
         .pidfd = -1, .input = -1, .output = -1, .error = -1, .master = -1, .guard = -1,            \
         .signals = -1                                                                              \
     }
-
-/* Block the signals that monitor() handles, and ignore those that a failed write makes. Returns a
- * signalfd(2) for the blocked ones. */
-int monitor_signals(void);
-
-/* In a child: none is blocked, and a failed write ends it. */
-void monitor_no_signals(void);
-
-/* The pending signal that asks for the end, which is then consumed; 0: none. */
-int monitor_pending_end(void);
-
-/* Wait until FD can be read, before there is a process to hand signals on to, or until PROCESS, a
- * pidfd or -1, has ended, or until MILLISECONDS (-1: without end) are over. Returns 0, or -1 where
- * FD cannot be read as PROCESS has ended, or the one of SIGNALS, the descriptor of
- * monitor_signals(), that asks a program to end: it comes first. */
-int monitor_wait_readable(int fd, int process, int signals, int milliseconds);
 
 /* Wait until the process has ended and its output is transferred; meanwhile keys of our terminal go
  * to its own. Returns its status of wait(2).

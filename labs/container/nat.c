@@ -5,10 +5,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#include "monitor.h"
 #include "nft.h"
 #include "process.h"
 #include "report.h"
+#include "signals.h"
 
 #define CHAIN "CONTAINER-LABS"
 
@@ -96,7 +96,7 @@ static pid_t begin_restore(const char *text, int complaints, int others)
     if (ours == -1 || dup2(input, STDIN_FILENO) == -1 ||
         (complaints != -1 && dup2(complaints, STDERR_FILENO) == -1))
         give_up_restore("dup2");
-    monitor_no_signals();
+    let_signals_through();
     signal(SIGALRM, SIG_DFL);
     alarm(patience()); /* it outlives execve(2) */
     execvp(find(argv[0]), argv);

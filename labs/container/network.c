@@ -9,6 +9,7 @@
 #include "nat.h"
 #include "netlink.h"
 #include "nft.h"
+#include "process.h"
 #include "report.h"
 #include "rootless.h"
 #include "state.h"
@@ -268,6 +269,9 @@ int network_wait_for_rules(void)
         return 0;
     coming = 0;
     int status = nat_wait(child);
+    if (status > 128)
+        lab_warn("the process that makes the rules of %s was ended by %s", BRIDGE,
+                 lab_signal_name(status - 128));
     if (status == 0)
         status = record_rules();
     lab_close_fd(&counted);

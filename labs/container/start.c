@@ -15,6 +15,7 @@
 #include "report.h"
 #include "rootless.h"
 #include "runtime.h"
+#include "signals.h"
 #include "state.h"
 #include "storage.h"
 #include "terminal.h"
@@ -30,7 +31,7 @@ struct runtime run;
  * the start. */
 static void wait_for(int fd, int milliseconds)
 {
-    run.asked = monitor_wait_readable(fd, -1, run.monitored.signals, milliseconds);
+    run.asked = wait_readable(fd, -1, run.monitored.signals, milliseconds);
     if (run.asked)
         give_up_with(128 + run.asked, "%s: stopped by %s before the command ran",
                      run.container.spec.name, lab_signal_name(run.asked));
@@ -57,7 +58,7 @@ static void claim(struct container *container)
 {
     lock_and_sweep(true);
     /* From here on there is something to clean up, so signals are blocked and read. */
-    run.monitored.signals = monitor_signals();
+    run.monitored.signals = open_signals();
     if (state_claim_name(container) == -1) {
         int error = errno;
         state_unlock();

@@ -79,6 +79,36 @@ static int remove_claim_of(int directory, const char *name, void *container)
     return strcmp(owner, of) == 0 ? unlinkat(directory, name, 0) : 0;
 }
 
+static int look_at_owner(int directory, const char *name, void *all)
+{
+    char owner[NAME_SIZE];
+    struct stat status;
+
+    const ssize_t length = name[0] == '+' ? readlinkat(directory, name, owner, NAME_SIZE - 1) : 0;
+    if (length <= 0)
+        return length == -1 && errno != EINVAL ? -1 : 0; /* EINVAL: it is not a link */
+    owner[length] = '\0';
+    if (fstatat(directory, owner, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return -1;
+    lab_warn("%s/%s is of %s, whose record is gone: remove it when that container is, too",
+             state_directory(), name, owner);
+    *(bool *)all = false;
+    return 0;
+}
+
+bool state_claims_are_owned(void)
+{
+    bool all = true;
+
+    if (lab_each_name(state_directory(), look_at_owner, &all) == -1) {
+        lab_warn_errno("look at the claims in %s", state_directory());
+        return false;
+    }
+    return all;
+}
+
 int state_remove(const struct container *container, bool keep)
 {
     if (lab_each_name(state_directory(), remove_claim_of, (void *)container) == -1)

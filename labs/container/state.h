@@ -37,6 +37,10 @@ int state_claim(const struct container *container, const char *kind, const char 
 /* Under the lock: whether there is a claim that begins with PREFIX: 1 or 0, or -1 with errno. */
 int state_has_claim(const char *prefix);
 
+/* Under the lock: whether each claim is of a container that has a directory. Else, or where that
+ * cannot be told, false after a warning. */
+bool state_claims_are_owned(void);
+
 /* Under the lock: remove CONTAINER's claims and, unless KEEP, its directory, last. Returns 0, or -1
  * after a warning. */
 int state_remove(const struct container *container, bool keep);

@@ -6,6 +6,7 @@
 #include "pidfd.h"
 #include "process.h"
 #include "report.h"
+#include "signals.h"
 #include "unprivileged.h"
 
 /* A pipe for stream number I; root of the container owns it. Without -i it is empty: the machine's
@@ -121,17 +122,18 @@ static void hand_on_signal(int signal)
 /* Until the runtime CHILD writes to READY or ends. Returns how many bytes were read. */
 static ssize_t wait_until_ready(const struct specification *spec, pid_t child, int ready)
 {
-    static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct sigaction action = {.sa_handler = hand_on_signal, .sa_flags = SA_RESTART};
     char byte;
 
     detached = child;
-    for (int i = 0; i < LAB_COUNT(SIGNALS); i++)
-        must(sigaction(SIGNALS[i], &action, NULL), "handle %s", lab_signal_name(SIGNALS[i]));
+    for (int i = 0; i < END_SIGNALS; i++)
+        must(sigaction(end_signals[i], &action, NULL), "handle %s",
+             lab_signal_name(end_signals[i]));
     const ssize_t count = must(read(ready, &byte, 1), "wait until %s has started", spec->name);
     action.sa_handler = SIG_IGN; /* it has started, or ended */
-    for (int i = 0; i < LAB_COUNT(SIGNALS); i++)
-        must(sigaction(SIGNALS[i], &action, NULL), "ignore %s", lab_signal_name(SIGNALS[i]));
+    for (int i = 0; i < END_SIGNALS; i++)
+        must(sigaction(end_signals[i], &action, NULL), "ignore %s",
+             lab_signal_name(end_signals[i]));
     return count;
 }
 

@@ -100,6 +100,8 @@ static bool sweep_rest(void)
     bool all = for_each_abandoned(sweep_one, false);
     if (storage_sweep() == -1)
         all = false;
+    if (!state_claims_are_owned())
+        all = false;
     return network_leave(&nobody) == 0 && all;
 }
 

@@ -9,11 +9,11 @@
 #include <sys/wait.h>
 
 #include "ids.h"
-#include "monitor.h"
 #include "process.h"
 #include "remove.h"
 #include "report.h"
 #include "rootless.h"
+#include "signals.h"
 
 static bool unprivileged;
 
@@ -162,7 +162,7 @@ __attribute__((noreturn)) static void keep_program(const struct container *conta
     struct pollfd reader = {.fd = to};
     int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    monitor_no_signals();
+    let_signals_through();
     if (setsid() == -1 || nothing == -1 || dup2(words, STDERR_FILENO) == -1 ||
         dup2(nothing, STDIN_FILENO) == -1 || dup2(nothing, STDOUT_FILENO) == -1 ||
         dup2(ready, to) == -1 || fcntl(to, F_SETFD, 0) == -1 ||

@@ -210,9 +210,10 @@ static void forget_process(struct process *process)
 }
 
 /* The program of a process. A program that exists in memory only is ours, too: lab 09 executes such
- * a launcher. */
+ * a launcher, and without root a copy of itself. */
 static struct program *find_program(pid_t pid, ino_t *inode)
 {
+    const size_t prefix = strlen("/memfd:");
     char path[64], target[256];
     struct stat file;
     ssize_t length;
@@ -229,8 +230,8 @@ static struct program *find_program(pid_t pid, ino_t *inode)
         return NULL;
     target[length] = '\0';
     for (size_t i = 0; i < program_count; i++)
-        if (strncmp(target, "/memfd:", strlen("/memfd:")) == 0 &&
-            strcmp(programs[i].name, "launch") == 0)
+        if (strncmp(target, "/memfd:", prefix) == 0 &&
+            strncmp(target + prefix, programs[i].name, strlen(programs[i].name)) == 0)
             return &programs[i];
     return NULL;
 }
