@@ -390,6 +390,11 @@ good"
     assert_output "09_full_container: the process was ended by SIGKILL before it became the command"
     run -125 with_fault "" keyctl signal=KILL run -n w --net none "$ROOTFS" true
     assert_output "09_full_container: the process was ended by SIGKILL before it became the command"
+    # What has failed because it was gone, if anything, stands behind that.
+    for _ in 1 2 3 4 5; do
+        run -125 with_fault "" sethostname signal=KILL run -n w "$ROOTFS" true
+        assert_output --regexp "^09_full_container: the process was ended by SIGKILL before it became the command"
+    done
     run -125 with_fault "" recvmsg error=ENOMEM:when=1 run -d -n w --net none "$ROOTFS" sleep 1000
     assert_output --partial "ENOMEM (Cannot allocate memory)"
     start -n w --net none

@@ -6,8 +6,12 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "process.h"
 
 int report_socket = -1, child_socket = -1;
+const int *child_process;
 
 #define OUTSIDE "in a container, run it on the machine itself"
 #define NO_MORE_NAMESPACES                                                                         \
@@ -94,13 +98,30 @@ static bool receive_failure(struct message *received)
     return false;
 }
 
+/* The signal that has ended the child before it could report; 0: none, or it cannot be told. */
+static int signal_of_child(void)
+{
+    enum { DYING = 50 }; /* milliseconds, in which it has no namespaces any more */
+    siginfo_t info = {0};
+
+    if (!child_process || *child_process == -1 ||
+        poll(&(struct pollfd){.fd = *child_process, .events = POLLIN}, 1, DYING) != 1 ||
+        waitid(P_PIDFD, (id_t)*child_process, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
+        return 0;
+    return info.si_pid != 0 && info.si_code != CLD_EXITED ? info.si_status : 0;
+}
+
 __attribute__((noreturn)) static void send_and_exit(struct message *message)
 {
     struct message received;
+    int signal;
 
     hide_controls(message->text);
     if (report_socket == -1 && receive_failure(&received))
         lab_exit(received.status, "%s", received.text);
+    if (report_socket == -1 && (signal = signal_of_child()) != 0)
+        lab_exit(message->status, "the process was ended by %s before it became the command; %s",
+                 lab_signal_name(signal), message->text);
     if (report_socket == -1)
         lab_exit(message->status, "%s", message->text);
     send_message(report_socket, message, NULL, 0);

@@ -34,8 +34,9 @@ struct message {
 };
 
 /* The socket by which this process reports; -1 in the runtime itself, where child_socket is the one
- * to its child. */
+ * to its child, and child_process (NULL: none) the pidfd of that. */
 extern int report_socket, child_socket;
+extern const int *child_process;
 
 /* Replace the control characters in TEXT, those of C1 in UTF-8 included, by question marks: words
  * of a container or a user must not control a terminal. */

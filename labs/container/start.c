@@ -165,6 +165,7 @@ static void start(struct container *container)
                     .terminals = -1},
     };
 
+    child_process = &run.monitored.pidfd;
     run.socket = child_socket =
         make_streams(&inside.command.ends, &run.monitored, &container->spec, container->first_id);
     terminal_size(&inside.command.rows, &inside.command.columns);
@@ -189,6 +190,7 @@ static int run_specified(const struct specification *spec)
     do
         wait_for(run.socket, -1);
     while (receive_progress(run.socket, spec, &run.monitored));
+    child_process = NULL; /* it is looked at here */
     if (!run.monitored.started && limits_count_oom_kills(&run.limits))
         give_up("%s: out of memory before the command ran: the limit is %lld bytes", spec->name,
                 spec->memory);
