@@ -62,10 +62,12 @@ static bool send_some(struct way *way)
 {
     const ssize_t length = send(way->to, way->next, way->length, MSG_DONTWAIT);
 
-    if (length == -1 && errno == EAGAIN)
+    if (length == -1 && errno == EAGAIN) {
         usleep(LACK_OF_MEMORY);
+        return true;
+    }
     if (length == -1)
-        return errno == EAGAIN;
+        return false;
     way->next += length;
     way->length -= (size_t)length;
     return true;
