@@ -112,6 +112,20 @@ row() { grep "^\"$1\"," "$BUILD/grades/grades.csv"; }
     run -0 row alice
 }
 
+@test "class: a terminal that is closed while it grades leaves nothing that was made for that" {
+    local grading
+    mkdir "$CLASS/alice"
+    cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"
+    env --default-signal=HUP setsid make -s -C "$REPO" grade SUBMISSIONS="$CLASS" >"$TMPDIR/said" 2>&1 3>&- &
+    grading=$!
+    wait_until eval 'compgen -G "$BUILD/*.??????" >/dev/null && pgrep -x sandbox >/dev/null'
+    kill -HUP -- "-$grading"
+    wait "$grading" || true
+    eventually eval '[ -z "$(find "$BUILD" -maxdepth 1 -name "*.??????")" ]' || fail "$(ls "$BUILD")"
+    eventually eval '! pgrep -x sandbox >/dev/null'
+    rm "$TMPDIR/said"
+}
+
 @test "class: no submission takes the row of another one, whatever its name is" {
     mkdir "$CLASS/alice" "$CLASS/alice.of-student" "$CLASS"/$'x\001y' "$CLASS"/$'x\002y' "$CLASS"/$'x\003y'
     cp "$REPO/solutions/06_cpu_shares.c" "$CLASS/alice/"
