@@ -297,7 +297,7 @@ client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(sys
     labs09 run -d -n w -p 8080:80 "$ROOTFS" sleep 1000
     # By 127.0.0.1, which is the kernel's alone, as by ::1.
     for way in 127.0.0.1 ::1; do
-        nsenter --target "$(pid_of w)" --net timeout 30 python3 -c '
+        nsenter --target "$(pid_of w)" --net timeout 30 python3 -u -c '
 import socket, struct, time
 listener = socket.create_server(("", 80))
 client = listener.accept()[0]
@@ -316,7 +316,7 @@ client = listener.accept()[0]
 client.send(b"?")
 time.sleep(30)' >"$BATS_TEST_TMPDIR/server" 3>&- &
         server=$!
-        eventually on_host timeout 20 python3 -c '
+        eventually on_host timeout 20 python3 -u -c '
 import os, socket, struct, sys
 server = socket.create_connection((sys.argv[1], 8080))
 if not server.recv(100): sys.exit(1) # nobody listens yet

@@ -98,20 +98,22 @@ static bool receive_failure(struct message *received)
     return false;
 }
 
-/* The signal that has ended the child before it could report; 0: none, or it cannot be told. */
-static int signal_of_child(void)
+/* The signal that has ended the child before it could report; 0: none, or it cannot be told. It has
+ * neither namespaces nor descriptors some time before it has ended, longer on a crowded machine. */
+static int signal_of_child(int error)
 {
-    enum { DYING = 50 }; /* milliseconds, in which it has no namespaces any more */
+    const bool is_dying = error == ESRCH || error == EPIPE || error == ECONNRESET;
+    const int wait_ms = is_dying ? 5000 : 50;
     siginfo_t info = {0};
 
     if (!child_process || *child_process == -1 ||
-        poll(&(struct pollfd){.fd = *child_process, .events = POLLIN}, 1, DYING) != 1 ||
+        poll(&(struct pollfd){.fd = *child_process, .events = POLLIN}, 1, wait_ms) != 1 ||
         waitid(P_PIDFD, (id_t)*child_process, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
         return 0;
     return info.si_pid != 0 && info.si_code != CLD_EXITED ? info.si_status : 0;
 }
 
-__attribute__((noreturn)) static void send_and_exit(struct message *message)
+__attribute__((noreturn)) static void send_and_exit(struct message *message, int error)
 {
     struct message received;
     int signal;
@@ -119,7 +121,7 @@ __attribute__((noreturn)) static void send_and_exit(struct message *message)
     hide_controls(message->text);
     if (report_socket == -1 && receive_failure(&received))
         lab_exit(received.status, "%s", received.text);
-    if (report_socket == -1 && (signal = signal_of_child()) != 0)
+    if (report_socket == -1 && (signal = signal_of_child(error)) != 0)
         lab_exit(message->status, "the process was ended by %s before it became the command; %s",
                  lab_signal_name(signal), message->text);
     if (report_socket == -1)
@@ -136,7 +138,7 @@ void give_up_with(int status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message.text, sizeof(message.text), format, arguments);
     va_end(arguments);
-    send_and_exit(&message);
+    send_and_exit(&message, 0);
 }
 
 void fail(const char *format, ...)
@@ -152,7 +154,7 @@ void fail(const char *format, ...)
     size_t length = strlen(message.text);
     snprintf(message.text + length, sizeof(message.text) - length, ": %s%s%s", lab_strerror(number),
              remedy ? "; " : "", remedy ? remedy : "");
-    send_and_exit(&message);
+    send_and_exit(&message, number);
 }
 
 void forbid_tracing(void)
