@@ -269,7 +269,7 @@ int lab_cgroup_remove_run(const char *name, const char *origin, bool locked)
 
     const bool rootless = strncmp(origin, LAB_CGROUP_BASE, strlen(LAB_CGROUP_BASE)) == 0;
     if (lab_hierarchies_find(&where, rootless ? origin + strlen(LAB_CGROUP_BASE) : NULL) == -1)
-        return lab_cgroup_failed("read", "/proc/self/mountinfo");
+        return lab_cgroup_failed("find the control groups in", "/proc/self/mountinfo");
     snprintf(group.name, sizeof(group.name), LAB_CGROUP_PARENT "/%s", name);
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++)
         if (where.of[i].version) {
@@ -346,7 +346,7 @@ static int find_delegated(struct lab_hierarchies *where, unsigned controllers, c
     while (there && is_delegated(here)) {
         const int reason = cannot_hand_on(here, controllers);
         if (reason == 0 && lab_hierarchies_find(where, here) == -1)
-            lab_die("read /proc/self/mountinfo");
+            lab_die("find the control groups in /proc/self/mountinfo");
         if (reason == 0)
             return 0;
         if (reason != EBUSY && reason != ENODEV) {

@@ -105,7 +105,7 @@ nothing_is_left() {
     before=$(network_of_host)
     for file in /proc/sys/kernel/random/boot_id "$CONTAINER_LABS_STATE/.network"; do
         run -0 with_fault "$file" openat error=EMFILE ps
-        assert_line --regexp "^09_full_container: read .*/\.network: EMFILE \(Too many open files\)$"
+        assert_line --regexp "^09_full_container: use the record .*/\.network: EMFILE \(Too many open files\)$"
         run -1 with_fault "$file" openat error=EMFILE prune
         run -125 with_fault "$file" openat error=EMFILE run "$ROOTFS" true
         assert_line --partial "EMFILE (Too many open files)"

@@ -74,7 +74,7 @@ const char *bridge_trouble(void)
                  "CONTAINER-LABS), set net.ipv4.ip_forward as it was, then remove that file",
                  bridge_file());
     else
-        snprintf(text, sizeof(text), "read %s: %s", bridge_file(), lab_strerror(errno));
+        snprintf(text, sizeof(text), "use the record %s: %s", bridge_file(), lab_strerror(errno));
     return text;
 }
 

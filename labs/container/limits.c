@@ -131,7 +131,8 @@ void limits_make(struct limits *limits, struct container *container)
 
     have_none(limits);
     group_name(container, name, sizeof(name));
-    must(lab_hierarchies_find(&limits->where, container->group_base), "read /proc/self/mountinfo");
+    must(lab_hierarchies_find(&limits->where, container->group_base),
+         "find the control groups in /proc/self/mountinfo");
     if (is_unprivileged() && !find_delegated(limits, container))
         return;
     need_controllers(&limits->where);
@@ -160,7 +161,8 @@ void limits_find(struct limits *limits, const struct container *container)
     have_none(limits);
     if (has_none(container))
         return;
-    must(lab_hierarchies_find(&limits->where, container->group_base), "read /proc/self/mountinfo");
+    must(lab_hierarchies_find(&limits->where, container->group_base),
+         "find the control groups in /proc/self/mountinfo");
     need_controllers(&limits->where);
     name_group(limits, container);
     open_group_files(limits);
@@ -227,7 +229,7 @@ static int look_for_group(struct limits *limits, const struct container *contain
     if (has_none(container) || !*container->runtime_name)
         return 0;
     if (lab_hierarchies_find(&limits->where, container->group_base) == -1)
-        return lab_warn_errno("read /proc/self/mountinfo");
+        return lab_warn_errno("find the control groups in /proc/self/mountinfo");
     name_group(limits, container);
     return 1;
 }

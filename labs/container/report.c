@@ -107,7 +107,7 @@ static int signal_of_child(int error)
     siginfo_t info = {0};
 
     if (!child_process || *child_process == -1 ||
-        poll(&(struct pollfd){.fd = *child_process, .events = POLLIN}, 1, wait_ms) != 1 ||
+        TEMP_FAILURE_RETRY(poll(&(struct pollfd){*child_process, POLLIN, 0}, 1, wait_ms)) != 1 ||
         waitid(P_PIDFD, (id_t)*child_process, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
         return 0;
     return info.si_pid != 0 && info.si_code != CLD_EXITED ? info.si_status : 0;

@@ -11,7 +11,7 @@ void probe_cgroup(const void *unused)
 
     (void)unused;
     if (lab_hierarchies_find(&found, NULL) == -1)
-        lab_die("read /proc/self/mountinfo");
+        lab_die("find the control groups in /proc/self/mountinfo");
     if (!found.unified.version && !*found.v1)
         probe_refuse("mount -t cgroup2 none /sys/fs/cgroup", "%s is mounted", found.kind);
     printf("%s", found.kind);

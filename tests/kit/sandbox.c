@@ -358,7 +358,7 @@ static const char *missing_group(void)
     struct lab_hierarchies where;
 
     if (lab_hierarchies_find(&where, NULL) == -1)
-        lab_die("read /proc/self/mountinfo");
+        lab_die("find the control groups in /proc/self/mountinfo");
     if (lab_cgroup_delegated(&where, CONTROLLERS, directory) == 0)
         return NULL;
     if (errno == EOPNOTSUPP)
@@ -414,7 +414,7 @@ static void limit(void)
         controllers = LAB_BIT(LAB_CPUACCT);
         limits.memory = limits.pids = 0;
         if (lab_hierarchies_find(&where, NULL) == -1)
-            lab_die("read /proc/self/mountinfo");
+            lab_die("find the control groups in /proc/self/mountinfo");
         if (lab_cgroup_delegated(&where, controllers, directory) == -1)
             return;
     }
