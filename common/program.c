@@ -45,6 +45,10 @@ static void need(const char *command, const char *package)
     }
     if (!*package && find_beside(command, beside)) {
         *strrchr(beside, '/') = '\0';
+        if (strpbrk(beside, ":$"))
+            lab_cannot_run("PATH cannot have a directory with : or $ in its name, as the one of "
+                           "this program has",
+                           "move the labs to another one");
         lab_set("PATH", "$PATH:%s", beside);
         return;
     }

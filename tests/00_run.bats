@@ -129,6 +129,16 @@ without_path() {
     done
 }
 
+@test "run: labs in a directory that PATH cannot have say so, status 77" {
+    local name
+    for name in 'a:b' 'a$HOME'; do
+        mkdir "$BATS_TEST_TMPDIR/$name"
+        cp "$LABS/09_full_container" "$LABS/02_rootfs" "$BATS_TEST_TMPDIR/$name"
+        run -77 --separate-stderr env -u LAB_MUST_RUN "$BATS_TEST_TMPDIR/$name/09_full_container" 3>&-
+        assert_equal "$stderr" "09_full_container: PATH cannot have a directory with : or \$ in its name, as the one of this program has; move the labs to another one"
+    done
+}
+
 full_device() {
     run -1 bash -c 'timeout "$1" "$2" >/dev/full' - "$TOO_LONG" "$LABS/$1" 3>&-
     assert_equal "$(without_word_of_owners)" "$1: write to stdout: ENOSPC (No space left on device)"
