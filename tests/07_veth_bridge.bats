@@ -330,21 +330,7 @@ refuses_notes='
 }
 
 @test "07 up: kill -9 at any command leaves nothing that down does not take away" {
-    on_host '
-        stubs "kill -9 \$PPID"
-        killed=0
-        for at in $(seq 100); do
-            echo 0 >/mnt/count
-            echo $at >/mnt/at
-            "$LABS/07_veth_bridge" up >/dev/null 2>&1
-            status=$?
-            [ $status = 137 ] && killed=$((killed + 1))
-            echo 0 >/mnt/at
-            "$LABS/07_veth_bridge" down >/dev/null || exit
-            same_host || { echo "killed at command $at"; exit 1; }
-            [ $status = 137 ] || break
-        done
-        [ $killed -ge 17 ] || { echo "killed only $killed times"; exit 1; }'
+    on_host 'killed_at_any_command 1 17 "$LABS/07_veth_bridge" up'
 }
 
 @test "07 up: of two at the same moment one builds, one is refused" {

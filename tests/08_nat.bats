@@ -488,20 +488,7 @@ ROWS
     on_host '
         nft flush ruleset
         host_state >/mnt/before
-        stubs "kill -9 \$PPID"
-        killed=0
-        for at in $(seq 1 2 200); do
-            echo 0 >/mnt/count
-            echo $at >/mnt/at
-            "$LABS/08_nat" up --publish 8080:net1:80 >/dev/null 2>&1
-            status=$?
-            [ $status = 137 ] && killed=$((killed + 1))
-            echo 0 >/mnt/at
-            "$LABS/08_nat" down >/dev/null || exit
-            same_host || { echo "killed at command $at"; exit 1; }
-            [ $status = 137 ] || break
-        done
-        [ $killed -ge 12 ] || { echo "killed only $killed times"; exit 1; }'
+        killed_at_any_command 2 12 "$LABS/08_nat" up --publish 8080:net1:80'
 }
 
 @test "08 up: a command that fails, or SIGTERM, takes back what was done" {

@@ -28,7 +28,8 @@ with_stub() {
 # on_host SCRIPT: run a bash script on a new host; for `run`. It knows the functions of this file.
 on_host() {
     timeout -k 1 $((300 * SLOW)) unshare --net --mount --propagation private \
-        bash -c "$(declare -f make_host host_state same_host with_beyond stub stubs within); make_host; $1" \
+        bash -c "$(declare -f make_host host_state same_host with_beyond stub stubs within \
+            killed_at_any_command); make_host; $1" \
         host 3>&-
 }
 
@@ -118,6 +119,26 @@ stubs() {
     done
     echo 0 >/mnt/count
     echo 0 >/mnt/at
+}
+
+# killed_at_any_command STEP LEAST COMMAND...: whether `down` of that lab takes away what its `up`, killed at
+# each STEP-th command that it starts, has left; it is killed LEAST times or more.
+killed_at_any_command() {
+    local step=$1 least=$2 at status killed=0
+    shift 2
+    stubs "kill -9 \$PPID"
+    for at in $(seq 1 "$step" 200); do
+        echo 0 >/mnt/count
+        echo "$at" >/mnt/at
+        "$@" >/dev/null 2>&1
+        status=$?
+        [ $status = 137 ] && killed=$((killed + 1))
+        echo 0 >/mnt/at
+        "$1" down >/dev/null || return
+        same_host || { echo "killed at command $at"; return 1; }
+        [ $status = 137 ] || break
+    done
+    [ $killed -ge "$least" ] || { echo "killed only $killed times"; return 1; }
 }
 
 # within PATTERN COUNT COMMAND...: how many lines of what COMMAND prints match; fail unless COUNT do.
