@@ -82,7 +82,7 @@ void lab_host_warn_of_closed_forward(const char *bridge)
     if (found == -1)
         lab_warn_errno("whether nftables lets %s pass cannot be told", bridge);
     if (found == 1)
-        lab_warn("the %s drops what its rules do not accept: what comes from %s may not reach the "
-                 "outside; with firewalld: firewall-cmd --zone=trusted --add-interface=%s",
+        lab_warn("the %s drops what its rules do not accept: what comes from %s may end there; "
+                 "with firewalld: firewall-cmd --zone=trusted --add-interface=%s",
                  chain, bridge, bridge);
 }

@@ -35,7 +35,8 @@ const char *lab_host_resolver_file(bool *out_of_reach);
  * netdevice(7) */
 unsigned lab_link_index(const char *name);
 
-/* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded. */
+/* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded, or, where
+ * br_netfilter shows it, from another port. */
 void lab_host_warn_of_closed_forward(const char *bridge);
 
 #endif

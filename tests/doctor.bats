@@ -555,6 +555,9 @@ is_as_the_doctor_says() {
     says note bridge-nf-call-iptables '1, and the FORWARD policy DROP holds' 'before 07_veth_bridge up: sysctl -w'
     consult 0 unshare --net --mount env PATH="$(path_without iptables)" sh -c "$bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
     says note bridge-nf-call-iptables '1, and what FORWARD does is unknown' 'see the line FORWARD policy'
+    consult 0 unshare --net --mount sh -c "nft 'add table inet other; add chain inet other c {type filter hook forward priority 0; policy drop;}'
+        $bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
+    says note bridge-nf-call-iptables '1, and the chain c of the table inet other drops what a bridge passes on, too' 'see the line FORWARD policy'
     consult 0 unshare --net --mount sh -c "$bridge; exec \"\$DOCTOR\" bridge-nf-call-iptables"
     says ok bridge-nf-call-iptables '1, and FORWARD lets it pass'
 }

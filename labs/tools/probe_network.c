@@ -112,8 +112,12 @@ void probe_bridge_netfilter(const void *unused)
 {
     int value = probe_number_in("/proc/sys/net/bridge/bridge-nf-call-iptables");
     LAB_OUTPUT policy = {0};
+    char chain[256];
 
     (void)unused;
+    if (value == 1 && lab_nft_closed_forward(NULL, chain, sizeof(chain)) == 1)
+        probe_note("see the line FORWARD policy",
+                   "1, and the %s drops what a bridge passes on, too", chain);
     if (value == 1 && !read_forward_policy(&policy))
         probe_note("see the line FORWARD policy", "1, and what FORWARD does is unknown");
     if (value == 1 && strcmp(policy.text, "DROP") == 0)

@@ -100,8 +100,8 @@ void lab_host_give_resolver(const struct lab_network *network)
     }
 }
 
-/* Whether the policy of the iptables that SAVE prints lets nothing pass from port to port of a
- * bridge, and lab 08 has no rules there that do. */
+/* Whether the iptables that SAVE prints drops what its rules do not accept, from port to port of a
+ * bridge, too, and lab 08 has no rules there. */
 static bool drops_frames(const char *save)
 {
     LAB_OUTPUT rules = {0};
@@ -126,11 +126,13 @@ void lab_host_report_bridge_netfilter(void)
            *value == '1' ? "pass the chain FORWARD, too" : "are no matter of iptables");
     if (*value != '1')
         return;
+    lab_host_warn_of_closed_forward("br0");
     int count = lab_iptables_saves(saves);
     for (int i = 0; i < count; i++)
         if (drops_frames(saves[i]))
-            lab_warn("the policy of FORWARD is DROP (%s), so no packet passes between the ports%s",
-                     saves[i],
-                     lab_changes_are_there("08") ? ""
-                                                 : "; 08_nat up lets those of its bridge pass");
+            lab_warn(
+                "the chain FORWARD drops what its rules do not accept (%s), between the ports, "
+                "too%s",
+                saves[i],
+                lab_changes_are_there("08") ? "" : "; 08_nat up lets those of its bridge pass");
 }
