@@ -11,6 +11,7 @@
 #include "error.h"
 #include "file.h"
 #include "nft.h"
+#include "process.h"
 
 unsigned lab_link_index(const char *name)
 {
@@ -72,6 +73,21 @@ const char *lab_host_resolver_file(bool *out_of_reach)
     }
     errno = 0;
     return NULL;
+}
+
+int lab_host_has_legacy_tables(void)
+{
+    char tables[256];
+    const ssize_t length = lab_read_file("/proc/net/ip_tables_names", tables, sizeof(tables));
+
+    return length == -1 && errno != ENOENT ? -1 : length > 0;
+}
+
+const char *lab_host_legacy_save(void)
+{
+    static const char save[] = "iptables-legacy-save";
+
+    return lab_find_command(save, NULL, 0) || lab_outside_path(save) ? save : "iptables-save";
 }
 
 void lab_host_warn_of_closed_forward(const char *bridge)

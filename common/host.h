@@ -35,6 +35,14 @@ const char *lab_host_resolver_file(bool *out_of_reach);
  * netdevice(7) */
 unsigned lab_link_index(const char *name);
 
+/* Whether tables of iptables-legacy(8) are in use: 1 or 0, or -1 with errno. To ask the program on
+ * a machine without any would load modules. /proc/net/ip_tables_names */
+int lab_host_has_legacy_tables(void);
+
+/* The command that prints them: iptables-legacy-save(8), or iptables-save where iptables is of one
+ * kind only. */
+const char *lab_host_legacy_save(void);
+
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded, or, where
  * br_netfilter shows it, from another port. */
 void lab_host_warn_of_closed_forward(const char *bridge);

@@ -300,6 +300,29 @@ void lab_nft_delete_missing(unsigned missing)
                            parts[i].chain ? parts[i].chain : "");
 }
 
+static void count_rule_of_others(const struct nlmsghdr *header, void *argument)
+{
+    static const char *const ours[] = {"container-labs", "CONTAINER-LABS", "labs0"};
+    struct attributes rule = attributes_of(header);
+    int *count = argument;
+
+    for (size_t i = 0; rule.at && i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (memmem(rule.at, (size_t)(rule.end - rule.at), ours[i], strlen(ours[i])))
+            return;
+    *count += rule.at != NULL;
+}
+
+int lab_nft_rules_of_others(void)
+{
+    struct request request = {0};
+    int count = 0;
+
+    append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, AF_UNSPEC);
+    if (ask(&request, count_rule_of_others, &count) == -1)
+        return is_absent() ? 0 : -1;
+    return count;
+}
+
 /*
  * Chains that do not let forwarded packets pass.
  */

@@ -347,6 +347,27 @@ told_of_chain='
         nft delete table inet firewalld
     }'
 
+@test "08 down: forwarding stays on where other programs have made rules since" {
+    on_host '
+        iptables -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE
+        for program in "iptables" "iptables-legacy" "nft"; do
+            "$LABS/08_nat" up >/dev/null || exit
+            case $program in
+                nft) nft "add table ip other; add chain ip other out { type nat hook postrouting priority 100; };
+                    add rule ip other out ip saddr 10.98.0.0/16 masquerade" ;;
+                *) $program -t nat -A POSTROUTING -s 10.98.0.0/16 -j MASQUERADE ;;
+            esac
+            within "^08_nat: net.ipv4.ip_forward stays 1: other programs have made rules since .up.$" 1 \
+                eval "\"\$LABS/08_nat\" down 2>&1 >/dev/null" || exit
+            [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || { echo "$program"; exit 1; }
+            sysctl -qw net.ipv4.ip_forward=0
+        done
+        # Those that were there before do not rely on it.
+        "$LABS/08_nat" up >/dev/null || exit
+        within . 0 eval "\"\$LABS/08_nat\" down 2>&1 >/dev/null" || exit
+        [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ]'
+}
+
 @test "08 up: a chain of nftables that drops what is forwarded is named, and doctor names it" {
     on_host "$told_of_chain"'
         up_and_down() { "$LABS/08_nat" up; "$LABS/08_nat" down; }

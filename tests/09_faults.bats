@@ -199,18 +199,26 @@ nothing_is_left() {
 
 @test "faults: rules of others that are many, or cannot be listed, are not taken for none" {
     mkdir "$TMPDIR/bin"
-    printf '#!/bin/sh\necho broken >&2; exit 4\n' >"$TMPDIR/bin/iptables-save"
-    chmod 755 "$TMPDIR/bin/iptables-save"
+    printf '#!/bin/sh\necho broken >&2; exit 4\n' >"$TMPDIR/bin/iptables-legacy-save"
+    chmod 755 "$TMPDIR/bin/iptables-legacy-save"
     # More than 256 KiB.
     (echo '*filter' && seq -f '-A INPUT -s 10.1.0.0/16 -p tcp --dport %g -j ACCEPT' 8000 && echo COMMIT) |
         on_host iptables-restore
-    PATH=$TMPDIR/bin:$PATH run -125 labs09 run -n w "$ROOTFS" true
-    assert_line '09_full_container: iptables-save: broken'
-    run -0 labs09 prune
     start -n w
-    on_host iptables -t nat -A POSTROUTING -s 10.99.0.0/16 -j MASQUERADE
+    # Of a table that is no matter of iptables, as other programs have.
+    on_host nft 'add table ip other; add chain ip other out { type nat hook postrouting priority 100; };
+        add rule ip other out ip saddr 10.99.0.0/16 masquerade'
     labs09 kill w
-    run -0 labs09 prune
+    assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
+    on_host sysctl -qw net.ipv4.ip_forward=0
+    XTABLES_LOCKFILE=$BATS_TEST_TMPDIR/lock on_host iptables-legacy -A INPUT -s 10.98.0.0/16 -j ACCEPT
+    PATH=$TMPDIR/bin:$PATH run -125 labs09 run -n w "$ROOTFS" true
+    assert_line '09_full_container: iptables-legacy-save: broken'
+    assert_line '09_full_container: later it could not be told whether other programs rely on /proc/sys/net/ipv4/ip_forward'
+    run ! on_host ip link show labs0
+    start -n w
+    XTABLES_LOCKFILE=$BATS_TEST_TMPDIR/lock on_host iptables-legacy -A INPUT -s 10.97.0.0/16 -j ACCEPT
+    labs09 kill w
     assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
     rm -r "${TMPDIR:?}/bin"
 }

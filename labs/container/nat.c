@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include "host.h"
 #include "nft.h"
 #include "process.h"
 #include "report.h"
@@ -74,8 +75,8 @@ static unsigned patience(void)
 }
 
 /* Let iptables-restore(8) read TEXT, in a child. COMPLAINTS: the file for them, -1 is our stderr.
- * OTHERS: see nat_up(). Returns the child, or -1 after a warning. */
-static pid_t begin_restore(const char *text, int complaints, int others)
+ * Returns the child, or -1 after a warning. */
+static pid_t begin_restore(const char *text, int complaints)
 {
     static char *argv[] = {"iptables-restore", "--wait=10", "--noflush", NULL};
     lab_fd input = memfd_create("rules", MFD_CLOEXEC);
@@ -87,11 +88,6 @@ static pid_t begin_restore(const char *text, int complaints, int others)
         lab_warn_errno("fork for iptables-restore");
     if (child != 0)
         return child;
-    const int count = others == -1 ? 0 : nat_rules();
-    if (count == -1)
-        _exit(LAB_EXIT_CANNOT_INVOKE);
-    if (others != -1 && write(others, &count, sizeof(count)) != sizeof(count))
-        give_up_restore("tell how many rules there are");
     int ours = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (ours == -1 || dup2(input, STDIN_FILENO) == -1 ||
         (complaints != -1 && dup2(complaints, STDERR_FILENO) == -1))
@@ -132,7 +128,7 @@ static int wait_for_restore(pid_t child)
 
 static int restore(const char *text, int complaints)
 {
-    return wait_for_restore(begin_restore(text, complaints, -1));
+    return wait_for_restore(begin_restore(text, complaints));
 }
 
 /* Write each line of RULES, formatted with NETWORK and BRIDGE, behind VERB ("-A "). */
@@ -185,18 +181,16 @@ static void write_rules(char *text, size_t size, const char *bridge, const char 
     fclose(to);
 }
 
-/* Where others can be counted and iptables-restore(8) executed, a refusal may be for connlimit or
- * hashlimit. */
-static int install(const char *bridge, const char *network, int others)
+/* Where iptables-restore(8) can be executed, a refusal may be for connlimit or hashlimit. */
+static int install(const char *bridge, const char *network, bool guarded)
 {
-    const bool guarded = others != -1;
     char text[4096];
     lab_fd complaints = memfd_create("complaints", MFD_CLOEXEC);
 
     if (complaints == -1)
         return lab_warn_errno("make a file in memory for what iptables-restore says");
     write_rules(text, sizeof(text), bridge, network, guarded, true);
-    int status = wait_for_restore(begin_restore(text, complaints, others));
+    int status = restore(text, complaints);
     if (status <= 0 || status >= LAB_EXIT_CANNOT_INVOKE)
         return status;
     write_rules(text, sizeof(text), bridge, network, guarded, false);
@@ -212,12 +206,12 @@ static int install(const char *bridge, const char *network, int others)
     return status;
 }
 
-pid_t nat_up(const char *bridge, const char *network, int others)
+pid_t nat_up(const char *bridge, const char *network, bool guarded)
 {
     pid_t child = lab_fork();
 
     if (child == 0) {
-        const int status = install(bridge, network, others);
+        const int status = install(bridge, network, guarded);
         _exit(status == -1 ? LAB_EXIT_CANNOT_INVOKE : status);
     }
     if (child == -1)
@@ -313,19 +307,12 @@ static bool remove_tables(unsigned missing, uint32_t generation)
     return generation != 0 && delete_tables(tables, count, generation) == 0;
 }
 
-int nat_has_legacy(void)
-{
-    char legacy[256];
-    ssize_t length = lab_read_file("/proc/net/ip_tables_names", legacy, sizeof(legacy));
-
-    return length == -1 && errno != ENOENT ? -1 : length > 0;
-}
-
 /* Whether either iptables, the one on nf_tables or the legacy one, has tables with rules that lead
  * through this machine, or that cannot be told. */
 static bool has_tables(void)
 {
-    return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) || nat_has_legacy() != 0;
+    return lab_nft_exists("nat", NULL) || lab_nft_exists("filter", NULL) ||
+           lab_host_has_legacy_tables() != 0;
 }
 
 typedef bool counts(const char *rule, const char *bridge);
@@ -352,21 +339,21 @@ static bool is_of_the_bridge(const char *rule, const char *bridge)
     return is_ours(rule, bridge) && (strstr(rule, bridge) || strstr(rule, "-j " CHAIN));
 }
 
-/* Returns the number of iptables rules that COUNT, or -1 where it cannot be told: after a warning,
- * or with ENOENT where iptables is not installed. */
-static int count_rules(counts *count_it, const char *bridge)
+/* Returns the number of rules that COUNT_IT counts of what SAVE, an iptables-save(8), prints, or -1
+ * where it cannot be told: after a warning, or with ENOENT where that is not installed. */
+static int count_rules(const char *save, counts *count_it, const char *bridge)
 {
-    const char *const argv[] = {find("iptables-save"), NULL};
+    const char *const argv[] = {find(save), NULL};
     int count = 0;
     LAB_OUTPUT output = {0};
 
     if (!has_tables())
         return 0;
     if (lab_listen_command(&output, argv, LAB_PROGRAM) == -1)
-        return lab_warn_errno("run iptables-save");
+        return lab_warn_errno("run %s", save);
     errno = output.status == LAB_EXIT_NOT_FOUND ? ENOENT : 0;
     if (output.status != 0 && errno == 0)
-        lab_warn("iptables-save: %.*s", (int)strcspn(output.text, "\n"), output.text);
+        lab_warn("%s: %.*s", save, (int)strcspn(output.text, "\n"), output.text);
     if (output.status != 0)
         return -1;
     for (char *rest, *line = strtok_r(output.text, "\n", &rest); line;
@@ -378,7 +365,7 @@ static int count_rules(counts *count_it, const char *bridge)
 int nat_is_up(const char *bridge, bool guarded)
 {
     enum { NAME_THE_BRIDGE = 9, JUMPS = 3 };
-    const int count = count_rules(is_of_the_bridge, bridge);
+    const int count = count_rules("iptables-save", is_of_the_bridge, bridge);
 
     return count == -1 ? -1 : count >= NAME_THE_BRIDGE + JUMPS + guarded; /* of write_rules() */
 }
@@ -390,15 +377,26 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
         return 0;
     remove_rules(bridge, network, guarded);
     lab_nft_delete_missing(missing);
-    const int left = count_rules(is_ours, bridge);
+    const int left = count_rules("iptables-save", is_ours, bridge);
     if (left == -1 && errno == ENOENT) /* it is not installed: no rules were made either */
         return lab_nft_exists("nat", CHAIN) || lab_nft_exists("filter", CHAIN) ? -1 : 0;
     return left == 0 ? 0 : -1;
 }
 
-int nat_rules(void)
+static bool is_of_others(const char *rule, const char *bridge)
 {
-    const int count = count_rules(is_a_rule, NULL);
+    return is_a_rule(rule, bridge) && !strcasestr(rule, "container-labs") && !strstr(rule, bridge);
+}
 
-    return count == -1 && errno == ENOENT ? lab_warn_errno("run iptables-save") : count;
+int nat_rules_of_others(const char *bridge)
+{
+    const int legacy = lab_host_has_legacy_tables(), rules = lab_nft_rules_of_others();
+
+    if (legacy == -1 || rules == -1)
+        return lab_warn_errno("count the rules of other programs");
+    const char *save = lab_host_legacy_save();
+    const int more = legacy ? count_rules(save, is_of_others, bridge) : 0;
+    if (more == -1)
+        return errno == ENOENT ? lab_warn_errno("run %s", save) : -1;
+    return rules + more;
 }

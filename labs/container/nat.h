@@ -13,10 +13,9 @@
 #include "specification.h"
 
 /* Allow connections from NETWORK ("10.209.0.0/24") on BRIDGE to the outside, and none from the
- * outside. OTHERS: where forwarding was off, a pipe to which the child first writes the number of
- * nat_rules(), and then only this network is forwarded; else -1. It takes a while: returns a child
- * for nat_wait(), or -1 with errno. */
-pid_t nat_up(const char *bridge, const char *network, int others);
+ * outside. GUARDED: only this network is forwarded, as forwarding was off. It takes a while:
+ * returns a child for nat_wait(), or -1 with errno. */
+pid_t nat_up(const char *bridge, const char *network, bool guarded);
 
 /* Wait for that child. Returns 0, -1, or the exit status of iptables-restore(8), which has printed
  * why; LAB_EXIT_NOT_FOUND where it is not installed. */
@@ -45,10 +44,7 @@ int nat_is_up(const char *bridge, bool guarded);
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
              uint32_t generation);
 
-/* Whether there are tables of the other iptables, iptables-legacy(8): 1 or 0, or -1 with errno. */
-int nat_has_legacy(void);
-
-/* The number of all rules that iptables-save(8) knows, or -1 after a warning. */
-int nat_rules(void);
+/* How many rules other programs have, by nf_tables or iptables-legacy(8); -1 after a warning. */
+int nat_rules_of_others(const char *bridge);
 
 #endif

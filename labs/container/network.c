@@ -16,10 +16,9 @@
 #include "unprivileged.h"
 
 static const char LAB[] = "09";
-static pid_t coming;     /* the child that makes the rules of a new bridge; 0: none */
-static int counted = -1; /* a pipe from it: how many rules others have */
-static uint32_t before;  /* lab_nft_generation() then */
-static bool again;       /* they are made again, for a bridge with other containers */
+static pid_t coming;    /* the child that makes the rules of a new bridge; 0: none */
+static uint32_t before; /* lab_nft_generation() then */
+static bool again;      /* they are made again, for a bridge with other containers */
 static const char FORWARDING[] = "/proc/sys/net/ipv4/ip_forward";
 
 /* The index of the bridge, 0 where there is none, or -1 with errno. */
@@ -63,11 +62,10 @@ static int remove_bridge(void)
  * made rules meanwhile: 1, 0, or -1 after a warning. Our own rules are removed already. */
 static int others_rely_on_it(const struct bridge *bridge)
 {
-    const int rules = nat_rules();
+    const int rules = nat_rules_of_others(BRIDGE);
 
     if (rules == -1)
-        lab_warn("%s stays 1: iptables-save cannot tell whether other programs rely on it",
-                 FORWARDING);
+        lab_warn("%s stays 1: it cannot be told whether other programs rely on it", FORWARDING);
     else if (rules > (int)bridge->others)
         lab_warn("%s stays 1: other programs have made rules since the first container started",
                  FORWARDING);
@@ -96,7 +94,8 @@ static int remove_network(struct bridge *bridge)
     /* While forwarding is on, the guard rule stays. The bridge is last, because the kernel blocks
      * other changes of the network while it removes one. */
     const uint32_t rules = bridge->alone ? bridge->rules : 0;
-    const bool alone = rules != 0 && lab_nft_generation() == rules && nat_has_legacy() == 0;
+    const bool alone =
+        rules != 0 && lab_nft_generation() == rules && lab_host_has_legacy_tables() == 0;
     unsigned missing = 0;
 
     if (alone && stop_forwarding(bridge, true, &missing) == -1)
@@ -134,17 +133,20 @@ static int make_bridge(in_addr_t address, int prefix)
     return index == 0 ? -1 : address_add(index, address, prefix);
 }
 
+static unsigned count_rules_of_others(void)
+{
+    const int count = nat_rules_of_others(BRIDGE);
+
+    if (count == -1)
+        give_up("later it could not be told whether other programs rely on %s", FORWARDING);
+    return (unsigned)count;
+}
+
 /* Begin to make the rules of BRIDGE. */
 static void begin_rules(const struct bridge *bridge)
 {
-    int count[2] = {-1, -1};
-
     before = lab_nft_generation();
-    if (!bridge->forwarded && pipe2(count, O_CLOEXEC) == -1)
-        fail("make a pipe");
-    coming = nat_up(BRIDGE, bridge_network(bridge), count[1]);
-    lab_close_fd(&count[1]);
-    counted = count[0];
+    coming = nat_up(BRIDGE, bridge_network(bridge), !bridge->forwarded);
 }
 
 static void create_network(struct bridge *bridge)
@@ -156,7 +158,7 @@ static void create_network(struct bridge *bridge)
             BRIDGE, BRIDGE);
     must(bridge_set_place(bridge), "read the boot ID of this machine and that of its network");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
-    bridge->others = 0;    /* until network_wait_for_rules() */
+    bridge->others = count_rules_of_others();
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
     bridge->rules = 0;
     bridge->alone = 0;
@@ -202,6 +204,10 @@ static void see_to_rules(struct bridge *bridge)
     /* -1 where rules of others name the bridge, which stay. */
     nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, 0);
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
+    /* Those that others have made since the first container count as new still. */
+    const unsigned others = count_rules_of_others();
+    if (others < bridge->others)
+        bridge->others = others;
     must(bridge_write(bridge), "write %s", bridge_file());
     again = true;
     begin_rules(bridge);
@@ -237,25 +243,13 @@ static int write_bridge(const struct bridge *bridge)
     return bridge_write(bridge) == 0 ? 0 : lab_warn_errno("write %s", bridge_file());
 }
 
-/* Record the number of rules of others before ours, and the present generation. Returns 0, or -1
- * after a warning. */
+/* Record the present generation. Returns 0, or -1 after a warning. */
 static int record_rules(void)
 {
     struct bridge bridge;
 
     if (read_present_bridge(&bridge) == -1)
         return -1;
-    unsigned others = bridge.others;
-    ssize_t length =
-        counted == -1 ? (ssize_t)sizeof(others) : read(counted, &others, sizeof(others));
-    if (length != sizeof(others)) {
-        lab_warn("read the number of present rules: %s",
-                 length == -1 ? lab_strerror(errno) : "its process has ended");
-        return -1;
-    }
-    /* Those that others have made since the first container count as new still. */
-    if (!again || others < bridge.others)
-        bridge.others = others;
     bridge.rules = generation_if_ours(before, NAT_UP_CHANGES);
     bridge.alone = bridge.rules != 0 && !again;
     return write_bridge(&bridge);
@@ -274,7 +268,6 @@ int network_wait_for_rules(void)
                  lab_signal_name(status - 128));
     if (status == 0)
         status = record_rules();
-    lab_close_fd(&counted);
     if (status == 0 && again && network_publish(false) != 0)
         return lab_warn("the published ports could not be made reachable again"), -1;
     /* Only after the rules: at no moment is another network forwarded. */

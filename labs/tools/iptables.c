@@ -9,7 +9,7 @@
 #include "change.h"
 #include "command.h"
 #include "error.h"
-#include "file.h"
+#include "host.h"
 #include "nft.h"
 
 static struct {
@@ -18,19 +18,6 @@ static struct {
 } chosen;
 
 static const char NFT_SAVE[] = "iptables-nft-save", LEGACY_SAVE[] = "iptables-legacy-save";
-
-/* Whether tables of legacy iptables are in use. To ask iptables-legacy-save on a machine without
- * any would load modules. */
-static bool has_legacy_tables(void)
-{
-    static const char path[] = "/proc/net/ip_tables_names";
-    char tables[256];
-    ssize_t length = lab_read_file(path, tables, sizeof(tables));
-
-    if (length == -1 && errno != ENOENT)
-        lab_die("read %s", path);
-    return length > 0;
-}
 
 /* Whether `COMMAND`, an iptables-save, prints a rule or a policy that drops. Where the kernel does
  * not have its kind, it would fail. */
@@ -41,7 +28,10 @@ static bool has_rules(const char *command)
 
     if (nf_tables == -1)
         lab_die("look for nf_tables");
-    if (nf_tables == 0 && (command == NFT_SAVE || !has_legacy_tables()))
+    const int legacy = nf_tables == 0 ? lab_host_has_legacy_tables() : 0;
+    if (legacy == -1)
+        lab_die("look for tables of iptables-legacy");
+    if (nf_tables == 0 && (command == NFT_SAVE || !legacy))
         return false;
     if (!lab_has_command(command))
         return false;
@@ -61,6 +51,26 @@ int lab_iptables_saves(const char *saves[2])
         saves[count++] = LEGACY_SAVE;
     if (neither && has_rules("iptables-save"))
         saves[count++] = "iptables-save";
+    return count;
+}
+
+int lab_iptables_rules_of_others(void)
+{
+    LAB_OUTPUT saved = {0};
+    int count = lab_nft_rules_of_others();
+
+    const int legacy = count == -1 ? -1 : lab_host_has_legacy_tables();
+    if (legacy == -1)
+        return -1;
+    if (!legacy)
+        return count;
+    if (lab_command(&saved, "%s", lab_host_legacy_save()) != 0) {
+        errno = EIO;
+        return -1;
+    }
+    for (char *line = strtok(saved.text, "\n"); line; line = strtok(NULL, "\n"))
+        count += strncmp(line, "-A ", 3) == 0 && !strcasestr(line, "container-labs") &&
+                 !strstr(line, "labs0");
     return count;
 }
 

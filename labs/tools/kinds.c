@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -13,6 +15,7 @@
 #include "file.h"
 #include "forwarding.h"
 #include "host.h"
+#include "iptables.h"
 #include "namespace.h"
 #include "nft.h"
 #include "notes.h"
@@ -54,13 +57,37 @@ static int look_for_path(const char *path, unsigned long long *identity)
     return lab_is_there(path);
 }
 
+static int rules_before = INT_MAX; /* of other programs: a change before that of forwarding */
+
+static int take_rules_before(const char *count, unsigned long long *identity)
+{
+    (void)identity;
+    rules_before = atoi(count);
+    return 0; /* nothing is to be taken back */
+}
+
+/* Whether programs outside of these labs, such as Docker, rely on forwarding, because they have
+ * made rules meanwhile: 1, 0, or -1 with errno. */
+static int others_rely_on_it(void)
+{
+    const int shared = lab_forwarding_is_shared("08");
+
+    if (rules_before == INT_MAX || shared != 0)
+        return shared == -1 ? -1 : 0;
+    const int rules = lab_iptables_rules_of_others();
+    return rules == -1 ? -1 : rules > rules_before;
+}
+
 /* It stays on while another lab uses it. */
 static int stop_forwarding(const char *setting)
 {
     unsigned missing;
 
     (void)setting;
-    int left = lab_forwarding_leave("08", false, &missing);
+    const int keep = others_rely_on_it();
+    int left = keep == -1 ? -1 : lab_forwarding_leave("08", keep, &missing);
+    if (keep == 1)
+        lab_warn("net.ipv4.ip_forward stays 1: other programs have made rules since `up`");
     if (left == -1) { /* the record stays */
         lab_warn("%s", lab_forwarding_trouble());
         return -1;
@@ -123,6 +150,7 @@ const struct lab_kind lab_kinds[] = {
     {"directory", "/etc/netns(/net[0-9]{1,3})?", "rmdir", false, look_for_path, remove_directory},
     {"file", "/etc/netns/net[0-9]{1,3}/resolv[.]conf", "rm", false, look_for_path, NULL},
     {"forwarding", "net/ipv4/ip_forward=0", "sysctl -q -w", false, NULL, stop_forwarding},
+    {"rules", "[0-9]{1,9}", "", false, take_rules_before, NULL},
     {"rule",
      "(/[!-~]*/)?iptables[a-z-]* -w -t (filter|nat) -D [A-Z-]+ [ -~]+ --comment "
      "container-labs:[0-9]{2}",
