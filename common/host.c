@@ -83,6 +83,14 @@ int lab_host_has_legacy_tables(void)
     return length == -1 && errno != ENOENT ? -1 : length > 0;
 }
 
+bool lab_host_is_nat_of_others(const char *line)
+{
+    return strncmp(line, "-A ", 3) == 0 && !strcasestr(line, "container-labs") &&
+           !strstr(line, "labs0") &&
+           (strstr(line, "-j MASQUERADE") || strstr(line, "-j SNAT") || strstr(line, "-j DNAT") ||
+            strstr(line, "-j NETMAP"));
+}
+
 const char *lab_host_legacy_save(void)
 {
     static const char save[] = "iptables-legacy-save";

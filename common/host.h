@@ -39,6 +39,9 @@ unsigned lab_link_index(const char *name);
  * a machine without any would load modules. /proc/net/ip_tables_names */
 int lab_host_has_legacy_tables(void);
 
+/* Whether LINE of its output is a rule of NAT of another program: one that names no lab of ours. */
+bool lab_host_is_nat_of_others(const char *line);
+
 /* The command that prints them: iptables-legacy-save(8), or iptables-save where iptables is of one
  * kind only. */
 const char *lab_host_legacy_save(void);

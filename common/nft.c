@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stddef.h>
@@ -300,25 +301,51 @@ void lab_nft_delete_missing(unsigned missing)
                            parts[i].chain ? parts[i].chain : "");
 }
 
-static void count_rule_of_others(const struct nlmsghdr *header, void *argument)
+/*
+ * Rules of NAT.
+ */
+
+static bool is_one_of(const char *word, const char *const words[])
+{
+    while (*words && strcmp(word, *words) != 0)
+        words++;
+    return *words;
+}
+
+/* An expression of nft(8), or a target of iptables(8). */
+static bool changes_addresses(struct attributes expression)
+{
+    static const char *const names[] = {"masq", "nat", NULL};
+    static const char *const targets[] = {"MASQUERADE", "SNAT", "DNAT", "NETMAP", NULL};
+    const char *target = as_text(find(find(expression, NFTA_EXPR_DATA), NFTA_TARGET_NAME));
+    const char *name = as_text(find(expression, NFTA_EXPR_NAME));
+
+    return is_one_of(name, names) || (strcmp(name, "target") == 0 && is_one_of(target, targets));
+}
+
+static void count_nat_of_others(const struct nlmsghdr *header, void *argument)
 {
     static const char *const ours[] = {"container-labs", "CONTAINER-LABS", "labs0"};
-    struct attributes rule = attributes_of(header);
+    struct attributes rule = attributes_of(header), element;
+    struct attributes list = find(rule, NFTA_RULE_EXPRESSIONS);
     int *count = argument;
 
     for (size_t i = 0; rule.at && i < sizeof(ours) / sizeof(ours[0]); i++)
         if (memmem(rule.at, (size_t)(rule.end - rule.at), ours[i], strlen(ours[i])))
             return;
-    *count += rule.at != NULL;
+    while ((element = find(list, NFTA_LIST_ELEM)).at) {
+        *count += changes_addresses(element);
+        list.at = element.at + NLA_ALIGN(element.end - element.at);
+    }
 }
 
-int lab_nft_rules_of_others(void)
+int lab_nft_nat_of_others(void)
 {
     struct request request = {0};
     int count = 0;
 
     append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, AF_UNSPEC);
-    if (ask(&request, count_rule_of_others, &count) == -1)
+    if (ask(&request, count_nat_of_others, &count) == -1)
         return is_absent() ? 0 : -1;
     return count;
 }

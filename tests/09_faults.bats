@@ -211,13 +211,13 @@ nothing_is_left() {
     labs09 kill w
     assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
     on_host sysctl -qw net.ipv4.ip_forward=0
-    XTABLES_LOCKFILE=$BATS_TEST_TMPDIR/lock on_host iptables-legacy -A INPUT -s 10.98.0.0/16 -j ACCEPT
+    XTABLES_LOCKFILE=$BATS_TEST_TMPDIR/lock on_host iptables-legacy -t nat -A POSTROUTING -s 10.98.0.0/16 -j MASQUERADE
     PATH=$TMPDIR/bin:$PATH run -125 labs09 run -n w "$ROOTFS" true
     assert_line '09_full_container: iptables-legacy-save: broken'
     assert_line '09_full_container: later it could not be told whether other programs rely on /proc/sys/net/ipv4/ip_forward'
     run ! on_host ip link show labs0
     start -n w
-    XTABLES_LOCKFILE=$BATS_TEST_TMPDIR/lock on_host iptables-legacy -A INPUT -s 10.97.0.0/16 -j ACCEPT
+    XTABLES_LOCKFILE=$BATS_TEST_TMPDIR/lock on_host iptables-legacy -t nat -A PREROUTING -s 10.97.0.0/16 -j DNAT --to-destination 10.96.0.1
     labs09 kill w
     assert_equal "$(on_host cat /proc/sys/net/ipv4/ip_forward)" 1
     rm -r "${TMPDIR:?}/bin"

@@ -44,7 +44,8 @@ int nat_is_up(const char *bridge, bool guarded);
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
              uint32_t generation);
 
-/* How many rules other programs have, by nf_tables or iptables-legacy(8); -1 after a warning. */
-int nat_rules_of_others(const char *bridge);
+/* How many rules of NAT other programs have, by nf_tables or iptables-legacy(8); -1 after a
+ * warning. */
+int nat_of_others(void);
 
 #endif

@@ -40,8 +40,8 @@ void lab_iptables_print(const char *number);
  * SAVES and returns how many. iptables-save(8) */
 int lab_iptables_saves(const char *saves[2]);
 
-/* How many rules of either kind other programs have; -1 with errno where that cannot be told.
- * iptables-legacy-save(8) */
-int lab_iptables_rules_of_others(void);
+/* How many rules of NAT other programs have, of either kind; -1 with errno where that cannot be
+ * told. iptables-legacy-save(8) */
+int lab_iptables_nat_of_others(void);
 
 #endif
