@@ -39,12 +39,13 @@ unsigned lab_link_index(const char *name);
  * a machine without any would load modules. /proc/net/ip_tables_names */
 int lab_host_has_legacy_tables(void);
 
-/* Whether LINE of its output is a rule of NAT of another program: one that names no lab of ours. */
-bool lab_host_is_nat_of_others(const char *line);
-
 /* The command that prints them: iptables-legacy-save(8), or iptables-save where iptables is of one
  * kind only. */
 const char *lab_host_legacy_save(void);
+
+/* Whether LINE of what it prints is a rule of NAT of another program: one that names no lab of
+ * ours. */
+bool lab_host_is_nat_of_others(const char *line);
 
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded, or, where
  * br_netfilter shows it, from another port. */
