@@ -83,12 +83,14 @@ int lab_host_has_legacy_tables(void)
     return length == -1 && errno != ENOENT ? -1 : length > 0;
 }
 
-bool lab_host_is_nat_of_others(const char *line)
+bool lab_host_is_need_of_others(const char *line)
 {
-    return strncmp(line, "-A ", 3) == 0 && !strcasestr(line, "container-labs") &&
-           !strstr(line, "labs0") &&
-           (strstr(line, "-j MASQUERADE") || strstr(line, "-j SNAT") || strstr(line, "-j DNAT") ||
-            strstr(line, "-j NETMAP"));
+    const bool is_nat = strstr(line, "-j MASQUERADE") || strstr(line, "-j SNAT") ||
+                        strstr(line, "-j DNAT") || strstr(line, "-j NETMAP");
+    const bool lets_pass = strncmp(line, "-A FORWARD ", 11) == 0 && strstr(line, "-j ACCEPT");
+
+    return (is_nat || lets_pass) && strncmp(line, "-A ", 3) == 0 &&
+           !strcasestr(line, "container-labs") && !strstr(line, "labs0");
 }
 
 const char *lab_host_legacy_save(void)

@@ -43,9 +43,8 @@ int lab_host_has_legacy_tables(void);
  * kind only. */
 const char *lab_host_legacy_save(void);
 
-/* Whether LINE of what it prints is a rule of NAT of another program: one that names no lab of
- * ours. */
-bool lab_host_is_nat_of_others(const char *line);
+/* Whether LINE of what it prints is what lab_nft_needs_of_others() of nft.h counts. */
+bool lab_host_is_need_of_others(const char *line);
 
 /* Warn where a chain of nftables keeps what comes from BRIDGE from being forwarded, or, where
  * br_netfilter shows it, from another port. */

@@ -302,55 +302,6 @@ void lab_nft_delete_missing(unsigned missing)
 }
 
 /*
- * Rules of NAT.
- */
-
-static bool is_one_of(const char *word, const char *const words[])
-{
-    while (*words && strcmp(word, *words) != 0)
-        words++;
-    return *words;
-}
-
-/* An expression of nft(8), or a target of iptables(8). */
-static bool changes_addresses(struct attributes expression)
-{
-    static const char *const names[] = {"masq", "nat", NULL};
-    static const char *const targets[] = {"MASQUERADE", "SNAT", "DNAT", "NETMAP", NULL};
-    const char *target = as_text(find(find(expression, NFTA_EXPR_DATA), NFTA_TARGET_NAME));
-    const char *name = as_text(find(expression, NFTA_EXPR_NAME));
-
-    return is_one_of(name, names) || (strcmp(name, "target") == 0 && is_one_of(target, targets));
-}
-
-static void count_nat_of_others(const struct nlmsghdr *header, void *argument)
-{
-    static const char *const ours[] = {"container-labs", "CONTAINER-LABS", "labs0"};
-    struct attributes rule = attributes_of(header), element;
-    struct attributes list = find(rule, NFTA_RULE_EXPRESSIONS);
-    int *count = argument;
-
-    for (size_t i = 0; rule.at && i < sizeof(ours) / sizeof(ours[0]); i++)
-        if (memmem(rule.at, (size_t)(rule.end - rule.at), ours[i], strlen(ours[i])))
-            return;
-    while ((element = find(list, NFTA_LIST_ELEM)).at) {
-        *count += changes_addresses(element);
-        list.at = element.at + NLA_ALIGN(element.end - element.at);
-    }
-}
-
-int lab_nft_nat_of_others(void)
-{
-    struct request request = {0};
-    int count = 0;
-
-    append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, AF_UNSPEC);
-    if (ask(&request, count_nat_of_others, &count) == -1)
-        return is_absent() ? 0 : -1;
-    return count;
-}
-
-/*
  * Chains that do not let forwarded packets pass.
  */
 
@@ -453,4 +404,54 @@ int lab_nft_closed_forward(const char *device, char *name, size_t size)
     if (ask(&request, add_chain, &closed) == -1 || (closed.failed && !closed.found))
         return is_absent() ? 0 : -1;
     return closed.found;
+}
+
+/*
+ * Rules that need forwarding.
+ */
+
+static bool is_one_of(const char *word, const char *const words[])
+{
+    while (*words && strcmp(word, *words) != 0)
+        words++;
+    return *words;
+}
+
+/* An expression of nft(8), or a target of iptables(8). */
+static bool changes_addresses(struct attributes expression)
+{
+    static const char *const names[] = {"masq", "nat", NULL};
+    static const char *const targets[] = {"MASQUERADE", "SNAT", "DNAT", "NETMAP", NULL};
+    const char *target = as_text(find(find(expression, NFTA_EXPR_DATA), NFTA_TARGET_NAME));
+    const char *name = as_text(find(expression, NFTA_EXPR_NAME));
+
+    return is_one_of(name, names) || (strcmp(name, "target") == 0 && is_one_of(target, targets));
+}
+
+static void count_needs_of_others(const struct nlmsghdr *header, void *argument)
+{
+    static const char *const ours[] = {"container-labs", "CONTAINER-LABS", "labs0"};
+    struct attributes rule = attributes_of(header), element;
+    struct attributes list = find(rule, NFTA_RULE_EXPRESSIONS);
+    int *count = argument;
+
+    for (size_t i = 0; rule.at && i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (memmem(rule.at, (size_t)(rule.end - rule.at), ours[i], strlen(ours[i])))
+            return;
+    const bool forwards = strcmp(as_text(find(rule, NFTA_RULE_CHAIN)), "FORWARD") == 0;
+    while ((element = find(list, NFTA_LIST_ELEM)).at) {
+        *count += changes_addresses(element) || (forwards && verdict_of(element) == VERDICT_ACCEPT);
+        list.at = element.at + NLA_ALIGN(element.end - element.at);
+    }
+}
+
+int lab_nft_needs_of_others(void)
+{
+    struct request request = {0};
+    int count = 0;
+
+    append_message(&request, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, NLM_F_DUMP, AF_UNSPEC);
+    if (ask(&request, count_needs_of_others, &count) == -1)
+        return is_absent() ? 0 : -1;
+    return count;
 }

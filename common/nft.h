@@ -51,10 +51,10 @@ int lab_nft_missing(unsigned *missing);
 /* Delete those of MISSING that are empty now. What is not deleted because of an error is named. */
 void lab_nft_delete_missing(unsigned missing);
 
-/* How many rules of NAT other programs have in nf_tables, in this network namespace: those that
- * name no lab of ours. Such programs need net.ipv4.ip_forward. 0 without nf_tables in the kernel,
- * -1 with errno where that cannot be told. */
-int lab_nft_nat_of_others(void);
+/* How many rules of nf_tables need net.ipv4.ip_forward and name no lab of ours: rules of NAT, and
+ * those of a chain FORWARD that accept. 0 without nf_tables in the kernel, -1 with errno where that
+ * cannot be told. */
+int lab_nft_needs_of_others(void);
 
 /* Look for a base chain that keeps packets from being forwarded, whatever the chain FORWARD of
  * iptables accepts (that one is not meant): its policy is drop, or it has a rule that drops or

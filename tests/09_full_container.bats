@@ -387,7 +387,7 @@ machine_reaches() { on_host busybox nc -w 1 "$1" "$2" </dev/null 2>/dev/null | g
     # firewalld as it begins; a published port it lets pass.
     grep -v labs0 "$table" | on_host nft -f -
     run labs09 "${ask[@]}"
-    assert_output --partial "09_full_container: the chain filter_FORWARD of the table inet firewalld drops what its rules do not accept: what comes from labs0 may not reach the outside; with firewalld: firewall-cmd --zone=trusted --add-interface=labs0"
+    assert_output --partial "09_full_container: the chain filter_FORWARD of the table inet firewalld drops what its rules do not accept: what comes from labs0 may end there; with firewalld: firewall-cmd --zone=trusted --add-interface=labs0"
     refute_line outside
     labs09 run -d -n web -p 8080:80 "$ROOTFS" nc -ll -p 80 -e echo from-web 2>/dev/null
     eventually reaches 192.0.2.1 8080 from-web
@@ -1130,22 +1130,22 @@ network_with() {
 @test "full container: rules that are made again know who had switched forwarding on, and who relies on it" {
     on_host sysctl -qw net.ipv4.ip_forward=1
     start -n first --ip 10.209.0.9
-    on_host iptables -A INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host iptables -A FORWARD -s 198.51.100.0/24 -j ACCEPT
     run -0 labs09 run "$ROOTFS" true
     assert_output ""
     run -0 rules_of_host
     refute_line --partial "! -i labs0 ! -o labs0"
     labs09 kill first
-    on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host iptables -D FORWARD -s 198.51.100.0/24 -j ACCEPT
     on_host sysctl -qw net.ipv4.ip_forward=0
     start -n second
-    on_host iptables -A INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host iptables -A FORWARD -s 198.51.100.0/24 -j ACCEPT
     on_host iptables -t nat -F PREROUTING
     run -0 labs09 run "$ROOTFS" true
     assert_output --partial "rules of labs0 are gone"
     labs09 kill second
     assert_equal "$(on_host sysctl -n net.ipv4.ip_forward)" 1
-    on_host iptables -D INPUT -s 198.51.100.0/24 -j ACCEPT
+    on_host iptables -D FORWARD -s 198.51.100.0/24 -j ACCEPT
     on_host sysctl -qw net.ipv4.ip_forward=0
 }
 

@@ -16,7 +16,7 @@ struct bridge {
     in_addr_t network;         /* in network order */
     int prefix;
     int forwarded;    /* ip_forward was on before, not by these labs; forwarding.h */
-    unsigned others;  /* how many rules of NAT other programs had then */
+    unsigned others;  /* how many rules of other programs needed it then */
     unsigned missing; /* the tables and chains that did not exist then; lab_nft_missing() */
     unsigned rules;   /* lab_nft_generation() when all of ours were there; 0: it is not known */
     int alone;        /* others have not changed any rule since then */

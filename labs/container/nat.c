@@ -386,15 +386,15 @@ int nat_down(const char *bridge, const char *network, bool guarded, unsigned mis
 static bool is_of_others(const char *rule, const char *bridge)
 {
     (void)bridge;
-    return lab_host_is_nat_of_others(rule);
+    return lab_host_is_need_of_others(rule);
 }
 
-int nat_of_others(void)
+int nat_needs_of_others(void)
 {
-    const int legacy = lab_host_has_legacy_tables(), rules = lab_nft_nat_of_others();
+    const int legacy = lab_host_has_legacy_tables(), rules = lab_nft_needs_of_others();
 
     if (legacy == -1 || rules == -1)
-        return lab_warn_errno("count the rules of NAT of other programs");
+        return lab_warn_errno("count the rules of other programs that need forwarding");
     const char *save = lab_host_legacy_save();
     const int more = legacy ? count_rules(save, is_of_others, NULL) : 0;
     if (more == -1)

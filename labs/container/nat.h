@@ -44,8 +44,7 @@ int nat_is_up(const char *bridge, bool guarded);
 int nat_down(const char *bridge, const char *network, bool guarded, unsigned missing,
              uint32_t generation);
 
-/* How many rules of NAT other programs have, by nf_tables or iptables-legacy(8); -1 after a
- * warning. */
-int nat_of_others(void);
+/* What lab_nft_needs_of_others() counts, with those of iptables-legacy(8); -1 after a warning. */
+int nat_needs_of_others(void);
 
 #endif

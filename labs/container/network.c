@@ -59,17 +59,17 @@ static int remove_bridge(void)
 }
 
 /* Whether programs outside of these labs, such as Docker, rely on forwarding, because they have
- * made rules of NAT meanwhile: 1, 0, or -1 after a warning. Our own rules are removed already. */
+ * made rules for it meanwhile: 1, 0, or -1 after a warning. Our own rules are removed already. */
 static int others_rely_on_it(const struct bridge *bridge)
 {
-    const int rules = nat_of_others();
+    const int rules = nat_needs_of_others();
 
     if (rules == -1)
         lab_warn("%s stays 1: it cannot be told whether other programs rely on it", FORWARDING);
     else if (rules > (int)bridge->others)
-        lab_warn(
-            "%s stays 1: other programs have made rules of NAT since the first container started",
-            FORWARDING);
+        lab_warn("%s stays 1: other programs have made rules that need it since the first "
+                 "container started",
+                 FORWARDING);
     return rules == -1 ? -1 : rules > (int)bridge->others;
 }
 
@@ -134,9 +134,9 @@ static int make_bridge(in_addr_t address, int prefix)
     return index == 0 ? -1 : address_add(index, address, prefix);
 }
 
-static unsigned count_nat_of_others(void)
+static unsigned count_needs_of_others(void)
 {
-    const int count = nat_of_others();
+    const int count = nat_needs_of_others();
 
     if (count == -1)
         give_up("later it could not be told whether other programs rely on %s", FORWARDING);
@@ -159,7 +159,7 @@ static void create_network(struct bridge *bridge)
             BRIDGE, BRIDGE);
     must(bridge_set_place(bridge), "read the boot ID of this machine and that of its network");
     bridge->forwarded = 0; /* until lab_forwarding_use() */
-    bridge->others = count_nat_of_others();
+    bridge->others = count_needs_of_others();
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
     bridge->rules = 0;
     bridge->alone = 0;
@@ -206,7 +206,7 @@ static void see_to_rules(struct bridge *bridge)
     nat_down(BRIDGE, bridge_network(bridge), !bridge->forwarded, bridge->missing, 0);
     must(lab_nft_missing(&bridge->missing), "look for the tables of nf_tables");
     /* Those that others have made since the first container count as new still. */
-    const unsigned others = count_nat_of_others();
+    const unsigned others = count_needs_of_others();
     if (others < bridge->others)
         bridge->others = others;
     must(bridge_write(bridge), "write %s", bridge_file());

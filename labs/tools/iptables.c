@@ -54,10 +54,10 @@ int lab_iptables_saves(const char *saves[2])
     return count;
 }
 
-int lab_iptables_nat_of_others(void)
+int lab_iptables_needs_of_others(void)
 {
     LAB_OUTPUT saved = {0};
-    int count = lab_nft_nat_of_others();
+    int count = lab_nft_needs_of_others();
 
     const int legacy = count == -1 ? -1 : lab_host_has_legacy_tables();
     if (legacy == -1)
@@ -69,7 +69,7 @@ int lab_iptables_nat_of_others(void)
         return -1;
     }
     for (char *line = strtok(saved.text, "\n"); line; line = strtok(NULL, "\n"))
-        count += lab_host_is_nat_of_others(line);
+        count += lab_host_is_need_of_others(line);
     return count;
 }
 

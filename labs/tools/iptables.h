@@ -40,8 +40,8 @@ void lab_iptables_print(const char *number);
  * SAVES and returns how many. iptables-save(8) */
 int lab_iptables_saves(const char *saves[2]);
 
-/* How many rules of NAT other programs have, of either kind; -1 with errno where that cannot be
- * told. iptables-legacy-save(8) */
-int lab_iptables_nat_of_others(void);
+/* What lab_nft_needs_of_others() counts, with those of the legacy one; -1 with errno where that
+ * cannot be told. iptables-legacy-save(8) */
+int lab_iptables_needs_of_others(void);
 
 #endif

@@ -57,7 +57,7 @@ static int look_for_path(const char *path, unsigned long long *identity)
     return lab_is_there(path);
 }
 
-static int rules_before = INT_MAX; /* of NAT, of other programs: noted behind forwarding */
+static int rules_before = INT_MAX; /* of other programs, noted behind forwarding */
 
 static int take_rules_before(const char *count, unsigned long long *identity)
 {
@@ -67,14 +67,14 @@ static int take_rules_before(const char *count, unsigned long long *identity)
 }
 
 /* Whether programs outside of these labs, such as Docker, rely on forwarding, because they have
- * made rules of NAT meanwhile: 1, 0, or -1 with errno. */
+ * made rules for it meanwhile: 1, 0, or -1 with errno. */
 static int others_rely_on_it(void)
 {
     const int shared = lab_forwarding_is_shared("08");
 
     if (rules_before == INT_MAX || shared != 0)
         return shared == -1 ? -1 : 0;
-    const int rules = lab_iptables_nat_of_others();
+    const int rules = lab_iptables_needs_of_others();
     return rules == -1 ? -1 : rules > rules_before;
 }
 
@@ -87,7 +87,8 @@ static int stop_forwarding(const char *setting)
     const int keep = others_rely_on_it();
     int left = keep == -1 ? -1 : lab_forwarding_leave("08", keep, &missing);
     if (keep == 1)
-        lab_warn("net.ipv4.ip_forward stays 1: other programs have made rules of NAT since `up`");
+        lab_warn(
+            "net.ipv4.ip_forward stays 1: other programs have made rules that need it since `up`");
     if (left == -1) { /* the record stays */
         lab_warn("%s", lab_forwarding_trouble());
         return -1;

@@ -63,9 +63,9 @@ bool lab_host_note_forwarding(void)
         lab_die_remedy(
             errno == EBADMSG ? "a record there is damaged: see what it says, and remove it" : NULL,
             "record in %s.forwarding that ip_forward becomes 1", lab_runs());
-    const int rules = ours ? lab_iptables_nat_of_others() : 0;
+    const int rules = ours ? lab_iptables_needs_of_others() : 0;
     if (rules == -1)
-        lab_die("count the rules of NAT of other programs");
+        lab_die("count the rules of other programs that need forwarding");
     if (ours)
         lab_undo("rules %d", rules);
     return ours;

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     times = 3;
     lab_nft_closed_forward("br0", name, sizeof(name));
     times = 1;
-    lab_nft_nat_of_others();
+    lab_nft_needs_of_others();
     /* libmnl takes a length of more than 2 GiB, which the kernel does not send. */
     if (size >= sizeof(struct nlmsghdr)) {
         ((struct nlmsghdr *)copy)->nlmsg_len = (uint32_t)size;
