@@ -183,14 +183,14 @@ int lab_forwarding_use(const char *user)
     return close_record(&record, use(&record, user));
 }
 
-int lab_forwarding_is_shared(const char *user)
+int lab_forwarding_goes_with(const char *user)
 {
     struct record record;
 
     if (open_record(&record, false) == -1)
         return -1;
     remove_user(&record, user);
-    return close_record(&record, *record.users != '\0');
+    return close_record(&record, record.is_there && !record.was && !*record.users);
 }
 
 /* Set everything again; a device may be gone. */

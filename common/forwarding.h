@@ -26,8 +26,9 @@ int lab_forwarding_use(const char *user);
  * one, in a static buffer. errno stays. */
 const char *lab_forwarding_trouble(void);
 
-/* Whether another lab than USER uses it: 1 or 0. */
-int lab_forwarding_is_shared(const char *user);
+/* Whether lab_forwarding_leave() would turn it off, as no other lab uses it and it was off before:
+ * 1 or 0. */
+int lab_forwarding_goes_with(const char *user);
 
 /* USER does not need it any more; it may never have used it. Where no other lab does, write 0 to
  * ip_forward and set again what the kernel has changed along with it; KEEP: leave it on for good,

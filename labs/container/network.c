@@ -78,13 +78,13 @@ static int others_rely_on_it(const struct bridge *bridge)
 static int stop_forwarding(const struct bridge *bridge, bool alone, unsigned *missing)
 {
     int on = bridge->forwarded ? 0 : lab_forwarding_is_on(), keep = 0;
-    const int shared = on == 1 ? lab_forwarding_is_shared(LAB) : 0;
+    const int last = on == 1 ? lab_forwarding_goes_with(LAB) : 0;
 
-    if (on == 1 && shared == 0 && !alone)
+    if (last == 1 && !alone)
         keep = others_rely_on_it(bridge);
     if (keep == -1)
         return -1;
-    if (on != -1 && shared != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
+    if (on != -1 && last != -1 && lab_forwarding_leave(LAB, keep, missing) != -1)
         return 0;
     return lab_warn("%s", lab_forwarding_trouble()), -1;
 }

@@ -151,23 +151,22 @@ int lab_changes_take_back(const char *number)
     return failed;
 }
 
-bool lab_changes_include(const char *number, const char *kind, const char *thing)
-{
-    static struct lab_notes others;
+static struct lab_notes present; /* of any lab */
 
-    if (!lab_notes_read(&others, number))
-        return false;
-    for (int i = 0; i < others.count; i++)
-        if (strcmp(others.list[i].kind->name, kind) == 0 &&
-            strcmp(others.list[i].thing, thing) == 0)
-            return true;
-    return false;
+const char *lab_changes_thing(const char *number, const char *kind, const char *thing)
+{
+    if (!lab_notes_read(&present, number))
+        return NULL;
+    for (int i = 0; i < present.count; i++) {
+        const struct lab_change *change = &present.list[i];
+        if (strcmp(change->kind->name, kind) == 0 && (!thing || strcmp(change->thing, thing) == 0))
+            return change->thing;
+    }
+    return NULL;
 }
 
 bool lab_changes_are_there(const char *number)
 {
-    static struct lab_notes present;
-
     return lab_notes_read(&present, number);
 }
 

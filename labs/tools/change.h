@@ -33,8 +33,9 @@ void lab_changes_end(void);
 /* Whether changes of lab NUMBER are there. Exits where that cannot be told, as all of these. */
 bool lab_changes_are_there(const char *number);
 
-/* Whether the changes of lab NUMBER made the THING of this KIND: "link", "br0". */
-bool lab_changes_include(const char *number, const char *kind, const char *thing);
+/* The first change of lab NUMBER of this KIND, "link", to THING, "br0" (NULL: to anything): its
+ * thing, until the next call; NULL where there is none. */
+const char *lab_changes_thing(const char *number, const char *kind, const char *thing);
 
 /* Take back the changes of lab NUMBER, last to first, showing each command. Returns how many could
  * not be taken back (they are named, and stay noted), or -1 where there were none. */

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "change.h"
 #include "command.h"
 #include "error.h"
 #include "file.h"
@@ -57,25 +57,24 @@ static int look_for_path(const char *path, unsigned long long *identity)
     return lab_is_there(path);
 }
 
-static int rules_before = INT_MAX; /* of other programs, noted behind forwarding */
-
-static int take_rules_before(const char *count, unsigned long long *identity)
+/* How many rules other programs had is noted before forwarding: it stays as long as that does. */
+static int keep_note(const char *count)
 {
-    (void)identity;
-    rules_before = atoi(count);
-    return 0; /* nothing is to be taken back */
+    (void)count;
+    return 0;
 }
 
 /* Whether programs outside of these labs, such as Docker, rely on forwarding, because they have
  * made rules for it meanwhile: 1, 0, or -1 with errno. */
 static int others_rely_on_it(void)
 {
-    const int shared = lab_forwarding_is_shared("08");
+    const int last = lab_forwarding_goes_with("08");
+    const char *before = lab_changes_thing("08", "rules", NULL);
 
-    if (rules_before == INT_MAX || shared != 0)
-        return shared == -1 ? -1 : 0;
+    if (!before || last != 1)
+        return last == -1 ? -1 : 0;
     const int rules = lab_iptables_needs_of_others();
-    return rules == -1 ? -1 : rules > rules_before;
+    return rules == -1 ? -1 : rules > atoi(before);
 }
 
 /* It stays on while another lab uses it. */
@@ -151,7 +150,7 @@ const struct lab_kind lab_kinds[] = {
     {"directory", "/etc/netns(/net[0-9]{1,3})?", "rmdir", false, look_for_path, remove_directory},
     {"file", "/etc/netns/net[0-9]{1,3}/resolv[.]conf", "rm", false, look_for_path, NULL},
     {"forwarding", "net/ipv4/ip_forward=0", "sysctl -q -w", false, NULL, stop_forwarding},
-    {"rules", "[0-9]{1,9}", "", false, take_rules_before, NULL},
+    {"rules", "[0-9]{1,9}", "", false, NULL, keep_note},
     {"rule",
      "(/[!-~]*/)?iptables[a-z-]* -w -t (filter|nat) -D [A-Z-]+ [ -~]+ --comment "
      "container-labs:[0-9]{2}",

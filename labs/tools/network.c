@@ -110,9 +110,9 @@ struct lab_address lab_network_subnet(const struct lab_network *network)
 __attribute__((noreturn)) static void is_there_already(const char *words, const char *kind,
                                                        const char *name, const char *shows)
 {
-    const char *maker = lab_changes_include("07", kind, name)   ? "07_veth_bridge"
-                        : lab_changes_include("08", kind, name) ? "08_nat"
-                                                                : NULL;
+    const char *maker = lab_changes_thing("07", kind, name)   ? "07_veth_bridge"
+                        : lab_changes_thing("08", kind, name) ? "08_nat"
+                                                              : NULL;
 
     if (maker)
         lab_exit(EXIT_FAILURE,

@@ -57,17 +57,17 @@ void lab_host_port_must_be_free(int port)
 
 bool lab_host_note_forwarding(void)
 {
+    const int rules = lab_iptables_needs_of_others();
+
+    if (rules == -1)
+        lab_die("count the rules of other programs that need forwarding");
+    lab_undo("rules %d", rules);
     lab_undo("forwarding net/ipv4/ip_forward=0");
     int ours = lab_forwarding_use("08");
     if (ours == -1)
         lab_die_remedy(
             errno == EBADMSG ? "a record there is damaged: see what it says, and remove it" : NULL,
             "record in %s.forwarding that ip_forward becomes 1", lab_runs());
-    const int rules = ours ? lab_iptables_needs_of_others() : 0;
-    if (rules == -1)
-        lab_die("count the rules of other programs that need forwarding");
-    if (ours)
-        lab_undo("rules %d", rules);
     return ours;
 }
 
