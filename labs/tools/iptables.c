@@ -65,6 +65,8 @@ int lab_iptables_needs_of_others(void)
     if (!legacy)
         return count;
     if (lab_command(&saved, "%s", lab_host_legacy_save()) != 0) {
+        lab_warn("%s: %.*s (exit status %d)", lab_host_legacy_save(),
+                 (int)strcspn(saved.text, "\n"), saved.text, saved.status);
         errno = EIO;
         return -1;
     }
