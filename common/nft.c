@@ -122,6 +122,21 @@ static struct attributes find(struct attributes these, int type)
     return (struct attributes){0};
 }
 
+/* The first element of *LIST, which goes on behind it; .at is NULL at its end. */
+static struct attributes next_element(struct attributes *list)
+{
+    const struct attributes element = find(*list, NFTA_LIST_ELEM);
+
+    if (element.at)
+        list->at = element.at + NLA_ALIGN(element.end - element.at);
+    return element;
+}
+
+static bool has_bytes(struct attributes these, const char *bytes, size_t length)
+{
+    return these.at && memmem(these.at, (size_t)(these.end - these.at), bytes, length);
+}
+
 static uint32_t as_number(struct attributes value)
 {
     uint32_t number = 0;
@@ -329,12 +344,11 @@ static enum verdict unconditional_verdict(struct attributes rule)
     struct attributes list = find(rule, NFTA_RULE_EXPRESSIONS), element;
     enum verdict verdict = VERDICT_NONE;
 
-    while ((element = find(list, NFTA_LIST_ELEM)).at) {
+    while ((element = next_element(&list)).at) {
         const char *name = as_text(find(element, NFTA_EXPR_NAME));
         verdict = verdict_of(element);
         if (verdict == VERDICT_NONE && strcmp(name, "counter") != 0 && strcmp(name, "log") != 0)
             return VERDICT_NONE; /* a condition */
-        list.at = element.at + NLA_ALIGN(element.end - element.at);
     }
     return verdict;
 }
@@ -350,8 +364,7 @@ static void add_rule(const struct nlmsghdr *header, void *argument)
     struct forward_chain *forward = argument;
     struct attributes rule = attributes_of(header);
 
-    if (forward->device && rule.at &&
-        memmem(rule.at, (size_t)(rule.end - rule.at), forward->device, strlen(forward->device) + 1))
+    if (forward->device && has_bytes(rule, forward->device, strlen(forward->device) + 1))
         forward->names_device = true;
     if (forward->verdict == VERDICT_NONE &&
         strcmp(as_text(find(rule, NFTA_RULE_CHAIN)), forward->chain) == 0)
@@ -435,14 +448,12 @@ static void count_needs_of_others(const struct nlmsghdr *header, void *argument)
     struct attributes list = find(rule, NFTA_RULE_EXPRESSIONS);
     int *count = argument;
 
-    for (size_t i = 0; rule.at && i < sizeof(ours) / sizeof(ours[0]); i++)
-        if (memmem(rule.at, (size_t)(rule.end - rule.at), ours[i], strlen(ours[i])))
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (has_bytes(rule, ours[i], strlen(ours[i])))
             return;
     const bool forwards = strcmp(as_text(find(rule, NFTA_RULE_CHAIN)), "FORWARD") == 0;
-    while ((element = find(list, NFTA_LIST_ELEM)).at) {
+    while ((element = next_element(&list)).at)
         *count += changes_addresses(element) || (forwards && verdict_of(element) == VERDICT_ACCEPT);
-        list.at = element.at + NLA_ALIGN(element.end - element.at);
-    }
 }
 
 int lab_nft_needs_of_others(void)
