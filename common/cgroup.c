@@ -345,10 +345,10 @@ static int find_delegated(struct lab_hierarchies *where, unsigned controllers, c
                  lab_hierarchy_group(&where->unified, LAB_CPU, groups, path, here, sizeof(here));
     while (there && is_delegated(here)) {
         const int reason = cannot_hand_on(here, controllers);
-        if (reason == 0 && lab_hierarchies_find(where, here) == -1)
-            lab_die("find the control groups in /proc/self/mountinfo");
-        if (reason == 0)
+        if (reason == 0) {
+            lab_hierarchies_need(where, here);
             return 0;
+        }
         if (reason != EBUSY && reason != ENODEV) {
             errno = reason;
             lab_die("look at %s", here);

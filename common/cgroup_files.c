@@ -175,8 +175,7 @@ double lab_cpu_ceiling(pid_t pid)
 {
     struct lab_hierarchies where;
 
-    if (lab_hierarchies_find(&where, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&where, NULL);
     double all = 100.0 * lab_cpu_count(), least = least_quota(&where, pid);
     return least > 0 && least < all ? least : all;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/statfs.h>
 
+#include "error.h"
 #include "file.h"
 
 const char *const lab_controllers[LAB_CONTROLLERS] = {"cpu", "cpuacct", "memory", "pids"};
@@ -285,6 +286,12 @@ int lab_hierarchies_find(struct lab_hierarchies *found, const char *base)
         if (found->of[i].version == 2)
             found->of[i] = found->unified;
     return 0;
+}
+
+void lab_hierarchies_need(struct lab_hierarchies *found, const char *base)
+{
+    if (lab_hierarchies_find(found, base) == -1)
+        lab_die("find the control groups in /proc/self/mountinfo");
 }
 
 bool lab_hierarchy_group(const struct lab_hierarchy *place, enum lab_controller controller,

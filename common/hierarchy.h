@@ -45,6 +45,9 @@ struct lab_hierarchies {
  * 0, or -1 with errno. */
 int lab_hierarchies_find(struct lab_hierarchies *found, const char *base);
 
+/* The same, or exits. */
+void lab_hierarchies_need(struct lab_hierarchies *found, const char *base);
+
 /* The group of a process, which TEXT, in the form of /proc/PID/cgroup, names for CONTROLLER in the
  * hierarchy PLACE: its path in the hierarchy, in PATH (LAB_CGROUP_PATH bytes), and its directory
  * below the mount, in DIRECTORY (SIZE bytes). Returns whether it can be seen from here. */

@@ -342,8 +342,7 @@ bool lab_own_groups(const char *controllers, bool must)
     char directory[LAB_CGROUP_PATH];
     struct lab_hierarchies where;
 
-    if (lab_hierarchies_find(&where, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&where, NULL);
     if (!must && lab_rootless && lab_cgroup_delegated(&where, set, directory) == -1) {
         lab_say(
             "NOT SHOWN: control groups. Without root they need a group of v2 that belongs to you:\n"

@@ -340,8 +340,7 @@ void lab_run_cgroup(struct lab_cgroup *group, unsigned controllers, pid_t pid)
 {
     char origin[4096] = "";
 
-    if (lab_hierarchies_find(&run.hierarchies, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&run.hierarchies, NULL);
     *group = (struct lab_cgroup){.where = &run.hierarchies, .controllers = controllers};
     if (pid && lab_cgroup_origin(group, pid, origin, sizeof(origin)) == -1)
         lab_cgroup_die();

@@ -10,8 +10,7 @@ void probe_cgroup(const void *unused)
     struct lab_hierarchies found;
 
     (void)unused;
-    if (lab_hierarchies_find(&found, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&found, NULL);
     if (!found.unified.version && !*found.v1)
         probe_refuse("mount -t cgroup2 none /sys/fs/cgroup", "%s is mounted", found.kind);
     printf("%s", found.kind);

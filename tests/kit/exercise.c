@@ -76,8 +76,7 @@ struct lab_group *lab_group_make(const char *name)
                              .controllers = LAB_BIT(LAB_CPU) | LAB_BIT(LAB_CPUACCT)};
     struct lab_group *group = new_group();
 
-    if (lab_hierarchies_find(&hierarchies, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&hierarchies, NULL);
     if (lab_cgroup_create_in(&group->group, &top, name) == -1)
         lab_cgroup_die();
     return group;

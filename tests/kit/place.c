@@ -356,8 +356,7 @@ static void make_groups(const struct lab_cgroup *group, struct lab_cgroup *top,
 
     /* Where they are mounted: a group of the caller's own lies deeper, and becomes the root here.
      */
-    if (lab_hierarchies_find(&mounts, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&mounts, NULL);
     *top = group_in(group, "top");
     *shell = group_in(top, "shell");
     for (enum lab_controller i = 0; i < LAB_CONTROLLERS; i++) {

@@ -357,8 +357,7 @@ static const char *missing_group(void)
     char directory[LAB_CGROUP_PATH] = "";
     struct lab_hierarchies where;
 
-    if (lab_hierarchies_find(&where, NULL) == -1)
-        lab_die("find the control groups in /proc/self/mountinfo");
+    lab_hierarchies_need(&where, NULL);
     if (lab_cgroup_delegated(&where, CONTROLLERS, directory) == 0)
         return NULL;
     if (errno == EOPNOTSUPP)
@@ -413,8 +412,7 @@ static void limit(void)
         limit_without_group();
         controllers = LAB_BIT(LAB_CPUACCT);
         limits.memory = limits.pids = 0;
-        if (lab_hierarchies_find(&where, NULL) == -1)
-            lab_die("find the control groups in /proc/self/mountinfo");
+        lab_hierarchies_need(&where, NULL);
         if (lab_cgroup_delegated(&where, controllers, directory) == -1)
             return;
     }
